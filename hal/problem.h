@@ -1,0 +1,103 @@
+// What a device is asked to solve, and what it answers. A selection problem never holds a tensor or a
+// layer name; it is integers only, so that every device and every instruction set agrees on its energy.
+// Reading problems from files belongs in problem_io.h, checking answers in verify.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "runtime/base/result.h"
+
+namespace qama::hal {
+
+/// Largest sizes that are accepted from outside, checked before anything is allocated.
+inline constexpr std::int32_t kMaxHeads = 64;
+inline constexpr std::int32_t kMaxTokens = 1 << 20;
+inline constexpr std::int32_t kMaxDenseTokens = 1 << 14;
+
+/// Sizes of a layer's problems; fixed when a solver is compiled. A text's problem may use fewer tokens
+/// than its solver was compiled for.
+struct ProblemShape {
+  std::int32_t heads = 0;   ///< H >= 1
+  std::int32_t tokens = 0;  ///< N >= 1, spins a head
+  [[nodiscard]] std::int64_t spins() const noexcept {
+    return static_cast<std::int64_t>(heads) * tokens;
+  }
+};
+
+/// 64-bit words that hold one head's spins: spin i is bit i % 64 of word i / 64, later bits are 0.
+[[nodiscard]] constexpr std::int32_t words_per_head(std::int32_t tokens) noexcept {
+  return (tokens + 63) / 64;
+}
+
+/// Elements from one row of couplings (or fields of a head) to the next: the tokens rounded up to 64, so
+/// that a head's row is whole 64-spin words. What lies behind the tokens must be 0.
+[[nodiscard]] constexpr std::int32_t row_stride(std::int32_t tokens) noexcept {
+  return words_per_head(tokens) * 64;
+}
+
+/// An integer selection problem in dense block form, as a view of the caller's memory. Over
+/// s in {0,1}^(H x N) minimise (the paper's Eq. 3, scaled by `scale` and rounded)
+///
+///   E(s) = - sum_t sum_{i<j} W_tij s_ti s_tj - sum_t sum_i b_ti s_ti
+///          + P sum_i sum_{t1<t2} s_t1i s_t2i
+///
+/// `couplings`: [H][N][row_stride(N)], each head symmetric with zero diagonal. `fields`: [H][row_stride(N)].
+/// A generic Ising or QUBO problem has H = 1. Sums stay exact in int16 because for every t, i
+///   sum_j |W_tij| + |b_ti| + (H-1) P <= 32767,   P >= 0                                  (fits_int16)
+/// and that rule is part of the type: a device may rely on it, whoever builds a problem keeps it.
+struct SelectionProblem {
+  ProblemShape shape;
+  const std::int16_t* couplings = nullptr;
+  const std::int16_t* fields = nullptr;
+  std::int16_t penalty = 0;
+  double scale = 1.0;  ///< integer units per unit of the layer's energy: E_real ~ E / scale
+  double offset = 0.0; ///< energy units added to E / scale (max-cut and QUBO conversions)
+};
+
+/// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see hal/cpu).
+struct SolveOptions {
+  std::uint64_t seed = 1;        ///< same problem, options and seed: same spins, on every target
+  std::int32_t sweeps = 20;      ///< sweeps a restart; 0: descent only
+  std::int32_t restarts = 1;     ///< independent starts, the best answer counts
+  float t_start = 0.3F;          ///< first temperature
+  float t_end = 0.03F;           ///< last temperature; beta rises linearly between them
+  std::int64_t deadline_us = 0;  ///< 0: none; else restarts stop early so that it is kept
+};
+
+/// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks times that
+/// an emulator computed instead of anybody measuring them.
+struct SolveTiming {
+  double encode_us = 0, quantise_us = 0, send_us = 0, queue_us = 0, program_us = 0, anneal_us = 0,
+         readout_us = 0, verify_us = 0, network_us = 0, total_us = 0;
+  bool modelled = false;
+};
+
+/// Why a solve was not done by the device that was asked first.
+enum class FallbackReason : std::uint8_t { none, unsupported, error, deadline, hedge_won, circuit_open };
+[[nodiscard]] std::string_view fallback_reason_name(FallbackReason reason) noexcept;
+
+/// What a solver answers. Plain data, filled without allocation.
+struct SolveResult {
+  std::int64_t energy = 0;      ///< integer E(s) of the returned spins, exact
+  std::int64_t proposals = 0;   ///< spin flips tried
+  std::int64_t flips = 0;       ///< spin flips done
+  std::int32_t sweeps = 0;      ///< sweeps done, all restarts together
+  std::int32_t restarts = 0;    ///< restarts done
+  const char* solved_by = "";   ///< kernel or device, static storage: "cpu:avx512", "cim"
+  FallbackReason fallback = FallbackReason::none;
+  ErrorCode device_error = ErrorCode::ok;  ///< what went wrong on the first device, if anything
+  SolveTiming timing;
+};
+
+/// Exact integer energy of `spins` ([heads][words_per_head]), straight from the definition above.
+[[nodiscard]] std::int64_t energy_of(const SelectionProblem& problem,
+                                     std::span<const std::uint64_t> spins) noexcept;
+
+/// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
+/// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
+[[nodiscard]] Status validate(const SelectionProblem& problem);
+
+}  // namespace qama::hal
