@@ -1,0 +1,133 @@
+/* The C API of the QAMA runtime: opaque handles, error codes and sentences, no exception ever crosses it.
+ *
+ * Threads: a qama_model is immutable and may be shared; a qama_session and a qama_solver serve one thread
+ * at a time. Errors: every function that can fail returns a code (0 = ok; the numbers are those of
+ * qama_status_name and never change) and leaves a sentence for qama_last_error() of the same thread.
+ * Memory: what a function hands out belongs to the handle it came from, unless said otherwise. */
+#ifndef QAMA_QAMA_H
+#define QAMA_QAMA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define QAMA_API
+#else
+#define QAMA_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QAMA_VERSION_MAJOR 0
+#define QAMA_VERSION_MINOR 1
+#define QAMA_VERSION_PATCH 0
+
+typedef int32_t qama_status; /* 0 = ok */
+typedef struct qama_model qama_model;
+typedef struct qama_session qama_session;
+typedef struct qama_solver qama_solver;
+
+/* "0.1.0" */
+QAMA_API const char* qama_version(void);
+/* Stable name of a status, e.g. "MODEL_TRUNCATED". Static storage. */
+QAMA_API const char* qama_status_name(qama_status status);
+/* The sentence of this thread's last failed call; valid until its next call. Never NULL. */
+QAMA_API const char* qama_last_error(void);
+
+/* Log hook. level: 0 error, 1 warning, 2 info. Default: nothing is logged. NULL switches it off. */
+typedef void (*qama_log_function)(void* user, int32_t level, const char* message);
+QAMA_API void qama_set_log(qama_log_function function, void* user);
+
+/* ---- models ---------------------------------------------------------------------------------------- */
+
+/* Opens and checks a model file (mapped read-only, released by qama_model_close). */
+QAMA_API qama_status qama_model_open(const char* path, qama_model** out);
+/* The same from memory, which must outlive the model. Any alignment. */
+QAMA_API qama_status qama_model_from_memory(const void* data, size_t bytes, qama_model** out);
+QAMA_API void qama_model_close(qama_model* model); /* NULL is fine; sessions keep what they need */
+
+QAMA_API int32_t qama_model_classes(const qama_model* model);
+QAMA_API const char* qama_model_label(const qama_model* model, int32_t class_index); /* NULL: none */
+/* Image models: expected size; 0 for text models. */
+QAMA_API int32_t qama_model_image_height(const qama_model* model);
+QAMA_API int32_t qama_model_image_width(const qama_model* model);
+QAMA_API int32_t qama_model_image_channels(const qama_model* model);
+
+/* ---- sessions -------------------------------------------------------------------------------------- */
+
+typedef struct qama_session_options {
+  uint32_t struct_size;     /* sizeof(qama_session_options), for later versions */
+  int32_t max_batch;        /* samples a run at most; 0: 1 */
+  int32_t threads;          /* 0: 1 */
+  uint64_t seed;            /* of the annealer; 0: the default */
+  const char* device;       /* device URI; NULL: "cpu:" */
+  const char* fallback;     /* "never", "error", "deadline"; NULL: "error" */
+  int64_t deadline_us;      /* per sample; 0: none */
+  int32_t sweeps;           /* < 0: as the model file says */
+  int32_t restarts;         /* <= 0: as the model file says */
+  void* arena;              /* caller's memory, 64-byte aligned; NULL: the session allocates it */
+  size_t arena_bytes;
+} qama_session_options;
+
+QAMA_API void qama_session_options_init(qama_session_options* options);
+
+/* Exact bytes of arena that a session with these options needs: with one byte less, creating it fails
+ * with ARENA_TOO_SMALL. */
+QAMA_API qama_status qama_session_arena_bytes(const qama_model* model,
+                                              const qama_session_options* options, size_t* bytes);
+QAMA_API qama_status qama_session_create(const qama_model* model, const qama_session_options* options,
+                                         qama_session** out);
+QAMA_API void qama_session_destroy(qama_session* session);
+
+/* Classifies `count` images (<= max_batch). `pixels`: count x height x width x channels bytes, rows from
+ * the top, channels interleaved. `logits`: count x classes floats. Allocates nothing. */
+QAMA_API qama_status qama_session_classify_u8(qama_session* session, const uint8_t* pixels,
+                                              int32_t count, float* logits);
+/* The same from already normalised values: count x channels x height x width floats. */
+QAMA_API qama_status qama_session_run_f32(qama_session* session, const float* input, int32_t count,
+                                          float* logits);
+
+/* ---- the annealer alone ---------------------------------------------------------------------------- */
+
+typedef struct qama_solver_options {
+  uint32_t struct_size;  /* sizeof(qama_solver_options) */
+  int32_t threads;       /* worker threads for a batch; 0: 1 */
+  uint64_t seed;         /* sample k of a batch uses a seed derived from (seed, k): results do not depend
+                            on the number of threads */
+  int32_t sweeps;        /* 0: descent only */
+  int32_t restarts;      /* >= 1 */
+  float t_start, t_end;  /* units of the mean row norm of J; 0: defaults */
+} qama_solver_options;
+
+QAMA_API void qama_solver_options_init(qama_solver_options* options);
+
+/* A solver for problems of H heads x N tokens on device `uri` (NULL: "cpu:"). */
+QAMA_API qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
+                                        const qama_solver_options* options, qama_solver** out);
+QAMA_API void qama_solver_destroy(qama_solver* solver);
+
+/* Solves `batch` QAMA layers given in real numbers, in parallel:
+ *   J     [batch][H][N][N] floats, symmetric, diagonal ignored (the paper's J after normalisation)
+ *   field [batch][H][N]    floats, rho * h
+ *   lambda                 penalty between two heads that select the same token
+ *   count [batch] tokens used of each sample (1..N), or NULL: all N. Spins beyond it are 0.
+ *   seed                   of this call; combined with the options' seed
+ * spins  [batch][H][N] bytes 0/1;  energy [batch] doubles or NULL: E(s) of the given real problem. */
+QAMA_API qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const float* J,
+                                           const float* field, float lambda, const int32_t* count,
+                                           uint64_t seed, uint8_t* spins, double* energy);
+
+/* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j, never building J for long
+ * heads: factors [batch][H][N][D], signs [H][D] (+1/-1), the rest as above. */
+QAMA_API qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
+                                                   const float* factors, const float* signs,
+                                                   const float* field, float lambda,
+                                                   const int32_t* count, uint64_t seed, uint8_t* spins,
+                                                   double* energy);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* QAMA_QAMA_H */
