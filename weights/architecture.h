@@ -1,0 +1,167 @@
+// The architecture record of a model file: what the network is, how its input is prepared, and the sizes
+// that follow from both. Parsed strictly (an unknown key, a missing one or a size out of bounds is an
+// error) and written back in the same form. To add an attention kind or a field: add it to the struct, to
+// both halves of architecture.cpp (parse, to_json) and, if it brings tensors, to model_file.cpp's
+// expected_tensors(); a change that old readers would misread needs a new format_version.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace qama::weights {
+
+/// Bounds on what a file may ask for, checked before anything is sized from it.
+inline constexpr std::int32_t kMaxDim = 65536;           ///< any width: dim, mlp, dim_head, patch_dim, ...
+inline constexpr std::int32_t kMaxDepth = 256;           ///< blocks
+inline constexpr std::int32_t kMaxHeads = 64;
+inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
+inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
+inline constexpr std::int32_t kMaxSweeps = 1000000;
+inline constexpr std::int32_t kMaxRestarts = 65536;
+
+enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
+enum class Gelu : std::uint8_t { erf, tanh };
+enum class Pool : std::uint8_t { mean };  ///< mean over tokens; text: over the real, unpadded ones
+/// One enumerator a kind of attention; a new kind is appended here and in the tables of architecture.cpp.
+enum class AttentionKind : std::uint8_t { softmax, qama };
+/// What the couplings J and fields h are brought to before rho and lambda apply: nothing, standardised per
+/// sample and head, or batch norm folded into the stored scale and shift.
+enum class Normalisation : std::uint8_t { none, instance, batch };
+/// What happens to the token energies before the output projection.
+enum class EnergyNorm : std::uint8_t { none, layer, batch };
+
+/// The JSON spelling: "simple_vit", "tanh", "instance", ...
+[[nodiscard]] std::string_view name_of(ModelKind value) noexcept;
+[[nodiscard]] std::string_view name_of(Gelu value) noexcept;
+[[nodiscard]] std::string_view name_of(Pool value) noexcept;
+[[nodiscard]] std::string_view name_of(AttentionKind value) noexcept;
+[[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
+[[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
+
+/// The annealer's schedule the model was trained with. Temperatures are in units of the problem's mean row
+/// norm (see hal/problem.h, SolveOptions).
+struct AnnealSchedule {
+  std::int32_t sweeps = 20;    ///< 0: descent only
+  std::int32_t restarts = 1;   ///< >= 1
+  double t_start = 0.3;        ///< >= t_end
+  double t_end = 0.03;         ///< > 0
+  std::uint64_t seed = 1;
+  bool operator==(const AnnealSchedule&) const = default;
+};
+
+/// The attention of every block. All fields but `kind` belong to qama.
+struct AttentionSpec {
+  AttentionKind kind = AttentionKind::softmax;
+  Normalisation normalisation = Normalisation::none;
+  EnergyNorm energy_norm = EnergyNorm::none;
+  double rho0 = 0.16;   ///< Eq. 10
+  double gamma0 = 0.8;  ///< Eq. 10
+  AnnealSchedule anneal;
+  bool operator==(const AttentionSpec&) const = default;
+};
+
+/// A validated value: every number is inside its bounds, and what must divide does.
+struct Architecture {
+  ModelKind kind = ModelKind::simple_vit;
+
+  // simple_vit only, 0 otherwise
+  std::int32_t image_height = 0;
+  std::int32_t image_width = 0;
+  std::int32_t image_channels = 0;
+  std::int32_t patch = 0;            ///< side of a square patch; divides height and width
+  std::int32_t token_pool_rows = 1;  ///< average pooling of the token grid; divides its rows
+  std::int32_t token_pool_cols = 1;
+
+  // text_transformer only, 0 otherwise
+  std::int32_t max_tokens = 0;
+  std::int32_t vocabulary = 0;  ///< words, with <pad> = 0 and <unk> = 1
+  std::int32_t embedding = 0;   ///< width of the token table, before its projection to dim
+
+  std::int32_t dim = 0;
+  std::int32_t depth = 0;
+  std::int32_t heads = 0;     ///< H
+  std::int32_t dim_head = 0;  ///< D; heads * dim_head need not be dim
+  std::int32_t mlp = 0;
+  std::int32_t classes = 0;
+  Gelu gelu = Gelu::erf;
+  double norm_eps = 1e-5;  ///< of every layer norm and of the per-instance normalisation
+  Pool pool = Pool::mean;
+  AttentionSpec attention;
+
+  bool operator==(const Architecture&) const = default;
+
+  [[nodiscard]] bool is_image() const noexcept { return kind == ModelKind::simple_vit; }
+  [[nodiscard]] bool is_text() const noexcept { return kind == ModelKind::text_transformer; }
+  [[nodiscard]] bool is_qama() const noexcept { return attention.kind == AttentionKind::qama; }
+
+  /// Rows and columns of the patch grid; 0 for text.
+  [[nodiscard]] std::int32_t grid_rows() const noexcept { return patch > 0 ? image_height / patch : 0; }
+  [[nodiscard]] std::int32_t grid_cols() const noexcept { return patch > 0 ? image_width / patch : 0; }
+  /// Rows of `position`: patches of an image before token pooling, or max_tokens.
+  [[nodiscard]] std::int32_t tokens_before_pool() const noexcept {
+    return is_image() ? grid_rows() * grid_cols() : max_tokens;
+  }
+  /// N, the tokens that the blocks see (text: at most).
+  [[nodiscard]] std::int32_t tokens() const noexcept {
+    return is_image() ? tokens_before_pool() / (token_pool_rows * token_pool_cols) : max_tokens;
+  }
+  /// patch * patch * channels; 0 for text.
+  [[nodiscard]] std::int32_t patch_dim() const noexcept { return patch * patch * image_channels; }
+  /// heads * dim_head, at most 2^22.
+  [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }
+
+  /// Eq. 10 for a sample of n tokens: rho = n rho0.
+  [[nodiscard]] double rho(std::int32_t n) const noexcept;
+  /// Eq. 10 for a sample of n tokens: lambda = n sqrt(2/pi) / (H-1) gamma0; 0 where H = 1.
+  [[nodiscard]] double lambda(std::int32_t n) const noexcept;
+
+  /// Parses and validates the JSON record. MODEL_BAD_ARCHITECTURE, MODEL_DUPLICATE_KEY.
+  [[nodiscard]] static Result<Architecture> parse(std::string_view json);
+  /// The bounds alone, for records built in code. MODEL_BAD_ARCHITECTURE.
+  [[nodiscard]] Status validate() const;
+  /// The record as JSON; parse(to_json()) gives the same value.
+  [[nodiscard]] std::string to_json() const;
+};
+
+enum class Resize : std::uint8_t { bilinear };      ///< an image of another size
+enum class GrayFrom : std::uint8_t { luma };        ///< colour image, one-channel model
+enum class Tokeniser : std::uint8_t { words };      ///< see runtime's text preprocessing
+enum class Truncate : std::uint8_t { head };        ///< the first max_tokens tokens are kept
+
+[[nodiscard]] std::string_view name_of(Resize value) noexcept;
+[[nodiscard]] std::string_view name_of(GrayFrom value) noexcept;
+[[nodiscard]] std::string_view name_of(Tokeniser value) noexcept;
+[[nodiscard]] std::string_view name_of(Truncate value) noexcept;
+
+/// How bytes become the network's input. Image: value = (byte / scale - mean[c]) / stddev[c].
+struct Preprocess {
+  ModelKind kind = ModelKind::simple_vit;  ///< image or text; equals the architecture's
+
+  // image
+  std::vector<double> mean;    ///< one a channel
+  std::vector<double> stddev;  ///< one a channel, > 0
+  double scale = 255.0;        ///< > 0
+  Resize resize = Resize::bilinear;
+  GrayFrom gray = GrayFrom::luma;
+
+  // text
+  Tokeniser tokeniser = Tokeniser::words;
+  bool lowercase = true;
+  Truncate truncate = Truncate::head;
+
+  bool operator==(const Preprocess&) const = default;
+
+  /// Parses and validates against `architecture`. MODEL_BAD_METADATA, MODEL_DUPLICATE_KEY.
+  [[nodiscard]] static Result<Preprocess> parse(std::string_view json,
+                                                const Architecture& architecture);
+  /// The bounds alone, for records built in code. MODEL_BAD_METADATA.
+  [[nodiscard]] Status validate(const Architecture& architecture) const;
+  [[nodiscard]] std::string to_json() const;
+};
+
+}  // namespace qama::weights

@@ -1,0 +1,89 @@
+// ModelFile: a model that was read and checked in full: every tensor that its architecture asks for is
+// there with the exact shape and nothing else is. What a model consists of is expected_tensors(); the
+// container's own rules are tensor_file.h's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "weights/architecture.h"
+#include "weights/tensor_file.h"
+
+namespace qama::weights {
+
+inline constexpr TensorFormat kModelFormat{"qama", "1"};
+
+/// A tensor that a model of some architecture must have.
+struct TensorSpec {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<std::int64_t> shape;  ///< kAnySize: any size >= 1 (the vocabulary's bytes)
+  std::vector<std::int64_t> other;  ///< a second shape that is right as well (w_eps), or empty
+};
+inline constexpr std::int64_t kAnySize = -1;
+
+/// Every tensor of a model, in the order of the forward pass. Names, shapes and meaning: HACKING.md and
+/// the exporter. Precondition: architecture.validate() is ok.
+[[nodiscard]] std::vector<TensorSpec> expected_tensors(const Architecture& architecture);
+
+/// An open model. Immutable: may be shared between threads. Spans and views stay valid as long as the
+/// shared_ptr (for from_memory: as long as the caller's memory, too).
+class ModelFile {
+ public:
+  /// Maps and checks a file; see TensorFile::open for what may not happen to it meanwhile. Besides the
+  /// rules of tensor_file.h: MODEL_BAD_METADATA, MODEL_BAD_ARCHITECTURE, MODEL_MISSING_TENSOR,
+  /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE (vocabulary).
+  [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
+  /// The same for bytes that outlive the model; copied only if `data` is not 64-byte aligned.
+  [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> from_memory(
+      std::span<const std::byte> data);
+
+  [[nodiscard]] const Architecture& architecture() const noexcept { return architecture_; }
+  [[nodiscard]] const Preprocess& preprocess() const noexcept { return preprocess_; }
+  /// One name a class.
+  [[nodiscard]] const std::vector<std::string>& labels() const noexcept { return labels_; }
+  /// Text models: the words, index = token id (0 "<pad>", 1 "<unk>"). Empty otherwise.
+  [[nodiscard]] std::span<const std::string_view> vocabulary() const noexcept { return vocabulary_; }
+
+  /// All tensors in file order, padding included.
+  [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return file_->tensors(); }
+  /// MODEL_MISSING_TENSOR where the architecture has no such tensor.
+  [[nodiscard]] Result<const TensorView*> tensor(std::string_view name) const {
+    return file_->tensor(name);
+  }
+  /// The elements of a float tensor, row-major, 64-byte aligned. MODEL_MISSING_TENSOR, MODEL_BAD_DTYPE.
+  [[nodiscard]] Result<std::span<const float>> f32(std::string_view name) const;
+
+  /// Float elements of all tensors.
+  [[nodiscard]] std::int64_t parameters() const noexcept { return parameters_; }
+  /// SHA-256 of the data section, in hexadecimal; verified.
+  [[nodiscard]] const std::string& sha256() const noexcept { return file_->sha256(); }
+  [[nodiscard]] std::size_t file_bytes() const noexcept { return file_->file_bytes(); }
+  /// Who wrote the file.
+  [[nodiscard]] const std::string& producer() const noexcept { return producer_; }
+  /// How it was trained, a JSON object; empty if the file does not say.
+  [[nodiscard]] const std::string& training() const noexcept { return training_; }
+  /// See TensorFile::release_pages.
+  void release_pages() const noexcept { file_->release_pages(); }
+
+ private:
+  ModelFile() = default;
+  static Result<std::shared_ptr<const ModelFile>> check(std::shared_ptr<const TensorFile> file);
+
+  std::shared_ptr<const TensorFile> file_;
+  Architecture architecture_;
+  Preprocess preprocess_;
+  std::vector<std::string> labels_;
+  std::vector<std::string_view> vocabulary_;
+  std::string producer_;
+  std::string training_;
+  std::int64_t parameters_ = 0;
+};
+
+}  // namespace qama::weights

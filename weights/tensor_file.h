@@ -1,0 +1,133 @@
+// TensorFile: reads a safetensors file under this project's strict profile and gives checked views of its
+// tensors. What a file means (model, golden intermediates) is decided by its users, model_file.h and
+// golden_file.h; a rule that every file must keep belongs here, with an error code of its own, a line in
+// tests/weights/bad_files.cpp and one in the list below.
+//
+// The rules, in the order in which they are checked:
+//   size            at least 8 + header bytes                                  MODEL_TRUNCATED
+//   header size     2 .. 1 MiB                                                 MODEL_HEADER_TOO_LARGE, ..NOT_JSON
+//   header text     strict JSON, one object, nested at most 8 deep             MODEL_HEADER_NOT_JSON
+//   keys            no key twice in an object, anywhere                        MODEL_DUPLICATE_KEY
+//   tensors         at most 4096                                               MODEL_TOO_MANY_TENSORS
+//   __metadata__    strings only; format, format_version, sha256 are there     MODEL_BAD_METADATA
+//   format          the one asked for, in the version asked for                MODEL_WRONG_KIND, ..UNSUPPORTED_VERSION
+//   entries         exactly dtype, shape, data_offsets, well formed            MODEL_HEADER_BAD_ENTRY
+//   dtype           in the table of Dtype                                      MODEL_BAD_DTYPE
+//   rank            at most 6                                                  MODEL_BAD_RANK
+//   shape           every size >= 1, product of sizes fits                     MODEL_BAD_SHAPE
+//   offsets         end - begin is the shape's bytes; contiguous from 0,
+//                   no hole, no overlap                                        MODEL_BAD_OFFSETS
+//   data            all of it there, nothing after it                          MODEL_TRUNCATED, MODEL_TRAILING_BYTES
+//   alignment       data section and every tensor at a multiple of 64          MODEL_MISALIGNED
+//   padding         `__pad.N` is U8, rank 1, under 64 bytes, all zero          MODEL_BAD_SHAPE, MODEL_BAD_VALUE
+//   checksum        SHA-256 of the data section                                MODEL_CHECKSUM_MISMATCH
+//   values          no NaN, no infinity in a float tensor                      MODEL_BAD_VALUE
+//
+// Not covered: the checksum is integrity, not authenticity, and does not cover the header.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace qama::weights {
+
+inline constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxTensors = 4096;
+inline constexpr std::size_t kMaxRank = 6;
+inline constexpr std::size_t kTensorAlignment = 64;
+/// Tensors of this name prefix fill the gaps that alignment leaves; they carry nothing.
+inline constexpr std::string_view kPadPrefix = "__pad.";
+
+enum class Dtype : std::uint8_t {
+  boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64
+};
+/// The safetensors spelling: "F32", "U8", "BOOL", ...
+[[nodiscard]] std::string_view dtype_name(Dtype dtype) noexcept;
+/// Bytes of one element.
+[[nodiscard]] std::size_t dtype_bytes(Dtype dtype) noexcept;
+
+/// "[768,192]", "[]" for a scalar.
+[[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);
+/// A name from a file, quoted for an error message: control characters escaped, cut after 96 bytes.
+[[nodiscard]] std::string quoted(std::string_view name);
+
+/// A tensor inside a TensorFile: row-major, 64-byte aligned (a `__pad.N` is not). Belongs to its file.
+struct TensorView {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<std::int64_t> shape;  ///< every size >= 1; empty: a scalar
+  std::span<const std::byte> bytes;
+
+  [[nodiscard]] std::size_t elements() const noexcept { return bytes.size() / dtype_bytes(dtype); }
+  [[nodiscard]] bool is_padding() const noexcept { return name.starts_with(kPadPrefix); }
+
+  /// The elements; MODEL_BAD_DTYPE if the tensor holds something else.
+  [[nodiscard]] Result<std::span<const float>> f32() const;
+  [[nodiscard]] Result<std::span<const std::int32_t>> i32() const;
+  [[nodiscard]] Result<std::span<const std::uint8_t>> u8() const;
+};
+
+struct MetadataEntry {
+  std::string key;
+  std::string value;
+};
+
+/// Which kind of file is asked for: `__metadata__`.format and .format_version.
+struct TensorFormat {
+  std::string_view name;
+  std::string_view version;
+};
+
+/// An open, fully checked file. Immutable: may be shared between threads. Views stay valid as long as the
+/// shared_ptr (for from_memory without a copy: as long as the caller's memory, too).
+class TensorFile {
+ public:
+  /// Maps the file read-only and checks it. The file must not be changed in place while it is open
+  /// (replace it by a rename): a mapping shows what the file holds, and a file that shrinks raises SIGBUS.
+  /// NOT_FOUND, IO_ERROR, and the rules above.
+  [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> open(const std::string& path,
+                                                                      TensorFormat format);
+  /// The same for bytes in memory, e.g. in flash. They must outlive the file; they are copied only if
+  /// `data` is not 64-byte aligned.
+  [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> from_memory(
+      std::span<const std::byte> data, TensorFormat format);
+
+  ~TensorFile();
+  TensorFile(const TensorFile&) = delete;
+  TensorFile& operator=(const TensorFile&) = delete;
+
+  /// All tensors in file order, padding included.
+  [[nodiscard]] std::span<const TensorView> tensors() const noexcept;
+  /// The tensor of this name, or null.
+  [[nodiscard]] const TensorView* find(std::string_view name) const noexcept;
+  /// The tensor of this name, or MODEL_MISSING_TENSOR.
+  [[nodiscard]] Result<const TensorView*> tensor(std::string_view name) const;
+  /// All of `__metadata__`.
+  [[nodiscard]] std::span<const MetadataEntry> all_metadata() const noexcept;
+  /// A value of `__metadata__`, or null.
+  [[nodiscard]] const std::string* metadata(std::string_view key) const noexcept;
+  /// SHA-256 of the data section, 64 lower-case hexadecimal digits; verified.
+  [[nodiscard]] const std::string& sha256() const noexcept;
+  /// Size of the whole file.
+  [[nodiscard]] std::size_t file_bytes() const noexcept;
+  /// Tells the system that the mapped pages are not needed for now (weights were re-laid elsewhere). The
+  /// views stay valid: a later access reads the file again. Does nothing for from_memory.
+  void release_pages() const noexcept;
+
+ private:
+  struct Impl;
+  explicit TensorFile(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// SHA-256 of `data` as 64 lower-case hexadecimal digits.
+[[nodiscard]] std::string sha256_hex(std::span<const std::byte> data);
+
+}  // namespace qama::weights
