@@ -46,6 +46,11 @@ namespace qama {
   X(model_bad_shape, 117, "MODEL_BAD_SHAPE")                                                       \
   X(model_bad_value, 118, "MODEL_BAD_VALUE")                                                       \
   X(model_wrong_kind, 119, "MODEL_WRONG_KIND")                                                     \
+  X(model_bad_padding, 120, "MODEL_BAD_PADDING")                                                   \
+  X(model_bad_preprocess, 121, "MODEL_BAD_PREPROCESS")                                             \
+  X(model_bad_labels, 122, "MODEL_BAD_LABELS")                                                     \
+  X(model_bad_vocabulary, 123, "MODEL_BAD_VOCABULARY")                                             \
+  X(golden_wrong_model, 124, "GOLDEN_WRONG_MODEL")                                                 \
   /* inputs and data sets */                                                                       \
   X(image_bad_format, 200, "IMAGE_BAD_FORMAT")                                                     \
   X(image_too_large, 201, "IMAGE_TOO_LARGE")                                                       \
