@@ -16,8 +16,8 @@
 namespace qama::weights {
 
 /// Bounds on what a file may ask for, checked before anything is sized from it.
-inline constexpr std::int32_t kMaxDim = 65536;           ///< any width: dim, mlp, dim_head, patch_dim, ...
-inline constexpr std::int32_t kMaxDepth = 256;           ///< blocks
+inline constexpr std::int32_t kMaxDim = 65536;  ///< any width: dim, mlp, dim_head, patch_dim, ...
+inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
 inline constexpr std::int32_t kMaxHeads = 64;
 inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
@@ -46,10 +46,10 @@ enum class EnergyNorm : std::uint8_t { none, layer, batch };
 /// The annealer's schedule the model was trained with. Temperatures are in units of the problem's mean row
 /// norm (see hal/problem.h, SolveOptions).
 struct AnnealSchedule {
-  std::int32_t sweeps = 20;    ///< 0: descent only
-  std::int32_t restarts = 1;   ///< >= 1
-  double t_start = 0.3;        ///< >= t_end
-  double t_end = 0.03;         ///< > 0
+  std::int32_t sweeps = 20;   ///< 0: descent only
+  std::int32_t restarts = 1;  ///< >= 1
+  double t_start = 0.3;       ///< >= t_end
+  double t_end = 0.03;        ///< > 0
   std::uint64_t seed = 1;
   bool operator==(const AnnealSchedule&) const = default;
 };
@@ -100,8 +100,12 @@ struct Architecture {
   [[nodiscard]] bool is_qama() const noexcept { return attention.kind == AttentionKind::qama; }
 
   /// Rows and columns of the patch grid; 0 for text.
-  [[nodiscard]] std::int32_t grid_rows() const noexcept { return patch > 0 ? image_height / patch : 0; }
-  [[nodiscard]] std::int32_t grid_cols() const noexcept { return patch > 0 ? image_width / patch : 0; }
+  [[nodiscard]] std::int32_t grid_rows() const noexcept {
+    return patch > 0 ? image_height / patch : 0;
+  }
+  [[nodiscard]] std::int32_t grid_cols() const noexcept {
+    return patch > 0 ? image_width / patch : 0;
+  }
   /// Rows of `position`: patches of an image before token pooling, or max_tokens.
   [[nodiscard]] std::int32_t tokens_before_pool() const noexcept {
     return is_image() ? grid_rows() * grid_cols() : max_tokens;
@@ -128,10 +132,10 @@ struct Architecture {
   [[nodiscard]] std::string to_json() const;
 };
 
-enum class Resize : std::uint8_t { bilinear };      ///< an image of another size
-enum class GrayFrom : std::uint8_t { luma };        ///< colour image, one-channel model
-enum class Tokeniser : std::uint8_t { words };      ///< see runtime's text preprocessing
-enum class Truncate : std::uint8_t { head };        ///< the first max_tokens tokens are kept
+enum class Resize : std::uint8_t { bilinear };  ///< an image of another size
+enum class GrayFrom : std::uint8_t { luma };    ///< colour image, one-channel model
+enum class Tokeniser : std::uint8_t { words };  ///< see runtime's text preprocessing
+enum class Truncate : std::uint8_t { head };    ///< the first max_tokens tokens are kept
 
 [[nodiscard]] std::string_view name_of(Resize value) noexcept;
 [[nodiscard]] std::string_view name_of(GrayFrom value) noexcept;
@@ -156,10 +160,10 @@ struct Preprocess {
 
   bool operator==(const Preprocess&) const = default;
 
-  /// Parses and validates against `architecture`. MODEL_BAD_METADATA, MODEL_DUPLICATE_KEY.
+  /// Parses and validates against `architecture`. MODEL_BAD_PREPROCESS, MODEL_DUPLICATE_KEY.
   [[nodiscard]] static Result<Preprocess> parse(std::string_view json,
                                                 const Architecture& architecture);
-  /// The bounds alone, for records built in code. MODEL_BAD_METADATA.
+  /// The bounds alone, for records built in code. MODEL_BAD_PREPROCESS.
   [[nodiscard]] Status validate(const Architecture& architecture) const;
   [[nodiscard]] std::string to_json() const;
 };

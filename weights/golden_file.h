@@ -32,9 +32,10 @@ class GoldenFile {
 
   /// Checks every tensor that is there against the architecture's shapes, that nothing is unknown, that
   /// token ids, lengths and labels are in range and spins are 0 or 1, and that the file was made for the
-  /// model of this data checksum. MODEL_WRONG_KIND (another model), MODEL_MISSING_TENSOR,
+  /// model of this data checksum. GOLDEN_WRONG_MODEL (another model), MODEL_MISSING_TENSOR,
   /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE.
-  [[nodiscard]] Status matches(const Architecture& architecture, std::string_view model_sha256) const;
+  [[nodiscard]] Status matches(const Architecture& architecture,
+                               std::string_view model_sha256) const;
 
   /// Samples: the first size of `logits`.
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }

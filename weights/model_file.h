@@ -37,8 +37,9 @@ inline constexpr std::int64_t kAnySize = -1;
 class ModelFile {
  public:
   /// Maps and checks a file; see TensorFile::open for what may not happen to it meanwhile. Besides the
-  /// rules of tensor_file.h: MODEL_BAD_METADATA, MODEL_BAD_ARCHITECTURE, MODEL_MISSING_TENSOR,
-  /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE (vocabulary).
+  /// rules of tensor_file.h: MODEL_BAD_METADATA (producer, training, an unknown key),
+  /// MODEL_BAD_ARCHITECTURE, MODEL_BAD_PREPROCESS, MODEL_BAD_LABELS, MODEL_MISSING_TENSOR,
+  /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VOCABULARY.
   [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
   /// The same for bytes that outlive the model; copied only if `data` is not 64-byte aligned.
   [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> from_memory(
@@ -49,7 +50,9 @@ class ModelFile {
   /// One name a class.
   [[nodiscard]] const std::vector<std::string>& labels() const noexcept { return labels_; }
   /// Text models: the words, index = token id (0 "<pad>", 1 "<unk>"). Empty otherwise.
-  [[nodiscard]] std::span<const std::string_view> vocabulary() const noexcept { return vocabulary_; }
+  [[nodiscard]] std::span<const std::string_view> vocabulary() const noexcept {
+    return vocabulary_;
+  }
 
   /// All tensors in file order, padding included.
   [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return file_->tensors(); }

@@ -49,11 +49,12 @@ class TensorFileWriter {
 };
 
 /// A writer whose metadata is that of a model; the caller adds the tensors (expected_tensors()).
-/// MODEL_BAD_ARCHITECTURE, MODEL_BAD_METADATA.
+/// MODEL_BAD_ARCHITECTURE, MODEL_BAD_PREPROCESS.
 [[nodiscard]] Result<TensorFileWriter> model_writer(const Architecture& architecture,
                                                     const Preprocess& preprocess,
                                                     const std::vector<std::string>& labels,
-                                                    std::string producer, std::string training = {});
+                                                    std::string producer,
+                                                    std::string training = {});
 
 /// A writer that has every tensor of `architecture`, filled with small pseudo-random weights (layer-norm
 /// and scale vectors near 1), a vocabulary for text, labels "0", "1", ...: an untrained but complete model

@@ -6,7 +6,7 @@
 // The rules, in the order in which they are checked:
 //   size            at least 8 + header bytes                                  MODEL_TRUNCATED
 //   header size     2 .. 1 MiB                                                 MODEL_HEADER_TOO_LARGE, ..NOT_JSON
-//   header text     strict JSON, one object, nested at most 8 deep             MODEL_HEADER_NOT_JSON
+//   header text     strict JSON, one object, nested at most 16 deep            MODEL_HEADER_NOT_JSON
 //   keys            no key twice in an object, anywhere                        MODEL_DUPLICATE_KEY
 //   tensors         at most 4096                                               MODEL_TOO_MANY_TENSORS
 //   __metadata__    strings only; format, format_version, sha256 are there     MODEL_BAD_METADATA
@@ -19,7 +19,7 @@
 //                   no hole, no overlap                                        MODEL_BAD_OFFSETS
 //   data            all of it there, nothing after it                          MODEL_TRUNCATED, MODEL_TRAILING_BYTES
 //   alignment       data section and every tensor at a multiple of 64          MODEL_MISALIGNED
-//   padding         `__pad.N` is U8, rank 1, under 64 bytes, all zero          MODEL_BAD_SHAPE, MODEL_BAD_VALUE
+//   padding         `__pad.N` is U8, rank 1, under 64 bytes, all zero          MODEL_BAD_PADDING
 //   checksum        SHA-256 of the data section                                MODEL_CHECKSUM_MISMATCH
 //   values          no NaN, no infinity in a float tensor                      MODEL_BAD_VALUE
 //
@@ -46,7 +46,19 @@ inline constexpr std::size_t kTensorAlignment = 64;
 inline constexpr std::string_view kPadPrefix = "__pad.";
 
 enum class Dtype : std::uint8_t {
-  boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64
+  boolean,
+  u8,
+  i8,
+  u16,
+  i16,
+  f16,
+  bf16,
+  u32,
+  i32,
+  f32,
+  u64,
+  i64,
+  f64
 };
 /// The safetensors spelling: "F32", "U8", "BOOL", ...
 [[nodiscard]] std::string_view dtype_name(Dtype dtype) noexcept;
@@ -55,8 +67,8 @@ enum class Dtype : std::uint8_t {
 
 /// "[768,192]", "[]" for a scalar.
 [[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);
-/// A name from a file, quoted for an error message: control characters escaped, cut after 96 bytes.
-[[nodiscard]] std::string quoted(std::string_view name);
+/// A name from a file, quoted for an error message: plain ASCII, other bytes as \xNN, cut after 96 bytes.
+[[nodiscard]] std::string quoted_name(std::string_view name);
 
 /// A tensor inside a TensorFile: row-major, 64-byte aligned (a `__pad.N` is not). Belongs to its file.
 struct TensorView {

@@ -1,0 +1,376 @@
+#include "weights/architecture.h"
+
+#include <cmath>
+#include <iterator>
+#include <utility>
+
+#include "weights/strict_json.h"
+#include "weights/tensor_file.h"
+
+namespace qama::weights {
+namespace {
+
+// The JSON spelling of every enumeration; both directions use these tables.
+constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
+    {"simple_vit", ModelKind::simple_vit}, {"text_transformer", ModelKind::text_transformer}};
+constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
+constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}};
+constexpr std::pair<std::string_view, AttentionKind> kAttentionKinds[] = {
+    {"softmax", AttentionKind::softmax}, {"qama", AttentionKind::qama}};
+constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
+    {"none", Normalisation::none},
+    {"instance", Normalisation::instance},
+    {"batch", Normalisation::batch}};
+constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
+    {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
+constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
+constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
+constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {{"words", Tokeniser::words}};
+constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
+
+template <typename Enum, std::size_t n>
+std::string_view name_in(const std::pair<std::string_view, Enum> (&table)[n], Enum value) noexcept {
+  for (const auto& [name, entry] : table) {
+    if (entry == value) return name;
+  }
+  return "";
+}
+
+constexpr ErrorCode kBad = ErrorCode::model_bad_architecture;
+
+std::string number_text(double value) {
+  return Json(value).dump();
+}
+
+// Collects the first broken bound of a record.
+class Bounds {
+ public:
+  Bounds(ErrorCode code, std::string what) : code_(code), what_(std::move(what)) {}
+
+  void range(std::string_view name, std::int64_t value, std::int64_t low, std::int64_t high) {
+    if (value >= low && value <= high) return;
+    fail(name, std::to_string(value), std::to_string(low) + " to " + std::to_string(high));
+  }
+  void real_range(std::string_view name, double value, double low, double high) {
+    if (std::isfinite(value) && value >= low && value <= high) return;
+    fail(name, number_text(value), number_text(low) + " to " + number_text(high));
+  }
+  void divides(std::string_view name, std::int64_t divisor, std::string_view of,
+               std::int64_t value) {
+    if (!status_.ok() || value % divisor == 0) return;
+    fail(name, std::to_string(divisor),
+         "a divisor of " + std::string(of) + " " + std::to_string(value));
+  }
+  void fail(std::string_view name, const std::string& got, const std::string& expected) {
+    if (!status_.ok()) return;
+    status_ = Error{code_, what_ + "." + std::string(name) + ": " + got + ", expected " + expected};
+  }
+  [[nodiscard]] bool ok() const noexcept { return status_.ok(); }
+  [[nodiscard]] Status take() { return std::move(status_); }
+
+ private:
+  ErrorCode code_;
+  std::string what_;
+  Status status_;
+};
+
+// Temperatures, rho0 and gamma0 outside of this have no use and would only overflow later.
+constexpr double kLargest = 1e6;
+constexpr double kSmallest = 1e-9;
+
+Status read_attention(const Json& value, AttentionSpec& out) {
+  const std::string where = "architecture.attention";
+  ObjectReader reader(value, where, kBad);
+  reader.read("kind", out.kind, kAttentionKinds);
+  if (out.kind == AttentionKind::qama) {
+    reader.read("normalisation", out.normalisation, kNormalisations);
+    reader.read("energy_norm", out.energy_norm, kEnergyNorms);
+    reader.read("rho0", out.rho0);
+    reader.read("gamma0", out.gamma0);
+    if (const Json* anneal = reader.raw("anneal")) {
+      ObjectReader schedule(*anneal, where + ".anneal", kBad);
+      schedule.read("sweeps", out.anneal.sweeps);
+      schedule.read("restarts", out.anneal.restarts);
+      schedule.read("t_start", out.anneal.t_start);
+      schedule.read("t_end", out.anneal.t_end);
+      schedule.read("seed", out.anneal.seed);
+      reader.merge(schedule.finish());
+    }
+  }
+  return reader.finish();
+}
+
+Status read_image(const Json& value, Architecture& out) {
+  ObjectReader reader(value, "architecture.image", kBad);
+  reader.read("height", out.image_height);
+  reader.read("width", out.image_width);
+  reader.read("channels", out.image_channels);
+  return reader.finish();
+}
+
+Status read_sequence(const Json& value, Architecture& out) {
+  ObjectReader reader(value, "architecture.sequence", kBad);
+  reader.read("max_tokens", out.max_tokens);
+  reader.read("vocabulary", out.vocabulary);
+  reader.read("embedding", out.embedding);
+  return reader.finish();
+}
+
+Status read_token_pool(const Json& value, Architecture& out) {
+  const auto is_size = [](const Json& size) {
+    return size.is_number_unsigned() && size.get<std::uint64_t>() <= kMaxDim;
+  };
+  if (!value.is_array() || value.size() != 2 || !is_size(value[0]) || !is_size(value[1])) {
+    return Error{kBad, "architecture.token_pool: expected [rows,columns], two integers from 1 to " +
+                           std::to_string(kMaxDim)};
+  }
+  out.token_pool_rows = value[0].get<std::int32_t>();
+  out.token_pool_cols = value[1].get<std::int32_t>();
+  return {};
+}
+
+void check_image(const Architecture& a, Bounds& bounds) {
+  bounds.range("image.height", a.image_height, 1, kMaxDim);
+  bounds.range("image.width", a.image_width, 1, kMaxDim);
+  bounds.range("image.channels", a.image_channels, 1, kMaxDim);
+  bounds.range("patch", a.patch, 1, kMaxDim);
+  bounds.divides("patch", a.patch, "image.height", a.image_height);
+  bounds.divides("patch", a.patch, "image.width", a.image_width);
+  bounds.range("token_pool[0]", a.token_pool_rows, 1, kMaxDim);
+  bounds.range("token_pool[1]", a.token_pool_cols, 1, kMaxDim);
+  if (!bounds.ok()) return;
+  bounds.divides("token_pool[0]", a.token_pool_rows, "the patch rows", a.grid_rows());
+  bounds.divides("token_pool[1]", a.token_pool_cols, "the patch columns", a.grid_cols());
+  // In 64 bits, before anything computes them in 32.
+  bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1, kMaxTokens);
+  bounds.range("image: numbers a patch", std::int64_t{a.patch} * a.patch * a.image_channels, 1,
+               kMaxDim);
+  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0) {
+    bounds.fail("sequence", "a size", "none in a simple_vit");
+  }
+}
+
+void check_text(const Architecture& a, Bounds& bounds) {
+  bounds.range("sequence.max_tokens", a.max_tokens, 1, kMaxTokens);
+  bounds.range("sequence.vocabulary", a.vocabulary, 2, kMaxVocabulary);
+  bounds.range("sequence.embedding", a.embedding, 1, kMaxDim);
+  if (a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
+      a.token_pool_rows != 1 || a.token_pool_cols != 1) {
+    bounds.fail("image", "a size", "none in a text_transformer");
+  }
+}
+
+void check_attention(const AttentionSpec& attention, Bounds& bounds) {
+  if (attention.kind != AttentionKind::qama) {
+    AttentionSpec plain;
+    plain.kind = attention.kind;
+    if (attention != plain) {
+      bounds.fail("attention", "a parameter of qama",
+                  "none with kind " + std::string(name_of(attention.kind)));
+    }
+    return;
+  }
+  const AnnealSchedule& anneal = attention.anneal;
+  bounds.real_range("attention.rho0", attention.rho0, 0.0, kLargest);
+  bounds.real_range("attention.gamma0", attention.gamma0, 0.0, kLargest);
+  bounds.range("attention.anneal.sweeps", anneal.sweeps, 0, kMaxSweeps);
+  bounds.range("attention.anneal.restarts", anneal.restarts, 1, kMaxRestarts);
+  bounds.real_range("attention.anneal.t_start", anneal.t_start, kSmallest, kLargest);
+  bounds.real_range("attention.anneal.t_end", anneal.t_end, kSmallest, anneal.t_start);
+}
+
+}  // namespace
+
+std::string_view name_of(ModelKind value) noexcept {
+  return name_in(kModelKinds, value);
+}
+std::string_view name_of(Gelu value) noexcept {
+  return name_in(kGelus, value);
+}
+std::string_view name_of(Pool value) noexcept {
+  return name_in(kPools, value);
+}
+std::string_view name_of(AttentionKind value) noexcept {
+  return name_in(kAttentionKinds, value);
+}
+std::string_view name_of(Normalisation value) noexcept {
+  return name_in(kNormalisations, value);
+}
+std::string_view name_of(EnergyNorm value) noexcept {
+  return name_in(kEnergyNorms, value);
+}
+std::string_view name_of(Resize value) noexcept {
+  return name_in(kResizes, value);
+}
+std::string_view name_of(GrayFrom value) noexcept {
+  return name_in(kGrays, value);
+}
+std::string_view name_of(Tokeniser value) noexcept {
+  return name_in(kTokenisers, value);
+}
+std::string_view name_of(Truncate value) noexcept {
+  return name_in(kTruncates, value);
+}
+
+double Architecture::rho(std::int32_t n) const noexcept {
+  return n * attention.rho0;
+}
+
+double Architecture::lambda(std::int32_t n) const noexcept {
+  if (heads <= 1) return 0.0;
+  constexpr double kPi = 3.14159265358979323846;
+  return n * std::sqrt(2.0 / kPi) / (heads - 1) * attention.gamma0;
+}
+
+Status Architecture::validate() const {
+  Bounds bounds(kBad, "architecture");
+  if (is_image()) {
+    check_image(*this, bounds);
+  } else {
+    check_text(*this, bounds);
+  }
+  bounds.range("dim", dim, 1, kMaxDim);
+  bounds.range("depth", depth, 1, kMaxDepth);
+  bounds.range("heads", heads, 1, kMaxHeads);
+  bounds.range("dim_head", dim_head, 1, kMaxDim);
+  bounds.range("mlp", mlp, 1, kMaxDim);
+  bounds.range("classes", classes, 1, kMaxDim);
+  bounds.real_range("norm_eps", norm_eps, kSmallest * kSmallest, 1.0);
+  check_attention(attention, bounds);
+  return bounds.take();
+}
+
+Result<Architecture> Architecture::parse(std::string_view json) {
+  QAMA_ASSIGN_OR_RETURN(const Json value, parse_strict_json(json, "architecture", kBad));
+  Architecture a;
+  ObjectReader reader(value, "architecture", kBad);
+  reader.read("kind", a.kind, kModelKinds);
+  if (a.is_image()) {
+    if (const Json* image = reader.raw("image")) reader.merge(read_image(*image, a));
+    reader.read("patch", a.patch);
+    if (const Json* pool = reader.optional("token_pool")) reader.merge(read_token_pool(*pool, a));
+  } else if (const Json* sequence = reader.raw("sequence")) {
+    reader.merge(read_sequence(*sequence, a));
+  }
+  reader.read("dim", a.dim);
+  reader.read("depth", a.depth);
+  reader.read("heads", a.heads);
+  reader.read("dim_head", a.dim_head);
+  reader.read("mlp", a.mlp);
+  reader.read("classes", a.classes);
+  reader.read("gelu", a.gelu, kGelus);
+  reader.read("norm_eps", a.norm_eps);
+  reader.read("pool", a.pool, kPools);
+  if (const Json* attention = reader.raw("attention")) {
+    reader.merge(read_attention(*attention, a.attention));
+  }
+  QAMA_RETURN_IF_ERROR(reader.finish());
+  QAMA_RETURN_IF_ERROR(a.validate());
+  return a;
+}
+
+std::string Architecture::to_json() const {
+  using Ordered = nlohmann::ordered_json;
+  Ordered out;
+  out["kind"] = name_of(kind);
+  if (is_image()) {
+    out["image"] =
+        Ordered{{"height", image_height}, {"width", image_width}, {"channels", image_channels}};
+    out["patch"] = patch;
+    out["token_pool"] = {token_pool_rows, token_pool_cols};
+  } else {
+    out["sequence"] =
+        Ordered{{"max_tokens", max_tokens}, {"vocabulary", vocabulary}, {"embedding", embedding}};
+  }
+  out["dim"] = dim;
+  out["depth"] = depth;
+  out["heads"] = heads;
+  out["dim_head"] = dim_head;
+  out["mlp"] = mlp;
+  out["classes"] = classes;
+  out["gelu"] = name_of(gelu);
+  out["norm_eps"] = norm_eps;
+  out["pool"] = name_of(pool);
+  Ordered& spec = out["attention"];
+  spec["kind"] = name_of(attention.kind);
+  if (is_qama()) {
+    spec["normalisation"] = name_of(attention.normalisation);
+    spec["energy_norm"] = name_of(attention.energy_norm);
+    spec["rho0"] = attention.rho0;
+    spec["gamma0"] = attention.gamma0;
+    spec["anneal"] = Ordered{{"sweeps", attention.anneal.sweeps},
+                             {"restarts", attention.anneal.restarts},
+                             {"t_start", attention.anneal.t_start},
+                             {"t_end", attention.anneal.t_end},
+                             {"seed", attention.anneal.seed}};
+  }
+  return out.dump();
+}
+
+Status Preprocess::validate(const Architecture& architecture) const {
+  Bounds bounds(ErrorCode::model_bad_preprocess, "preprocess");
+  if (kind != architecture.kind) {
+    const auto text = [](ModelKind k) {
+      return std::string(k == ModelKind::simple_vit ? "'image'" : "'text'");
+    };
+    bounds.fail("kind", text(kind), text(architecture.kind));
+    return bounds.take();
+  }
+  if (kind == ModelKind::text_transformer) {
+    // The tokeniser's definition includes lower case; "false" would name another tokeniser.
+    if (!lowercase) bounds.fail("lowercase", "false", "true with tokeniser 'words'");
+    return bounds.take();
+  }
+  const auto channels = static_cast<std::size_t>(architecture.image_channels);
+  const std::string expected = std::to_string(channels) + " numbers, one a channel";
+  if (mean.size() != channels) bounds.fail("mean", std::to_string(mean.size()), expected);
+  if (stddev.size() != channels) bounds.fail("std", std::to_string(stddev.size()), expected);
+  for (const double value : mean) bounds.real_range("mean", value, -kLargest, kLargest);
+  for (const double value : stddev) bounds.real_range("std", value, kSmallest, kLargest);
+  bounds.real_range("scale", scale, kSmallest, kLargest);
+  return bounds.take();
+}
+
+Result<Preprocess> Preprocess::parse(std::string_view json, const Architecture& architecture) {
+  constexpr ErrorCode kCode = ErrorCode::model_bad_preprocess;
+  QAMA_ASSIGN_OR_RETURN(const Json value, parse_strict_json(json, "preprocess", kCode));
+  constexpr std::pair<std::string_view, ModelKind> kKinds[] = {
+      {"image", ModelKind::simple_vit}, {"text", ModelKind::text_transformer}};
+  Preprocess out;
+  ObjectReader reader(value, "preprocess", kCode);
+  reader.read("kind", out.kind, kKinds);
+  if (out.kind == ModelKind::simple_vit) {
+    reader.read("mean", out.mean);
+    reader.read("std", out.stddev);
+    reader.read("scale", out.scale);
+    reader.read("resize", out.resize, kResizes);
+    reader.read("gray", out.gray, kGrays);
+  } else {
+    reader.read("tokeniser", out.tokeniser, kTokenisers);
+    reader.read("lowercase", out.lowercase);
+    reader.read("truncate", out.truncate, kTruncates);
+  }
+  QAMA_RETURN_IF_ERROR(reader.finish());
+  QAMA_RETURN_IF_ERROR(out.validate(architecture));
+  return out;
+}
+
+std::string Preprocess::to_json() const {
+  nlohmann::ordered_json out;
+  if (kind == ModelKind::simple_vit) {
+    out["kind"] = "image";
+    out["mean"] = mean;
+    out["std"] = stddev;
+    out["scale"] = scale;
+    out["resize"] = name_of(resize);
+    out["gray"] = name_of(gray);
+  } else {
+    out["kind"] = "text";
+    out["tokeniser"] = name_of(tokeniser);
+    out["lowercase"] = lowercase;
+    out["truncate"] = name_of(truncate);
+  }
+  return out.dump();
+}
+
+}  // namespace qama::weights

@@ -1,0 +1,238 @@
+#include "weights/model_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "runtime/base/checked.h"
+#include "weights/model_file.h"
+#include "weights/strict_json.h"
+
+namespace qama::weights {
+namespace {
+
+Error invalid(std::string message) {
+  return Error{ErrorCode::invalid_argument, std::move(message)};
+}
+
+// splitmix64: a generator that is the same everywhere.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
+  /// Uniform in [-1, 1), a multiple of 2^-23.
+  float next() noexcept {
+    state_ += 0x9E3779B97F4A7C15U;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
+    z ^= z >> 31U;
+    return static_cast<float>(static_cast<std::int32_t>(z >> 40U) - (1 << 23)) * 0x1p-23F;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Scale of a random tensor around its centre: matrices keep the size of what goes through them (variance
+// 1/inputs, as uniform numbers need sqrt(3/inputs), here without a square root so that it is the same on
+// every platform), vectors of scale stay near 1 and offsets near 0.
+struct Spread {
+  float centre;
+  float width;
+};
+Spread spread_of(const TensorSpec& spec) {
+  if (spec.shape.size() == 1) {
+    const bool is_scale = spec.name.ends_with("norm.weight") ||
+                          spec.name.ends_with("norm1.weight") ||
+                          spec.name.ends_with("norm2.weight") ||
+                          spec.name.ends_with("energy.weight") || spec.name.ends_with(".scale");
+    return {is_scale ? 1.0F : 0.0F, 0.1F};
+  }
+  if (spec.name == "position" || spec.name == "embed.weight") return {0.0F, 1.0F};
+  float width = 1.0F;
+  for (std::int64_t inputs = spec.shape.back(); inputs > 3; inputs /= 4) width *= 0.5F;
+  return {0.0F, width};
+}
+
+std::string random_vocabulary(std::int32_t words) {
+  std::string text = "<pad>\n<unk>";
+  for (std::int32_t i = 2; i < words; ++i) text += "\nw" + std::to_string(i);
+  return text;
+}
+
+}  // namespace
+
+TensorFileWriter::TensorFileWriter(TensorFormat format) {
+  set_metadata("format", std::string(format.name));
+  set_metadata("format_version", std::string(format.version));
+}
+
+void TensorFileWriter::set_metadata(std::string key, std::string value) {
+  for (MetadataEntry& entry : metadata_) {
+    if (entry.key == key) {
+      entry.value = std::move(value);
+      return;
+    }
+  }
+  metadata_.push_back({std::move(key), std::move(value)});
+}
+
+Status TensorFileWriter::add(std::string name, Dtype dtype, std::vector<std::int64_t> shape,
+                             std::span<const std::byte> bytes) {
+  const std::string where = "tensor " + quoted_name(name) + ": ";
+  if (name == "__metadata__" || name.starts_with(kPadPrefix)) {
+    return invalid(where + "the name is reserved");
+  }
+  const bool taken = std::any_of(tensors_.begin(), tensors_.end(),
+                                 [&](const Tensor& tensor) { return tensor.name == name; });
+  if (taken) return invalid(where + "the name is taken");
+  if (shape.size() > kMaxRank) {
+    return invalid(where + "rank " + std::to_string(shape.size()) + ", expected at most " +
+                   std::to_string(kMaxRank));
+  }
+  std::optional<std::uint64_t> expected = dtype_bytes(dtype);
+  for (const std::int64_t size : shape) {
+    expected = size >= 1 ? checked_mul(*expected, static_cast<std::uint64_t>(size)) : std::nullopt;
+    if (!expected) {
+      return invalid(where + "shape " + shape_text(shape) +
+                     ", expected sizes from 1 and less than 2^64 bytes");
+    }
+  }
+  if (*expected != bytes.size()) {
+    return invalid(where + std::to_string(bytes.size()) + " bytes, expected " +
+                   std::to_string(*expected) + " for shape " + shape_text(shape));
+  }
+  tensors_.push_back({std::move(name), dtype, std::move(shape),
+                      std::vector<std::byte>(bytes.begin(), bytes.end())});
+  return {};
+}
+
+Status TensorFileWriter::add_f32(std::string name, std::vector<std::int64_t> shape,
+                                 std::span<const float> values) {
+  return add(std::move(name), Dtype::f32, std::move(shape), std::as_bytes(values));
+}
+Status TensorFileWriter::add_i32(std::string name, std::vector<std::int64_t> shape,
+                                 std::span<const std::int32_t> values) {
+  return add(std::move(name), Dtype::i32, std::move(shape), std::as_bytes(values));
+}
+Status TensorFileWriter::add_u8(std::string name, std::vector<std::int64_t> shape,
+                                std::span<const std::uint8_t> values) {
+  return add(std::move(name), Dtype::u8, std::move(shape), std::as_bytes(values));
+}
+
+Result<std::vector<std::byte>> TensorFileWriter::serialise() const {
+  nlohmann::ordered_json header;
+  nlohmann::ordered_json& metadata = header["__metadata__"];
+  for (const MetadataEntry& entry : metadata_) metadata[entry.key] = entry.value;
+
+  std::vector<std::byte> data;
+  std::size_t pads = 0;
+  for (const Tensor& tensor : tensors_) {
+    const std::size_t begin = round_up(data.size(), kTensorAlignment);
+    if (begin != data.size()) {
+      header[std::string(kPadPrefix) + std::to_string(pads++)] = {
+          {"dtype", "U8"},
+          {"shape", {begin - data.size()}},
+          {"data_offsets", {data.size(), begin}}};
+      data.resize(begin);
+    }
+    data.insert(data.end(), tensor.bytes.begin(), tensor.bytes.end());
+    header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {begin, data.size()}}};
+  }
+  if (tensors_.size() + pads > kMaxTensors) {
+    return invalid("file: " + std::to_string(tensors_.size() + pads) +
+                   " tensors with padding, expected at most " + std::to_string(kMaxTensors));
+  }
+  metadata["sha256"] = sha256_hex(data);
+
+  using Handler = nlohmann::ordered_json::error_handler_t;
+  std::string text = header.dump(-1, ' ', false, Handler::replace);
+  if (text != header.dump(-1, ' ', false, Handler::ignore)) {
+    return invalid("file: a name or a metadata value is not UTF-8");
+  }
+  constexpr std::size_t kLengthBytes = 8;
+  text.resize(round_up(kLengthBytes + text.size(), kTensorAlignment) - kLengthBytes, ' ');
+  if (text.size() > kMaxHeaderBytes) {
+    return invalid("file: header of " + std::to_string(text.size()) + " bytes, expected at most " +
+                   std::to_string(kMaxHeaderBytes));
+  }
+  std::vector<std::byte> out(kLengthBytes + text.size() + data.size());
+  const std::uint64_t length = text.size();
+  std::memcpy(out.data(), &length, kLengthBytes);
+  std::memcpy(out.data() + kLengthBytes, text.data(), text.size());
+  std::copy(data.begin(), data.end(),
+            out.begin() + static_cast<std::ptrdiff_t>(kLengthBytes + text.size()));
+  return out;
+}
+
+Status TensorFileWriter::write(const std::string& path) const {
+  QAMA_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, serialise());
+  const std::string temporary = path + ".tmp";
+  const auto fail = [&](const char* action) {
+    const int number = errno;
+    std::remove(temporary.c_str());
+    return Error{ErrorCode::io_error, quoted_name(path) + ": cannot " + action + ": " +
+                                          std::generic_category().message(number)};
+  };
+  std::FILE* stream = std::fopen(temporary.c_str(), "wb");
+  if (stream == nullptr) return fail("create");
+  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), stream) == bytes.size();
+  const bool closed = std::fclose(stream) == 0;
+  if (!written || !closed) return fail("write");
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) return fail("rename");
+  return {};
+}
+
+Result<TensorFileWriter> model_writer(const Architecture& architecture,
+                                      const Preprocess& preprocess,
+                                      const std::vector<std::string>& labels, std::string producer,
+                                      std::string training) {
+  QAMA_RETURN_IF_ERROR(architecture.validate());
+  QAMA_RETURN_IF_ERROR(preprocess.validate(architecture));
+  TensorFileWriter writer(kModelFormat);
+  writer.set_metadata("architecture", architecture.to_json());
+  writer.set_metadata("preprocess", preprocess.to_json());
+  writer.set_metadata("labels", Json(labels).dump(-1, ' ', false, Json::error_handler_t::replace));
+  writer.set_metadata("producer", std::move(producer));
+  if (!training.empty()) writer.set_metadata("training", std::move(training));
+  return writer;
+}
+
+Result<TensorFileWriter> random_model(const Architecture& architecture, std::uint64_t seed) {
+  QAMA_RETURN_IF_ERROR(architecture.validate());
+  Preprocess preprocess;
+  preprocess.kind = architecture.kind;
+  preprocess.mean.assign(static_cast<std::size_t>(architecture.image_channels), 0.5);
+  preprocess.stddev.assign(static_cast<std::size_t>(architecture.image_channels), 0.5);
+  std::vector<std::string> labels;
+  for (std::int32_t i = 0; i < architecture.classes; ++i) labels.push_back(std::to_string(i));
+  QAMA_ASSIGN_OR_RETURN(TensorFileWriter writer,
+                        model_writer(architecture, preprocess, labels, "qama random model"));
+
+  Random random(seed);
+  for (const TensorSpec& spec : expected_tensors(architecture)) {
+    if (spec.dtype == Dtype::u8) {
+      const std::string text = random_vocabulary(architecture.vocabulary);
+      QAMA_RETURN_IF_ERROR(writer.add(spec.name, Dtype::u8,
+                                      {static_cast<std::int64_t>(text.size())},
+                                      std::as_bytes(std::span(text))));
+      continue;
+    }
+    std::size_t count = 1;
+    for (const std::int64_t size : spec.shape) count *= static_cast<std::size_t>(size);
+    const Spread spread = spread_of(spec);
+    std::vector<float> values(count);
+    for (float& value : values) value = spread.centre + spread.width * random.next();
+    QAMA_RETURN_IF_ERROR(writer.add_f32(spec.name, spec.shape, values));
+  }
+  return writer;
+}
+
+}  // namespace qama::weights
