@@ -96,6 +96,9 @@ struct SolveResult {
 [[nodiscard]] std::int64_t energy_of(const SelectionProblem& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
 
+/// PROBLEM_TOO_LARGE unless 1 <= heads <= kMaxHeads and 1 <= tokens <= kMaxDenseTokens.
+[[nodiscard]] Status validate_shape(const ProblemShape& shape);
+
 /// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
 /// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
 [[nodiscard]] Status validate(const SelectionProblem& problem);

@@ -1,0 +1,237 @@
+#include "hal/cpu/cpu_device.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/schedule.h"
+#include "runtime/base/aligned.h"
+
+namespace qama::hal::cpu {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+inline constexpr std::int32_t kMaxSweeps = 1 << 20;
+inline constexpr std::int32_t kMaxRestarts = 1 << 20;
+
+class CpuSolver final : public Solver {
+ public:
+  CpuSolver(const Kernel& kernel, const ProblemShape& shape, const char* solved_by)
+      : kernel_(kernel), shape_(shape), solved_by_(solved_by) {
+    const std::size_t stride = static_cast<std::size_t>(row_stride(shape.tokens));
+    words_ = static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens);
+    fields_.resize(kMaxChains * shape.heads * stride);
+    counts_.resize(kMaxChains * stride);
+    spins_.resize(kMaxChains * round_up(words_, 8));
+    best_spins_.resize(words_);
+    for (std::int32_t c = 0; c < kMaxChains; ++c) {
+      chains_[c].fields = fields_.data() + c * shape.heads * stride;
+      chains_[c].counts = counts_.data() + c * stride;
+      chains_[c].spins = spins_.data() + c * round_up(words_, 8);
+    }
+    temperatures_.resize(kInitialSweeps);
+  }
+
+  Status submit(std::int32_t slot, const SelectionProblem& problem,
+                const SolveOptions& options) override {
+    if (slot != 0) {
+      return Error{ErrorCode::invalid_argument,
+                   "slot " + std::to_string(slot) + ", expected 0: the CPU solves one job at a time"};
+    }
+    QAMA_RETURN_IF_ERROR(check(problem, options));
+    const auto start = Clock::now();
+    if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
+      temperatures_.resize(static_cast<std::size_t>(options.sweeps));
+    }
+    fill_temperatures(row_norm(problem), options.t_start, options.t_end, options.sweeps,
+                      temperatures_.data());
+    const AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed};
+    result_ = SolveResult{};
+    result_.solved_by = solved_by_;
+    const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
+                              static_cast<std::size_t>(words_per_head(problem.shape.tokens));
+    for (std::int32_t done = 0; done < options.restarts;) {
+      const std::int32_t count = std::min(kMaxChains, options.restarts - done);
+      for (std::int32_t c = 0; c < count; ++c) chains_[c].restart = done + c;
+      kernel_.anneal(job, std::span<Chain>(chains_).first(static_cast<std::size_t>(count)));
+      for (std::int32_t c = 0; c < count; ++c) {
+        const Chain& chain = chains_[c];
+        result_.proposals += chain.proposals;
+        result_.flips += chain.flips;
+        if (done + c == 0 || chain.energy < result_.energy) {
+          result_.energy = chain.energy;
+          std::memcpy(best_spins_.data(), chain.spins, words * sizeof(std::uint64_t));
+        }
+      }
+      done += count;
+      result_.restarts = done;
+      if (options.deadline_us > 0) {
+        // Stop when another group of the same length would not fit any more.
+        const double spent = microseconds_since(start);
+        const double groups = static_cast<double>((done + kMaxChains - 1) / kMaxChains);
+        if (spent + spent / groups > static_cast<double>(options.deadline_us)) break;
+      }
+    }
+    result_.sweeps = result_.restarts * options.sweeps;
+    answer_words_ = words;
+    pending_ = true;
+    result_.timing.anneal_us = microseconds_since(start);
+    result_.timing.total_us = result_.timing.anneal_us;
+    return {};
+  }
+
+  Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) override {
+    if (slot != 0 || !pending_) {
+      return Error{ErrorCode::invalid_argument,
+                   "slot " + std::to_string(slot) + " has no job to wait for"};
+    }
+    pending_ = false;
+    if (spins.size() < answer_words_) {
+      return Error{ErrorCode::invalid_argument, "room for " + std::to_string(spins.size()) +
+                                                    " words of spins, expected " +
+                                                    std::to_string(answer_words_)};
+    }
+    std::memcpy(spins.data(), best_spins_.data(), answer_words_ * sizeof(std::uint64_t));
+    result = result_;
+    return {};
+  }
+
+ private:
+  // Longer schedules than this grow the table once, at the first job that asks for it.
+  static constexpr std::size_t kInitialSweeps = 1024;
+
+  Status check(const SelectionProblem& problem, const SolveOptions& options) const {
+    if (problem.shape.heads != shape_.heads || problem.shape.tokens < 1 ||
+        problem.shape.tokens > shape_.tokens) {
+      return Error{ErrorCode::invalid_argument,
+                   "a problem of " + std::to_string(problem.shape.heads) + " x " +
+                       std::to_string(problem.shape.tokens) + " spins, expected " +
+                       std::to_string(shape_.heads) + " x 1 to " + std::to_string(shape_.tokens)};
+    }
+    if (options.sweeps < 0 || options.sweeps > kMaxSweeps) {
+      return Error{ErrorCode::invalid_argument, std::to_string(options.sweeps) +
+                                                    " sweeps, expected 0 to " +
+                                                    std::to_string(kMaxSweeps)};
+    }
+    if (options.restarts < 1 || options.restarts > kMaxRestarts) {
+      return Error{ErrorCode::invalid_argument, std::to_string(options.restarts) +
+                                                    " restarts, expected 1 to " +
+                                                    std::to_string(kMaxRestarts)};
+    }
+    const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
+    if (!usable(options.t_start) || !usable(options.t_end)) {
+      return Error{ErrorCode::invalid_argument,
+                   "temperatures " + std::to_string(options.t_start) + " and " +
+                       std::to_string(options.t_end) + ", expected numbers between 0 and 1e6"};
+    }
+    return {};
+  }
+
+  const Kernel& kernel_;
+  const ProblemShape shape_;
+  const char* const solved_by_;
+  std::size_t words_ = 0;
+  AlignedBuffer<std::int16_t> fields_;
+  AlignedBuffer<std::int16_t> counts_;
+  AlignedBuffer<std::uint64_t> spins_;
+  AlignedBuffer<std::uint64_t> best_spins_;
+  AlignedBuffer<std::uint16_t> temperatures_;
+  std::array<Chain, kMaxChains> chains_;
+  SolveResult result_;
+  std::size_t answer_words_ = 0;
+  bool pending_ = false;
+};
+
+const char* solved_by_name(std::string_view kernel) {
+  if (kernel == "scalar") return "cpu:scalar";
+  if (kernel == "sse2") return "cpu:sse2";
+  if (kernel == "avx2") return "cpu:avx2";
+  if (kernel == "avx512") return "cpu:avx512";
+  if (kernel == "neon") return "cpu:neon";
+  return "cpu:";
+}
+
+class CpuDevice final : public Device {
+ public:
+  CpuDevice(const Kernel& kernel, std::string_view asked) : kernel_(kernel) {
+    info_.uri = "cpu:" + std::string(kernel.name);
+    info_.name = "CPU annealer, kernel " + std::string(kernel.name);
+    info_.detail = asked.empty() ? "the fastest kernel that this machine runs; it needs "
+                                 : "asked for by name; it needs ";
+    info_.detail += kernel.needs;
+    info_.coupling_bits = 16;
+    info_.encodings = {"block_i16"};
+  }
+
+  const DeviceInfo& info() const noexcept override { return info_; }
+  Result<DeviceHealth> probe() override { return DeviceHealth{}; }
+  Status supports(const ProblemShape& shape) const override { return validate_shape(shape); }
+  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
+    QAMA_RETURN_IF_ERROR(supports(shape));
+    return std::unique_ptr<Solver>(
+        std::make_unique<CpuSolver>(kernel_, shape, solved_by_name(kernel_.name)));
+  }
+
+ private:
+  const Kernel& kernel_;
+  DeviceInfo info_;
+};
+
+std::string kernel_names() {
+  std::string names;
+  for (const Kernel& kernel : kernels()) {
+    if (!names.empty()) names += ", ";
+    names += kernel.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Device>> open_cpu_device(std::string_view name) {
+  if (name.empty()) {
+    return std::shared_ptr<Device>(std::make_shared<CpuDevice>(best_kernel(), name));
+  }
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.name != name) continue;
+    if (!kernel.supported()) {
+      return Error{ErrorCode::device_unavailable, "device 'cpu:" + std::string(name) +
+                                                      "': this machine lacks " +
+                                                      std::string(kernel.needs)};
+    }
+    return std::shared_ptr<Device>(std::make_shared<CpuDevice>(kernel, name));
+  }
+  return Error{ErrorCode::device_unknown, "device 'cpu:" + std::string(name) +
+                                              "': no such kernel in this build, expected one of " +
+                                              kernel_names()};
+}
+
+std::vector<DeviceListing> list_cpu_devices() {
+  std::vector<DeviceListing> out;
+  const Kernel& best = best_kernel();
+  for (const Kernel& kernel : kernels()) {
+    DeviceListing line;
+    line.uri = "cpu:" + std::string(kernel.name);
+    line.description = "SIMD bit-packed spin annealer on one core a thread";
+    line.usable = kernel.supported();
+    if (!line.usable) {
+      line.reason = "this machine lacks " + std::string(kernel.needs);
+    } else if (&kernel == &best) {
+      line.reason = "default: the fastest kernel that this machine runs";
+    } else {
+      line.reason = "needs " + std::string(kernel.needs);
+    }
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+}  // namespace qama::hal::cpu

@@ -1,0 +1,57 @@
+// The interface between the CPU device and its annealing kernels: one function a target, all with the
+// same answer for the same job. reference.cpp is the readable definition; kernel_impl.h is the fast one,
+// compiled once a target (kernel_<target>.cpp). To add a target: a file kernel_<name>.cpp that
+// instantiates kernel_impl.h, its flags in hal/CMakeLists.txt, one line in kernels.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "hal/problem.h"
+
+namespace qama::hal::cpu {
+
+/// Restarts that a kernel works on at the same time; it hides latency, it never changes an answer.
+inline constexpr std::int32_t kMaxChains = 4;
+
+/// What all restarts of a solve have in common.
+struct AnnealJob {
+  SelectionProblem problem;
+  const std::uint16_t* temperatures = nullptr;  ///< [sweeps], see schedule.h
+  std::int32_t sweeps = 0;
+  std::uint64_t seed = 0;
+};
+
+/// One restart: its state and its answer. Memory belongs to the solver (`fields`: [heads][row_stride],
+/// `counts`: [row_stride], `spins`: [heads][words_per_head], all 64-byte aligned).
+struct Chain {
+  std::int32_t restart = 0;           ///< in: number of the restart, selects the random numbers
+  std::int16_t* fields = nullptr;     ///< g_ti = b_ti + sum_j W_tij s_tj
+  std::int16_t* counts = nullptr;     ///< P * number of heads that select token i
+  std::uint64_t* spins = nullptr;
+  std::int64_t energy = 0;            ///< out
+  std::int64_t proposals = 0;         ///< out
+  std::int64_t flips = 0;             ///< out
+};
+
+/// Anneals `chains` (1 to kMaxChains) from all spins 0: `sweeps` exact sequential Metropolis sweeps (heads
+/// in order, tokens ascending), then descent to a local minimum under single flips and the exact best
+/// subset of heads per token.
+using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);
+
+/// One target's kernel.
+struct Kernel {
+  std::string_view name;       ///< "scalar", "sse2", "avx2", "avx512", "neon"
+  AnnealFunction anneal;
+  bool (*supported)() noexcept;
+  std::string_view needs;      ///< for people: "AVX-512 F, BW, VL"
+};
+
+/// Every kernel that was compiled in, slowest first; the scalar reference is always there.
+[[nodiscard]] std::span<const Kernel> kernels() noexcept;
+
+/// The fastest one that this machine runs.
+[[nodiscard]] const Kernel& best_kernel() noexcept;
+
+}  // namespace qama::hal::cpu

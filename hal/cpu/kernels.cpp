@@ -1,0 +1,56 @@
+// The list of kernels, slowest first. A kernel that was not compiled for this architecture is not in it;
+// one that this machine cannot run is, with `supported` saying no.
+#include <array>
+
+#include "hal/cpu/kernel.h"
+
+namespace qama::hal::cpu {
+
+void anneal_reference(const AnnealJob& job, std::span<Chain> chains);
+#if defined(__x86_64__)
+void anneal_sse2(const AnnealJob& job, std::span<Chain> chains);
+void anneal_avx2(const AnnealJob& job, std::span<Chain> chains);
+void anneal_avx512(const AnnealJob& job, std::span<Chain> chains);
+#elif defined(__aarch64__)
+void anneal_neon(const AnnealJob& job, std::span<Chain> chains);
+#endif
+
+namespace {
+
+bool always() noexcept { return true; }
+#if defined(__x86_64__)
+bool has_avx2() noexcept {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi") != 0 &&
+         __builtin_cpu_supports("bmi2") != 0;
+}
+bool has_avx512() noexcept {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512cd") != 0;
+}
+#endif
+
+constexpr std::array kKernels = {
+    Kernel{"scalar", anneal_reference, always, "nothing: the plain reference"},
+#if defined(__x86_64__)
+    Kernel{"sse2", anneal_sse2, always, "SSE2"},
+    Kernel{"avx2", anneal_avx2, has_avx2, "AVX2"},
+    Kernel{"avx512", anneal_avx512, has_avx512, "AVX-512 F, BW, CD, DQ and VL"},
+#elif defined(__aarch64__)
+    Kernel{"neon", anneal_neon, always, "Advanced SIMD (every ARMv8-A core)"},
+#endif
+};
+
+}  // namespace
+
+std::span<const Kernel> kernels() noexcept { return kKernels; }
+
+const Kernel& best_kernel() noexcept {
+  const Kernel* best = &kKernels.front();
+  for (const Kernel& kernel : kKernels) {
+    if (kernel.supported()) best = &kernel;
+  }
+  return *best;
+}
+
+}  // namespace qama::hal::cpu

@@ -1,0 +1,83 @@
+#include "hal/cpu/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qama::hal::cpu {
+namespace {
+
+// ln 2 and the series below are evaluated by the compiler, in IEEE double, with no call to a maths
+// library: the table is the same wherever it was compiled.
+constexpr double kLn2 = 0.693147180559945309417;
+
+constexpr double natural_log(double x) {
+  int exponent = 0;
+  while (x < 0.75) {
+    x *= 2;
+    --exponent;
+  }
+  // ln x = 2 atanh((x-1)/(x+1)), |.| <= 1/7: 16 terms are more than double precision.
+  const double y = (x - 1) / (x + 1);
+  const double y2 = y * y;
+  double term = y;
+  double sum = 0;
+  for (int k = 1; k < 33; k += 2) {
+    sum += term / k;
+    term *= y2;
+  }
+  return 2 * sum + exponent * kLn2;
+}
+
+// Stratified: one variate for each of kVariates equal slices of (0, 1), then a Fisher-Yates shuffle.
+constexpr VariateTable make_table() {
+  VariateTable table{};
+  for (std::int32_t k = 0; k < kVariates; ++k) {
+    const double u = (k + 0.5) / kVariates;
+    table.value[static_cast<std::size_t>(k)] =
+        static_cast<std::uint16_t>(-natural_log(u) * (1 << kVariateBits) + 0.5);
+  }
+  for (std::int32_t k = kVariates - 1; k > 0; --k) {
+    const std::uint64_t random = counter_random(0x746162656CULL, static_cast<std::uint64_t>(k));
+    const auto other = static_cast<std::size_t>(random % static_cast<std::uint64_t>(k + 1));
+    const std::uint16_t swapped = table.value[static_cast<std::size_t>(k)];
+    table.value[static_cast<std::size_t>(k)] = table.value[other];
+    table.value[other] = swapped;
+  }
+  // A pass that starts near the end reads on: the first 64 again.
+  for (std::size_t k = 0; k < 64; ++k) table.value[kVariates + k] = table.value[k];
+  return table;
+}
+
+constexpr VariateTable kTable = make_table();
+
+}  // namespace
+
+const VariateTable& variate_table() noexcept { return kTable; }
+
+double row_norm(const SelectionProblem& problem) noexcept {
+  const std::size_t rows =
+      static_cast<std::size_t>(problem.shape.heads) * static_cast<std::size_t>(problem.shape.tokens);
+  const std::size_t count = rows * static_cast<std::size_t>(row_stride(problem.shape.tokens));
+  std::int64_t sum = 0;  // exact: |W| <= 32767 and rows are bounded by fits_int16
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::int32_t w = problem.couplings[k];
+    sum += w * w;
+  }
+  if (sum == 0) return 1.0;
+  return std::sqrt(static_cast<double>(sum) / static_cast<double>(rows));
+}
+
+void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
+                       std::uint16_t* temperatures) noexcept {
+  const double beta_first = 1.0 / static_cast<double>(t_start);
+  const double beta_last = 1.0 / static_cast<double>(t_end);
+  for (std::int32_t k = 0; k < sweeps; ++k) {
+    const double along = sweeps > 1 ? static_cast<double>(k) / (sweeps - 1) : 1.0;
+    const double beta = beta_first + (beta_last - beta_first) * along;
+    const double temperature = norm * kTemperatureOne / beta + 0.5;
+    temperatures[k] = static_cast<std::uint16_t>(
+        std::clamp(temperature, 1.0, static_cast<double>(kMaxTemperature)));
+  }
+}
+
+}  // namespace qama::hal::cpu

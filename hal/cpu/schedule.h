@@ -1,0 +1,59 @@
+// What every annealer kernel must agree on to give the same spins: the random numbers, the table of
+// exponential variates, the temperatures. Integers only from here on, so that nothing depends on an
+// instruction set.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "hal/problem.h"
+
+namespace qama::hal::cpu {
+
+/// Variates -ln(u) in fixed point, shuffled; a pass over 64 spins reads 64 of them in a row from a random
+/// offset. One table for the whole process, read-only.
+inline constexpr std::int32_t kVariates = 4096;  // a power of two: offsets are masked
+inline constexpr std::int32_t kVariateBits = 12; // fixed point: 1.0 = 1 << 12; largest 9.01
+struct alignas(64) VariateTable {
+  std::array<std::uint16_t, kVariates + 64> value;
+};
+[[nodiscard]] const VariateTable& variate_table() noexcept;
+
+/// Temperatures are integers in 1/16 of an energy unit; variate * temperature >> 16 is a threshold. The
+/// bound keeps thresholds inside int16.
+inline constexpr std::int32_t kTemperatureOne = 16;
+inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
+
+/// A counter-based generator (the finaliser of splitmix64): the k-th number of a stream is a function of
+/// (key, k) alone.
+[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t z) noexcept {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+[[nodiscard]] constexpr std::uint64_t counter_random(std::uint64_t key, std::uint64_t k) noexcept {
+  return mix64(key + (k + 1) * 0x9E3779B97F4A7C15ULL);
+}
+
+/// Key of one restart's stream.
+[[nodiscard]] constexpr std::uint64_t restart_key(std::uint64_t seed, std::int32_t restart) noexcept {
+  return counter_random(mix64(seed ^ 0x51414D41ULL), static_cast<std::uint64_t>(restart));
+}
+
+/// Offset into the variate table for pass `pass` of a restart, where passes are numbered
+/// (sweep * heads + head) * words + word. Four passes share one 64-bit number.
+[[nodiscard]] constexpr std::uint32_t variate_offset(std::uint64_t key, std::uint64_t pass) noexcept {
+  return static_cast<std::uint32_t>(counter_random(key, pass >> 2) >> (16 * (pass & 3))) &
+         (kVariates - 1);
+}
+
+/// Root of the mean squared row norm of W: the unit of SolveOptions' temperatures. 1 if W is 0.
+[[nodiscard]] double row_norm(const SelectionProblem& problem) noexcept;
+
+/// Fills `temperatures[0 .. sweeps-1]`: beta rises linearly from 1/t_start to 1/t_end (a single sweep runs
+/// at t_end).
+void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
+                       std::uint16_t* temperatures) noexcept;
+
+}  // namespace qama::hal::cpu

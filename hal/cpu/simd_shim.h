@@ -1,0 +1,127 @@
+// The few operations that the kernels need and xsimd 13 lacks, one overload an architecture:
+//   mul_high_u16   (a * b) >> 16 of unsigned 16-bit lanes
+//   mask_bits      64 comparison results in lane order as one 64-bit word, bit k = lane k
+//   lanes_of_bits  the way back: lane k all ones if bit k is set
+// Included only by kernel_<target>.cpp; everything has internal linkage, because each of those files is
+// compiled with other instruction-set flags.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace qama::hal::cpu {
+namespace {
+
+/// A head's 64 spins as vectors of 16-bit lanes.
+template <class Arch>
+using Lanes = xsimd::batch<std::int16_t, Arch>;
+template <class Arch>
+inline constexpr std::size_t kVectors = 64 / Lanes<Arch>::size;
+template <class Arch>
+using Lanes64 = std::array<Lanes<Arch>, kVectors<Arch>>;
+template <class Arch>
+using Mask64 = std::array<xsimd::batch_bool<std::int16_t, Arch>, kVectors<Arch>>;
+
+#if XSIMD_WITH_AVX512BW
+using Avx512 = xsimd::avx512bw;
+
+inline Lanes<Avx512> mul_high_u16(Lanes<Avx512> a, Lanes<Avx512> b) {
+  return _mm512_mulhi_epu16(a, b);
+}
+inline std::uint64_t mask_bits(const Mask64<Avx512>& m) {
+  return static_cast<std::uint64_t>(static_cast<__mmask32>(m[0])) |
+         static_cast<std::uint64_t>(static_cast<__mmask32>(m[1])) << 32;
+}
+inline Lanes64<Avx512> lanes_of_bits(std::uint64_t bits, Avx512 /*arch*/) {
+  return {Lanes<Avx512>(_mm512_movm_epi16(static_cast<__mmask32>(bits))),
+          Lanes<Avx512>(_mm512_movm_epi16(static_cast<__mmask32>(bits >> 32)))};
+}
+#endif
+
+#if XSIMD_WITH_AVX2
+using Avx2 = xsimd::avx2;
+
+inline Lanes<Avx2> mul_high_u16(Lanes<Avx2> a, Lanes<Avx2> b) { return _mm256_mulhi_epu16(a, b); }
+inline std::uint64_t mask_bits(const Mask64<Avx2>& m) {
+  // packs works within 128-bit halves; the permutation restores lane order.
+  const auto pair = [](__m256i low, __m256i high) {
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(packed)));
+  };
+  return pair(m[0], m[1]) | pair(m[2], m[3]) << 32;
+}
+inline Lanes64<Avx2> lanes_of_bits(std::uint64_t bits, Avx2 /*arch*/) {
+  const __m256i weight = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+                                           8192, 16384, static_cast<short>(0x8000));
+  Lanes64<Avx2> out;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const __m256i all = _mm256_set1_epi16(static_cast<short>(bits >> (16 * k)));
+    out[k] = Lanes<Avx2>(_mm256_cmpeq_epi16(_mm256_and_si256(all, weight), weight));
+  }
+  return out;
+}
+#endif
+
+#if XSIMD_WITH_SSE2
+using Sse2 = xsimd::sse2;
+
+inline Lanes<Sse2> mul_high_u16(Lanes<Sse2> a, Lanes<Sse2> b) { return _mm_mulhi_epu16(a, b); }
+inline std::uint64_t mask_bits(const Mask64<Sse2>& m) {
+  std::uint64_t bits = 0;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const __m128i packed = _mm_packs_epi16(m[2 * k], m[2 * k + 1]);
+    bits |= static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_movemask_epi8(packed)))
+            << (16 * k);
+  }
+  return bits;
+}
+inline Lanes64<Sse2> lanes_of_bits(std::uint64_t bits, Sse2 /*arch*/) {
+  const __m128i weight = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
+  Lanes64<Sse2> out;
+  for (std::size_t k = 0; k < 8; ++k) {
+    const __m128i all = _mm_set1_epi16(static_cast<short>((bits >> (8 * k)) & 0xFF));
+    out[k] = Lanes<Sse2>(_mm_cmpeq_epi16(_mm_and_si128(all, weight), weight));
+  }
+  return out;
+}
+#endif
+
+#if XSIMD_WITH_NEON64
+using Neon = xsimd::neon64;
+
+inline Lanes<Neon> mul_high_u16(Lanes<Neon> a, Lanes<Neon> b) {
+  const uint16x8_t x = vreinterpretq_u16_s16(a);
+  const uint16x8_t y = vreinterpretq_u16_s16(b);
+  const uint32x4_t low = vmull_u16(vget_low_u16(x), vget_low_u16(y));
+  const uint32x4_t high = vmull_high_u16(x, y);
+  return vreinterpretq_s16_u16(vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high)));
+}
+inline std::uint64_t mask_bits(const Mask64<Neon>& m) {
+  static constexpr std::uint8_t kWeight[16] = {1, 2, 4, 8, 16, 32, 64, 128,
+                                               1, 2, 4, 8, 16, 32, 64, 128};
+  const uint8x16_t weight = vld1q_u8(kWeight);
+  uint8x16_t part[4];
+  for (std::size_t k = 0; k < 4; ++k) {
+    // The low byte of each 16-bit result, two vectors side by side, weighted by its bit.
+    const uint8x16_t low = vreinterpretq_u8_u16(m[2 * k]);
+    const uint8x16_t high = vreinterpretq_u8_u16(m[2 * k + 1]);
+    part[k] = vandq_u8(vuzp1q_u8(low, high), weight);
+  }
+  const uint8x16_t halves = vpaddq_u8(vpaddq_u8(part[0], part[1]), vpaddq_u8(part[2], part[3]));
+  return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)), 0);
+}
+inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
+  static constexpr std::uint16_t kWeight[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+  const uint16x8_t weight = vld1q_u16(kWeight);
+  Lanes64<Neon> out;
+  for (std::size_t k = 0; k < 8; ++k) {
+    const uint16x8_t all = vdupq_n_u16(static_cast<std::uint16_t>((bits >> (8 * k)) & 0xFF));
+    out[k] = Lanes<Neon>(vreinterpretq_s16_u16(vtstq_u16(all, weight)));
+  }
+  return out;
+}
+#endif
+
+}  // namespace
+}  // namespace qama::hal::cpu

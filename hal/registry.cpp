@@ -1,0 +1,64 @@
+// The list of devices: to add one, add its folder and its line in kSchemes (and in list_devices, if it
+// needs no address).
+#include <array>
+#include <string>
+
+#include "hal/cpu/cpu_device.h"
+#include "hal/device.h"
+#include "hal/exact/exact_device.h"
+
+namespace qama::hal {
+namespace {
+
+using OpenFunction = Result<std::shared_ptr<Device>> (*)(std::string_view rest);
+
+struct Scheme {
+  std::string_view prefix;
+  OpenFunction open;
+  std::string_view example;
+};
+
+Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
+  if (!rest.empty()) {
+    return Error{ErrorCode::device_unknown,
+                 "device 'exact:" + std::string(rest) + "': expected 'exact:' and nothing behind it"};
+  }
+  return exact::open_exact_device();
+}
+
+constexpr std::array kSchemes = {
+    Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]"},
+    Scheme{"exact:", open_exact, "exact:"},
+};
+
+}  // namespace
+
+std::string_view device_state_name(DeviceState state) noexcept {
+  switch (state) {
+    case DeviceState::available: return "available";
+    case DeviceState::busy: return "busy";
+    case DeviceState::calibrating: return "calibrating";
+    case DeviceState::faulty: return "faulty";
+    case DeviceState::unreachable: return "unreachable";
+  }
+  return "unknown";
+}
+
+Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
+  std::string known;
+  for (const Scheme& scheme : kSchemes) {
+    if (uri.starts_with(scheme.prefix)) return scheme.open(uri.substr(scheme.prefix.size()));
+    if (!known.empty()) known += ", ";
+    known += scheme.example;
+  }
+  return Error{ErrorCode::device_unknown,
+               "device '" + std::string(uri.substr(0, 64)) + "': expected one of " + known};
+}
+
+std::vector<DeviceListing> list_devices() {
+  std::vector<DeviceListing> out = cpu::list_cpu_devices();
+  out.push_back({"exact:", "exhaustive search, at most 24 spins", true, "for proof"});
+  return out;
+}
+
+}  // namespace qama::hal
