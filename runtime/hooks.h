@@ -29,22 +29,20 @@ class Recorder {
 };
 
 /// A QAMA layer of a sample, ready to be solved: as integers and as the real numbers behind them, with
-///   J'_tij = coupling_scale[t] (q_i . (K^T K) q_j) / (2D) + coupling_shift[t]   (i != j)
-/// where q, k are head t's D columns of rows i. Views of the lane, valid during the call.
+///   J'_tij = coupling_scale[t] sum_d F_tdi F_tdj + coupling_shift[t]   (i != j)
+/// Views of the lane, valid during the call.
 struct LayerProblem {
-  std::int32_t layer = 0;        ///< block
-  std::int32_t sample = 0;       ///< position in the batch
-  std::uint64_t index = 0;       ///< the caller's sample index
-  std::uint64_t seed = 0;        ///< of this solve
+  std::int32_t layer = 0;    ///< block
+  std::int32_t sample = 0;   ///< position in the batch
+  std::uint64_t index = 0;   ///< the caller's sample index
+  std::uint64_t seed = 0;    ///< of this solve
   const hal::SelectionProblem* problem = nullptr;
   std::int32_t heads = 0, tokens = 0, dim_head = 0;
-  const float* q = nullptr;      ///< [tokens][stride], head t at t * dim_head
-  const float* k = nullptr;      ///< the same
-  std::int64_t stride = 0;       ///< floats from one token's row to the next
-  std::span<const float> fields;          ///< [heads][field_stride] rho * h'
-  std::int64_t field_stride = 0;
-  std::span<const double> coupling_scale; ///< [heads]; with instance normalisation, of this sample
-  std::span<const double> coupling_shift; ///< [heads]
+  std::int64_t stride = 0;   ///< hal::row_stride(tokens)
+  std::span<const float> factors;          ///< F [heads][dim_head][stride], columns of tokens
+  std::span<const double> fields;          ///< [heads][stride] rho h'
+  std::span<const double> coupling_scale;  ///< [heads]; with instance normalisation, of this sample
+  std::span<const double> coupling_shift;  ///< [heads]
   double rho = 0, lambda = 0;
 };
 

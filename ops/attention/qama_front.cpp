@@ -1,0 +1,134 @@
+#include "ops/attention/qama_front.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace qama::ops {
+namespace {
+
+/// Of one sample's standardisation followed by the stored scale and shift, as one scale and shift.
+struct Affine {
+  double scale = 1, shift = 0;
+};
+
+Affine standardised(double sum, double sum_squares, double count, double eps, Affine stored) noexcept {
+  const double mean = count > 0 ? sum / count : 0.0;
+  const double variance = count > 0 ? std::max(sum_squares / count - mean * mean, 0.0) : 0.0;
+  const double inverse = 1.0 / std::sqrt(variance + eps);
+  return {stored.scale * inverse, stored.shift - stored.scale * inverse * mean};
+}
+
+double at(std::span<const float> values, std::int64_t t) noexcept {
+  return static_cast<double>(values[static_cast<std::size_t>(t)]);
+}
+
+}  // namespace
+
+double QamaFrontSpec::rho(std::int64_t tokens) const noexcept {
+  return static_cast<double>(tokens) * rho0;
+}
+
+double QamaFrontSpec::lambda(std::int64_t tokens) const noexcept {
+  if (heads < 2) return 0.0;
+  return static_cast<double>(tokens) * std::sqrt(2.0 / std::numbers::pi) /
+         static_cast<double>(heads - 1) * gamma0;
+}
+
+QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens, std::int64_t dim_head) noexcept {
+  const auto h = static_cast<std::size_t>(heads);
+  const auto n = static_cast<std::size_t>(tokens);
+  const auto s = static_cast<std::size_t>(token_stride(tokens));
+  const auto d = static_cast<std::size_t>(dim_head);
+  // The scratch holds the factor kernel's, later a row sum a token as floats.
+  const std::size_t scratch =
+      std::max(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)), s);
+  return {h * d * s, h * s, h, h * n * s, h * s, h * n * s, scratch, h * s / 64, h * s, (h + 2) * s};
+}
+
+Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
+                  const QamaWorkspace& w, const KernelTable& kernels, hal::SelectionProblem& problem) {
+  const std::int64_t inner = spec.heads * spec.dim_head;
+  const std::int64_t row = 2 * inner + spec.heads;
+  const std::int64_t stride = token_stride(tokens);
+  const double rho = spec.rho(tokens);
+  const double lambda = spec.lambda(tokens);
+  const double penalty_sum = lambda * static_cast<double>(spec.heads - 1);
+  const bool per_instance = spec.normalisation == QamaNormalisation::instance;
+  const auto n = static_cast<double>(tokens);
+  auto* row_sums = reinterpret_cast<float*>(w.scratch);
+
+  double largest_sum = 0;
+  bool finite = true;
+  for (std::int64_t t = 0; t < spec.heads; ++t) {
+    float* factors = w.factors + t * spec.dim_head * stride;
+    kernels.qama_factors({.tokens = tokens,
+                          .dim_head = spec.dim_head,
+                          .q = qkh + t * spec.dim_head,
+                          .k = qkh + inner + t * spec.dim_head,
+                          .stride = row,
+                          .factors = factors,
+                          .scratch = w.scratch});
+    float* couplings = w.couplings + t * tokens * stride;
+    QamaCouplingArgs built{
+        .tokens = tokens, .dim_head = spec.dim_head, .factors = factors, .couplings = couplings};
+    kernels.qama_couplings(built);
+    Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
+    if (per_instance) {
+      coupling = standardised(built.sum, built.sum_squares, n * (n - 1.0), spec.eps, coupling);
+    }
+    w.coupling_scale[t] = coupling.scale;
+    w.coupling_shift[t] = coupling.shift;
+    kernels.qama_scale({.tokens = tokens,
+                        .couplings = couplings,
+                        .scale = static_cast<float>(coupling.scale),
+                        .shift = static_cast<float>(coupling.shift),
+                        .row_sums = row_sums});
+
+    const float* h = qkh + 2 * inner + t;
+    Affine field{at(spec.field_scale, t), at(spec.field_shift, t)};
+    if (per_instance) {
+      double sum = 0;
+      double squares = 0;
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        const auto value = static_cast<double>(h[i * row]);
+        sum += value;
+        squares += value * value;
+      }
+      field = standardised(sum, squares, n, spec.eps, field);
+    }
+    double* fields = w.fields + t * stride;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
+      const double sum = static_cast<double>(row_sums[i]) + std::fabs(fields[i]) + penalty_sum;
+      // NaN compares false with everything, so it is looked for by itself.
+      finite = finite && std::isfinite(sum);
+      largest_sum = std::max(largest_sum, sum);
+    }
+    std::fill(fields + tokens, fields + stride, 0.0);
+  }
+  if (!finite) {
+    return Error{ErrorCode::problem_bad_value,
+                 "a layer's couplings or fields are not finite: the input or the weights are out of range"};
+  }
+
+  // See hal/problem_builder.cpp: each of the rounded numbers may add a half.
+  const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
+  const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
+  kernels.qama_quantise({.count = spec.heads * tokens * stride,
+                         .couplings = w.couplings,
+                         .scale = static_cast<float>(scale),
+                         .out = w.weights});
+  for (std::int64_t i = 0; i < spec.heads * stride; ++i) {
+    w.biases[i] = static_cast<std::int16_t>(std::lrint(w.fields[i] * scale));
+  }
+  problem = {};
+  problem.shape = {static_cast<std::int32_t>(spec.heads), static_cast<std::int32_t>(tokens)};
+  problem.couplings = w.weights;
+  problem.fields = w.biases;
+  problem.penalty = static_cast<std::int16_t>(std::lrint(lambda * scale));
+  problem.scale = scale;
+  return {};
+}
+
+}  // namespace qama::ops

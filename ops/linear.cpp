@@ -1,0 +1,197 @@
+#include "ops/linear.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <tuple>
+
+#include "runtime/base/aligned.h"
+
+namespace qama::ops {
+namespace {
+
+using Dims = dnnl::memory::dims;
+using Tag = dnnl::memory::format_tag;
+constexpr auto kF32 = dnnl::memory::data_type::f32;
+
+Error dnnl_error(const LinearSpec& spec, const char* doing, const dnnl::error& e) {
+  return {ErrorCode::unsupported, std::string("oneDNN: ") + doing + " a linear layer of " +
+                                      std::to_string(spec.in) + " -> " + std::to_string(spec.out) +
+                                      ": " + e.what()};
+}
+
+/// One shape's code, shared by every layer of that shape.
+struct Kernel {
+  dnnl::inner_product_forward::primitive_desc desc;
+  dnnl::inner_product_forward primitive;
+};
+
+}  // namespace
+
+struct LinearFactory::Impl {
+  dnnl::engine engine;
+  dnnl::stream stream;
+  /// rows, rows that the weights are laid out for, in, out, bias, activation
+  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, Activation>;
+  std::map<Key, std::shared_ptr<const Kernel>> kernels;
+
+  std::shared_ptr<const Kernel> kernel(const LinearSpec& spec, std::int64_t rows,
+                                       const dnnl::memory::desc* weights) {
+    const Key key{rows, spec.rows.back(), spec.in, spec.out, spec.bias, spec.activation};
+    auto& slot = kernels[key];
+    if (slot == nullptr) {
+      const dnnl::memory::desc x(Dims{rows, spec.in}, kF32, Tag::ab);
+      const dnnl::memory::desc y(Dims{rows, spec.out}, kF32, Tag::ab);
+      const dnnl::memory::desc any(Dims{spec.out, spec.in}, kF32, Tag::any);
+      const dnnl::memory::desc b =
+          spec.bias ? dnnl::memory::desc(Dims{spec.out}, kF32, Tag::a) : dnnl::memory::desc();
+      dnnl::primitive_attr attributes;
+      attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+      if (spec.activation != Activation::none) {
+        dnnl::post_ops post;
+        post.append_eltwise(spec.activation == Activation::gelu_erf
+                                ? dnnl::algorithm::eltwise_gelu_erf
+                                : dnnl::algorithm::eltwise_gelu_tanh,
+                            0.0F, 0.0F);
+        attributes.set_post_ops(post);
+      }
+      auto made = std::make_shared<Kernel>();
+      made->desc = dnnl::inner_product_forward::primitive_desc(
+          engine, dnnl::prop_kind::forward_inference, x, weights == nullptr ? any : *weights, b, y,
+          attributes);
+      made->primitive = dnnl::inner_product_forward(made->desc);
+      slot = std::move(made);
+    }
+    return slot;
+  }
+};
+
+LinearFactory::LinearFactory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LinearFactory::~LinearFactory() = default;
+
+Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
+  try {
+    auto impl = std::make_unique<Impl>();
+    impl->engine = dnnl::engine(dnnl::engine::kind::cpu, 0);
+    impl->stream = dnnl::stream(impl->engine);
+    return std::unique_ptr<LinearFactory>(new LinearFactory(std::move(impl)));
+  } catch (const dnnl::error& e) {
+    return Error{ErrorCode::unsupported, std::string("oneDNN does not start: ") + e.what()};
+  }
+}
+
+struct Linear::Impl {
+  LinearSpec spec;
+  dnnl::engine engine;
+  std::vector<std::shared_ptr<const Kernel>> kernels;  // one an entry of spec.rows
+  dnnl::memory::desc weights_desc;
+  AlignedBuffer<std::byte> weights;
+  AlignedBuffer<float> bias;
+  std::string implementation;
+  std::size_t scratch_bytes = 0;
+};
+
+Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Linear::~Linear() = default;
+const LinearSpec& Linear::spec() const noexcept { return impl_->spec; }
+const std::string& Linear::implementation() const noexcept { return impl_->implementation; }
+std::size_t Linear::scratch_bytes() const noexcept { return impl_->scratch_bytes; }
+std::size_t Linear::weight_bytes() const noexcept {
+  return impl_->weights.size() + impl_->bias.size() * sizeof(float);
+}
+
+Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const LinearSpec& spec,
+                                               std::span<const float> weights,
+                                               std::span<const float> bias) {
+  const std::size_t expected = static_cast<std::size_t>(spec.in) * static_cast<std::size_t>(spec.out);
+  const std::size_t expected_bias = spec.bias ? static_cast<std::size_t>(spec.out) : 0;
+  if (spec.in < 1 || spec.out < 1 || spec.rows.empty() || spec.rows.front() < 1 ||
+      weights.size() != expected || bias.size() != expected_bias) {
+    return Error{ErrorCode::invalid_argument,
+                 "linear layer of " + std::to_string(spec.in) + " -> " + std::to_string(spec.out) +
+                     ": " + std::to_string(weights.size()) + " weights and " +
+                     std::to_string(bias.size()) + " biases, expected " + std::to_string(expected) +
+                     " and " + std::to_string(expected_bias)};
+  }
+  try {
+    LinearFactory::Impl& shared = factory.impl();
+    auto impl = std::make_unique<Impl>();
+    impl->spec = spec;
+    impl->engine = shared.engine;
+    const auto largest = shared.kernel(spec, spec.rows.back(), nullptr);
+    impl->weights_desc = largest->desc.weights_desc();
+    for (std::size_t v = 0; v + 1 < spec.rows.size(); ++v) {
+      impl->kernels.push_back(shared.kernel(spec, spec.rows[v], &impl->weights_desc));
+    }
+    impl->kernels.push_back(largest);
+    for (const auto& kernel : impl->kernels) {
+      impl->scratch_bytes = std::max(impl->scratch_bytes, kernel->desc.scratchpad_desc().get_size());
+    }
+    impl->implementation = largest->desc.impl_info_str();
+
+    impl->weights.resize(impl->weights_desc.get_size());
+    const dnnl::memory::desc plain(Dims{spec.out, spec.in}, kF32, Tag::ab);
+    dnnl::memory from(plain, shared.engine, const_cast<float*>(weights.data()));
+    dnnl::memory to(impl->weights_desc, shared.engine, impl->weights.data());
+    dnnl::reorder(from, to).execute(shared.stream, from, to);
+    shared.stream.wait();
+    if (spec.bias) {
+      impl->bias.resize(bias.size());
+      std::copy(bias.begin(), bias.end(), impl->bias.data());
+    }
+    return std::unique_ptr<Linear>(new Linear(std::move(impl)));
+  } catch (const dnnl::error& e) {
+    return dnnl_error(spec, "preparing", e);
+  }
+}
+
+struct LinearCall::Impl {
+  dnnl::stream stream;
+  std::shared_ptr<const Kernel> kernel;
+  std::array<dnnl::memory, 5> memories;
+  std::array<dnnl_exec_arg_t, 5> arguments{};
+  int count = 0;
+
+  void add(int kind, const dnnl::memory::desc& desc, const dnnl::engine& engine, const void* data) {
+    const auto slot = static_cast<std::size_t>(count++);
+    memories[slot] = dnnl::memory(desc, engine, const_cast<void*>(data));
+    arguments[slot] = {kind, memories[slot].get()};
+  }
+};
+
+LinearCall::LinearCall() = default;
+LinearCall::~LinearCall() = default;
+LinearCall::LinearCall(LinearCall&&) noexcept = default;
+LinearCall& LinearCall::operator=(LinearCall&&) noexcept = default;
+
+Result<LinearCall> Linear::bind(std::size_t variant, const float* x, float* y,
+                                std::byte* scratch) const {
+  try {
+    const auto& kernel = impl_->kernels.at(variant);
+    LinearCall call;
+    call.impl_ = std::make_unique<LinearCall::Impl>();
+    call.impl_->stream = dnnl::stream(impl_->engine);
+    call.impl_->kernel = kernel;
+    call.impl_->add(DNNL_ARG_SRC, kernel->desc.src_desc(), impl_->engine, x);
+    call.impl_->add(DNNL_ARG_WEIGHTS, impl_->weights_desc, impl_->engine, impl_->weights.data());
+    if (impl_->spec.bias) {
+      call.impl_->add(DNNL_ARG_BIAS, kernel->desc.bias_desc(), impl_->engine, impl_->bias.data());
+    }
+    call.impl_->add(DNNL_ARG_DST, kernel->desc.dst_desc(), impl_->engine, y);
+    if (kernel->desc.scratchpad_desc().get_size() > 0) {
+      call.impl_->add(DNNL_ARG_SCRATCHPAD, kernel->desc.scratchpad_desc(), impl_->engine, scratch);
+    }
+    return call;
+  } catch (const dnnl::error& e) {
+    return dnnl_error(impl_->spec, "binding", e);
+  }
+}
+
+bool LinearCall::run() const noexcept {
+  // The C function, because the C++ one copies its arguments into a vector.
+  return dnnl_primitive_execute(impl_->kernel->primitive.get(), impl_->stream.get(), impl_->count,
+                                impl_->arguments.data()) == dnnl_success;
+}
+
+}  // namespace qama::ops

@@ -1,0 +1,91 @@
+// Linear: y = activation(x W^T + b) through oneDNN, f32. Primitives are created and weights re-laid when the
+// operator is made; running one allocates nothing (with the oneDNN of toolchains/bootstrap). No oneDNN type
+// appears here. To add an activation: one enumerator and one line in linear.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace qama::ops {
+
+/// gelu_erf is x Phi(x) (PyTorch's default); gelu_tanh its tanh approximation.
+enum class Activation : std::uint8_t { none, gelu_erf, gelu_tanh };
+
+/// oneDNN's engine and the primitives made so far, so that layers of one shape share code. Used while a
+/// plan is made, by one thread; what it made stays usable by any number of threads.
+class LinearFactory {
+ public:
+  /// UNSUPPORTED if oneDNN does not start.
+  [[nodiscard]] static Result<std::unique_ptr<LinearFactory>> create();
+  ~LinearFactory();
+  LinearFactory(const LinearFactory&) = delete;
+  LinearFactory& operator=(const LinearFactory&) = delete;
+
+  struct Impl;
+  [[nodiscard]] Impl& impl() noexcept { return *impl_; }
+
+ private:
+  explicit LinearFactory(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+struct LinearSpec {
+  std::int64_t in = 0, out = 0;
+  bool bias = true;
+  Activation activation = Activation::none;
+  /// The numbers of rows that will be run, rising. Weights are laid out for the last one.
+  std::vector<std::int64_t> rows;
+};
+
+/// A Linear tied to its memory: one worker's, one number of rows. One thread at a time.
+class LinearCall {
+ public:
+  LinearCall();
+  ~LinearCall();
+  LinearCall(LinearCall&&) noexcept;
+  LinearCall& operator=(LinearCall&&) noexcept;
+  /// False if oneDNN reports an error, which for arguments that were bound means a bug.
+  [[nodiscard]] bool run() const noexcept;
+
+ private:
+  friend class Linear;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Immutable; bind() and the calls it gives may be used by any number of threads.
+class Linear {
+ public:
+  /// `weights` [out][in], `bias` [out] or empty; both are copied. UNSUPPORTED with oneDNN's reason.
+  [[nodiscard]] static Result<std::unique_ptr<Linear>> create(LinearFactory& factory,
+                                                              const LinearSpec& spec,
+                                                              std::span<const float> weights,
+                                                              std::span<const float> bias);
+  ~Linear();
+  Linear(const Linear&) = delete;
+  Linear& operator=(const Linear&) = delete;
+
+  [[nodiscard]] const LinearSpec& spec() const noexcept;
+  /// What oneDNN chose, e.g. "brgemm:avx512_core", for the largest number of rows.
+  [[nodiscard]] const std::string& implementation() const noexcept;
+  /// The most scratch memory that a call needs, 64-byte aligned.
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept;
+  [[nodiscard]] std::size_t weight_bytes() const noexcept;
+  /// Ties spec().rows[variant] rows at `x` [rows][in] and `y` [rows][out] to a call. All memory, this
+  /// operator's too, must outlive the call.
+  [[nodiscard]] Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
+                                        std::byte* scratch) const;
+
+ private:
+  struct Impl;
+  explicit Linear(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qama::ops

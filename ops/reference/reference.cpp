@@ -1,0 +1,257 @@
+#include "ops/reference/reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qama::ops {
+namespace {
+
+double sqr(double x) { return x * x; }
+
+void layer_norm(const LayerNormArgs& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    float* x = a.x + r * a.dim;
+    if (a.residual != nullptr) {
+      for (std::int64_t c = 0; c < a.dim; ++c) x[c] += a.residual[r * a.dim + c];
+    }
+    double mean = 0;
+    double variance = 0;
+    for (std::int64_t c = 0; c < a.dim; ++c) mean += x[c] / static_cast<double>(a.dim);
+    for (std::int64_t c = 0; c < a.dim; ++c) variance += sqr(x[c] - mean) / static_cast<double>(a.dim);
+    for (std::int64_t c = 0; c < a.dim; ++c) {
+      double y = (x[c] - mean) / std::sqrt(variance + a.eps) * a.gamma[c] + a.beta[c];
+      if (a.addend != nullptr) y += a.addend[r * a.dim + c];
+      a.y[r * a.dim + c] = static_cast<float>(y);
+    }
+  }
+}
+
+void mean_rows(const MeanRowsArgs& a) {
+  for (std::int64_t c = 0; c < a.dim; ++c) {
+    double sum = 0;
+    for (std::int64_t r = 0; r < a.rows; ++r) sum += a.x[r * a.dim + c];
+    a.y[c] = static_cast<float>(sum / static_cast<double>(a.rows));
+  }
+}
+
+void softmax_head(const SoftmaxHeadArgs& a) {
+  std::vector<double> p(static_cast<std::size_t>(a.tokens));
+  for (std::int64_t i = 0; i < a.tokens; ++i) {
+    for (std::int64_t j = 0; j < a.tokens; ++j) {
+      double dot = 0;
+      for (std::int64_t d = 0; d < a.dim_head; ++d) {
+        dot += static_cast<double>(a.q[i * a.stride + d]) * a.k[j * a.stride + d];
+      }
+      p[static_cast<std::size_t>(j)] = dot * a.scale;
+    }
+    const double largest = *std::max_element(p.begin(), p.end());
+    double total = 0;
+    for (double& v : p) total += v = std::exp(v - largest);
+    for (std::int64_t d = 0; d < a.dim_head; ++d) {
+      double sum = 0;
+      for (std::int64_t j = 0; j < a.tokens; ++j) {
+        sum += p[static_cast<std::size_t>(j)] / total * a.v[j * a.stride + d];
+      }
+      a.out[i * a.out_stride + d] = static_cast<float>(sum);
+    }
+  }
+}
+
+void qama_factors(const QamaFactorArgs& a) {
+  const auto d_count = static_cast<std::size_t>(a.dim_head);
+  const std::int64_t stride = token_stride(a.tokens);
+  std::vector<double> l(d_count * d_count);  // C = K^T K / (2D), then its Cholesky factor
+  for (std::size_t r = 0; r < d_count; ++r) {
+    for (std::size_t c = 0; c <= r; ++c) {
+      for (std::int64_t i = 0; i < a.tokens; ++i) {
+        const float* k = a.k + i * a.stride;
+        l[r * d_count + c] += static_cast<double>(k[r]) * k[c] / (2.0 * static_cast<double>(d_count));
+      }
+    }
+  }
+  double largest = 0;
+  for (std::size_t d = 0; d < d_count; ++d) largest = std::max(largest, l[d * d_count + d]);
+  for (std::size_t c = 0; c < d_count; ++c) {
+    for (std::size_t r = c; r < d_count; ++r) {
+      for (std::size_t e = 0; e < c; ++e) l[r * d_count + c] -= l[r * d_count + e] * l[c * d_count + e];
+    }
+    const double pivot = l[c * d_count + c];
+    const bool dependent = pivot <= largest * static_cast<double>(d_count) * 4.5e-16;
+    for (std::size_t r = c; r < d_count; ++r) {
+      l[r * d_count + c] = dependent ? 0.0 : l[r * d_count + c] / std::sqrt(pivot);
+    }
+  }
+  for (std::size_t d = 0; d < d_count; ++d) {
+    for (std::int64_t i = 0; i < stride; ++i) {
+      double sum = 0;
+      for (std::size_t e = d; e < d_count && i < a.tokens; ++e) {
+        sum += static_cast<double>(a.q[i * a.stride + static_cast<std::int64_t>(e)]) * l[e * d_count + d];
+      }
+      a.factors[static_cast<std::int64_t>(d) * stride + i] = static_cast<float>(sum);
+    }
+  }
+}
+
+void qama_couplings(QamaCouplingArgs& a) {
+  const std::int64_t stride = token_stride(a.tokens);
+  a.sum = a.sum_squares = 0;
+  for (std::int64_t i = 0; i < a.tokens; ++i) {
+    for (std::int64_t j = 0; j < stride; ++j) {
+      double dot = 0;
+      for (std::int64_t d = 0; d < a.dim_head && i != j; ++d) {
+        dot += static_cast<double>(a.factors[d * stride + i]) * a.factors[d * stride + j];
+      }
+      a.couplings[i * stride + j] = static_cast<float>(dot);
+      a.sum += dot;
+      a.sum_squares += dot * dot;
+    }
+  }
+}
+
+void qama_scale(const QamaScaleArgs& a) {
+  const std::int64_t stride = token_stride(a.tokens);
+  for (std::int64_t i = 0; i < a.tokens; ++i) {
+    double sum = 0;
+    for (std::int64_t j = 0; j < stride; ++j) {
+      float& value = a.couplings[i * stride + j];
+      value = i == j || j >= a.tokens ? 0.0F : a.scale * value + a.shift;
+      sum += std::fabs(value);
+    }
+    a.row_sums[i] = static_cast<float>(sum);
+  }
+}
+
+void qama_quantise(const QamaQuantiseArgs& a) {
+  for (std::int64_t j = 0; j < a.count; ++j) {
+    a.out[j] = static_cast<std::int16_t>(std::lrint(a.couplings[j] * a.scale));
+  }
+}
+
+void qama_energies(const QamaEnergyArgs& a) {
+  const std::int64_t stride = token_stride(a.tokens);
+  const auto selected = [&](std::int64_t i) { return (a.spins[i / 64] >> (i % 64) & 1U) != 0; };
+  for (std::int64_t i = 0; i < stride; ++i) {
+    double local = a.fields[i];
+    for (std::int64_t j = 0; j < a.tokens && i < a.tokens; ++j) {
+      if (j == i || !selected(j)) continue;
+      double coupling = a.shift;
+      for (std::int64_t d = 0; d < a.dim_head; ++d) {
+        coupling += a.scale * a.factors[d * stride + i] * a.factors[d * stride + j];
+      }
+      local += coupling;
+    }
+    a.energies[i] = i < a.tokens && selected(i) ? -local : 0.0;
+  }
+}
+
+void qama_project(const QamaProjectArgs& a) {
+  for (std::int64_t i = 0; i < a.tokens; ++i) {
+    for (std::int64_t c = 0; c < a.dim; ++c) {
+      double sum = a.bias[c];
+      for (std::int64_t t = 0; t < a.heads; ++t) {
+        sum += a.energies[t * token_stride(a.tokens) + i] * a.table[t * a.dim + c];
+      }
+      a.out[i * a.dim + c] = static_cast<float>(sum);
+    }
+  }
+}
+
+constexpr KernelTable kReference = {
+    "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
+    qama_couplings, qama_scale, qama_quantise, qama_energies, qama_project};
+
+/// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.
+void normalise(std::vector<double>& values, bool per_instance, double eps, double scale, double shift) {
+  double mean = 0;
+  double deviation = 1;
+  if (per_instance && !values.empty()) {
+    const auto count = static_cast<double>(values.size());
+    double variance = 0;
+    for (const double v : values) mean += v / count;
+    for (const double v : values) variance += sqr(v - mean) / count;
+    deviation = std::sqrt(variance + eps);
+  }
+  for (double& v : values) v = (v - mean) / deviation * scale + shift;
+}
+
+}  // namespace
+
+const KernelTable& reference_kernels() noexcept { return kReference; }
+
+ReferenceLayer reference_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh) {
+  const auto n = static_cast<std::size_t>(tokens);
+  const auto heads = static_cast<std::size_t>(spec.heads);
+  const auto d_count = static_cast<std::size_t>(spec.dim_head);
+  const std::size_t row = 2 * heads * d_count + heads;
+  const bool per_instance = spec.normalisation == QamaNormalisation::instance;
+  ReferenceLayer out;
+  out.couplings.assign(heads * n * n, 0.0);
+  out.fields.resize(heads * n);
+  out.lambda = spec.lambda(tokens);
+  for (std::size_t t = 0; t < heads; ++t) {
+    const auto q = [&](std::size_t i, std::size_t d) {
+      return static_cast<double>(qkh[i * row + t * d_count + d]);
+    };
+    const auto k = [&](std::size_t i, std::size_t d) {
+      return static_cast<double>(qkh[i * row + (heads + t) * d_count + d]);
+    };
+    // J = (Q K^T)(K Q^T) / (2 D)
+    std::vector<double> scores(n * n);
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t m = 0; m < n; ++m) {
+        for (std::size_t d = 0; d < d_count; ++d) scores[i * n + m] += q(i, d) * k(m, d);
+      }
+    }
+    std::vector<double> off_diagonal;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) {
+        if (i == j) continue;
+        double sum = 0;
+        for (std::size_t m = 0; m < n; ++m) sum += scores[i * n + m] * scores[j * n + m];
+        off_diagonal.push_back(sum / (2.0 * static_cast<double>(d_count)));
+      }
+    }
+    normalise(off_diagonal, per_instance, spec.eps, spec.coupling_scale[t], spec.coupling_shift[t]);
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) {
+        if (i != j) out.couplings[(t * n + i) * n + j] = off_diagonal[next++];
+      }
+    }
+    std::vector<double> h(n);
+    for (std::size_t i = 0; i < n; ++i) h[i] = qkh[i * row + 2 * heads * d_count + t];
+    normalise(h, per_instance, spec.eps, spec.field_scale[t], spec.field_shift[t]);
+    for (std::size_t i = 0; i < n; ++i) out.fields[t * n + i] = spec.rho(tokens) * h[i];
+  }
+  double largest = 0;
+  for (std::size_t ti = 0; ti < heads * n; ++ti) {
+    double sum = std::fabs(out.fields[ti]) + out.lambda * static_cast<double>(heads - 1);
+    for (std::size_t j = 0; j < n; ++j) sum += std::fabs(out.couplings[ti * n + j]);
+    largest = std::max(largest, sum);
+  }
+  out.scale = largest > 0 ? (32765.0 - 0.5 * static_cast<double>(n + heads)) / largest : 1.0;
+  const auto rounded = [&](double v) { return static_cast<std::int16_t>(std::lrint(v * out.scale)); };
+  for (const double v : out.couplings) out.weights.push_back(rounded(v));
+  for (const double v : out.fields) out.biases.push_back(rounded(v));
+  out.penalty = rounded(out.lambda);
+  return out;
+}
+
+std::vector<double> reference_energies(const ReferenceLayer& layer, std::int64_t heads,
+                                       std::int64_t tokens, const std::vector<std::uint8_t>& spins) {
+  const auto n = static_cast<std::size_t>(tokens);
+  std::vector<double> out(static_cast<std::size_t>(heads) * n);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(heads); ++t) {
+    for (std::size_t i = 0; i < n; ++i) {
+      if (spins[t * n + i] == 0) continue;
+      double local = layer.fields[t * n + i];
+      for (std::size_t j = 0; j < n; ++j) {
+        if (spins[t * n + j] != 0) local += layer.couplings[(t * n + i) * n + j];
+      }
+      out[t * n + i] = -local;
+    }
+  }
+  return out;
+}
+
+}  // namespace qama::ops

@@ -1,0 +1,402 @@
+// The kernels' code, once for all targets: a template on the xsimd architecture. Included only by
+// kernels_<target>.cpp, each compiled with its own instruction-set flags; everything has internal linkage
+// and calls nothing that another file could emit too.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <xsimd/xsimd.hpp>
+
+#include "ops/simd/kernels.h"
+
+namespace qama::ops {
+namespace {
+
+template <class Arch>
+struct Kernels {
+  using F = xsimd::batch<float, Arch>;
+  using D = xsimd::batch<double, Arch>;
+  static constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
+  static constexpr std::int64_t kD = static_cast<std::int64_t>(D::size);
+
+  static F load(const float* p) { return F::load_unaligned(p); }
+  static D load(const double* p) { return D::load_unaligned(p); }
+
+  /// The first `count` < kF floats, the rest 0.
+  static F load_part(const float* p, std::int64_t count) {
+    alignas(64) float lanes[kF] = {};
+    std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof(float));
+    return F::load_aligned(lanes);
+  }
+  static void store_part(float* p, F value, std::int64_t count) {
+    alignas(64) float lanes[kF];
+    value.store_aligned(lanes);
+    std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof(float));
+  }
+
+  static void layer_norm(const LayerNormArgs& a) {
+    const std::int64_t whole = a.dim / kF * kF;
+    const std::int64_t tail = a.dim - whole;
+    const float inverse = 1.0F / static_cast<float>(a.dim);
+    // Lanes behind the tail must not count in the variance: they hold 0, not the mean.
+    alignas(64) float ones[kF] = {};
+    for (std::int64_t l = 0; l < tail; ++l) ones[l] = 1.0F;
+    const F tail_mask = F::load_aligned(ones);
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      float* x = a.x + r * a.dim;
+      F sum(0.0F);
+      if (a.residual != nullptr) {
+        const float* residual = a.residual + r * a.dim;
+        for (std::int64_t c = 0; c < whole; c += kF) {
+          const F v = load(x + c) + load(residual + c);
+          v.store_unaligned(x + c);
+          sum += v;
+        }
+        if (tail > 0) {
+          const F v = load_part(x + whole, tail) + load_part(residual + whole, tail);
+          store_part(x + whole, v, tail);
+          sum += v;
+        }
+      } else {
+        for (std::int64_t c = 0; c < whole; c += kF) sum += load(x + c);
+        if (tail > 0) sum += load_part(x + whole, tail);
+      }
+      const F mean(xsimd::reduce_add(sum) * inverse);
+      F squares(0.0F);
+      for (std::int64_t c = 0; c < whole; c += kF) {
+        const F v = load(x + c) - mean;
+        squares = xsimd::fma(v, v, squares);
+      }
+      if (tail > 0) {
+        const F v = (load_part(x + whole, tail) - mean) * tail_mask;
+        squares = xsimd::fma(v, v, squares);
+      }
+      const float variance = xsimd::reduce_add(squares) * inverse;
+      const F factor(1.0F / __builtin_sqrtf(variance + a.eps));
+      float* y = a.y + r * a.dim;
+      const float* addend = a.addend == nullptr ? nullptr : a.addend + r * a.dim;
+      for (std::int64_t c = 0; c < whole; c += kF) {
+        F v = xsimd::fma((load(x + c) - mean) * factor, load(a.gamma + c), load(a.beta + c));
+        if (addend != nullptr) v += load(addend + c);
+        v.store_unaligned(y + c);
+      }
+      if (tail > 0) {
+        F v = xsimd::fma((load_part(x + whole, tail) - mean) * factor,
+                         load_part(a.gamma + whole, tail), load_part(a.beta + whole, tail));
+        if (addend != nullptr) v += load_part(addend + whole, tail);
+        store_part(y + whole, v, tail);
+      }
+    }
+  }
+
+  static void mean_rows(const MeanRowsArgs& a) {
+    const float inverse = 1.0F / static_cast<float>(a.rows);
+    std::int64_t c = 0;
+    for (; c + kF <= a.dim; c += kF) {
+      F sum(0.0F);
+      for (std::int64_t r = 0; r < a.rows; ++r) sum += load(a.x + r * a.dim + c);
+      (sum * F(inverse)).store_unaligned(a.y + c);
+    }
+    for (; c < a.dim; ++c) {
+      float sum = 0;
+      for (std::int64_t r = 0; r < a.rows; ++r) sum += a.x[r * a.dim + c];
+      a.y[c] = sum * inverse;
+    }
+  }
+
+  /// A vector holds kF queries, so nothing is ever added across lanes.
+  static void softmax_head(const SoftmaxHeadArgs& a) {
+    const std::int64_t n = a.tokens;
+    const std::int64_t d_count = a.dim_head;
+    float* queries = a.scratch;                // [dim_head][kF]
+    float* weights = a.scratch + 16 * d_count; // [tokens][kF]
+    for (std::int64_t i0 = 0; i0 < n; i0 += kF) {
+      const std::int64_t lanes = n - i0 < kF ? n - i0 : kF;
+      for (std::int64_t l = 0; l < kF; ++l) {
+        // Lanes behind the last query repeat it; their results are not stored.
+        const float* row = a.q + (i0 + (l < lanes ? l : lanes - 1)) * a.stride;
+        for (std::int64_t d = 0; d < d_count; ++d) queries[d * kF + l] = row[d] * a.scale;
+      }
+      F largest(-3.0e38F);
+      std::int64_t j = 0;
+      for (; j + 4 <= n; j += 4) {
+        F s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
+        const float* k0 = a.k + j * a.stride;
+        const float* k1 = k0 + a.stride;
+        const float* k2 = k1 + a.stride;
+        const float* k3 = k2 + a.stride;
+        for (std::int64_t d = 0; d < d_count; ++d) {
+          const F q = load(queries + d * kF);
+          s0 = xsimd::fma(q, F(k0[d]), s0);
+          s1 = xsimd::fma(q, F(k1[d]), s1);
+          s2 = xsimd::fma(q, F(k2[d]), s2);
+          s3 = xsimd::fma(q, F(k3[d]), s3);
+        }
+        s0.store_unaligned(weights + j * kF);
+        s1.store_unaligned(weights + (j + 1) * kF);
+        s2.store_unaligned(weights + (j + 2) * kF);
+        s3.store_unaligned(weights + (j + 3) * kF);
+        largest = xsimd::max(largest, xsimd::max(xsimd::max(s0, s1), xsimd::max(s2, s3)));
+      }
+      for (; j < n; ++j) {
+        F s(0.0F);
+        const float* k = a.k + j * a.stride;
+        for (std::int64_t d = 0; d < d_count; ++d) s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
+        s.store_unaligned(weights + j * kF);
+        largest = xsimd::max(largest, s);
+      }
+      F total(0.0F);
+      for (j = 0; j < n; ++j) {
+        const F p = xsimd::exp(load(weights + j * kF) - largest);
+        p.store_unaligned(weights + j * kF);
+        total += p;
+      }
+      const F inverse = F(1.0F) / total;
+      alignas(64) float out[8 * kF];
+      for (std::int64_t d0 = 0; d0 < d_count; d0 += 8) {
+        const std::int64_t columns = d_count - d0 < 8 ? d_count - d0 : 8;
+        if (columns == 8) {
+          F o[8];
+          for (F& v : o) v = F(0.0F);
+          for (j = 0; j < n; ++j) {
+            const F p = load(weights + j * kF);
+            const float* v = a.v + j * a.stride + d0;
+            for (int c = 0; c < 8; ++c) o[c] = xsimd::fma(p, F(v[c]), o[c]);
+          }
+          for (int c = 0; c < 8; ++c) (o[c] * inverse).store_aligned(out + c * kF);
+        } else {
+          for (std::int64_t c = 0; c < columns; ++c) {
+            F o(0.0F);
+            for (j = 0; j < n; ++j) {
+              o = xsimd::fma(load(weights + j * kF), F(a.v[j * a.stride + d0 + c]), o);
+            }
+            (o * inverse).store_aligned(out + c * kF);
+          }
+        }
+        for (std::int64_t l = 0; l < lanes; ++l) {
+          float* row = a.out + (i0 + l) * a.out_stride + d0;
+          for (std::int64_t c = 0; c < columns; ++c) row[c] = out[c * kF + l];
+        }
+      }
+    }
+  }
+
+  static void qama_factors(const QamaFactorArgs& a) {
+    const std::int64_t n = a.tokens;
+    const std::int64_t d_count = a.dim_head;
+    const std::int64_t width = padded8(d_count);
+    const std::int64_t stride = token_stride(n);
+    double* keys = a.scratch;              // [tokens][width]
+    double* gram = a.scratch + n * width;  // [dim_head][width]
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float* row = a.k + i * a.stride;
+      for (std::int64_t d = 0; d < d_count; ++d) keys[i * width + d] = static_cast<double>(row[d]);
+      for (std::int64_t d = d_count; d < width; ++d) keys[i * width + d] = 0.0;
+    }
+    // gram = K^T K / (2 D). Only columns up to the row's vector are needed, the lower triangle.
+    const D unit(1.0 / (2.0 * static_cast<double>(d_count)));
+    for (std::int64_t r0 = 0; r0 < d_count; r0 += 4) {
+      const std::int64_t rows = d_count - r0 < 4 ? d_count - r0 : 4;
+      for (std::int64_t c = 0; c < r0 + rows; c += kD) {
+        D acc[4] = {D(0.0), D(0.0), D(0.0), D(0.0)};
+        const double* key = keys;
+        if (rows == 4) {
+          for (std::int64_t i = 0; i < n; ++i, key += width) {
+            const D column = load(key + c);
+            for (int r = 0; r < 4; ++r) acc[r] = xsimd::fma(D(key[r0 + r]), column, acc[r]);
+          }
+        } else {
+          for (std::int64_t i = 0; i < n; ++i, key += width) {
+            const D column = load(key + c);
+            for (std::int64_t r = 0; r < rows; ++r) {
+              acc[r] = xsimd::fma(D(key[r0 + r]), column, acc[r]);
+            }
+          }
+        }
+        for (std::int64_t r = 0; r < rows; ++r) {
+          (acc[r] * unit).store_unaligned(gram + (r0 + r) * width + c);
+        }
+      }
+    }
+    cholesky(gram, d_count, width);
+
+    for (std::int64_t d = 0; d < d_count; ++d) {
+      float* to = a.factors + d * stride;
+      for (std::int64_t i = 0; i < n; ++i) to[i] = a.q[i * a.stride + d];
+      for (std::int64_t i = n; i < stride; ++i) to[i] = 0.0F;
+    }
+    // F = Q L in place, vectors of tokens: column d needs columns d .. D-1 only.
+    for (std::int64_t i = 0; i < stride; i += kF) {
+      for (std::int64_t d = 0; d < d_count; ++d) {
+        F acc(0.0F);
+        for (std::int64_t e = d; e < d_count; ++e) {
+          acc = xsimd::fma(F(static_cast<float>(gram[e * width + d])),
+                           load(a.factors + e * stride + i), acc);
+        }
+        acc.store_unaligned(a.factors + d * stride + i);
+      }
+    }
+  }
+
+  /// Lower triangle in place. The matrix is positive semidefinite: a pivot within rounding of 0 means that
+  /// the column depends on those before it, and gives a column of zeros.
+  static void cholesky(double* m, std::int64_t count, std::int64_t width) {
+    double largest = 0;
+    for (std::int64_t d = 0; d < count; ++d) {
+      largest = m[d * width + d] > largest ? m[d * width + d] : largest;
+    }
+    const double tiny = largest * static_cast<double>(count) * 4.5e-16;
+    for (std::int64_t c = 0; c < count; ++c) {
+      double pivot = m[c * width + c];
+      for (std::int64_t e = 0; e < c; ++e) pivot -= m[c * width + e] * m[c * width + e];
+      // A NaN must come through, so that it is found: the test is not written as pivot > tiny.
+      const bool dependent = pivot <= tiny;
+      const double root = dependent ? 0.0 : __builtin_sqrt(pivot);
+      const double inverse = dependent ? 0.0 : 1.0 / root;
+      m[c * width + c] = root;
+      for (std::int64_t r = c + 1; r < count; ++r) {
+        double value = m[r * width + c];
+        for (std::int64_t e = 0; e < c; ++e) value -= m[r * width + e] * m[c * width + e];
+        m[r * width + c] = value * inverse;
+      }
+    }
+  }
+
+  static void qama_couplings(QamaCouplingArgs& a) {
+    const std::int64_t n = a.tokens;
+    const std::int64_t stride = token_stride(n);
+    double sum = 0;
+    double squares = 0;
+    for (std::int64_t i = 0; i < n; i += 4) {
+      const std::int64_t rows = n - i < 4 ? n - i : 4;
+      for (std::int64_t j = 0; j < stride; j += kF) {
+        // The products of a pair of tokens are added in the same order for (i, j) and (j, i).
+        F acc[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
+        const float* factor = a.factors;
+        for (std::int64_t d = 0; d < a.dim_head; ++d, factor += stride) {
+          const F column = load(factor + j);
+          for (int r = 0; r < 4; ++r) acc[r] = xsimd::fma(F(factor[i + r]), column, acc[r]);
+        }
+        for (std::int64_t r = 0; r < rows; ++r) {
+          acc[r].store_unaligned(a.couplings + (i + r) * stride + j);
+        }
+      }
+      for (std::int64_t r = 0; r < rows; ++r) {
+        float* row = a.couplings + (i + r) * stride;
+        row[i + r] = 0.0F;
+        add_double(row, stride, sum, squares);
+      }
+    }
+    a.sum = sum;
+    a.sum_squares = squares;
+  }
+
+  /// sum += of row, squares += of its squares, in double, 64 floats at a time.
+  static void add_double(const float* row, std::int64_t count, double& sum, double& squares) {
+    double sums[8] = {};
+    double sqs[8] = {};
+    for (std::int64_t j = 0; j < count; j += 8) {
+      for (int l = 0; l < 8; ++l) {
+        const double v = static_cast<double>(row[j + l]);
+        sums[l] += v;
+        sqs[l] += v * v;
+      }
+    }
+    for (int l = 0; l < 8; ++l) {
+      sum += sums[l];
+      squares += sqs[l];
+    }
+  }
+
+  static void qama_scale(const QamaScaleArgs& a) {
+    const std::int64_t n = a.tokens;
+    const std::int64_t stride = token_stride(n);
+    const F scale(a.scale);
+    const F shift(a.shift);
+    for (std::int64_t i = 0; i < n; ++i) {
+      float* row = a.couplings + i * stride;
+      for (std::int64_t j = 0; j < n; j += kF) {
+        xsimd::fma(load(row + j), scale, shift).store_unaligned(row + j);
+      }
+      row[i] = 0.0F;
+      for (std::int64_t j = n; j < stride; ++j) row[j] = 0.0F;
+      F sum(0.0F);
+      for (std::int64_t j = 0; j < n; j += kF) sum += xsimd::abs(load(row + j));
+      a.row_sums[i] = xsimd::reduce_add(sum);
+    }
+  }
+
+  static void qama_quantise(const QamaQuantiseArgs& a) {
+    // Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the float.
+    for (std::int64_t j = 0; j < a.count; ++j) {
+      const float shifted = a.couplings[j] * a.scale + 12582912.0F;
+      std::uint32_t bits;
+      std::memcpy(&bits, &shifted, sizeof bits);
+      a.out[j] = static_cast<std::int16_t>(bits & 0xFFFFU);
+    }
+  }
+
+  static void qama_energies(const QamaEnergyArgs& a) {
+    const std::int64_t n = a.tokens;
+    const std::int64_t stride = token_stride(n);
+    double* selected = a.scratch;  // s_i as 0 or 1
+    double count = 0;
+    for (std::int64_t i = 0; i < stride; ++i) {
+      selected[i] = static_cast<double>(a.spins[i / 64] >> (i % 64) & 1U);
+    }
+    for (std::int64_t w = 0; w < stride / 64; ++w) {
+      count += static_cast<double>(__builtin_popcountll(a.spins[w]));
+    }
+    for (std::int64_t i = 0; i < stride; ++i) a.energies[i] = 0.0;
+    for (std::int64_t d = 0; d < a.dim_head; ++d) {
+      const float* factor = a.factors + d * stride;
+      double lanes[8] = {};
+      for (std::int64_t i = 0; i < stride; i += 8) {
+        for (int l = 0; l < 8; ++l) lanes[l] += static_cast<double>(factor[i + l]) * selected[i + l];
+      }
+      const double z = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+                       ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+      for (std::int64_t i = 0; i < stride; ++i) {
+        const double f = static_cast<double>(factor[i]);
+        a.energies[i] += f * (z - f);
+      }
+    }
+    const double constant = a.shift * (count - 1.0);
+    for (std::int64_t i = 0; i < stride; ++i) {
+      a.energies[i] = -selected[i] * (a.scale * a.energies[i] + constant + a.fields[i]);
+    }
+  }
+
+  static void qama_project(const QamaProjectArgs& a) {
+    const std::int64_t stride = token_stride(a.tokens);
+    for (std::int64_t i = 0; i < a.tokens; ++i) {
+      float* out = a.out + i * a.dim;
+      std::int64_t c = 0;
+      for (; c + 4 * kF <= a.dim; c += 4 * kF) {
+        F acc[4];
+        for (int v = 0; v < 4; ++v) acc[v] = load(a.bias + c + v * kF);
+        for (std::int64_t t = 0; t < a.heads; ++t) {
+          const float energy = static_cast<float>(a.energies[t * stride + i]);
+          const float* table = a.table + t * a.dim + c;
+          for (int v = 0; v < 4; ++v) acc[v] = xsimd::fma(F(energy), load(table + v * kF), acc[v]);
+        }
+        for (int v = 0; v < 4; ++v) acc[v].store_unaligned(out + c + v * kF);
+      }
+      for (; c < a.dim; ++c) {
+        float acc = a.bias[c];
+        for (std::int64_t t = 0; t < a.heads; ++t) {
+          acc += static_cast<float>(a.energies[t * stride + i]) * a.table[t * a.dim + c];
+        }
+        out[c] = acc;
+      }
+    }
+  }
+
+  static constexpr KernelTable table(std::string_view name) {
+    return {name,          layer_norm,    mean_rows,     softmax_head, qama_factors,
+            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project};
+  }
+};
+
+}  // namespace
+}  // namespace qama::ops
