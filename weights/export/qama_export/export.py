@@ -1,0 +1,154 @@
+"""Model files and goldens from trained models, and models from model files.
+
+export_model() folds every running statistic into the two numbers a head that the runtime reads;
+write_golden() records the inputs and every named intermediate of one forward pass, spins included.
+
+    python3 -m qama_export.export golden MODEL.safetensors --data DIR --dataset mnist --count 64 --out G.safetensors
+    python3 -m qama_export.export info MODEL.safetensors
+"""
+import argparse
+import json
+
+import numpy as np
+import torch
+
+from . import datasets, tensor_file
+from .models import SimpleViT, TextTransformer, build
+from .qama_attention import QamaAttention
+from .solver import Solver
+
+PRODUCER = "qama_export 0.1"
+
+
+def model_tensors(model, vocabulary=None):
+    """Name -> float32 array of the model file, in the file's order (vocabulary: list of words, text only)."""
+    found = {}
+    if isinstance(model, TextTransformer):
+        words = "\n".join(vocabulary).encode()
+        found["vocabulary"] = np.frombuffer(words, np.uint8)
+    folded = ("coupling", "field", "energy")
+    for name, value in model.state_dict().items():
+        if not any(f".attn.{part}." in name for part in folded):
+            found[name] = value.detach().cpu().float().numpy()
+    for index, block in enumerate(model.blocks):
+        attention = block.attn
+        if not isinstance(attention, QamaAttention):
+            continue
+        prefix = f"blocks.{index}.attn."
+        for part in ("coupling", "field"):
+            store_folded(found, prefix + part, getattr(attention, part))
+        if attention.energy_norm == "batch":
+            store_folded(found, prefix + "energy", attention.energy)
+        elif attention.energy_norm == "layer":
+            found[prefix + "energy.weight"] = attention.energy.weight.detach().cpu().float().numpy()
+            found[prefix + "energy.bias"] = attention.energy.bias.detach().cpu().float().numpy()
+    return found
+
+
+def store_folded(found, name, head_norm):
+    scale, shift = head_norm.folded()
+    found[name + ".scale"] = scale[0].detach().cpu().float().numpy()
+    found[name + ".shift"] = shift[0].detach().cpu().float().numpy()
+
+
+def export_model(model, path, preprocess, labels, training=None, vocabulary=None):
+    """Writes the model file; returns the SHA-256 of its data."""
+    metadata = {"format": "qama", "format_version": "1", "architecture": json.dumps(model.record),
+                "preprocess": json.dumps(preprocess), "labels": json.dumps(list(labels)),
+                "producer": PRODUCER}
+    if training is not None:
+        metadata["training"] = json.dumps(training)
+    return tensor_file.write(path, model_tensors(model, vocabulary), metadata)
+
+
+def import_model(path):
+    """(model in eval mode, metadata with its JSON values parsed, vocabulary or None) of a model file.
+
+    Folded statistics come back as an affine part on top of mean 0, variance 1 - eps, which is exact enough to
+    evaluate, but is no state to go on training from: that is what checkpoints are for.
+    """
+    tensors, metadata = tensor_file.read(path)
+    for key in ("architecture", "preprocess", "labels", "training"):
+        if key in metadata:
+            metadata[key] = json.loads(metadata[key])
+    model = build(metadata["architecture"]).eval()
+    state = model.state_dict()
+    for name in state:
+        base, _, leaf = name.rpartition(".")
+        if name in tensors:
+            state[name] = torch.from_numpy(tensors[name])
+        elif leaf in ("weight", "bias"):
+            state[name] = torch.from_numpy(tensors[f"{base}.{'scale' if leaf == 'weight' else 'shift'}"])
+        elif leaf == "running_var":
+            state[name] = state[name] - model.record["norm_eps"]
+    model.load_state_dict(state)
+    words = tensors.get("vocabulary")
+    return model, metadata, None if words is None else words.tobytes().decode().split("\n")
+
+
+def write_golden(model, path, model_sha256, inputs, labels):
+    """Records model(*inputs) in eval mode; inputs: (images,) or (tokens, lengths); labels: array [B]."""
+    model.eval()
+    trace = {}
+    with torch.no_grad():
+        model(*inputs, trace=trace)
+    if len(inputs) == 1:
+        tensors = {"input": inputs[0].cpu().float().numpy()}
+    else:
+        tensors = {"tokens": inputs[0].cpu().numpy().astype(np.int32),
+                   "lengths": inputs[1].cpu().numpy().astype(np.int32)}
+    tensors["labels"] = np.asarray(labels, np.int32)
+    for name, value in trace.items():
+        kind = np.uint8 if name.endswith(".spins") else np.float32
+        tensors[name.replace("blocks.", "block.")] = value.cpu().numpy().astype(kind)
+    return tensor_file.write(path, tensors, {"format": "qama-golden", "format_version": "1",
+                                             "model_sha256": model_sha256, "producer": PRODUCER})
+
+
+def golden_inputs(model, preprocess, data, count, start=0):
+    """The first `count` test samples from `start` on, as (inputs, labels); text is padded to max_tokens."""
+    labels = data.test_labels[start:start + count]
+    if isinstance(model, SimpleViT):
+        return (datasets.normalise(torch.from_numpy(data.test[start:start + count]), preprocess),), labels
+    tokens, lengths = datasets.padded(data.test[start:start + count],
+                                      model.record["sequence"]["max_tokens"])
+    return (torch.from_numpy(tokens), torch.from_numpy(lengths)), labels
+
+
+def anneal_solver(record, threads=1, library=None, **changes):
+    """The solver that a model's architecture record asks for, None for softmax."""
+    if record["attention"]["kind"] != "qama":
+        return None
+    return Solver(threads=threads, library=library, **{**record["attention"]["anneal"], **changes})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    golden = commands.add_parser("golden", help="record goldens of a model file")
+    golden.add_argument("model")
+    golden.add_argument("--dataset", required=True, choices=datasets.NAMES)
+    golden.add_argument("--data", required=True)
+    golden.add_argument("--count", type=int, default=4)
+    golden.add_argument("--start", type=int, default=0)
+    golden.add_argument("--out", required=True)
+    info = commands.add_parser("info", help="print a model file's records and tensors")
+    info.add_argument("model")
+    arguments = parser.parse_args()
+    if arguments.command == "info":
+        tensors, metadata = tensor_file.read(arguments.model)
+        for key, value in metadata.items():
+            print(f"{key}: {value}")
+        for name, value in tensors.items():
+            print(f"{name} {value.dtype} {list(value.shape)}")
+        return
+    model, metadata, vocabulary = import_model(arguments.model)
+    model.set_solver(anneal_solver(model.record))
+    data = datasets.load(arguments.dataset, arguments.data, vocabulary=vocabulary,
+                         max_tokens=model.record.get("sequence", {}).get("max_tokens"))
+    inputs, labels = golden_inputs(model, metadata["preprocess"], data, arguments.count, arguments.start)
+    write_golden(model, arguments.out, metadata["sha256"], inputs, labels)
+
+
+if __name__ == "__main__":
+    main()

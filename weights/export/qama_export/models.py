@@ -1,0 +1,206 @@
+"""SimpleViT (the public vit-pytorch architecture) and the text transformer, for every attention kind.
+
+Module names are the tensor names of the model file. A model is built from its architecture record alone
+(build); a new attention kind is a class here or in a file of its own and one line in make_attention.
+"""
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .qama_attention import QamaAttention
+
+
+def sincos_2d(rows, columns, dim, temperature=10000.0):
+    """Position table [rows*columns, dim] of SimpleViT; dim must be a multiple of 4."""
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    omega = torch.arange(dim // 4) / max(dim // 4 - 1, 1)
+    omega = 1.0 / temperature ** omega
+    y, x = y.flatten()[:, None] * omega, x.flatten()[:, None] * omega
+    return torch.cat((x.sin(), x.cos(), y.sin(), y.cos()), 1).float()
+
+
+def sincos_1d(tokens, dim, temperature=10000.0):
+    """Position table [tokens, dim] of the first transformer, for text."""
+    angle = torch.arange(tokens)[:, None] / temperature ** (torch.arange(0, dim, 2) / dim)
+    return torch.stack((angle.sin(), angle.cos()), -1).reshape(tokens, dim).float()
+
+
+class SoftmaxAttention(nn.Module):
+    """Pre-norm multi-head attention, scale 1/sqrt(D); padded keys are masked. Same interface as QAMA's."""
+
+    def __init__(self, dim, heads, dim_head, eps=1e-5):
+        super().__init__()
+        self.heads, self.dim_head = heads, dim_head
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
+        self.out = nn.Linear(heads * dim_head, dim, bias=False)
+
+    def forward(self, x, mask=None, count=None, trace=None, spins=None):
+        normed = self.norm(x)
+        batch, tokens, _ = x.shape
+        qkv = self.qkv(normed).view(batch, tokens, 3, self.heads, self.dim_head)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        score = q @ k.transpose(2, 3) * self.dim_head ** -0.5
+        if mask is not None:
+            score = score.masked_fill(mask[:, None, None, :] == 0, float("-inf"))
+        heads = (score.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, -1)
+        if trace is not None:
+            trace.update(attn_norm=normed)
+        result = self.out(heads)
+        return result if mask is None else result * mask[..., None]
+
+
+def make_attention(record):
+    """The attention module that an architecture record asks for."""
+    dim, heads, dim_head, eps = (record[key] for key in ("dim", "heads", "dim_head", "norm_eps"))
+    attention = record["attention"]
+    if attention["kind"] == "softmax":
+        return SoftmaxAttention(dim, heads, dim_head, eps)
+    if attention["kind"] == "qama":
+        return QamaAttention(dim, heads, dim_head, eps, attention["normalisation"],
+                             attention["energy_norm"], attention["rho0"], attention["gamma0"])
+    raise ValueError(f"attention kind '{attention['kind']}', expected 'softmax' or 'qama'")
+
+
+class Mlp(nn.Module):
+    def __init__(self, record, dropout):
+        super().__init__()
+        self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+        self.fc1 = nn.Linear(record["dim"], record["mlp"])
+        self.fc2 = nn.Linear(record["mlp"], record["dim"])
+        self.gelu = {"erf": "none", "tanh": "tanh"}[record["gelu"]]
+        self.dropout = dropout
+
+    def forward(self, x):
+        hidden = functional.gelu(self.fc1(self.norm(x)), approximate=self.gelu)
+        return self.fc2(functional.dropout(hidden, self.dropout, self.training))
+
+
+class Block(nn.Module):
+    def __init__(self, record, dropout):
+        super().__init__()
+        self.attn = make_attention(record)
+        self.mlp = Mlp(record, dropout)
+        self.dropout = dropout
+
+    def forward(self, x, mask=None, count=None, trace=None, spins=None):
+        attended = self.attn(x, mask, count, trace, spins)
+        x = x + functional.dropout(attended, self.dropout, self.training)
+        x = x + functional.dropout(self.mlp(x), self.dropout, self.training)
+        if trace is not None:
+            trace.update(attn_out=attended, out=x)
+        return x
+
+
+class Patch(nn.Module):
+    """Patches of the image as rows (p1 p2 c), normalised, projected, normalised."""
+
+    def __init__(self, record):
+        super().__init__()
+        self.size = record["patch"]
+        patch_dim = self.size ** 2 * record["image"]["channels"]
+        self.norm1 = nn.LayerNorm(patch_dim, eps=record["norm_eps"])
+        self.linear = nn.Linear(patch_dim, record["dim"])
+        self.norm2 = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+
+    def forward(self, image):
+        batch, channels, height, width = image.shape
+        p = self.size
+        rows = image.view(batch, channels, height // p, p, width // p, p).permute(0, 2, 4, 3, 5, 1)
+        rows = rows.reshape(batch, (height // p) * (width // p), p * p * channels)
+        return self.norm2(self.linear(self.norm1(rows)))
+
+
+class Encoder(nn.Module):
+    """What both models share: blocks, final norm, mean over tokens, classifier."""
+
+    def __init__(self, record, dropout):
+        super().__init__()
+        self.record, self.dropout = record, dropout
+        self.blocks = nn.ModuleList(Block(record, dropout) for _ in range(record["depth"]))
+        self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+        self.head = nn.Linear(record["dim"], record["classes"])
+
+    def set_solver(self, solver):
+        """Gives every QAMA layer its solver; softmax layers need none."""
+        for block in self.blocks:
+            if isinstance(block.attn, QamaAttention):
+                block.attn.solver = solver
+
+    def encode(self, x, mask, count, trace, spins):
+        x = functional.dropout(x, self.dropout, self.training)
+        if trace is not None:
+            trace["embed"] = x
+        for index, block in enumerate(self.blocks):
+            inner = None if trace is None else {}
+            x = block(x, mask, count, inner, None if spins is None else spins[index])
+            if trace is not None:
+                trace.update({f"block.{index}.{name}": value for name, value in inner.items()})
+        x = self.norm(x)
+        if mask is None:
+            pooled = x.mean(1)
+        else:
+            x = x * mask[..., None]
+            pooled = x.sum(1) / count[:, None].to(x.dtype)
+        logits = self.head(pooled)
+        if trace is not None:
+            trace.update(norm=x, pooled=pooled, logits=logits)
+        return logits
+
+
+class SimpleViT(Encoder):
+    """images [B,C,H,W] (normalised) -> logits [B,classes]."""
+
+    def __init__(self, record, dropout=0.0):
+        super().__init__(record, dropout)
+        image, patch = record["image"], record["patch"]
+        self.grid = (image["height"] // patch, image["width"] // patch)
+        self.pool = tuple(record["token_pool"])
+        self.patch = Patch(record)
+        self.register_buffer("position", sincos_2d(*self.grid, record["dim"]))
+
+    def forward(self, image, trace=None, spins=None):
+        x = self.patch(image) + self.position
+        if self.pool != (1, 1):
+            grid = x.transpose(1, 2).reshape(x.shape[0], -1, *self.grid)
+            x = functional.avg_pool2d(grid, self.pool).flatten(2).transpose(1, 2)
+        return self.encode(x, None, None, trace, spins)
+
+
+class Embedding(nn.Module):
+    """Token table (row 0 is padding) and a projection to the model's width."""
+
+    def __init__(self, record):
+        super().__init__()
+        sequence = record["sequence"]
+        self.weight = nn.Parameter(torch.randn(sequence["vocabulary"], sequence["embedding"]) * 0.1)
+        nn.init.zeros_(self.weight[:1])
+        self.proj = nn.Linear(sequence["embedding"], record["dim"])
+
+    def forward(self, tokens):
+        return self.proj(functional.embedding(tokens, self.weight, padding_idx=0))
+
+
+class TextTransformer(Encoder):
+    """tokens int [B,T] (0 = padding behind the text), lengths [B] -> logits [B,classes].
+
+    T may be smaller than max_tokens: a batch is as long as its longest text.
+    """
+
+    def __init__(self, record, dropout=0.0):
+        super().__init__(record, dropout)
+        self.embed = Embedding(record)
+        self.register_buffer("position", sincos_1d(record["sequence"]["max_tokens"], record["dim"]))
+
+    def forward(self, tokens, lengths, trace=None, spins=None):
+        x = self.embed(tokens.long()) + self.position[:tokens.shape[1]]
+        mask = (torch.arange(tokens.shape[1], device=tokens.device)[None] < lengths[:, None]).to(x.dtype)
+        return self.encode(x * mask[..., None], mask, lengths, trace, spins)
+
+
+def build(record, dropout=0.0):
+    """The model of an architecture record, with fresh weights."""
+    kinds = {"simple_vit": SimpleViT, "text_transformer": TextTransformer}
+    if record["kind"] not in kinds:
+        raise ValueError(f"architecture kind '{record['kind']}', expected one of {sorted(kinds)}")
+    return kinds[record["kind"]](record, dropout)

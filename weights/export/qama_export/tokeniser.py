@@ -1,0 +1,37 @@
+"""The tokeniser "words" of text models and its vocabulary; the runtime implements the same rules.
+
+ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes >= 0x80, any other ASCII
+character that is no space is a token of its own. Ids: 0 "<pad>", 1 "<unk>", then words.
+"""
+import re
+from collections import Counter
+
+PAD, UNKNOWN = 0, 1
+_TOKEN = re.compile(rb"[a-z0-9'\x80-\xff]+|[^\sa-z0-9'\x80-\xff]")
+
+
+def split(text):
+    """Tokens of a str, as bytes."""
+    raw = text.encode("utf-8", "surrogateescape").lower().replace(b"<br />", b" ")
+    return _TOKEN.findall(raw)
+
+
+def build_vocabulary(texts, size, minimum=2):
+    """The `size` most frequent words seen at least `minimum` times, ties in byte order; starts with the two
+    special words."""
+    counts = Counter()
+    for text in texts:
+        counts.update(split(text))
+    ranked = sorted((word for word, n in counts.items() if n >= minimum), key=lambda w: (-counts[w], w))
+    return ["<pad>", "<unk>"] + [word.decode("utf-8", "surrogateescape") for word in ranked[:size - 2]]
+
+
+def encode(text, index, max_tokens):
+    """Ids of the first max_tokens tokens; an empty text is one unknown word. index: word (bytes) -> id."""
+    ids = [index.get(word, UNKNOWN) for word in split(text)[:max_tokens]]
+    return ids or [UNKNOWN]
+
+
+def index_of(vocabulary):
+    """word (bytes) -> id of a vocabulary list."""
+    return {word.encode("utf-8", "surrogateescape"): number for number, word in enumerate(vocabulary)}

@@ -1,0 +1,389 @@
+"""Trains one model, evaluates it on the official test set, exports it with goldens. Resumable.
+
+    python3 -m qama_export.train --dataset mnist --attention qama --data DIR --out runs/mnist-qama
+
+Writes into --out: log.jsonl (one JSON object a line), checkpoint.pt (everything needed to go on),
+weights.pt (for --start-from), model.safetensors and golden.safetensors. With --time-limit the learning
+rate schedule shrinks to what fits: the step time is measured all along and the end is moved accordingly.
+Forward solves of QAMA layers go through libqama (solver.py). Several runs at once: fleet.py.
+"""
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from . import augment, datasets, export
+from .models import build
+from .solver import Solver
+
+# What a data set's runs start from; every value has an option of the same name.
+PRESETS = {
+    "mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128, lr=2e-3, patch=4),
+    "fashion-mnist": dict(dim=96, depth=3, heads=8, dim_head=12, mlp=192, epochs=20, batch=128, lr=2e-3,
+                          patch=4),
+    "cifar10": dict(dim=128, depth=4, heads=8, dim_head=16, mlp=256, epochs=60, batch=128, lr=2e-3, patch=4),
+    "imdb": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=64, lr=1e-3, dropout=0.3,
+                 word_dropout=0.1),
+    "sst2": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=128, lr=1e-3, dropout=0.3,
+                 word_dropout=0.1),
+}
+LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("--dataset", required=True, choices=datasets.NAMES)
+    add("--data", required=True, help="folder of the official files or of NAME.npz packs")
+    add("--out", required=True, help="folder of this run")
+    add("--attention", required=True, choices=["qama", "softmax"])
+    for name in ("dim", "depth", "heads", "dim-head", "mlp", "patch", "epochs", "batch"):
+        add("--" + name, type=int)
+    for name in ("lr", "dropout", "word-dropout"):
+        add("--" + name, type=float)
+    add("--token-pool", default="1x1", help="average pooling of the token grid, ROWSxCOLUMNS")
+    add("--max-tokens", type=int, default=512)
+    add("--vocabulary", type=int, default=20000)
+    add("--vectors", help="folder of word vectors for text read from official files")
+    add("--gelu", default="erf", choices=["erf", "tanh"])
+    add("--normalisation", default="batch", choices=["none", "instance", "batch"])
+    add("--energy-norm", default="batch", choices=["none", "layer", "batch"])
+    add("--rho0", type=float, default=0.16)
+    add("--gamma0", type=float, default=0.8)
+    add("--sweeps", type=int, default=10, help="of the annealer while training")
+    add("--restarts", type=int, default=1)
+    add("--eval-sweeps", type=int, default=20, help="written into the model file and used to evaluate")
+    add("--eval-restarts", type=int, default=1)
+    add("--t-start", type=float, default=0.3)
+    add("--t-end", type=float, default=0.03)
+    add("--weight-decay", type=float, default=0.05)
+    add("--label-smoothing", type=float, default=0.0)
+    add("--warmup", type=float, default=0.15, help="part of the steps with a rising learning rate")
+    add("--augment", action=argparse.BooleanOptionalAction, default=True)
+    add("--clip", type=float, default=1.0, help="largest gradient norm")
+    add("--seed", type=int, default=1)
+    add("--device", default="cpu", choices=["cpu", "cuda"])
+    add("--threads", type=int, default=1, help="of the solver; on the CPU also of torch")
+    add("--library", help="libqama.so (default: $QAMA_LIBRARY, build/release, the system's)")
+    add("--time-limit", type=float, default=0, help="seconds for everything; 0: none")
+    add("--max-steps", type=int, default=0, help="0: epochs decide")
+    add("--eval-every", type=int, default=1, help="epochs between evaluations; 0: only at the end")
+    add("--train-samples", type=int, default=0, help="first samples only (smoke tests); 0: all")
+    add("--test-samples", type=int, default=0)
+    add("--golden", type=int, default=4, help="test samples in golden.safetensors")
+    add("--resume", action="store_true", help="go on from OUT/checkpoint.pt where there is one")
+    add("--start-from", help="weights.pt of another run of the same shape")
+    options = parser.parse_args(arguments)
+    for name, value in PRESETS[options.dataset].items():
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
+    for name in ("dropout", "word_dropout"):
+        if getattr(options, name) is None:
+            setattr(options, name, 0.0)
+    return options
+
+
+def architecture(options, data):
+    """The architecture record of the model file."""
+    record = {}
+    if datasets.is_text(options.dataset):
+        width = 100 if data.vectors is None else data.vectors.shape[1]
+        record.update(kind="text_transformer", sequence={
+            "max_tokens": options.max_tokens, "vocabulary": len(data.vocabulary), "embedding": width})
+    else:
+        channels, height, width = data.train.shape[1:]
+        record.update(kind="simple_vit", image={"height": height, "width": width, "channels": channels},
+                      patch=options.patch, token_pool=[int(n) for n in options.token_pool.split("x")])
+    record.update(dim=options.dim, depth=options.depth, heads=options.heads, dim_head=options.dim_head,
+                  mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5, pool="mean")
+    if options.attention == "softmax":
+        record["attention"] = {"kind": "softmax"}
+    else:
+        record["attention"] = {
+            "kind": "qama", "normalisation": options.normalisation, "energy_norm": options.energy_norm,
+            "rho0": options.rho0, "gamma0": options.gamma0,
+            "anneal": {"sweeps": options.eval_sweeps, "restarts": options.eval_restarts,
+                       "t_start": options.t_start, "t_end": options.t_end, "seed": 1}}
+    return record
+
+
+class Images:
+    """Batches of an image set that lies on the device as bytes."""
+
+    def __init__(self, options, data, device):
+        self.preprocess = datasets.preprocess_record(options.dataset)
+        self.parts = {part: (torch.from_numpy(np.ascontiguousarray(x)).to(device),
+                             torch.from_numpy(y).to(device))
+                      for part, x, y in (("train", data.train, data.train_labels),
+                                         ("test", data.test, data.test_labels))}
+        self.policy = augment.POLICIES[options.dataset] if options.augment else None
+
+    def epoch_order(self, generator, batch):
+        count = len(self.parts["train"][1])
+        return torch.randperm(count, generator=generator)[:count // batch * batch].view(-1, batch)
+
+    def train(self, chosen):
+        images, labels = self.parts["train"]
+        images = images[chosen]
+        if self.policy:
+            images = augment.shift_and_mirror(images, *self.policy)
+        return (datasets.normalise(images, self.preprocess),), labels[chosen]
+
+    def test(self, batch):
+        images, labels = self.parts["test"]
+        for begin in range(0, len(labels), batch):
+            part = slice(begin, begin + batch)
+            yield (datasets.normalise(images[part], self.preprocess),), labels[part]
+
+
+class Texts:
+    """Batches of texts of similar length, padded to a multiple of LENGTH_STEP."""
+
+    def __init__(self, options, data, device):
+        self.parts, self.device = {}, device
+        for part, x, y in (("train", data.train, data.train_labels), ("test", data.test, data.test_labels)):
+            tokens, lengths = datasets.padded(x, options.max_tokens)
+            self.parts[part] = (torch.from_numpy(tokens).to(device), torch.from_numpy(lengths),
+                                torch.from_numpy(y).to(device))
+        self.max_tokens, self.word_dropout = options.max_tokens, options.word_dropout
+
+    def epoch_order(self, generator, batch):
+        lengths = self.parts["train"][1]
+        count = len(lengths)
+        # Equal lengths in random order, then batches in random order.
+        noisy = lengths.float() + torch.rand(count, generator=generator) * 8
+        rows = noisy.argsort()[:count // batch * batch].view(-1, batch)
+        return rows[torch.randperm(len(rows), generator=generator)]
+
+    def select(self, part, chosen):
+        tokens, lengths, labels = self.parts[part]
+        lengths = lengths[chosen.cpu()]
+        width = min(-(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP, self.max_tokens)
+        return tokens[chosen, :width], lengths.to(self.device), labels[chosen]
+
+    def train(self, chosen):
+        tokens, lengths, labels = self.select("train", chosen)
+        if self.word_dropout:
+            drop = (torch.rand(tokens.shape, device=self.device) < self.word_dropout) & (tokens > 0)
+            tokens = tokens.masked_fill(drop, 1)
+        return (tokens, lengths), labels
+
+    def test(self, batch):
+        order = self.parts["test"][1].argsort()
+        for begin in range(0, len(order), batch):
+            tokens, lengths, labels = self.select("test", order[begin:begin + batch].to(self.device))
+            yield (tokens, lengths), labels
+
+
+def evaluate(model, batches, batch=250):
+    """(accuracy, mean loss) on the test set, eval mode: what the exported model computes."""
+    model.eval()
+    right, loss, count = 0.0, 0.0, 0
+    with torch.no_grad():
+        for inputs, labels in batches.test(batch):
+            logits = model(*inputs)
+            loss += functional.cross_entropy(logits, labels, reduction="sum").double()
+            right += (logits.argmax(1) == labels).sum()
+            count += len(labels)
+    model.train()
+    return float(right) / count, float(loss) / count
+
+
+def rate(progress, warmup):
+    """One cycle: cosine up for `warmup` of the way, cosine down to zero; both as a part of the peak."""
+    if progress < warmup:
+        return 0.05 + 0.95 * 0.5 * (1 - math.cos(math.pi * progress / warmup))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+
+
+def make_optimizer(model, options):
+    """AdamW; vectors (biases, norms, affine numbers) and w_eps are not decayed."""
+    decayed = [p for n, p in model.named_parameters() if p.dim() > 1 and not n.endswith("w_eps")
+               and n != "embed.weight"]
+    ids = {id(p) for p in decayed}
+    rest = [p for p in model.parameters() if id(p) not in ids]
+    extra = {"fused": True} if options.device == "cuda" else {}
+    return torch.optim.AdamW([{"params": decayed, "weight_decay": options.weight_decay},
+                              {"params": rest, "weight_decay": 0.0}], lr=options.lr, betas=(0.9, 0.99), **extra)
+
+
+class Run:
+    """One training run; everything that a checkpoint restores."""
+
+    def __init__(self, options):
+        self.began = time.monotonic()
+        self.options, self.device = options, torch.device(options.device)
+        self.out = Path(options.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(options.threads if options.device == "cpu" else 1)
+        torch.manual_seed(options.seed)
+        self.data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
+                                  vocabulary_size=options.vocabulary, vectors=options.vectors)
+        for part, limit in (("train", options.train_samples), ("test", options.test_samples)):
+            if limit:
+                order = np.random.default_rng(1).permutation(len(getattr(self.data, part)))[:limit]
+                rows = getattr(self.data, part)
+                setattr(self.data, part,
+                        [rows[i] for i in order] if isinstance(rows, list) else rows[order])
+                setattr(self.data, part + "_labels", getattr(self.data, part + "_labels")[order])
+        kind = Texts if datasets.is_text(options.dataset) else Images
+        self.batches = kind(options, self.data, self.device)
+        self.model = build(architecture(options, self.data), options.dropout)
+        if self.data.vectors is not None:
+            with torch.no_grad():
+                vectors = torch.from_numpy(self.data.vectors.astype(np.float32))
+                known = vectors.abs().sum(1, keepdim=True) > 0
+                self.model.embed.weight.copy_(torch.where(known, vectors, self.model.embed.weight))
+                self.model.embed.weight[0] = 0
+        self.model.to(self.device)
+        self.optimizer = make_optimizer(self.model, options)
+        self.solvers = None
+        if options.attention == "qama":
+            training = Solver(seed=options.seed, sweeps=options.sweeps, restarts=options.restarts,
+                              t_start=options.t_start, t_end=options.t_end, threads=options.threads,
+                              library=options.library)
+            evaluation = export.anneal_solver(self.model.record, options.threads, options.library)
+            self.solvers = {"train": training, "eval": evaluation}
+            self.model.set_solver(training)
+        steps = len(self.batches.epoch_order(torch.Generator().manual_seed(1), options.batch))
+        if steps == 0:
+            raise ValueError(f"{len(self.data.train)} training samples, expected at least one batch of "
+                             f"{options.batch}")
+        self.epoch_steps = steps
+        self.planned = options.max_steps or steps * options.epochs
+        self.step, self.total, self.spent = 0, self.planned, 0.0
+        self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
+        if options.start_from:
+            self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
+        if options.resume and (self.out / "checkpoint.pt").exists():
+            self.restore()
+
+    def elapsed(self):
+        return time.monotonic() - self.began
+
+    def log(self, **values):
+        line = json.dumps({**values, "step": self.step, "epoch": round(self.step / self.epoch_steps, 3),
+                           "seconds": round(self.spent + self.elapsed(), 1)})
+        self.log_file.write(line + "\n")
+        self.log_file.flush()
+        print(self.out.name, line, flush=True)
+
+    def checkpoint(self):
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                 "step": self.step, "total": self.total, "spent": self.spent + self.elapsed(),
+                 "random": torch.get_rng_state(), "calls": self.solvers["train"].calls if self.solvers else 0}
+        if self.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state()
+        temporary = self.out / "checkpoint.tmp"
+        torch.save(state, temporary)
+        temporary.replace(self.out / "checkpoint.pt")
+
+    def restore(self):
+        state = torch.load(self.out / "checkpoint.pt", map_location="cpu")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.spent = state["step"], state["spent"]
+        self.total = self.planned
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"])
+        if self.solvers:
+            self.solvers["train"].calls = state["calls"]
+        self.log(event="resumed")
+
+    def evaluate(self):
+        if self.solvers:
+            self.solvers["eval"].reset()
+            self.model.set_solver(self.solvers["eval"])
+        result = evaluate(self.model, self.batches)
+        if self.solvers:
+            self.model.set_solver(self.solvers["train"])
+        return result
+
+    def train(self):
+        options = self.options
+        # Time kept back for the last evaluation, the export and slower moments.
+        reserve = 0.06 * options.time_limit + 8
+        pace_from, paced_steps, paced_seconds = None, 0, 0.0
+        running, counted = torch.zeros((), device=self.device), 0
+        self.model.train()
+        while self.step < self.total:
+            epoch, first = divmod(self.step, self.epoch_steps)
+            generator = torch.Generator().manual_seed(options.seed * 100003 + epoch)
+            order = self.batches.epoch_order(generator, options.batch).to(self.device)
+            for chosen in order[first:]:
+                if self.step >= self.total:
+                    break
+                now = self.elapsed()
+                if pace_from is not None:
+                    paced_seconds += now - pace_from
+                    paced_steps += 1
+                pace_from = now if paced_steps or self.step > 4 else None
+                if options.time_limit and paced_steps >= 20:
+                    # Also counts evaluations and checkpoints, because pace_from is not reset for them.
+                    left = (options.time_limit - reserve - now) * paced_steps / paced_seconds
+                    self.total = min(self.planned, self.step + max(int(left), 0))
+                    if self.step >= self.total:
+                        break
+                lr = options.lr * rate(self.step / self.total, options.warmup)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = lr
+                inputs, labels = self.batches.train(chosen)
+                loss = functional.cross_entropy(self.model(*inputs), labels,
+                                                label_smoothing=options.label_smoothing)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
+                self.optimizer.step()
+                running += loss.detach()
+                counted += 1
+                self.step += 1
+                if self.step % 100 == 0:
+                    self.log(loss=round(float(running) / counted, 5), lr=round(lr, 7), total=self.total)
+                    running.zero_()
+                    counted = 0
+            done = epoch + 1
+            if options.eval_every and done % options.eval_every == 0 and self.step < self.total:
+                accuracy, loss = self.evaluate()
+                self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5))
+                self.checkpoint()
+        self.checkpoint()
+
+    def finish(self):
+        """Last evaluation, weights, model file, goldens."""
+        accuracy, loss = self.evaluate()
+        self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
+        torch.save(self.model.state_dict(), self.out / "weights.pt")
+        skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit")
+        training = {"test_accuracy": accuracy, "test_samples": len(self.data.test_labels),
+                    "steps": self.step, "epochs": round(self.step / self.epoch_steps, 2),
+                    "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
+                    "options": {k: v for k, v in vars(self.options).items() if k not in skipped}}
+        preprocess = datasets.preprocess_record(self.options.dataset)
+        model = self.model.cpu().eval()
+        digest = export.export_model(model, self.out / "model.safetensors", preprocess, self.data.labels,
+                                     training, self.data.vocabulary)
+        if self.solvers:
+            self.solvers["eval"].reset()
+            model.set_solver(self.solvers["eval"])
+        inputs, labels = export.golden_inputs(model, preprocess, self.data, self.options.golden)
+        export.write_golden(model, self.out / "golden.safetensors", digest, inputs, labels)
+        return accuracy
+
+
+def main():
+    run = Run(parse())
+    parameters = sum(p.numel() for p in run.model.parameters())
+    run.log(event="started", parameters=parameters, planned=run.planned, torch=torch.__version__,
+            library=run.solvers["train"].library.qama_version().decode() if run.solvers else None)
+    run.train()
+    run.finish()
+
+
+if __name__ == "__main__":
+    main()
