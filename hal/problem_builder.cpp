@@ -27,7 +27,8 @@ ProblemBuffer::Target ProblemBuffer::target(const ProblemShape& shape) noexcept 
 
 Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
                             std::int64_t coupling_stride, const float* fields,
-                            std::int64_t field_stride, float lambda) {
+                            std::int64_t field_stride, float lambda,
+                            std::int64_t rows_per_head) {
   if (shape.heads < 1 || shape.tokens < 1 || shape.heads > largest_.heads ||
       shape.tokens > largest_.tokens) {
     return Error{ErrorCode::problem_too_large,
@@ -43,10 +44,11 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   const std::int32_t tokens = shape.tokens;
   const std::size_t stride = static_cast<std::size_t>(row_stride(tokens));
 
+  if (rows_per_head == 0) rows_per_head = tokens;
   double largest_sum = 0;
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
-      const float* row = couplings + (static_cast<std::int64_t>(t) * tokens + i) * coupling_stride;
+      const float* row = couplings + (t * rows_per_head + i) * coupling_stride;
       double sum = std::fabs(static_cast<double>(fields[t * field_stride + i])) +
                    static_cast<double>(lambda) * (heads - 1);
       // The diagonal is skipped, not read and subtracted: it may be anything.
@@ -72,7 +74,7 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   for (std::int32_t t = 0; t < heads; ++t) {
     std::int16_t* head = out.couplings + static_cast<std::size_t>(t) * tokens * stride;
     for (std::int32_t i = 0; i < tokens; ++i) {
-      const float* row = couplings + (static_cast<std::int64_t>(t) * tokens + i) * coupling_stride;
+      const float* row = couplings + (t * rows_per_head + i) * coupling_stride;
       std::int16_t* to = head + static_cast<std::size_t>(i) * stride;
       to[i] = 0;
       for (std::int32_t j = i + 1; j < tokens; ++j) {

@@ -20,12 +20,13 @@ class ProblemBuffer {
 
   /// Rounds a real layer into integers: W = round(scale J), b = round(scale field), P = round(scale
   /// lambda), with the largest scale that keeps fits_int16 after rounding (1 if all are 0).
-  ///   couplings  [heads][tokens][coupling_stride], symmetric (up to float rounding: the upper triangle
+  ///   couplings  [heads][rows_per_head][coupling_stride] (rows_per_head 0: tokens), symmetric (up to float rounding: the upper triangle
   ///              decides); the diagonal is ignored
   ///   fields     [heads][field_stride], rho * h
   /// Padded memory of a smaller problem is zeroed. PROBLEM_BAD_VALUE on NaN or infinity or lambda < 0.
   Status build(const ProblemShape& shape, const float* couplings, std::int64_t coupling_stride,
-               const float* fields, std::int64_t field_stride, float lambda);
+               const float* fields, std::int64_t field_stride, float lambda,
+               std::int64_t rows_per_head = 0);
 
   /// The problem built last; valid until the next build.
   [[nodiscard]] const SelectionProblem& problem() const noexcept { return problem_; }

@@ -1,0 +1,262 @@
+// The annealer of the C API: batches of QAMA layers given in real numbers. This is what training calls, so
+// that training and inference use one solver.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hal/cpu/schedule.h"
+#include "hal/device.h"
+#include "hal/problem_builder.h"
+#include "runtime/base/aligned.h"
+#include "runtime/c_api_error.h"
+#include "runtime/thread_pool.h"
+
+namespace {
+
+using qama::Error;
+using qama::ErrorCode;
+using qama::Result;
+using qama::Status;
+namespace hal = qama::hal;
+
+/// Energy of the real problem, Eq. 3, in double.
+double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride, const float* couplings,
+                   const float* fields, float lambda, const std::uint8_t* spins) {
+  double energy = 0;
+  for (std::int32_t t = 0; t < heads; ++t) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const std::int64_t at = static_cast<std::int64_t>(t) * stride + i;
+      if (spins[at] == 0) continue;
+      energy -= static_cast<double>(fields[at]);
+      const float* row = couplings + at * stride;
+      for (std::int32_t j = i + 1; j < tokens; ++j) {
+        if (spins[static_cast<std::int64_t>(t) * stride + j] != 0) energy -= static_cast<double>(row[j]);
+      }
+    }
+  }
+  for (std::int32_t i = 0; i < tokens; ++i) {
+    double count = 0;
+    for (std::int32_t t = 0; t < heads; ++t) count += spins[static_cast<std::int64_t>(t) * stride + i];
+    energy += static_cast<double>(lambda) * count * (count - 1) / 2;
+  }
+  return energy;
+}
+
+}  // namespace
+
+/// Everything a batch needs, one of each a worker thread.
+struct qama_solver {
+  struct Worker {
+    std::unique_ptr<hal::Solver> solver;
+    hal::ProblemBuffer buffer;
+    std::vector<std::uint64_t> words;
+    std::vector<float> couplings;  ///< [H][N][N], only for problems that come as factors
+    Status status;
+  };
+
+  std::int32_t heads = 0;
+  std::int32_t tokens = 0;
+  hal::SolveOptions options;
+  std::shared_ptr<hal::Device> device;
+  std::vector<Worker> workers;
+  std::unique_ptr<qama::runtime::ThreadPool> pool;
+
+  struct Batch {
+    qama_solver* self;
+    const float* couplings;
+    const float* factors;
+    const float* signs;
+    std::int32_t rank;
+    const float* fields;
+    float lambda;
+    const std::int32_t* count;
+    std::uint64_t seed;
+    std::uint8_t* spins;
+    double* energy;
+  };
+
+  Status solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const;
+  Status run(Batch batch, std::int32_t samples);
+};
+
+namespace {
+
+/// J_tij = sum_d sign_td F_tid F_tjd for the first `used` tokens of each head.
+void build_couplings(std::int32_t heads, std::int32_t tokens, std::int32_t used, std::int32_t rank,
+                     const float* factors, const float* signs, float* couplings) {
+  for (std::int32_t t = 0; t < heads; ++t) {
+    const float* head = factors + static_cast<std::int64_t>(t) * tokens * rank;
+    const float* sign = signs + static_cast<std::int64_t>(t) * rank;
+    float* out = couplings + static_cast<std::int64_t>(t) * tokens * tokens;
+    for (std::int32_t i = 0; i < used; ++i) {
+      const float* a = head + static_cast<std::int64_t>(i) * rank;
+      for (std::int32_t j = i + 1; j < used; ++j) {
+        const float* b = head + static_cast<std::int64_t>(j) * rank;
+        float sum = 0;
+        for (std::int32_t d = 0; d < rank; ++d) sum += sign[d] * a[d] * b[d];
+        out[static_cast<std::int64_t>(i) * tokens + j] = sum;
+        out[static_cast<std::int64_t>(j) * tokens + i] = sum;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const {
+  const std::int32_t used = batch.count != nullptr ? batch.count[sample] : tokens;
+  if (used < 1 || used > tokens) {
+    return Error{ErrorCode::invalid_argument, "sample " + std::to_string(sample) + ": " +
+                                                  std::to_string(used) + " tokens, expected 1 to " +
+                                                  std::to_string(tokens)};
+  }
+  const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
+  const float* fields = batch.fields + sample * per_sample;
+  const float* couplings = nullptr;
+  if (batch.couplings != nullptr) {
+    couplings = batch.couplings + sample * per_sample * tokens;
+  } else {
+    build_couplings(heads, tokens, used, batch.rank,
+                    batch.factors + sample * per_sample * batch.rank, batch.signs,
+                    worker.couplings.data());
+    couplings = worker.couplings.data();
+  }
+  // With fewer tokens the heads are still `tokens` apart in the caller's memory.
+  QAMA_RETURN_IF_ERROR(worker.buffer.build({heads, used}, couplings, tokens, fields, tokens,
+                                           batch.lambda, tokens));
+  hal::SolveOptions job = options;
+  job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
+                                      static_cast<std::uint64_t>(sample));
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(worker.solver->solve(worker.buffer.problem(), job, worker.words, result));
+  std::uint8_t* spins = batch.spins + sample * per_sample;
+  const std::int32_t words = hal::words_per_head(used);
+  for (std::int32_t t = 0; t < heads; ++t) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const bool on = i < used && ((worker.words[t * words + i / 64] >> (i % 64)) & 1U) != 0;
+      spins[static_cast<std::int64_t>(t) * tokens + i] = on ? 1 : 0;
+    }
+  }
+  if (batch.energy != nullptr) {
+    batch.energy[sample] =
+        real_energy(heads, used, tokens, couplings, fields, batch.lambda, spins);
+  }
+  return {};
+}
+
+Status qama_solver::run(Batch batch, std::int32_t samples) {
+  if (samples < 0) {
+    return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(samples)};
+  }
+  batch.self = this;
+  for (Worker& worker : workers) worker.status = Status{};
+  pool->run(
+      samples,
+      [](void* context, std::int32_t sample, std::int32_t index) {
+        const auto& job = *static_cast<const Batch*>(context);
+        Worker& worker = job.self->workers[static_cast<std::size_t>(index)];
+        if (!worker.status.ok()) return;
+        try {
+          worker.status = job.self->solve_sample(job, sample, worker);
+        } catch (...) {
+          worker.status = Error{ErrorCode::out_of_memory, "no memory left"};
+        }
+      },
+      &batch);
+  for (Worker& worker : workers) QAMA_RETURN_IF_ERROR(std::move(worker.status));
+  return {};
+}
+
+extern "C" {
+
+void qama_solver_options_init(qama_solver_options* options) {
+  if (options == nullptr) return;
+  *options = qama_solver_options{};
+  options->struct_size = sizeof(qama_solver_options);
+  options->threads = 1;
+  options->seed = 1;
+  options->sweeps = 20;
+  options->restarts = 1;
+}
+
+qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
+                               const qama_solver_options* options, qama_solver** out) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (out == nullptr) return Error{ErrorCode::invalid_argument, "'out' is NULL"};
+    *out = nullptr;
+    qama_solver_options chosen;
+    qama_solver_options_init(&chosen);
+    if (options != nullptr) {
+      if (options->struct_size != sizeof(qama_solver_options)) {
+        return Error{ErrorCode::invalid_argument,
+                     "options of " + std::to_string(options->struct_size) + " bytes, expected " +
+                         std::to_string(sizeof(qama_solver_options)) +
+                         ": call qama_solver_options_init first"};
+      }
+      chosen = *options;
+    }
+    if (chosen.threads < 0 || chosen.threads > 1024) {
+      return Error{ErrorCode::invalid_argument,
+                   std::to_string(chosen.threads) + " threads, expected 0 to 1024"};
+    }
+    auto solver = std::make_unique<qama_solver>();
+    solver->heads = heads;
+    solver->tokens = tokens;
+    solver->options.seed = chosen.seed;
+    solver->options.sweeps = chosen.sweeps;
+    solver->options.restarts = std::max(1, chosen.restarts);
+    if (chosen.t_start > 0) solver->options.t_start = chosen.t_start;
+    if (chosen.t_end > 0) solver->options.t_end = chosen.t_end;
+    QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
+    const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
+    const hal::ProblemShape shape{heads, tokens};
+    for (std::size_t k = 0; k < threads; ++k) {
+      qama_solver::Worker worker;
+      QAMA_ASSIGN_OR_RETURN(worker.solver, solver->device->compile(shape));
+      QAMA_ASSIGN_OR_RETURN(worker.buffer, hal::ProblemBuffer::create(shape));
+      worker.words.resize(static_cast<std::size_t>(heads) * hal::words_per_head(tokens));
+      solver->workers.push_back(std::move(worker));
+    }
+    QAMA_ASSIGN_OR_RETURN(solver->pool,
+                          qama::runtime::ThreadPool::create(static_cast<std::int32_t>(threads)));
+    *out = solver.release();
+    return {};
+  });
+}
+
+void qama_solver_destroy(qama_solver* solver) { delete solver; }
+
+qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const float* J,
+                                  const float* field, float lambda, const int32_t* count,
+                                  uint64_t seed, uint8_t* spins, double* energy) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (solver == nullptr || J == nullptr || field == nullptr || spins == nullptr) {
+      return Error{ErrorCode::invalid_argument, "solver, J, field or spins is NULL"};
+    }
+    return solver->run({nullptr, J, nullptr, nullptr, 0, field, lambda, count, seed, spins, energy},
+                       batch);
+  });
+}
+
+qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
+                                          const float* factors, const float* signs, const float* field,
+                                          float lambda, const int32_t* count, uint64_t seed,
+                                          uint8_t* spins, double* energy) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (solver == nullptr || factors == nullptr || signs == nullptr || field == nullptr ||
+        spins == nullptr) {
+      return Error{ErrorCode::invalid_argument, "solver, factors, signs, field or spins is NULL"};
+    }
+    if (rank < 1 || rank > 65536) {
+      return Error{ErrorCode::invalid_argument,
+                   "factors of rank " + std::to_string(rank) + ", expected 1 to 65536"};
+    }
+    const std::size_t room = static_cast<std::size_t>(solver->heads) * solver->tokens * solver->tokens;
+    for (auto& worker : solver->workers) worker.couplings.resize(room);
+    return solver->run(
+        {nullptr, nullptr, factors, signs, rank, field, lambda, count, seed, spins, energy}, batch);
+  });
+}
+}
