@@ -291,7 +291,7 @@ std::string Architecture::to_json() const {
   out["gelu"] = name_of(gelu);
   out["norm_eps"] = norm_eps;
   out["pool"] = name_of(pool);
-  Ordered& spec = out["attention"];
+  Ordered spec;
   spec["kind"] = name_of(attention.kind);
   if (is_qama()) {
     spec["normalisation"] = name_of(attention.normalisation);
@@ -304,6 +304,7 @@ std::string Architecture::to_json() const {
                              {"t_end", attention.anneal.t_end},
                              {"seed", attention.anneal.seed}};
   }
+  out["attention"] = std::move(spec);
   return out.dump();
 }
 

@@ -127,9 +127,7 @@ Status TensorFileWriter::add_u8(std::string name, std::vector<std::int64_t> shap
 
 Result<std::vector<std::byte>> TensorFileWriter::serialise() const {
   nlohmann::ordered_json header;
-  nlohmann::ordered_json& metadata = header["__metadata__"];
-  for (const MetadataEntry& entry : metadata_) metadata[entry.key] = entry.value;
-
+  header["__metadata__"] = nullptr;  // comes first, is filled last
   std::vector<std::byte> data;
   std::size_t pads = 0;
   for (const Tensor& tensor : tensors_) {
@@ -150,7 +148,10 @@ Result<std::vector<std::byte>> TensorFileWriter::serialise() const {
     return invalid("file: " + std::to_string(tensors_.size() + pads) +
                    " tensors with padding, expected at most " + std::to_string(kMaxTensors));
   }
+  nlohmann::ordered_json metadata;
+  for (const MetadataEntry& entry : metadata_) metadata[entry.key] = entry.value;
   metadata["sha256"] = sha256_hex(data);
+  header["__metadata__"] = std::move(metadata);
 
   using Handler = nlohmann::ordered_json::error_handler_t;
   std::string text = header.dump(-1, ' ', false, Handler::replace);

@@ -71,6 +71,11 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Result<Json> parse_strict_json(std::string_view text, std::string_view what, ErrorCode code) {
+  // nlohmann's parser takes a zero byte for the end of the text and would not see what hides behind it.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    return Error{code, std::string(what) + ": not JSON at byte " + std::to_string(zero + 1) +
+                           ", a zero byte"};
+  }
   StructureCheck check(what, code);
   const bool accepted = Json::sax_parse(text.begin(), text.end(), &check);
   QAMA_RETURN_IF_ERROR(check.take_status());

@@ -1,0 +1,341 @@
+// The architecture and preprocess records: round trips, sizes, and every bound of them.
+#include "weights/architecture.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/test_support.h"
+#include "tests/weights/bad_files.h"
+
+namespace qama::weights {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The two examples of the format's description, with every key.
+constexpr const char* kImage =
+    R"({"kind":"simple_vit","image":{"height":28,"width":56,"channels":3},
+  "patch":4,"token_pool":[7,2],"dim":64,"depth":2,"heads":8,"dim_head":16,"mlp":128,"classes":10,
+  "gelu":"erf","norm_eps":1e-5,"pool":"mean","attention":{"kind":"qama","normalisation":"batch",
+  "energy_norm":"layer","rho0":0.16,"gamma0":0.8,
+  "anneal":{"sweeps":5,"restarts":2,"t_start":0.3,"t_end":0.03,"seed":18446744073709551615}}})";
+constexpr const char* kText = R"({"kind":"text_transformer",
+  "sequence":{"max_tokens":512,"vocabulary":20000,"embedding":100},"dim":64,"depth":1,"heads":1,
+  "dim_head":64,"mlp":128,"classes":2,"gelu":"tanh","norm_eps":1e-6,"pool":"mean",
+  "attention":{"kind":"softmax"}})";
+
+TEST(Architecture, ReadsEveryFieldOfAnImageModel) {
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(kImage));
+  EXPECT_EQ(a.kind, ModelKind::simple_vit);
+  EXPECT_EQ(a.image_height, 28);
+  EXPECT_EQ(a.image_width, 56);
+  EXPECT_EQ(a.image_channels, 3);
+  EXPECT_EQ(a.patch, 4);
+  EXPECT_EQ(a.token_pool_rows, 7);
+  EXPECT_EQ(a.token_pool_cols, 2);
+  EXPECT_EQ(a.dim, 64);
+  EXPECT_EQ(a.depth, 2);
+  EXPECT_EQ(a.heads, 8);
+  EXPECT_EQ(a.dim_head, 16);
+  EXPECT_EQ(a.mlp, 128);
+  EXPECT_EQ(a.classes, 10);
+  EXPECT_EQ(a.gelu, Gelu::erf);
+  EXPECT_EQ(a.norm_eps, 1e-5);
+  EXPECT_TRUE(a.is_image());
+  EXPECT_TRUE(a.is_qama());
+  EXPECT_EQ(a.attention.normalisation, Normalisation::batch);
+  EXPECT_EQ(a.attention.energy_norm, EnergyNorm::layer);
+  EXPECT_EQ(a.attention.rho0, 0.16);
+  EXPECT_EQ(a.attention.gamma0, 0.8);
+  EXPECT_EQ(a.attention.anneal.sweeps, 5);
+  EXPECT_EQ(a.attention.anneal.restarts, 2);
+  EXPECT_EQ(a.attention.anneal.t_start, 0.3);
+  EXPECT_EQ(a.attention.anneal.t_end, 0.03);
+  EXPECT_EQ(a.attention.anneal.seed, std::numeric_limits<std::uint64_t>::max());
+}
+
+TEST(Architecture, DerivesSizes) {
+  ASSERT_OK_AND_ASSIGN(const Architecture image, Architecture::parse(kImage));
+  EXPECT_EQ(image.grid_rows(), 7);
+  EXPECT_EQ(image.grid_cols(), 14);
+  EXPECT_EQ(image.tokens_before_pool(), 98);
+  EXPECT_EQ(image.tokens(), 7);
+  EXPECT_EQ(image.patch_dim(), 48);
+  EXPECT_EQ(image.inner(), 128);
+  ASSERT_OK_AND_ASSIGN(const Architecture text, Architecture::parse(kText));
+  EXPECT_EQ(text.max_tokens, 512);
+  EXPECT_EQ(text.vocabulary, 20000);
+  EXPECT_EQ(text.embedding, 100);
+  EXPECT_EQ(text.tokens(), 512);
+  EXPECT_EQ(text.tokens_before_pool(), 512);
+  EXPECT_EQ(text.patch_dim(), 0);
+  EXPECT_FALSE(text.is_qama());
+}
+
+TEST(Architecture, RhoAndLambdaAreEquation10) {
+  ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(kImage));
+  EXPECT_DOUBLE_EQ(a.rho(49), 7.84);
+  // 49 sqrt(2/pi) / 7 * 0.8, worked out elsewhere.
+  EXPECT_NEAR(a.lambda(49), 4.468153540496046, 1e-12);
+  EXPECT_DOUBLE_EQ(a.lambda(98), 2 * a.lambda(49));
+  a.heads = 1;
+  EXPECT_EQ(a.lambda(49), 0.0);
+}
+
+TEST(Architecture, SurvivesARoundTrip) {
+  for (const char* json : {kImage, kText}) {
+    ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json));
+    ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+    EXPECT_EQ(a, again);
+    EXPECT_EQ(Json::parse(a.to_json()), Json::parse(json));
+  }
+  for (const Architecture& a :
+       {test::tiny_softmax_vit(), test::tiny_qama_vit(), test::tiny_qama_text()}) {
+    ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+    EXPECT_EQ(a, again);
+  }
+}
+
+TEST(Architecture, TokenPoolMayBeLeftOut) {
+  Json json = Json::parse(kImage);
+  json.erase("token_pool");
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.token_pool_rows, 1);
+  EXPECT_EQ(a.token_pool_cols, 1);
+  EXPECT_EQ(a.tokens(), 98);
+}
+
+TEST(Architecture, EveryOtherKeyMustBeThereAndNoMore) {
+  // Paths of all objects of a record.
+  const auto check_object = [](const char* text, const std::string& path) {
+    const Json good = Json::parse(text);
+    const Json::json_pointer pointer(path);
+    for (const auto& [key, value] : good.at(pointer).items()) {
+      if (key == "token_pool") continue;
+      Json json = good;
+      json.at(pointer).erase(key);
+      const auto result = Architecture::parse(json.dump());
+      EXPECT_ERROR(model_bad_architecture, result);
+      EXPECT_NE(test::describe(result).find("'" + key + "' missing"), std::string::npos)
+          << test::describe(result);
+    }
+    Json json = good;
+    json.at(pointer)["surplus"] = 1;
+    const auto result = Architecture::parse(json.dump());
+    EXPECT_ERROR(model_bad_architecture, result);
+    EXPECT_NE(test::describe(result).find("unknown key 'surplus'"), std::string::npos);
+  };
+  check_object(kImage, "");
+  check_object(kImage, "/image");
+  check_object(kImage, "/attention");
+  check_object(kImage, "/attention/anneal");
+  check_object(kText, "");
+  check_object(kText, "/sequence");
+  check_object(kText, "/attention");
+}
+
+struct BadField {
+  const char* record;
+  const char* pointer;
+  Json value;
+  const char* mentions;  // in the sentence: the field, what it got, what was expected
+};
+
+TEST(Architecture, RefusesValuesOutOfBounds) {
+  const std::vector<BadField> fields = {
+      {kImage, "/kind", "bert", "architecture.kind: 'bert', expected simple_vit|text_transformer"},
+      {kImage, "/kind", 1, "architecture.kind: '1', expected a string"},
+      {kImage, "/kind", "text_transformer", "'sequence' missing"},
+      {kImage, "/image", 28, "architecture.image: number, expected an object"},
+      {kImage, "/image/height", 0, "architecture.image.height: 0, expected 1 to 65536"},
+      {kImage, "/image/height", 65540, "architecture.image.height: 65540, expected 1 to 65536"},
+      {kImage, "/image/height", 4294967324, "architecture.image.height: '4294967324', expected at"},
+      {kImage, "/image/height", -28,
+       "architecture.image.height: '-28', expected an integer from 0"},
+      {kImage, "/image/height", 28.0, "architecture.image.height: '28.0', expected an integer"},
+      {kImage, "/image/height", "28", "architecture.image.height: 'string', expected an integer"},
+      {kImage, "/image/height", nullptr, "architecture.image.height: 'null', expected an integer"},
+      {kImage, "/image/channels", 5000, "image: numbers a patch: 80000, expected 1 to 65536"},
+      {kImage, "/patch", 0, "architecture.patch: 0, expected 1 to 65536"},
+      {kImage, "/patch", 3, "architecture.patch: 3, expected a divisor of image.height 28"},
+      {kImage, "/patch", 56, "architecture.patch: 56, expected a divisor of image.height 28"},
+      {kImage, "/token_pool", 2, "architecture.token_pool: expected [rows,columns]"},
+      {kImage, "/token_pool", {1}, "architecture.token_pool: expected [rows,columns]"},
+      {kImage, "/token_pool", {1, 1, 1}, "architecture.token_pool: expected [rows,columns]"},
+      {kImage, "/token_pool", {1, 1.0}, "architecture.token_pool: expected [rows,columns]"},
+      {kImage, "/token_pool", {0, 1}, "architecture.token_pool[0]: 0, expected 1 to 65536"},
+      {kImage, "/token_pool", {2, 1}, "token_pool[0]: 2, expected a divisor of the patch rows 7"},
+      {kImage,
+       "/token_pool",
+       {1, 3},
+       "token_pool[1]: 3, expected a divisor of the patch columns 14"},
+      {kImage, "/dim", 0, "architecture.dim: 0, expected 1 to 65536"},
+      {kImage, "/dim", 65537, "architecture.dim: 65537, expected 1 to 65536"},
+      {kImage, "/depth", 0, "architecture.depth: 0, expected 1 to 256"},
+      {kImage, "/depth", 257, "architecture.depth: 257, expected 1 to 256"},
+      {kImage, "/heads", 0, "architecture.heads: 0, expected 1 to 64"},
+      {kImage, "/heads", 65, "architecture.heads: 65, expected 1 to 64"},
+      {kImage, "/dim_head", 0, "architecture.dim_head: 0, expected 1 to 65536"},
+      {kImage, "/dim_head", 65537, "architecture.dim_head: 65537, expected 1 to 65536"},
+      {kImage, "/mlp", 0, "architecture.mlp: 0, expected 1 to 65536"},
+      {kImage, "/mlp", 65537, "architecture.mlp: 65537, expected 1 to 65536"},
+      {kImage, "/classes", 0, "architecture.classes: 0, expected 1 to 65536"},
+      {kImage, "/classes", 65537, "architecture.classes: 65537, expected 1 to 65536"},
+      {kImage, "/gelu", "relu", "architecture.gelu: 'relu', expected erf|tanh"},
+      {kImage, "/norm_eps", 0, "architecture.norm_eps: 0.0, expected"},
+      {kImage, "/norm_eps", -1e-5, "architecture.norm_eps: -1e-05, expected"},
+      {kImage, "/norm_eps", 1.5, "architecture.norm_eps: 1.5, expected"},
+      {kImage, "/norm_eps", "1e-5", "architecture.norm_eps: 'string', expected a number"},
+      {kImage, "/pool", "cls", "architecture.pool: 'cls', expected mean"},
+      {kImage, "/attention", "qama", "architecture.attention: string, expected an object"},
+      {kImage, "/attention/kind", "linear", "attention.kind: 'linear', expected softmax|qama"},
+      {kImage, "/attention/kind", "softmax", "architecture.attention: unknown key"},
+      {kImage, "/attention/normalisation", "l2", "'l2', expected none|instance|batch"},
+      {kImage, "/attention/energy_norm", "rms", "'rms', expected none|layer|batch"},
+      {kImage, "/attention/rho0", -0.1, "architecture.attention.rho0: -0.1, expected 0.0 to"},
+      {kImage, "/attention/rho0", 1e7, "architecture.attention.rho0: 10000000.0, expected 0.0 to"},
+      {kImage, "/attention/gamma0", -0.1, "architecture.attention.gamma0: -0.1, expected 0.0 to"},
+      {kImage, "/attention/anneal", 20,
+       "architecture.attention.anneal: number, expected an object"},
+      {kImage, "/attention/anneal/sweeps", 1000001, "sweeps: 1000001, expected 0 to 1000000"},
+      {kImage, "/attention/anneal/restarts", 0, "restarts: 0, expected 1 to 65536"},
+      {kImage, "/attention/anneal/restarts", 65537, "restarts: 65537, expected 1 to 65536"},
+      {kImage, "/attention/anneal/t_start", 0, "t_start: 0.0, expected"},
+      {kImage, "/attention/anneal/t_end", 0, "t_end: 0.0, expected"},
+      {kImage, "/attention/anneal/t_end", 0.4, "t_end: 0.4, expected"},
+      {kImage, "/attention/anneal/seed", -1, "seed: '-1', expected an integer from 0"},
+      {kText, "/sequence", nullptr, "architecture.sequence: null, expected an object"},
+      {kText, "/sequence/max_tokens", 0, "sequence.max_tokens: 0, expected 1 to 1048576"},
+      {kText, "/sequence/max_tokens", 1048577,
+       "sequence.max_tokens: 1048577, expected 1 to 1048576"},
+      {kText, "/sequence/vocabulary", 1, "sequence.vocabulary: 1, expected 2 to 16777216"},
+      {kText, "/sequence/vocabulary", 16777217, "sequence.vocabulary: 16777217, expected 2 to"},
+      {kText, "/sequence/embedding", 0, "sequence.embedding: 0, expected 1 to 65536"},
+      {kText, "/sequence/embedding", 65537, "sequence.embedding: 65537, expected 1 to 65536"},
+      {kText, "/attention/kind", "qama", "'normalisation' missing"},
+  };
+  for (const BadField& field : fields) {
+    Json json = Json::parse(field.record);
+    json.at(Json::json_pointer(field.pointer)) = field.value;
+    const auto result = Architecture::parse(json.dump());
+    EXPECT_ERROR(model_bad_architecture, result);
+    EXPECT_NE(test::describe(result).find(field.mentions), std::string::npos)
+        << field.pointer << ": " << test::describe(result);
+  }
+}
+
+TEST(Architecture, SizesAtTheirLimitsAreAccepted) {
+  Json json = Json::parse(kText);
+  json["sequence"] = {{"max_tokens", 1 << 20}, {"vocabulary", 1 << 24}, {"embedding", 65536}};
+  for (const char* key : {"dim", "dim_head", "mlp", "classes"}) json[key] = 65536;
+  json["depth"] = 256;
+  json["heads"] = 64;
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.inner(), 1 << 22);
+}
+
+TEST(Architecture, ImageSizesAreBoundedBeforeTheyAreMultiplied) {
+  // 65536 x 65536 patches: 2^32 tokens, 0 in 32 bits.
+  Json json = Json::parse(kImage);
+  json["image"] = {{"height", 65536}, {"width", 65536}, {"channels", 1}};
+  json["patch"] = 1;
+  json["token_pool"] = {1, 1};
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
+  // One patch of 65536 x 65536: 2^32 numbers.
+  json["patch"] = 65536;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
+}
+
+TEST(Architecture, RefusesWhatIsNotStrictJson) {
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(""));
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse("[]"));
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse("null"));
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(std::string(kText) + "x"));
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(std::string(1 << 20, '[')));
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse("{\"norm_eps\":1e400}"));
+  std::string twice = kImage;
+  twice.insert(twice.rfind("\"seed\""), "\"seed\":1,");
+  EXPECT_ERROR(model_duplicate_key, Architecture::parse(twice));
+}
+
+TEST(Architecture, ValidateKnowsRecordsBuiltInCode) {
+  Architecture a = test::tiny_qama_vit();
+  EXPECT_OK(a.validate());
+  a.max_tokens = 5;
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+  a = test::tiny_qama_text();
+  a.patch = 1;
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+  a = test::tiny_softmax_vit();
+  a.attention.rho0 = 1.0;
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+  a = test::tiny_qama_vit();
+  a.attention.rho0 = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+  a = test::tiny_qama_vit();
+  a.dim = -1;
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+}
+
+constexpr const char* kImagePreprocess = R"({"kind":"image","mean":[0.1,0.2,0.3],
+  "std":[0.4,0.5,0.6],"scale":255,"resize":"bilinear","gray":"luma"})";
+constexpr const char* kTextPreprocess =
+    R"({"kind":"text","tokeniser":"words","lowercase":true,"truncate":"head"})";
+
+TEST(Preprocess, SurvivesARoundTrip) {
+  ASSERT_OK_AND_ASSIGN(const Architecture image, Architecture::parse(kImage));
+  ASSERT_OK_AND_ASSIGN(const Preprocess p, Preprocess::parse(kImagePreprocess, image));
+  EXPECT_EQ(p.mean, (std::vector<double>{0.1, 0.2, 0.3}));
+  EXPECT_EQ(p.stddev, (std::vector<double>{0.4, 0.5, 0.6}));
+  EXPECT_EQ(p.scale, 255.0);
+  ASSERT_OK_AND_ASSIGN(const Preprocess again, Preprocess::parse(p.to_json(), image));
+  EXPECT_EQ(p, again);
+
+  ASSERT_OK_AND_ASSIGN(const Architecture text, Architecture::parse(kText));
+  ASSERT_OK_AND_ASSIGN(const Preprocess words, Preprocess::parse(kTextPreprocess, text));
+  EXPECT_EQ(words.kind, ModelKind::text_transformer);
+  EXPECT_EQ(Json::parse(words.to_json()), Json::parse(kTextPreprocess));
+}
+
+TEST(Preprocess, RefusesBadRecords) {
+  ASSERT_OK_AND_ASSIGN(const Architecture image, Architecture::parse(kImage));
+  ASSERT_OK_AND_ASSIGN(const Architecture text, Architecture::parse(kText));
+  const auto refused = [](const char* record, const Architecture& architecture, const char* key,
+                          const Json& value) {
+    Json json = Json::parse(record);
+    json[key] = value;
+    SCOPED_TRACE(json.dump());
+    EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(json.dump(), architecture));
+  };
+  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(kTextPreprocess, image));
+  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(kImagePreprocess, text));
+  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse("[]", image));
+  EXPECT_ERROR(model_duplicate_key, Preprocess::parse(R"({"kind":"text","kind":"text"})", text));
+  refused(kImagePreprocess, image, "kind", "audio");
+  refused(kImagePreprocess, image, "mean", 0.5);
+  refused(kImagePreprocess, image, "mean", {0.5, 0.5});
+  refused(kImagePreprocess, image, "mean", {0.5, 0.5, "0.5"});
+  refused(kImagePreprocess, image, "mean", {0.5, 0.5, 1e300});
+  refused(kImagePreprocess, image, "std", {0.5, 0.5, 0.0});
+  refused(kImagePreprocess, image, "std", {0.5, 0.5, -0.5});
+  refused(kImagePreprocess, image, "std", {0.5, 0.5, 0.5, 0.5});
+  refused(kImagePreprocess, image, "scale", 0);
+  refused(kImagePreprocess, image, "scale", -255);
+  refused(kImagePreprocess, image, "resize", "bicubic");
+  refused(kImagePreprocess, image, "gray", "mean");
+  refused(kImagePreprocess, image, "layout", "CHW");
+  refused(kTextPreprocess, text, "tokeniser", "bpe");
+  refused(kTextPreprocess, text, "lowercase", false);
+  refused(kTextPreprocess, text, "lowercase", 1);
+  refused(kTextPreprocess, text, "truncate", "tail");
+  refused(kTextPreprocess, text, "mean", {0.5});
+}
+
+}  // namespace
+}  // namespace qama::weights

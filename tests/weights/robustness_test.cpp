@@ -1,0 +1,174 @@
+// Bad files: every rule by its own file, truncation and damage at every byte, the committed corpus.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/base/aligned.h"
+#include "tests/test_support.h"
+#include "tests/weights/bad_files.h"
+#include "weights/golden_file.h"
+#include "weights/model_file.h"
+
+namespace qama::weights {
+namespace {
+
+std::string outcome(const Result<std::shared_ptr<const ModelFile>>& result) {
+  return std::string(error_name(result.ok() ? ErrorCode::ok : result.error().code));
+}
+
+TEST(BadFiles, EachIsRefusedByItsRule) {
+  std::set<std::string> names;
+  for (const test::NamedFile& file : test::bad_model_files()) {
+    EXPECT_TRUE(names.insert(file.name).second) << "twice: " << file.name;
+    const auto result = ModelFile::from_memory(file.bytes);
+    EXPECT_EQ(outcome(result), error_name(file.expected))
+        << file.name << ": " << test::describe(result);
+    if (result.ok()) continue;
+    // One sentence that a person can read and a terminal survives.
+    const std::string& message = result.error().message;
+    EXPECT_FALSE(message.empty()) << file.name;
+    EXPECT_LT(message.size(), 400U) << file.name << ": " << message;
+    EXPECT_TRUE(
+        std::all_of(message.begin(), message.end(), [](char c) { return c >= 0x20 && c < 0x7F; }))
+        << file.name << ": " << message;
+  }
+  EXPECT_GT(names.size(), 100U);
+}
+
+TEST(BadFiles, EveryModelErrorHasAFile) {
+  std::set<ErrorCode> covered;
+  for (const test::NamedFile& file : test::bad_model_files()) covered.insert(file.expected);
+  for (int number = 100; number < 200; ++number) {
+    const auto code = static_cast<ErrorCode>(number);
+    if (error_name(code) == "UNKNOWN" || code == ErrorCode::golden_wrong_model) continue;
+    EXPECT_TRUE(covered.contains(code)) << error_name(code);
+  }
+}
+
+TEST(BadFiles, AFileOnDiskIsRefusedAlike) {
+  const test::TempDir directory;
+  for (const test::NamedFile& file : test::bad_model_files()) {
+    test::write_file(directory.file("m"), file.bytes);
+    const auto result = ModelFile::open(directory.file("m"));
+    EXPECT_EQ(outcome(result), error_name(file.expected)) << file.name;
+  }
+}
+
+TEST(BadFiles, GoodFilesAreGood) {
+  for (const test::NamedFile& file : test::good_model_files()) {
+    EXPECT_OK(ModelFile::from_memory(file.bytes));
+  }
+  for (const test::NamedFile& file : test::good_golden_files()) {
+    EXPECT_OK(GoldenFile::from_memory(file.bytes));
+  }
+}
+
+TEST(Truncation, EveryPrefixIsRefused) {
+  for (const test::NamedFile& file : test::good_model_files()) {
+    for (std::size_t size = 0; size < file.bytes.size(); ++size) {
+      // A buffer of exactly this size, so that a sanitizer sees one byte too far.
+      AlignedBuffer<std::byte> prefix(size);
+      std::copy_n(file.bytes.begin(), size, prefix.data());
+      const auto result = ModelFile::from_memory({prefix.data(), size});
+      ASSERT_EQ(outcome(result), "MODEL_TRUNCATED") << file.name << " cut to " << size << " bytes";
+    }
+  }
+}
+
+TEST(Truncation, EveryPrefixOfAGoldenFileIsRefused) {
+  const auto bytes = test::golden_bytes(test::tiny_qama_vit());
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto result = GoldenFile::from_memory(std::span(bytes).first(size));
+    ASSERT_FALSE(result.ok()) << size;
+    ASSERT_EQ(result.error().code, ErrorCode::model_truncated) << size;
+  }
+}
+
+// Whatever byte is damaged: no crash, and a file that is still accepted is a whole model with the same
+// data (the header has no checksum: a changed label or learning rate in it is still a label).
+TEST(Damage, EveryByteFlipIsRefusedOrHarmless) {
+  for (const test::NamedFile& file : test::good_model_files()) {
+    // One kind of model with several flips a byte, the others with one: the test stays short.
+    std::vector<std::byte> masks = {std::byte{0x01}};
+    if (file.name == "qama-vit")
+      masks = {std::byte{0x01}, std::byte{0x20}, std::byte{0x80}, std::byte{0xFF}};
+    const auto good = ModelFile::from_memory(file.bytes);
+    ASSERT_OK(good);
+    std::uint64_t header = 0;
+    std::memcpy(&header, file.bytes.data(), sizeof header);
+    const std::size_t data_begin = sizeof header + header;
+    AlignedBuffer<std::byte> bytes(file.bytes.size());
+    std::copy(file.bytes.begin(), file.bytes.end(), bytes.data());
+    std::size_t accepted = 0;
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      for (const std::byte mask : masks) {
+        bytes[at] ^= mask;
+        const auto result = ModelFile::from_memory(bytes.span());
+        if (at >= data_begin) {
+          ASSERT_EQ(outcome(result), "MODEL_CHECKSUM_MISMATCH") << file.name << " byte " << at;
+        } else if (result.ok()) {
+          ++accepted;
+          const ModelFile& model = **result;
+          ASSERT_EQ(model.sha256(), (*good)->sha256());
+          ASSERT_OK(model.architecture().validate());
+          ASSERT_EQ(model.labels().size(), static_cast<std::size_t>(model.architecture().classes));
+          ASSERT_EQ(model.parameters(), (*good)->parameters());
+          for (const TensorSpec& spec : expected_tensors((*good)->architecture())) {
+            ASSERT_OK_AND_ASSIGN(const TensorView* tensor, model.tensor(spec.name));
+            ASSERT_EQ(tensor->shape, (*good)->tensor(spec.name).value()->shape);
+          }
+        }
+        bytes[at] ^= mask;
+      }
+    }
+    // Digits of numbers, letters of labels and of the producer: some are harmless, most are not.
+    EXPECT_GT(accepted, 0U);
+    EXPECT_LT(accepted, data_begin * masks.size() / 4);
+    RecordProperty(file.name + "_accepted", static_cast<int>(accepted));
+  }
+}
+
+// Runs of bytes are overwritten; what the fuzzer does at random, done always and everywhere.
+TEST(Damage, OverwrittenRunsNeverCrash) {
+  const auto good = test::model_bytes(test::tiny_qama_vit());
+  ASSERT_OK_AND_ASSIGN(const auto model, ModelFile::from_memory(good));
+  const std::int64_t parameters = model->parameters();
+  AlignedBuffer<std::byte> bytes(good.size());
+  for (const std::byte value : {std::byte{0}, std::byte{0xFF}, std::byte{'['}, std::byte{'"'}}) {
+    for (const std::size_t length : {2U, 8U, 64U}) {
+      for (std::size_t at = 0; at + length <= good.size(); at += 3) {
+        std::copy(good.begin(), good.end(), bytes.data());
+        std::fill_n(bytes.data() + at, length, value);
+        const auto result = ModelFile::from_memory(bytes.span());
+        if (!result.ok()) continue;
+        EXPECT_EQ((*result)->parameters(), parameters) << at;
+      }
+    }
+  }
+}
+
+// Names of corpus files: NAME.ERROR.safetensors.
+TEST(Corpus, CommittedFilesAreStillRefusedByTheirRule) {
+  std::size_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(test::source_path("tests/weights/corpus"))) {
+    const std::filesystem::path name = entry.path().filename();
+    if (name.extension() != ".safetensors") continue;
+    ++count;
+    const std::string expected = name.stem().extension().string().substr(1);
+    const bool is_golden = name.string().find("-golden") != std::string::npos;
+    const std::string got = is_golden ? test::describe(GoldenFile::open(entry.path().string()))
+                                      : test::describe(ModelFile::open(entry.path().string()));
+    EXPECT_EQ(got.substr(0, got.find(':')), expected) << name;
+  }
+  EXPECT_GE(count, 10U);
+}
+
+}  // namespace
+}  // namespace qama::weights
