@@ -1,0 +1,155 @@
+#include "runtime/attention_steps.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qama::runtime {
+
+ops::QamaWorkspace QamaRegions::in(const Lane& lane) const noexcept {
+  ops::QamaWorkspace w;
+  w.factors = lane.at<float>(factors);
+  w.fields = lane.at<double>(fields);
+  w.coupling_scale = lane.at<double>(coefficients);
+  w.coupling_shift = lane.at<double>(coefficients) + heads;
+  w.weights = lane.at<std::int16_t>(weights);
+  w.biases = lane.at<std::int16_t>(biases);
+  w.couplings = lane.at<float>(couplings);
+  w.scratch = lane.at<double>(scratch);
+  w.spins = lane.at<std::uint64_t>(spins);
+  w.energies = lane.at<double>(energies);
+  w.project = lane.at<double>(project);
+  return w;
+}
+
+Status SoftmaxStep::run(SampleRun& run) const {
+  const std::int64_t inner = op_.heads * op_.dim_head;
+  auto* out = run.lane->at<float>(out_);
+  op_.run(run.count, run.lane->at<float>(qkv_), out, run.lane->at<float>(scratch_));
+  std::fill(out + run.count * inner, out + run.rows * inner, 0.0F);
+  return {};
+}
+
+Status QamaProblemStep::run(SampleRun& run) const {
+  const ops::QamaWorkspace w = regions_.in(*run.lane);
+  QAMA_RETURN_IF_ERROR(op_->front(run.count, run.lane->at<float>(qkh_), w, run.problem));
+  if (run.hooks->problems != nullptr) {
+    const ops::QamaFrontSpec& spec = op_->front_spec();
+    const auto heads = static_cast<std::size_t>(spec.heads);
+    const auto stride = static_cast<std::size_t>(ops::token_stride(run.count));
+    run.hooks->problems->problem(
+        {.layer = layer_,
+         .sample = run.sample,
+         .index = run.index,
+         .seed = solve_seed(run.settings->seed, run.index, layer_),
+         .problem = &run.problem,
+         .heads = static_cast<std::int32_t>(spec.heads),
+         .tokens = static_cast<std::int32_t>(run.count),
+         .dim_head = static_cast<std::int32_t>(spec.dim_head),
+         .stride = static_cast<std::int64_t>(stride),
+         .factors = {w.factors, heads * static_cast<std::size_t>(spec.dim_head) * stride},
+         .fields = {w.fields, heads * stride},
+         .coupling_scale = {w.coupling_scale, heads},
+         .coupling_shift = {w.coupling_shift, heads},
+         .rho = spec.rho(run.count),
+         .lambda = spec.lambda(run.count)});
+  }
+  return {};
+}
+
+Status QamaSolveStep::run(SampleRun& run) const {
+  LayerSolve& out = run.solves[layer_];
+  out = {};
+  const auto heads = static_cast<std::size_t>(run.problem.shape.heads);
+  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
+  const std::span<std::uint64_t> spins(run.lane->at<std::uint64_t>(spins_), heads * words);
+  const auto forced_layers = run.hooks->forced_spins;
+  const auto layer = static_cast<std::size_t>(layer_);
+  if (layer < forced_layers.size() && !forced_layers[layer].empty()) {
+    const std::uint8_t* forced = forced_layers[layer].data() +
+                                 static_cast<std::size_t>(run.sample) * heads *
+                                     static_cast<std::size_t>(tokens_);
+    std::fill(spins.begin(), spins.end(), 0);
+    for (std::size_t t = 0; t < heads; ++t) {
+      for (std::int64_t i = 0; i < run.count; ++i) {
+        const std::uint64_t bit = forced[static_cast<std::int64_t>(t) * tokens_ + i] != 0 ? 1 : 0;
+        spins[t * words + static_cast<std::size_t>(i / 64)] |= bit << (i % 64);
+      }
+    }
+    out.result.solved_by = "forced";
+    out.result.energy = hal::energy_of(run.problem, spins);
+  } else {
+    QAMA_RETURN_IF_ERROR(solve(run, spins, out));
+  }
+  out.energy = static_cast<double>(out.result.energy) / run.problem.scale + run.problem.offset;
+  return {};
+}
+
+Status QamaSolveStep::solve(SampleRun& run, std::span<std::uint64_t> spins, LayerSolve& out) const {
+  hal::SolveOptions options = run.settings->options;
+  options.seed = out.seed = solve_seed(run.settings->seed, run.index, layer_);
+  bool late = false;
+  if (run.deadline_ns != 0) {
+    // What is left is shared evenly by the layers to come.
+    const std::int64_t left_us = (run.deadline_ns - now_ns()) / 1000;
+    late = left_us <= 0;
+    options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - layer_), 1);
+  }
+  hal::Solver* const local = run.lane->fallback.get();
+  if (local != nullptr && late && run.settings->fallback == FallbackPolicy::deadline) {
+    QAMA_RETURN_IF_ERROR(local->solve(run.problem, options, spins, out.result));
+    out.result.fallback = hal::FallbackReason::deadline;
+    return {};
+  }
+  Status status = run.lane->solver->solve(run.problem, options, spins, out.result);
+  if (status.ok() || local == nullptr) return status;
+  const ErrorCode code = status.error().code;
+  // A problem that the device could never take is the caller's to know of, not to be papered over.
+  if (code == ErrorCode::cancelled || code == ErrorCode::problem_bad_value) return status;
+  out.result = {};
+  QAMA_RETURN_IF_ERROR(local->solve(run.problem, options, spins, out.result));
+  out.result.fallback = code == ErrorCode::deadline_exceeded ? hal::FallbackReason::deadline
+                                                             : hal::FallbackReason::error;
+  out.result.device_error = code;
+  return {};
+}
+
+QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,
+                               QamaRegions regions, std::size_t out, std::int64_t dim,
+                               std::int64_t tokens, std::int32_t layer)
+    : Step(std::move(step_info)),
+      op_(std::move(op)),
+      regions_(regions),
+      out_(out),
+      dim_(dim),
+      tokens_(tokens),
+      spins_name_("block." + std::to_string(layer) + ".spins"),
+      energies_name_("block." + std::to_string(layer) + ".energies") {}
+
+Status QamaEnergyStep::run(SampleRun& run) const {
+  const ops::QamaWorkspace w = regions_.in(*run.lane);
+  op_->energies(run.count, w);
+  auto* out = run.lane->at<float>(out_);
+  op_->project(run.count, w, out);
+  std::fill(out + run.count * dim_, out + run.rows * dim_, 0.0F);
+  if (run.hooks->recorder != nullptr) record(run, w);
+  return {};
+}
+
+/// Out of the padded form into [heads][N]. Recording is for looking, not for production: it allocates.
+void QamaEnergyStep::record(const SampleRun& run, const ops::QamaWorkspace& w) const {
+  const std::int64_t heads = op_->front_spec().heads;
+  const std::int64_t stride = ops::token_stride(run.count);
+  std::vector<std::uint8_t> spins(static_cast<std::size_t>(heads * tokens_));
+  std::vector<double> energies(spins.size());
+  for (std::int64_t t = 0; t < heads; ++t) {
+    for (std::int64_t i = 0; i < run.count; ++i) {
+      const auto to = static_cast<std::size_t>(t * tokens_ + i);
+      spins[to] = static_cast<std::uint8_t>(w.spins[t * (stride / 64) + i / 64] >> (i % 64) & 1U);
+      energies[to] = w.energies[t * stride + i];
+    }
+  }
+  run.hooks->recorder->spins(spins_name_, run.sample, spins);
+  run.hooks->recorder->energies(energies_name_, run.sample, energies);
+}
+
+}  // namespace qama::runtime

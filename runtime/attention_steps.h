@@ -1,0 +1,82 @@
+// The steps of an attention layer. A new kind of attention is a class here, or three as QAMA has: what
+// comes before the device, the device, and what comes after it are timed apart. Internal to the engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "ops/attention/qama.h"
+#include "ops/attention/softmax.h"
+#include "runtime/step.h"
+
+namespace qama::runtime {
+
+/// Regions of a lane that hold an ops::QamaWorkspace.
+struct QamaRegions {
+  std::size_t factors, fields, coefficients, weights, biases, couplings, scratch, spins, energies, project;
+  std::int64_t heads = 0;
+  [[nodiscard]] ops::QamaWorkspace in(const Lane& lane) const noexcept;
+};
+
+class SoftmaxStep final : public Step {
+ public:
+  SoftmaxStep(StepInfo step_info, ops::SoftmaxAttention op, std::size_t qkv, std::size_t out,
+              std::size_t scratch)
+      : Step(std::move(step_info)), op_(op), qkv_(qkv), out_(out), scratch_(scratch) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  ops::SoftmaxAttention op_;
+  std::size_t qkv_, out_, scratch_;
+};
+
+/// q, k, h -> integers.
+class QamaProblemStep final : public Step {
+ public:
+  QamaProblemStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
+                  std::size_t qkh, std::int32_t layer)
+      : Step(std::move(step_info)), op_(std::move(op)), regions_(regions), qkh_(qkh), layer_(layer) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  std::shared_ptr<const ops::QamaAttention> op_;
+  QamaRegions regions_;
+  std::size_t qkh_;
+  std::int32_t layer_;
+};
+
+/// Integers -> spins, by a device.
+class QamaSolveStep final : public Step {
+ public:
+  QamaSolveStep(StepInfo step_info, std::size_t spins, std::int32_t layer, std::int32_t layers,
+                std::int64_t tokens)
+      : Step(std::move(step_info)), spins_(spins), layer_(layer), layers_(layers), tokens_(tokens) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  Status solve(SampleRun& run, std::span<std::uint64_t> spins, LayerSolve& out) const;
+
+  std::size_t spins_;
+  std::int32_t layer_, layers_;
+  std::int64_t tokens_;  // the model's N
+};
+
+/// Spins -> energies -> the layer's output.
+class QamaEnergyStep final : public Step {
+ public:
+  QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
+                 std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer);
+  Status run(SampleRun& run) const override;
+
+ private:
+  void record(const SampleRun& run, const ops::QamaWorkspace& workspace) const;
+
+  std::shared_ptr<const ops::QamaAttention> op_;
+  QamaRegions regions_;
+  std::size_t out_;
+  std::int64_t dim_, tokens_;
+  std::string spins_name_, energies_name_;
+};
+
+}  // namespace qama::runtime

@@ -1,0 +1,373 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <vector>
+
+#include "runtime/base/aligned.h"
+#include "runtime/step.h"
+#include "runtime/thread_pool.h"
+
+namespace qama::runtime {
+namespace {
+
+/// splitmix64's finaliser: every bit of the input changes half of the output's.
+std::uint64_t mixed(std::uint64_t z) noexcept {
+  z += 0x9E3779B97F4A7C15U;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+  return z ^ (z >> 31);
+}
+
+Error bad_count(const char* what, std::size_t got, std::size_t expected) {
+  return {ErrorCode::invalid_argument, std::string(what) + ": " + std::to_string(got) +
+                                           " elements, expected " + std::to_string(expected)};
+}
+
+constexpr std::string_view kLocalDevice = "cpu:";
+
+}  // namespace
+
+std::string_view name_of(FallbackPolicy policy) noexcept {
+  switch (policy) {
+    case FallbackPolicy::never: return "never";
+    case FallbackPolicy::error: return "error";
+    case FallbackPolicy::deadline: return "deadline";
+  }
+  return "unknown";
+}
+
+Result<FallbackPolicy> parse_fallback(std::string_view text) {
+  for (const auto policy : {FallbackPolicy::never, FallbackPolicy::error, FallbackPolicy::deadline}) {
+    if (text == name_of(policy)) return policy;
+  }
+  return Error{ErrorCode::invalid_argument, "fall-back '" + std::string(text.substr(0, 40)) +
+                                                "', expected never, error or deadline"};
+}
+
+std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t layer) noexcept {
+  return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
+}
+
+struct Session::Impl {
+  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<hal::Device> device;
+  std::shared_ptr<hal::Device> fallback_device;
+  SolveSettings settings;
+  std::int64_t deadline_us = 0;
+  AlignedBuffer<std::byte> own_arena;
+  std::vector<Lane> lanes;
+  std::unique_ptr<ThreadPool> pool;
+
+  // What the last run left; one entry a sample.
+  std::vector<LayerSolve> solves;
+  std::vector<double> latency_us;
+  std::vector<Status> statuses;
+
+  /// The run in progress.
+  struct Batch {
+    const std::uint8_t* pixels = nullptr;
+    const float* images = nullptr;
+    const std::int32_t* tokens = nullptr;
+    const std::int32_t* lengths = nullptr;
+    float* logits = nullptr;
+    const RunOptions* options = nullptr;
+  } batch;
+
+  Status open_devices(const SessionOptions& options);
+  Status make_lanes(std::span<std::byte> arena);
+  Status start(std::int32_t count, std::span<float> logits, const RunOptions& options, bool text);
+  Status run(std::int32_t count);
+  void run_sample(std::int32_t sample, std::int32_t worker) noexcept;
+  Status run_steps(SampleRun& run, std::int32_t worker) const;
+};
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+const Plan& Session::plan() const noexcept { return *impl_->plan; }
+const hal::Device* Session::device() const noexcept { return impl_->device.get(); }
+std::uint64_t Session::seed() const noexcept { return impl_->settings.seed; }
+std::int32_t Session::sweeps() const noexcept { return impl_->settings.options.sweeps; }
+std::int32_t Session::restarts() const noexcept { return impl_->settings.options.restarts; }
+
+std::span<const LayerSolve> Session::solves(std::int32_t sample) const noexcept {
+  const auto layers = static_cast<std::size_t>(impl_->plan->qama_layers());
+  if (sample < 0 || sample >= impl_->plan->options().max_batch) return {};
+  return {impl_->solves.data() + static_cast<std::size_t>(sample) * layers, layers};
+}
+
+double Session::latency_us(std::int32_t sample) const noexcept {
+  if (sample < 0 || sample >= impl_->plan->options().max_batch) return 0;
+  return impl_->latency_us[static_cast<std::size_t>(sample)];
+}
+
+// ---- creation -------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model,
+                                                 const SessionOptions& options) {
+  QAMA_ASSIGN_OR_RETURN(auto plan,
+                        Plan::create(std::move(model), {options.max_batch, options.threads}));
+  return create(std::move(plan), options);
+}
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> plan,
+                                                 const SessionOptions& options) {
+  const std::size_t needed = plan->arena_bytes();
+  if (!options.arena.empty()) {
+    if (options.arena.size() < needed) {
+      return Error{ErrorCode::arena_too_small, "an arena of " + std::to_string(options.arena.size()) +
+                                                   " bytes, expected " + std::to_string(needed)};
+    }
+    if (reinterpret_cast<std::uintptr_t>(options.arena.data()) % kAlignment != 0) {
+      return Error{ErrorCode::invalid_argument,
+                   "the arena's address is no multiple of " + std::to_string(kAlignment)};
+    }
+  }
+  if (options.sweeps.value_or(0) < 0 || options.restarts.value_or(1) < 1 || options.deadline_us < 0) {
+    return Error{ErrorCode::invalid_argument,
+                 "sweeps " + std::to_string(options.sweeps.value_or(0)) + ", restarts " +
+                     std::to_string(options.restarts.value_or(1)) + ", deadline " +
+                     std::to_string(options.deadline_us) +
+                     " us: expected at least 0, at least 1 and at least 0"};
+  }
+  try {
+    auto impl = std::make_unique<Impl>();
+    impl->plan = std::move(plan);
+    const weights::AnnealSchedule& schedule = impl->plan->model().architecture().attention.anneal;
+    impl->settings.seed = options.seed.value_or(schedule.seed);
+    impl->settings.fallback = options.fallback;
+    impl->settings.options.sweeps = options.sweeps.value_or(schedule.sweeps);
+    impl->settings.options.restarts = options.restarts.value_or(schedule.restarts);
+    impl->settings.options.t_start = static_cast<float>(schedule.t_start);
+    impl->settings.options.t_end = static_cast<float>(schedule.t_end);
+    impl->deadline_us = options.deadline_us;
+
+    const auto batch = static_cast<std::size_t>(impl->plan->options().max_batch);
+    impl->solves.resize(batch * static_cast<std::size_t>(impl->plan->qama_layers()));
+    impl->latency_us.resize(batch);
+    impl->statuses.resize(batch);
+    if (impl->plan->qama_layers() > 0) QAMA_RETURN_IF_ERROR(impl->open_devices(options));
+    std::span<std::byte> arena = options.arena;
+    if (arena.empty()) {
+      impl->own_arena.resize(needed);
+      arena = impl->own_arena.span();
+    }
+    QAMA_RETURN_IF_ERROR(impl->make_lanes(arena));
+    QAMA_ASSIGN_OR_RETURN(impl->pool, ThreadPool::create(impl->plan->options().threads));
+    return std::unique_ptr<Session>(new Session(std::move(impl)));
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::out_of_memory,
+                 "not enough memory for a session with an arena of " + std::to_string(needed) + " bytes"};
+  }
+}
+
+Status Session::Impl::open_devices(const SessionOptions& options) {
+  const weights::Architecture& a = plan->model().architecture();
+  const hal::ProblemShape shape{a.heads, a.tokens()};
+  QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
+  QAMA_RETURN_IF_ERROR(device->supports(shape));
+  // The annealer is always at hand; falling back from it to itself would only hide an error.
+  const bool local = std::string_view(options.device).starts_with(kLocalDevice);
+  if (options.fallback != FallbackPolicy::never && !local) {
+    QAMA_ASSIGN_OR_RETURN(fallback_device, hal::open_device(kLocalDevice));
+    QAMA_RETURN_IF_ERROR(fallback_device->supports(shape));
+  }
+  return {};
+}
+
+Status Session::Impl::make_lanes(std::span<std::byte> arena) {
+  const Plan::Impl& p = plan->impl();
+  const weights::Architecture& a = plan->model().architecture();
+  const hal::ProblemShape shape{a.heads, a.tokens()};
+  lanes.resize(static_cast<std::size_t>(plan->options().threads));
+  for (std::size_t worker = 0; worker < lanes.size(); ++worker) {
+    Lane& lane = lanes[worker];
+    std::byte* base = arena.data() + worker * p.lane_bytes;
+    lane.regions.reserve(p.offsets.size());
+    for (const std::size_t offset : p.offsets) lane.regions.push_back(base + offset);
+    lane.linears.resize(p.linear_steps.size());
+    for (const LinearStep* step : p.linear_steps) QAMA_RETURN_IF_ERROR(step->bind(lane));
+    if (device != nullptr) {
+      QAMA_ASSIGN_OR_RETURN(lane.solver, device->compile(shape));
+    }
+    if (fallback_device != nullptr) {
+      QAMA_ASSIGN_OR_RETURN(lane.fallback, fallback_device->compile(shape));
+    }
+  }
+  return {};
+}
+
+// ---- running --------------------------------------------------------------------------------------------
+
+/// What is common to all inputs: checks the arguments and remembers them.
+Status Session::Impl::start(std::int32_t count, std::span<float> logits, const RunOptions& options,
+                            bool text) {
+  const weights::Architecture& a = plan->model().architecture();
+  if (a.is_text() != text) {
+    return Error{ErrorCode::model_wrong_kind, text ? "text for a model that classifies images"
+                                                   : "an image for a model that classifies text"};
+  }
+  if (count < 1 || count > plan->options().max_batch) {
+    return Error{ErrorCode::invalid_argument,
+                 "a batch of " + std::to_string(count) + " samples, expected 1 to " +
+                     std::to_string(plan->options().max_batch)};
+  }
+  const auto n = static_cast<std::size_t>(count);
+  if (logits.size() != n * static_cast<std::size_t>(a.classes)) {
+    return bad_count("logits", logits.size(), n * static_cast<std::size_t>(a.classes));
+  }
+  if (!options.indices.empty() && options.indices.size() != n) {
+    return bad_count("sample indices", options.indices.size(), n);
+  }
+  const Hooks& hooks = options.hooks;
+  if (hooks.profiler != nullptr && hooks.profiler->steps() != plan->steps().size()) {
+    return bad_count("the profiler's steps", hooks.profiler->steps(), plan->steps().size());
+  }
+  if (hooks.forced_spins.size() > static_cast<std::size_t>(plan->qama_layers())) {
+    return bad_count("layers of forced spins", hooks.forced_spins.size(),
+                     static_cast<std::size_t>(plan->qama_layers()));
+  }
+  const std::size_t spins = n * static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.tokens());
+  for (const auto& layer : hooks.forced_spins) {
+    if (!layer.empty() && layer.size() != spins) return bad_count("forced spins", layer.size(), spins);
+  }
+  batch = {};
+  batch.logits = logits.data();
+  batch.options = &options;
+  return {};
+}
+
+Status Session::Impl::run(std::int32_t count) {
+  const Hooks& hooks = batch.options->hooks;
+  if (hooks.recorder != nullptr || hooks.problems != nullptr) {
+    for (std::int32_t sample = 0; sample < count; ++sample) run_sample(sample, 0);
+  } else {
+    pool->run(
+        count,
+        [](void* context, std::int32_t sample, std::int32_t worker) {
+          static_cast<Impl*>(context)->run_sample(sample, worker);
+        },
+        this);
+  }
+  for (std::int32_t sample = 0; sample < count; ++sample) {
+    Status& status = statuses[static_cast<std::size_t>(sample)];
+    if (!status.ok()) return std::move(status);
+  }
+  return {};
+}
+
+void Session::Impl::run_sample(std::int32_t sample, std::int32_t worker) noexcept {
+  const auto s = static_cast<std::size_t>(sample);
+  const weights::Architecture& a = plan->model().architecture();
+  const Plan::Impl& p = plan->impl();
+  const RunOptions& options = *batch.options;
+  const std::int64_t start_ns = now_ns();
+
+  SampleRun run;
+  run.lane = &lanes[static_cast<std::size_t>(worker)];
+  run.settings = &settings;
+  run.hooks = &options.hooks;
+  run.solves = solves.data() + s * static_cast<std::size_t>(p.qama_layers);
+  run.sample = sample;
+  run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
+  run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);
+  run.deadline_ns = deadline_us > 0 ? start_ns + deadline_us * 1000 : 0;
+  const std::size_t floats = plan->model().input_floats();
+  if (batch.pixels != nullptr) run.pixels = batch.pixels + s * floats;
+  if (batch.images != nullptr) run.image = batch.images + s * floats;
+  run.count = a.tokens();
+  if (batch.tokens != nullptr) {
+    run.tokens = batch.tokens + s * static_cast<std::size_t>(a.max_tokens);
+    run.count = batch.lengths[s];
+  }
+  while (p.rows[run.variant] < run.count) ++run.variant;
+  run.rows = p.rows[run.variant];
+
+  Status status;
+  try {
+    status = run_steps(run, worker);
+  } catch (const std::bad_alloc&) {
+    // Only a hook or the wording of an error allocates.
+    status = Error{ErrorCode::out_of_memory, {}};
+  }
+  if (!status.ok()) {
+    std::fill_n(run.logits, a.classes, std::numeric_limits<float>::quiet_NaN());
+  }
+  statuses[s] = std::move(status);
+  latency_us[s] = static_cast<double>(now_ns() - start_ns) * 1e-3;
+}
+
+Status Session::Impl::run_steps(SampleRun& run, std::int32_t worker) const {
+  const Plan::Impl& p = plan->impl();
+  Profiler* const profiler = run.hooks->profiler;
+  Recorder* const recorder = run.hooks->recorder;
+  if (profiler != nullptr) profiler->worker(run.sample) = worker;
+  for (std::size_t i = 0; i < p.steps.size(); ++i) {
+    const Step& step = *p.steps[i];
+    const std::int64_t before = profiler != nullptr ? now_ns() : 0;
+    Status status = step.run(run);
+    if (!status.ok()) return status;
+    if (profiler != nullptr) profiler->row(run.sample)[i] = {before, now_ns() - before};
+    if (recorder == nullptr) continue;
+    for (const Tap& tap : step.taps) {
+      auto* values = run.lane->at<float>(tap.region);
+      const std::int64_t all = tap.per_token ? p.rows.back() * tap.dim : tap.dim;
+      // Rows behind a shorter text are of no sample; the file format has zeros there.
+      if (tap.per_token) std::fill(values + run.count * tap.dim, values + all, 0.0F);
+      recorder->tensor(tap.name, run.sample, {values, static_cast<std::size_t>(all)});
+    }
+  }
+  return {};
+}
+
+Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,
+                       std::span<float> logits, const RunOptions& options) {
+  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, false));
+  const std::size_t expected = static_cast<std::size_t>(count) * model().input_pixels();
+  if (pixels.size() != expected) return bad_count("pixels", pixels.size(), expected);
+  impl_->batch.pixels = pixels.data();
+  return impl_->run(count);
+}
+
+Status Session::run_f32(std::span<const float> input, std::int32_t count, std::span<float> logits,
+                        const RunOptions& options) {
+  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, false));
+  const std::size_t expected = static_cast<std::size_t>(count) * model().input_floats();
+  if (input.size() != expected) return bad_count("input", input.size(), expected);
+  impl_->batch.images = input.data();
+  return impl_->run(count);
+}
+
+Status Session::run_tokens(std::span<const std::int32_t> tokens, std::span<const std::int32_t> lengths,
+                           std::span<float> logits, const RunOptions& options) {
+  const weights::Architecture& a = model().architecture();
+  const auto n = static_cast<std::size_t>(a.max_tokens);
+  const std::size_t limit = static_cast<std::size_t>(impl_->plan->options().max_batch);
+  const auto count = static_cast<std::int32_t>(std::min(lengths.size(), limit + 1));
+  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, true));
+  if (tokens.size() != lengths.size() * n) {
+    return bad_count("tokens", tokens.size(), lengths.size() * n);
+  }
+  for (std::size_t s = 0; s < lengths.size(); ++s) {
+    if (lengths[s] < 1 || lengths[s] > a.max_tokens) {
+      return Error{ErrorCode::invalid_argument,
+                   "text " + std::to_string(s) + " has " + std::to_string(lengths[s]) +
+                       " tokens, expected 1 to " + std::to_string(a.max_tokens)};
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(lengths[s]); ++i) {
+      const std::int32_t id = tokens[s * n + i];
+      if (id < 0 || id >= a.vocabulary) {
+        return Error{ErrorCode::index_out_of_range,
+                     "text " + std::to_string(s) + ", token " + std::to_string(i) + ": id " +
+                         std::to_string(id) + ", expected 0 to " + std::to_string(a.vocabulary - 1)};
+      }
+    }
+  }
+  impl_->batch.tokens = tokens.data();
+  impl_->batch.lengths = lengths.data();
+  return impl_->run(count);
+}
+
+}  // namespace qama::runtime
