@@ -117,7 +117,7 @@ class Images:
 
     def __init__(self, options, data, device):
         self.preprocess = datasets.preprocess_record(options.dataset)
-        self.parts = {part: (torch.from_numpy(np.ascontiguousarray(x)).to(device),
+        self.parts = {part: (torch.from_numpy(np.array(x)).to(device),
                              torch.from_numpy(y).to(device))
                       for part, x, y in (("train", data.train, data.train_labels),
                                          ("test", data.test, data.test_labels))}

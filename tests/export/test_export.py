@@ -1,0 +1,166 @@
+"""Model files, goldens and their container: written exactly as agreed, read back to the same model."""
+import hashlib
+import json
+import struct
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import reference
+import torch
+from qama_export import export, tensor_file
+from qama_export.models import build
+
+LABELS = ["a", "b", "c"]
+
+
+def trained(record):
+    """A model whose every number differs from its initial value, running statistics included."""
+    torch.manual_seed(5)
+    model = build(record).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_var"):
+                buffer.uniform_(0.5, 2.0)
+            elif name.endswith("running_mean"):
+                buffer.normal_()
+    return model
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+
+class Container(Folder):
+    def test_tensors_are_aligned_without_gaps_and_checked(self):
+        path = self.folder / "x.safetensors"
+        tensors = {"one": np.arange(5, dtype=np.uint8), "two": np.ones((3, 2), np.float32),
+                   "three": np.arange(4, dtype=np.int32)}
+        digest = tensor_file.write(path, tensors, {"format": "qama"})
+        raw = path.read_bytes()
+        length = struct.unpack("<Q", raw[:8])[0]
+        self.assertEqual((8 + length) % 64, 0)
+        header = json.loads(raw[8:8 + length])
+        self.assertEqual(header["__metadata__"]["sha256"], hashlib.sha256(raw[8 + length:]).hexdigest())
+        self.assertEqual(digest, header["__metadata__"]["sha256"])
+        entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+        self.assertEqual([name for name, _ in entries], ["one", "__pad.0", "two", "__pad.1", "three"])
+        end = 0
+        for name, entry in entries:
+            self.assertEqual(entry["data_offsets"][0], end)
+            end = entry["data_offsets"][1]
+            if not name.startswith("__pad."):
+                self.assertEqual(entry["data_offsets"][0] % 64, 0)
+        self.assertEqual(8 + length + end, len(raw))
+        read, _ = tensor_file.read(path)
+        for name, value in tensors.items():
+            np.testing.assert_array_equal(read[name], value)
+
+    def test_a_flipped_byte_is_noticed(self):
+        path = self.folder / "x.safetensors"
+        tensor_file.write(path, {"one": np.arange(100, dtype=np.uint8)}, {})
+        raw = bytearray(path.read_bytes())
+        raw[-3] ^= 1
+        path.write_bytes(raw)
+        with self.assertRaisesRegex(ValueError, "sha256"):
+            tensor_file.read(path)
+
+    def test_an_unknown_type_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "float64"):
+            tensor_file.write(self.folder / "x", {"one": np.zeros(3)}, {})
+
+
+class Models(Folder):
+    def records(self):
+        for normalisation in ("none", "instance", "batch"):
+            for energy_norm in ("none", "layer", "batch"):
+                yield reference.vit_record(attention=reference.qama_attention(normalisation, energy_norm))
+        yield reference.vit_record(attention={"kind": "softmax"}, token_pool=[2, 4])
+        yield reference.text_record()
+        yield reference.text_record(attention={"kind": "softmax"})
+
+    def inputs(self, record):
+        if record["kind"] == "text_transformer":
+            tokens = torch.tensor([[2, 3, 4, 5, 6, 0, 0, 0, 0, 0], [7, 8, 2, 3, 4, 5, 9, 10, 11, 1]])
+            return (tokens.int(), torch.tensor([5, 10], dtype=torch.int32))
+        return (torch.randn(2, 1, 8, 8),)
+
+    def test_a_model_file_gives_the_same_logits_for_the_same_spins(self):
+        for record in self.records():
+            with self.subTest(kind=record["kind"], attention=record["attention"]):
+                model, path = trained(record), self.folder / "m.safetensors"
+                text = record["kind"] == "text_transformer"
+                words = [f"w{number}" for number in range(12)] if text else None
+                export.export_model(model, path, {"kind": "any"}, LABELS, {"epochs": 1}, words)
+                loaded, metadata, vocabulary = export.import_model(path)
+                self.assertEqual(metadata["architecture"], record)
+                self.assertEqual(metadata["labels"], LABELS)
+                self.assertEqual(vocabulary, words)
+                inputs = self.inputs(record)
+                tokens = 10 if text else 16
+                spins = [(torch.rand(2, record["heads"], tokens) < 0.5) for _ in range(2)]
+                if text:
+                    spins = [s & (torch.arange(10) < inputs[1][:, None])[:, None] for s in spins]
+                with torch.no_grad():
+                    torch.testing.assert_close(loaded(*inputs, spins=spins), model(*inputs, spins=spins),
+                                               rtol=1e-5, atol=1e-5)
+
+    def test_tensor_names_and_shapes_are_the_agreed_ones(self):
+        tensors = export.model_tensors(trained(reference.vit_record()))
+        expected = {"patch.norm1.weight": (4,), "patch.norm1.bias": (4,), "patch.linear.weight": (16, 4),
+                    "patch.linear.bias": (16,), "patch.norm2.weight": (16,), "patch.norm2.bias": (16,),
+                    "position": (16, 16), "norm.weight": (16,), "norm.bias": (16,), "head.weight": (3, 16),
+                    "head.bias": (3,)}
+        for block in range(2):
+            for name, shape in {"attn.norm.weight": (16,), "attn.norm.bias": (16,),
+                                "attn.qkv.weight": (24, 16), "attn.out.weight": (16, 8),
+                                "attn.w_eps": (1, 4), "attn.coupling.scale": (2,),
+                                "attn.coupling.shift": (2,), "attn.field.scale": (2,),
+                                "attn.field.shift": (2,), "attn.energy.scale": (2,),
+                                "attn.energy.shift": (2,), "mlp.norm.weight": (16,), "mlp.norm.bias": (16,),
+                                "mlp.fc1.weight": (24, 16), "mlp.fc1.bias": (24,),
+                                "mlp.fc2.weight": (16, 24), "mlp.fc2.bias": (16,)}.items():
+                expected[f"blocks.{block}.{name}"] = shape
+        self.assertEqual({name: value.shape for name, value in tensors.items()}, expected)
+        text = export.model_tensors(trained(reference.text_record()), ["x"] * 12)
+        self.assertEqual({name: text[name].shape for name in
+                          ("embed.weight", "embed.proj.weight", "embed.proj.bias", "position", "vocabulary")},
+                         {"embed.weight": (12, 6), "embed.proj.weight": (8, 6), "embed.proj.bias": (8,),
+                          "position": (10, 8), "vocabulary": (23,)})
+
+    def test_a_golden_holds_every_intermediate_and_the_spins_explain_it(self):
+        record = reference.vit_record()
+        model, path = trained(record), self.folder / "g.safetensors"
+
+        class Checkerboard:
+            def solve(self, couplings, field, penalty, count=None):
+                return (torch.arange(field.numel()) % 2).view(field.shape).to(torch.uint8)
+
+        model.set_solver(Checkerboard())
+        inputs = self.inputs(record)
+        export.write_golden(model, path, "abc", inputs, [0, 2])
+        tensors, metadata = tensor_file.read(path)
+        self.assertEqual(metadata["format"], "qama-golden")
+        self.assertEqual(metadata["model_sha256"], "abc")
+        shapes = {"input": (2, 1, 8, 8), "labels": (2,), "embed": (2, 16, 16), "norm": (2, 16, 16),
+                  "pooled": (2, 16), "logits": (2, 3)}
+        for block in range(2):
+            shapes.update({f"block.{block}.attn_norm": (2, 16, 16), f"block.{block}.spins": (2, 2, 16),
+                           f"block.{block}.energies": (2, 2, 16), f"block.{block}.attn_out": (2, 16, 16),
+                           f"block.{block}.out": (2, 16, 16)})
+        self.assertEqual({name: value.shape for name, value in tensors.items()}, shapes)
+        self.assertEqual(tensors["block.0.spins"].dtype, np.uint8)
+        spins = [torch.from_numpy(tensors[f"block.{block}.spins"]) for block in range(2)]
+        with torch.no_grad():
+            again = model(torch.from_numpy(tensors["input"]), spins=spins)
+        np.testing.assert_allclose(again.numpy(), tensors["logits"], rtol=1e-6, atol=1e-6)
+
+
+if __name__ == "__main__":
+    unittest.main()

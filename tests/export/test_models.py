@@ -1,0 +1,71 @@
+"""The architectures: patch order, positions, pooling and masks against straightforward computations."""
+import unittest
+
+import reference
+import torch
+from qama_export.models import build, sincos_2d
+
+SOFTMAX = {"kind": "softmax"}
+
+
+class SimpleViT(unittest.TestCase):
+    def test_patches_are_rows_of_pixels_with_channels_last(self):
+        record = reference.vit_record(image={"height": 4, "width": 4, "channels": 3}, patch=2,
+                                      attention=SOFTMAX)
+        model = build(record).double().eval()
+        image = torch.randn(1, 3, 4, 4).double()
+        rows = []
+        for row in range(2):
+            for column in range(2):
+                rows.append([image[0, c, 2 * row + y, 2 * column + x] for y in range(2) for x in range(2)
+                             for c in range(3)])
+        patch = model.patch
+        expected = patch.norm2(patch.linear(patch.norm1(torch.tensor(rows).double())))
+        torch.testing.assert_close(patch(image)[0], expected)
+
+    def test_positions_are_those_of_simple_vit(self):
+        table = sincos_2d(2, 3, 8)
+        x, y = 2.0, 1.0  # the last of 2 x 3 positions; the second frequency is 1/10000
+        angles = torch.tensor([x, x / 1e4, x, x / 1e4, y, y / 1e4, y, y / 1e4])
+        expected = torch.cat([angles[:2].sin(), angles[2:4].cos(), angles[4:6].sin(), angles[6:].cos()])
+        torch.testing.assert_close(table[5], expected)
+
+    def test_token_pool_averages_neighbours_of_the_grid(self):
+        model = build(reference.vit_record(token_pool=[2, 4], attention=SOFTMAX)).eval()
+        image, trace = torch.randn(1, 1, 8, 8), {}
+        with torch.no_grad():
+            model(image, trace=trace)
+            before = (model.patch(image) + model.position)[0].view(4, 4, 16)
+        self.assertEqual(trace["embed"].shape, (1, 2, 16))
+        torch.testing.assert_close(trace["embed"][0, 1], before[2:].mean((0, 1)))
+
+
+class TextTransformer(unittest.TestCase):
+    def test_padding_does_not_change_the_logits(self):
+        torch.manual_seed(2)
+        for attention in (SOFTMAX, reference.qama_attention()):
+            model = build(reference.text_record(attention=attention)).eval()
+            tokens = torch.tensor([[3, 4, 5, 0, 0, 0]])
+            spins = [torch.tensor([[[1, 0, 1, 0, 0, 0]]], dtype=torch.uint8)] * 2
+            with torch.no_grad():
+                padded = model(tokens, torch.tensor([3]), spins=spins)
+                alone = model(tokens[:, :3], torch.tensor([3]), spins=[s[:, :, :3] for s in spins])
+            torch.testing.assert_close(padded, alone)
+
+
+class Softmax(unittest.TestCase):
+    def test_attention_is_the_usual_one(self):
+        torch.manual_seed(1)
+        model = build(reference.vit_record(attention=SOFTMAX)).double().eval()
+        layer, x = model.blocks[0].attn, torch.randn(1, 5, 16).double()
+        normed = layer.norm(x)[0]
+        q, k, v = (part.view(5, 2, 4) for part in layer.qkv(normed).chunk(3, -1))
+        heads = []
+        for head in range(2):
+            weights = ((q[:, head] @ k[:, head].T) / 2.0).softmax(-1)
+            heads.append(weights @ v[:, head])
+        torch.testing.assert_close(layer(x)[0], torch.cat(heads, 1) @ layer.out.weight.T)
+
+
+if __name__ == "__main__":
+    unittest.main()

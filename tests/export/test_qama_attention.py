@@ -1,0 +1,231 @@
+"""The QAMA operator against the paper's equations, its gradient against finite differences."""
+import itertools
+import unittest
+
+import numpy as np
+import reference
+import torch
+from qama_export.qama_attention import HeadNorm, QamaAttention
+
+
+class RecordingSolver:
+    """Keeps the problem it was given and answers with fixed spins: what is solved, not how, is tested."""
+
+    def __init__(self, spins):
+        self.spins = spins
+
+    def solve(self, couplings, field, penalty, count=None):
+        self.couplings, self.field, self.penalty, self.count = couplings, field, penalty, count
+        return self.spins
+
+
+def make(heads=2, dim_head=3, normalisation="batch", energy_norm="batch", **changes):
+    torch.manual_seed(3)
+    layer = QamaAttention(6, heads, dim_head, normalisation=normalisation, energy_norm=energy_norm,
+                          **changes).double()
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            if "coupling" in name or "field" in name or "energy" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+        for name, buffer in layer.named_buffers():
+            if name.endswith("running_var"):
+                buffer.uniform_(0.5, 2.0)
+            elif name.endswith("running_mean"):
+                buffer.normal_()
+    return layer
+
+
+def heads_of(layer, x, sample):
+    """q, k, v [H,N,D] of one sample as numpy."""
+    normed = layer.norm(x)[sample]
+    q, k, v = (layer.qkv(normed).view(-1, 3, layer.heads, layer.dim_head).permute(1, 2, 0, 3)
+               .detach().numpy())
+    return q, k, v
+
+
+def expected_problem(layer, x, sample, tokens):
+    """J' [H,n,n] and rho h' [H,n] of one sample in eval mode, from the definitions."""
+    q, k, v = (part[:, :tokens] for part in heads_of(layer, x, sample))
+    w = np.broadcast_to(layer.w_eps.detach().numpy(), (layer.heads, layer.dim_head))
+    j_all, field_all = [], []
+    for t in range(layer.heads):
+        j = reference.couplings(q[t], k[t])
+        h = v[t] @ w[t]
+        scaled = []
+        for norm, values, statistics in ((layer.coupling, j, reference.off_diagonal(j)), (layer.field, h, h)):
+            if norm.kind == "none":
+                scaled.append(values)
+                continue
+            weight, bias = norm.weight[t].item(), norm.bias[t].item()
+            if norm.kind == "batch":
+                mean, var = norm.running_mean[t].item(), norm.running_var[t].item()
+            else:
+                mean, var = statistics.mean(), statistics.var()
+            scaled.append((values - mean) / np.sqrt(var + norm.eps) * weight + bias)
+        np.fill_diagonal(scaled[0], 0.0)
+        j_all.append(scaled[0])
+        field_all.append(tokens * layer.rho0 * scaled[1])
+    return np.stack(j_all), np.stack(field_all)
+
+
+class Operator(unittest.TestCase):
+    def test_problem_energies_and_output_follow_the_paper(self):
+        for normalisation, energy_norm, shared in itertools.product(
+                ("none", "instance", "batch"), ("none", "layer", "batch"), (True, False)):
+            with self.subTest(normalisation=normalisation, energy_norm=energy_norm, shared=shared):
+                layer = make(normalisation=normalisation, energy_norm=energy_norm,
+                             shared_w_eps=shared).eval()
+                x = torch.randn(2, 5, 6, dtype=torch.float64)
+                spins = (torch.rand(2, 2, 5) < 0.5).to(torch.uint8)
+                layer.solver = RecordingSolver(spins)
+                trace = {}
+                out = layer(x, trace=trace)
+                self.assertAlmostEqual(layer.solver.penalty, reference.penalty(5, 2, 0.8), places=12)
+                for sample in range(2):
+                    j, field = expected_problem(layer, x, sample, 5)
+                    solved = layer.solver.couplings[sample].numpy().copy()
+                    for head in solved:
+                        np.fill_diagonal(head, 0.0)
+                    np.testing.assert_allclose(solved, j, rtol=1e-8, atol=1e-8)
+                    np.testing.assert_allclose(layer.solver.field[sample].numpy(), field, rtol=1e-8)
+                    s = spins[sample].numpy().astype(float)
+                    e = np.stack([reference.energies(j[t], field[t], 1.0, s[t]) for t in range(2)])
+                    np.testing.assert_allclose(trace["energies"][sample].detach().numpy(), e,
+                                               rtol=1e-8, atol=1e-8)
+                    w = np.broadcast_to(layer.w_eps.detach().numpy(), (2, 3))
+                    if energy_norm == "batch":
+                        scale, shift = (part[0].detach().numpy() for part in layer.energy.folded())
+                        e = e * scale[:, None] + shift[:, None]
+                    columns = np.concatenate([e[t][:, None] * w[t] for t in range(2)], 1)
+                    if energy_norm == "layer":
+                        mean, var = columns.mean(1, keepdims=True), columns.var(1, keepdims=True)
+                        columns = ((columns - mean) / np.sqrt(var + 1e-5)
+                                   * layer.energy.weight.detach().numpy()
+                                   + layer.energy.bias.detach().numpy())
+                    np.testing.assert_allclose(out[sample].detach().numpy(),
+                                               columns @ layer.out.weight.detach().numpy().T,
+                                               rtol=1e-7, atol=1e-9)
+
+    def test_padding_changes_nothing(self):
+        for normalisation in ("none", "instance", "batch"):
+            layer = make(heads=1, normalisation=normalisation).eval()
+            x = torch.randn(1, 7, 6, dtype=torch.float64)
+            spins = torch.tensor([[[1, 0, 1, 1, 0, 0, 0]]], dtype=torch.uint8)
+            mask = (torch.arange(7) < 5).double()[None]
+            padded = layer(x, mask, torch.tensor([5]), spins=spins)
+            alone = layer(x[:, :5], spins=spins[:, :, :5])
+            torch.testing.assert_close(padded[:, :5], alone)
+            self.assertEqual(padded[:, 5:].abs().max().item(), 0.0)
+
+    def test_padding_stays_out_of_the_batch_statistics(self):
+        x = torch.randn(1, 7, 6, dtype=torch.float64)
+        spins = torch.tensor([[[1, 0, 1, 1, 0, 0, 0]]], dtype=torch.uint8)
+        statistics = []
+        for length, given in ((7, True), (5, False)):
+            layer = make(heads=1)
+            if given:
+                layer(x, (torch.arange(7) < 5).double()[None], torch.tensor([5]), spins=spins)
+            else:
+                layer(x[:, :length], spins=spins[:, :, :length])
+            statistics.append([b for n, b in layer.named_buffers() if "running" in n])
+        for one, other in zip(*statistics):
+            torch.testing.assert_close(one, other)
+
+    def test_several_heads_with_padding_are_refused(self):
+        layer = make(heads=2).eval()
+        layer.solver = RecordingSolver(None)
+        with self.assertRaisesRegex(ValueError, "2 heads"):
+            layer(torch.zeros(1, 4, 6).double(), torch.ones(1, 4).double(), torch.tensor([4]))
+
+    def test_batch_statistics_are_those_of_the_off_diagonal_couplings(self):
+        layer = make()
+        x = torch.randn(3, 5, 6, dtype=torch.float64)
+        before = layer.coupling.running_mean.clone(), layer.coupling.running_var.clone()
+        layer(x, spins=torch.ones(3, 2, 5, dtype=torch.uint8))
+        for t in range(2):
+            values = np.concatenate([reference.off_diagonal(reference.couplings(q[t], k[t]))
+                                     for q, k, _ in (heads_of(layer, x, b) for b in range(3))])
+            for running, old, new in ((layer.coupling.running_mean, before[0], values.mean()),
+                                      (layer.coupling.running_var, before[1], values.var())):
+                self.assertAlmostEqual(running[t].item(), 0.9 * old[t].item() + 0.1 * new, places=10)
+
+    def test_factors_equal_couplings(self):
+        layer = make(heads=2).eval()
+        with torch.no_grad():
+            layer.coupling.weight[0] = -0.7  # a negative scale and, below, both signs of the shift
+            layer.coupling.running_mean.copy_(torch.tensor([2.0, -2.0]))
+        x = torch.randn(2, 5, 6, dtype=torch.float64)
+        layer.solver = RecordingSolver(torch.zeros(2, 2, 5, dtype=torch.uint8))
+        layer(x)
+        q, k, _ = layer.qkv(layer.norm(x)).chunk(3, -1)
+        m = k.transpose(1, 2) @ k * (layer.block * (0.5 / layer.dim_head))
+        factors, signs = layer.factors(q.view(2, 5, 2, 3).transpose(1, 2), m, *layer.coupling.folded())
+        self.assertEqual(sorted(set(signs.flatten().tolist())), [-1.0, 1.0])
+        built = torch.einsum("bhnd,hd,bhmd->bhnm", factors, signs.double(), factors)
+        off = ~torch.eye(5, dtype=torch.bool)
+        torch.testing.assert_close(built[..., off], layer.solver.couplings[..., off], rtol=1e-4, atol=1e-4)
+
+
+class Gradient(unittest.TestCase):
+    def test_gradient_with_fixed_spins_is_the_finite_difference(self):
+        """Eq. 6: s is a constant, everything else differentiates; training mode, so statistics too."""
+        for normalisation, energy_norm in (("batch", "batch"), ("instance", "layer"), ("none", "none")):
+            with self.subTest(normalisation=normalisation, energy_norm=energy_norm):
+                layer = make(normalisation=normalisation, energy_norm=energy_norm)
+                x = torch.randn(2, 4, 6, dtype=torch.float64, requires_grad=True)
+                spins = torch.tensor([[[1, 1, 0, 1], [0, 1, 1, 1]], [[1, 0, 1, 1], [1, 1, 1, 0]]],
+                                     dtype=torch.uint8)
+                weights = torch.randn(2, 4, 6, dtype=torch.float64)
+
+                def loss():
+                    return (layer(x, spins=spins) * weights).sum()
+
+                loss().backward()
+                checked = 0
+                for tensor in (x, layer.qkv.weight, layer.w_eps, layer.norm.weight):
+                    flat, step = tensor.detach().view(-1), 1e-6
+                    for index in range(0, flat.numel(), 7):
+                        old = flat[index].item()
+                        flat[index] = old + step
+                        above = loss().item()
+                        flat[index] = old - step
+                        below = loss().item()
+                        flat[index] = old
+                        numeric = (above - below) / (2 * step)
+                        self.assertAlmostEqual(tensor.grad.view(-1)[index].item(), numeric,
+                                               delta=1e-5 * max(1.0, abs(numeric)))
+                        checked += 1
+                self.assertGreater(checked, 20)
+
+    def test_nothing_flows_through_the_solver(self):
+        layer = make()
+        seen = {}
+
+        class Watching(RecordingSolver):
+            def solve(self, couplings, field, penalty, count=None):
+                seen["needs_grad"] = couplings.requires_grad
+                return super().solve(couplings, field, penalty, count)
+
+        layer.solver = Watching(torch.ones(1, 2, 4, dtype=torch.uint8))
+        layer(torch.randn(1, 4, 6).double()).sum().backward()
+        self.assertFalse(seen["needs_grad"])
+        self.assertGreater(layer.qkv.weight.grad.abs().sum().item(), 0.0)
+
+
+class Folding(unittest.TestCase):
+    def test_folded_numbers_are_the_batch_norm_of_eval_mode(self):
+        norm = HeadNorm(2, "batch", 1e-5).double().eval()
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([2.0, -1.0]))
+            norm.bias.copy_(torch.tensor([0.5, 0.25]))
+            norm.running_mean.copy_(torch.tensor([3.0, -4.0]))
+            norm.running_var.copy_(torch.tensor([4.0, 0.25]))
+        scale, shift = norm.folded()
+        x = torch.randn(2, 2).double()
+        expected = torch.nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight,
+                                                  norm.bias, eps=1e-5)
+        torch.testing.assert_close(x * scale + shift, expected)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,143 @@
+"""Training on a made-up task: it learns, it resumes, it exports what it evaluated; the solver is libqama."""
+import itertools
+import json
+import struct
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import reference
+import torch
+from qama_export import export, train
+from qama_export.solver import Solver, find_library
+
+LIBRARY = find_library()
+
+
+def write_task(root):
+    """28 x 28 images whose class is the bright corner: learnable in a few dozen steps."""
+    random = np.random.default_rng(1)
+    for part, count in (("train", 512), ("t10k", 128)):
+        labels = random.integers(0, 4, count).astype(np.uint8)
+        images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)
+        for image, label in zip(images, labels):
+            row, column = divmod(int(label), 2)
+            image[20 * row:20 * row + 8, 20 * column:20 * column + 8] += 150
+        for role, array in (("images-idx3", images), ("labels-idx1", labels)):
+            head = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
+            (root / f"{part}-{role}-ubyte").write_bytes(head + array.tobytes())
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        write_task(self.root)
+
+    def run_training(self, name, *extra):
+        options = train.parse(["--dataset", "mnist", "--data", str(self.root), "--out",
+                               str(self.root / name), "--dim", "16", "--depth", "1", "--heads", "2",
+                               "--dim-head", "4", "--mlp", "16", "--patch", "7", "--batch", "32", "--epochs",
+                               "8", "--lr", "0.01", "--no-augment", "--golden", "2", *extra])
+        run = train.Run(options)
+        self.addCleanup(run.log_file.close)
+        return run
+
+    def check_learns(self, attention):
+        run = self.run_training(attention, "--attention", attention)
+        run.train()
+        accuracy = run.finish()
+        self.assertGreater(accuracy, 0.9)
+        folder = self.root / attention
+        model, metadata, _ = export.import_model(folder / "model.safetensors")
+        self.assertAlmostEqual(metadata["training"]["test_accuracy"], accuracy)
+        model.set_solver(export.anneal_solver(model.record))
+        self.assertAlmostEqual(train.evaluate(model, run.batches)[0], accuracy, delta=0.02)
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        self.assertEqual(lines[-1]["event"], "finished")
+        self.assertTrue((folder / "golden.safetensors").exists())
+
+    def test_softmax_learns(self):
+        self.check_learns("softmax")
+
+    @unittest.skipUnless(LIBRARY, "libqama.so is not built")
+    def test_qama_learns(self):
+        self.check_learns("qama")
+
+    def test_resumed_training_is_the_same_training(self):
+        whole = self.run_training("whole", "--attention", "softmax", "--eval-every", "1")
+        whole.train()
+        part = self.run_training("part", "--attention", "softmax", "--eval-every", "1")
+        original, part.evaluate = part.evaluate, lambda: (original(), self.stop_at(part, 2))[0]
+        with self.assertRaises(KeyboardInterrupt):
+            part.train()
+        again = self.run_training("part", "--attention", "softmax", "--eval-every", "1", "--resume")
+        self.assertEqual(again.step, 16)
+        again.train()
+        for one, other in zip(whole.model.parameters(), again.model.parameters()):
+            torch.testing.assert_close(one, other)
+
+    @staticmethod
+    def stop_at(run, epoch):
+        """A crash in the evaluation after `epoch` epochs; the last checkpoint is one epoch old."""
+        if run.step == epoch * run.epoch_steps:
+            raise KeyboardInterrupt
+
+    def test_time_limit_shortens_the_schedule(self):
+        run = self.run_training("limited", "--attention", "softmax", "--epochs", "100000", "--time-limit", "10",
+                                "--eval-every", "0")
+        run.train()
+        self.assertLess(run.elapsed(), 8.0)
+        self.assertEqual(run.step, run.total)
+        self.assertGreater(run.step, 20)
+
+
+@unittest.skipUnless(LIBRARY, "libqama.so is not built: the solver binding stays untested")
+class Binding(unittest.TestCase):
+    def problem(self):
+        torch.manual_seed(4)
+        factors = torch.randn(3, 2, 5, 4)
+        signs = torch.tensor([[1.0, 1, 1, -1], [1, -1, 1, 1]])
+        couplings = torch.einsum("bhnd,hd,bhmd->bhnm", factors, signs, factors)
+        return factors, signs, couplings, torch.randn(3, 2, 5)
+
+    def test_small_problems_are_solved_to_the_minimum(self):
+        factors, signs, couplings, field = self.problem()
+        j = couplings.double().numpy()
+        solver = Solver(sweeps=50, restarts=20)
+        spins = solver.solve(couplings, field, 0.7).numpy()
+        by_factors = solver.solve_factors(factors, signs, field, 0.7).numpy()
+        for sample in range(3):
+            def energy(s, sample=sample):
+                return reference.layer_energy(j[sample], field[sample].double().numpy(), 0.7, s)
+            best = min(energy(np.array(bits, float).reshape(2, 5))
+                       for bits in itertools.product((0, 1), repeat=10))
+            self.assertAlmostEqual(energy(spins[sample].astype(float)), best, delta=2e-3)
+            self.assertAlmostEqual(energy(by_factors[sample].astype(float)), best, delta=2e-3)
+
+    def test_seeds_repeat_after_reset_and_threads_do_not_matter(self):
+        torch.manual_seed(8)
+        couplings, field = torch.randn(8, 4, 30, 30), torch.randn(8, 4, 30)
+        couplings = couplings + couplings.transpose(2, 3)
+        one, two = Solver(seed=5, sweeps=1), Solver(seed=5, sweeps=1, threads=2)
+        first, second = one.solve(couplings, field, 1.0), one.solve(couplings, field, 1.0)
+        self.assertFalse(torch.equal(first, second))
+        one.reset()
+        self.assertTrue(torch.equal(one.solve(couplings, field, 1.0), first))
+        self.assertTrue(torch.equal(two.solve(couplings, field, 1.0), first))
+
+    def test_tokens_beyond_the_count_stay_unselected(self):
+        _, _, couplings, field = self.problem()
+        spins = Solver().solve(couplings[:, :1], field[:, :1].abs() + 100, 0.0, torch.tensor([2, 5, 1]))
+        self.assertEqual(spins.sum((1, 2)).tolist(), [2, 5, 1])
+
+    def test_an_error_of_the_library_is_its_own_sentence(self):
+        _, _, couplings, field = self.problem()
+        with self.assertRaisesRegex(RuntimeError, "9 tokens"):
+            Solver().solve(couplings, field, 0.0, torch.tensor([9, 5, 5]))
+
+
+if __name__ == "__main__":
+    unittest.main()
