@@ -23,13 +23,13 @@ from pathlib import Path
 KEPT = ("model.safetensors", "golden.safetensors", "weights.pt", "log.jsonl", "stderr.txt")
 
 
-def archive(out, names, mebibytes):
+def archive(out, names, mebibytes, weights):
     """Packs the kept files of the runs and splits the archive; the run folders are removed."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as tar:
         for name in names:
             for kept in KEPT:
-                if (out / name / kept).exists():
+                if (weights or kept != "weights.pt") and (out / name / kept).exists():
                     tar.add(out / name / kept, f"{name}/{kept}")
     for name in names:
         shutil.rmtree(out / name, ignore_errors=True)
@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--only", help="names of runs, comma-separated")
     parser.add_argument("--start-from", help="folder of an earlier fleet")
     parser.add_argument("--archive", type=int, default=0, help="MiB a piece; 0: leave the folders")
+    parser.add_argument("--no-weights", action="store_true", help="leave weights.pt out of the archive")
     options = parser.parse_args()
     began = time.monotonic()
     runs = json.loads(Path(options.runs).read_text())
@@ -76,7 +77,7 @@ def main():
                        "--threads", str(run.get("threads", threads))]
             if options.time_limit:
                 left = options.time_limit - (time.monotonic() - began)
-                command += ["--time-limit", f"{max(left, 1):.0f}"]
+                command += ["--time-limit", f"{max(left, 1):.0f}", "--limit-from", f"{time.time():.1f}"]
             earlier = Path(run.get("start_from") or options.start_from or "") / run["name"] / "weights.pt"
             if earlier.exists():
                 command += ["--start-from", str(earlier)]
@@ -106,7 +107,8 @@ def main():
         print(f"{run['name']}: accuracy {last.get('accuracy')} at epoch {last.get('epoch')} after "
               f"{last.get('seconds')} s", flush=True)
     if options.archive:
-        archive(out, [run["name"] for run in runs], options.archive)
+        archive(out, [run["name"] for run in runs], options.archive,
+                not options.no_weights)
     sys.exit(1 if failed else 0)
 
 

@@ -41,7 +41,6 @@ def load_library(path=None):
     library = ctypes.CDLL(str(path))
     pointer, i32, u64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
     library.qama_last_error.restype = ctypes.c_char_p
-    library.qama_version.restype = ctypes.c_char_p
     library.qama_solver_options_init.argtypes = [ctypes.POINTER(_Options)]
     library.qama_solver_options_init.restype = None
     library.qama_solver_create.argtypes = [ctypes.c_char_p, i32, i32, ctypes.POINTER(_Options),

@@ -65,12 +65,14 @@ def parse(arguments=None):
     add("--label-smoothing", type=float, default=0.0)
     add("--warmup", type=float, default=0.15, help="part of the steps with a rising learning rate")
     add("--augment", action=argparse.BooleanOptionalAction, default=True)
+    add("--shift", type=int, help="largest shift of the augmentation in pixels (default: the data set's)")
     add("--clip", type=float, default=1.0, help="largest gradient norm")
     add("--seed", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
     add("--threads", type=int, default=1, help="of the solver; on the CPU also of torch")
     add("--library", help="libqama.so (default: $QAMA_LIBRARY, build/release, the system's)")
     add("--time-limit", type=float, default=0, help="seconds for everything; 0: none")
+    add("--limit-from", type=float, default=0, help="Unix time at which the limit began; 0: now")
     add("--max-steps", type=int, default=0, help="0: epochs decide")
     add("--eval-every", type=int, default=1, help="epochs between evaluations; 0: only at the end")
     add("--train-samples", type=int, default=0, help="first samples only (smoke tests); 0: all")
@@ -121,7 +123,10 @@ class Images:
                              torch.from_numpy(y).to(device))
                       for part, x, y in (("train", data.train, data.train_labels),
                                          ("test", data.test, data.test_labels))}
-        self.policy = augment.POLICIES[options.dataset] if options.augment else None
+        self.policy = None
+        if options.augment:
+            shift, mirror = augment.POLICIES[options.dataset]
+            self.policy = (shift if options.shift is None else options.shift, mirror)
 
     def epoch_order(self, generator, batch):
         count = len(self.parts["train"][1])
@@ -216,7 +221,8 @@ class Run:
     """One training run; everything that a checkpoint restores."""
 
     def __init__(self, options):
-        self.began = time.monotonic()
+        late = time.time() - options.limit_from if options.limit_from else 0.0
+        self.began = time.monotonic() - late
         self.options, self.device = options, torch.device(options.device)
         self.out = Path(options.out)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -359,7 +365,8 @@ class Run:
         accuracy, loss = self.evaluate()
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
         torch.save(self.model.state_dict(), self.out / "weights.pt")
-        skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit")
+        skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit",
+                   "limit_from")
         training = {"test_accuracy": accuracy, "test_samples": len(self.data.test_labels),
                     "steps": self.step, "epochs": round(self.step / self.epoch_steps, 2),
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
@@ -379,8 +386,8 @@ class Run:
 def main():
     run = Run(parse())
     parameters = sum(p.numel() for p in run.model.parameters())
-    run.log(event="started", parameters=parameters, planned=run.planned, torch=torch.__version__,
-            library=run.solvers["train"].library.qama_version().decode() if run.solvers else None)
+    run.log(event="started", parameters=parameters, planned=run.planned,
+            torch=torch.__version__, options=vars(run.options))
     run.train()
     run.finish()
 
