@@ -88,7 +88,8 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
     for (std::int32_t i = 0; i < tokens; ++i) to[i] = rounded(fields[t * field_stride + i]);
     std::memset(to + tokens, 0, (stride - tokens) * sizeof(std::int16_t));
   }
-  out.problem->penalty = rounded(lambda);
+  // With one head lambda is outside the sums above, so that it might not fit; nor does it mean anything.
+  out.problem->penalty = heads > 1 ? rounded(lambda) : std::int16_t{0};
   out.problem->scale = scale;
   return {};
 }
