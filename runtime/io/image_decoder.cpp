@@ -1,6 +1,6 @@
-// decode_image(): stb_image for PNG and JPEG, behind limits that it does not have itself (bytes it may
-// allocate, files cut short). PGM and PPM are a header and raw bytes and are read here: stb neither looks at
-// their largest value nor notices missing pixels.
+// decode_image(): stb_image for PNG and JPEG, behind checks that it does not have itself (bytes it may
+// allocate, Huffman tables that overrun its own, empty chunks, files cut short). PGM and PPM are a header
+// and raw bytes and are read here: stb neither looks at their largest value nor notices missing pixels.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -75,7 +75,12 @@ static_assert(kMaxImageSide <= STBI_MAX_DIMENSIONS);
 
 constexpr std::uint8_t kPngMagic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 constexpr std::uint8_t kJpegMagic[] = {0xFF, 0xD8, 0xFF};
-constexpr std::uint8_t kJpegEnd[] = {0xFF, 0xD9};
+
+// JPEG markers, the byte after 0xFF.
+constexpr std::uint8_t kDefineHuffman = 0xC4;
+constexpr std::uint8_t kEndOfImage = 0xD9;
+constexpr std::uint8_t kComment = 0xFE;
+constexpr std::uint8_t kAdobe = 0xEE;  ///< APP14: says how colours are coded
 
 using Bytes = std::span<const std::uint8_t>;
 
@@ -159,6 +164,90 @@ Result<Image> decode_pnm(Bytes bytes, std::string_view name) {
   return out;
 }
 
+/// The PNG with only the chunks that pixels depend on, and without empty ones, which stb copies from a null
+/// pointer. A chunk that is not all there is left out with all that follows; stb then misses it.
+std::vector<std::uint8_t> screened_png(Bytes bytes) {
+  constexpr std::string_view kChunks[] = {"IHDR", "PLTE", "tRNS", "IDAT", "IEND"};
+  std::vector<std::uint8_t> out(bytes.begin(), bytes.begin() + sizeof(kPngMagic));
+  out.reserve(bytes.size());
+  std::size_t at = sizeof(kPngMagic);
+  while (bytes.size() - at >= 12) {
+    const std::size_t length = std::size_t{bytes[at]} << 24 | std::size_t{bytes[at + 1]} << 16 |
+                               std::size_t{bytes[at + 2]} << 8 | bytes[at + 3];
+    if (length > bytes.size() - at - 12) break;
+    const std::string_view type(reinterpret_cast<const char*>(bytes.data()) + at + 4, 4);
+    const bool wanted =
+        std::find(std::begin(kChunks), std::end(kChunks), type) != std::end(kChunks);
+    if (wanted && (length > 0 || type == "IEND")) {
+      out.insert(out.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(at + length + 12));
+    }
+    at += length + 12;
+  }
+  return out;
+}
+
+bool has_no_length(std::uint8_t marker) {
+  return marker <= 0x01 ||
+         (marker >= 0xD0 && marker <= 0xD8);  // stuffing, restarts, start of image
+}
+
+/// Whether the Huffman tables of the segment whose length field is at `at` hold at most 256 symbols each.
+bool huffman_tables_fit(Bytes bytes, std::size_t at) {
+  const auto byte = [bytes](std::size_t i) { return i < bytes.size() ? bytes[i] : 0; };
+  std::int32_t left = byte(at) * 256 + byte(at + 1) - 2;
+  at += 2;
+  while (left > 0 && at < bytes.size()) {
+    std::int32_t symbols = 0;
+    for (std::size_t i = 1; i <= 16; ++i) symbols += byte(at + i);
+    if (symbols > 256) return false;
+    at += 17 + static_cast<std::size_t>(symbols);
+    left -= 17 + symbols;
+  }
+  return true;
+}
+
+/// The JPEG without application data and comments, up to its end marker. stb (up to 2.27) writes past its
+/// tables for a Huffman table of more than 256 symbols. What is left here is checked for that at every place
+/// where stb could take the bytes for one, whatever it makes of the rest: without blobs from elsewhere, no
+/// honest file has such bytes by chance.
+Result<std::vector<std::uint8_t>> screened_jpeg(Bytes bytes, std::string_view name) {
+  std::vector<std::uint8_t> out = {0xFF, 0xD8};
+  out.reserve(bytes.size());
+  bool ended = false;
+  std::size_t at = 2;
+  while (at + 1 < bytes.size() && !ended) {
+    const std::uint8_t marker = bytes[at + 1];
+    if (bytes[at] != 0xFF) {
+      out.push_back(bytes[at++]);
+    } else if (marker == 0xFF) {
+      ++at;  // fill byte
+    } else if (has_no_length(marker) || marker == kEndOfImage) {
+      out.insert(out.end(), {0xFF, marker});
+      at += 2;
+      ended = marker == kEndOfImage;
+    } else {
+      if (bytes.size() - at < 4) break;
+      const std::size_t length = 2 + bytes[at + 2] * 256U + bytes[at + 3];
+      if (length < 4 || length > bytes.size() - at) break;
+      const bool application = marker >= 0xE0 && marker <= 0xEF && marker != kAdobe;
+      if (!application && marker != kComment) {
+        out.insert(out.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                   bytes.begin() + static_cast<std::ptrdiff_t>(at + length));
+      }
+      at += length;
+    }
+  }
+  // stb fills what is missing with gray; an image that was cut short has no end marker.
+  if (!ended) return bad_format(name, "its JPEG data is cut short, expected an end marker");
+  for (std::size_t i = 3; i < out.size(); ++i) {
+    if (out[i - 1] == 0xFF && out[i] == kDefineHuffman && !huffman_tables_fit(out, i + 1)) {
+      return bad_format(name, "a Huffman table has more than 256 symbols");
+    }
+  }
+  return out;
+}
+
 struct StbFree {
   void operator()(std::uint8_t* pixels) const noexcept { stbi_image_free(pixels); }
 };
@@ -201,13 +290,10 @@ Result<Image> decode_image(std::span<const std::uint8_t> bytes, std::string_view
                  "image " + quote(name) + " has " + std::to_string(bytes.size()) +
                      " bytes, expected at most " + std::to_string(kMaxImageFileBytes)};
   }
-  if (starts_with(bytes, kPngMagic)) return decode_with_stb(bytes, name);
+  if (starts_with(bytes, kPngMagic)) return decode_with_stb(screened_png(bytes), name);
   if (starts_with(bytes, kJpegMagic)) {
-    // stb fills what is missing with gray; an image that was cut short has no end marker.
-    if (std::find_end(bytes.begin(), bytes.end(), kJpegEnd, kJpegEnd + 2) == bytes.end()) {
-      return bad_format(name, "its JPEG data is cut short, expected an end marker");
-    }
-    return decode_with_stb(bytes, name);
+    QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> jpeg, screened_jpeg(bytes, name));
+    return decode_with_stb(jpeg, name);
   }
   if (bytes.size() >= 3 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7' &&
       is_space(bytes[2])) {
