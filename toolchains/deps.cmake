@@ -1,0 +1,75 @@
+# Where the build's libraries come from; included once by the top-level CMakeLists.txt. Nothing is downloaded or
+# generated here: toolchains/bootstrap fills one cached prefix beforehand, and this file only asks that script
+# where it is. A library is added by a find_package line here, a Debian package or a step in bootstrap, and a row
+# in README's table.
+#
+# Targets for the rest of the tree: DNNL::dnnl, xsimd, xtensor, nlohmann_json::nlohmann_json, CLI11::CLI11,
+# ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_stb (headers of stb only), GTest::gtest, GTest::gmock,
+# GTest::gtest_main, benchmark::benchmark.
+
+option(QAMA_STATIC_DEPS "Link zlib and libmd from their static archives" OFF)
+
+# A prefix given by the caller (-DCMAKE_PREFIX_PATH, or QAMA_DEPS_PREFIX in the environment) goes first.
+set(bootstrap_arguments --print-prefix)
+if(CMAKE_CROSSCOMPILING)
+  list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
+endif()
+execute_process(
+  COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}
+  OUTPUT_VARIABLE QAMA_DEPS_PREFIX_DIR OUTPUT_STRIP_TRAILING_WHITESPACE
+  RESULT_VARIABLE bootstrap_result)
+if(bootstrap_result EQUAL 0)
+  list(APPEND CMAKE_PREFIX_PATH "${QAMA_DEPS_PREFIX_DIR}")
+  list(APPEND CMAKE_FIND_ROOT_PATH "${QAMA_DEPS_PREFIX_DIR}")
+endif()
+
+# One sentence that names the remedy, for every library that is not there.
+macro(qama_require package)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "library '${package} ${ARGN}' not found in the system or in "
+                        "'${QAMA_DEPS_PREFIX_DIR}': run toolchains/bootstrap once, then configure again")
+  endif()
+endmacro()
+
+qama_require(dnnl 3 CONFIG)
+# ON where oneDNN is the one that bootstrap built: it executes without allocating (toolchains/onednn).
+if(EXISTS "${dnnl_DIR}/qama-patches")
+  set(QAMA_DNNL_PATCHED ON)
+else()
+  set(QAMA_DNNL_PATCHED OFF)
+endif()
+qama_require(xsimd 13 CONFIG)
+qama_require(xtensor 0.25 CONFIG)
+qama_require(nlohmann_json 3.11 CONFIG)
+qama_require(CLI11 2.1 CONFIG)
+qama_require(Threads)
+
+set(ZLIB_USE_STATIC_LIBS ${QAMA_STATIC_DEPS})
+qama_require(ZLIB)
+
+if(QAMA_STATIC_DEPS)
+  set(md_names libmd.a)
+else()
+  set(md_names md)
+endif()
+find_library(QAMA_MD_LIBRARY NAMES ${md_names})
+find_path(QAMA_MD_INCLUDE_DIR sha2.h)
+find_path(QAMA_STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
+foreach(found QAMA_MD_LIBRARY QAMA_MD_INCLUDE_DIR QAMA_STB_INCLUDE_DIR)
+  if(NOT ${found})
+    message(FATAL_ERROR "${found} not found: run toolchains/bootstrap once, then configure again")
+  endif()
+endforeach()
+add_library(qama_md INTERFACE IMPORTED GLOBAL)
+target_link_libraries(qama_md INTERFACE ${QAMA_MD_LIBRARY})
+target_include_directories(qama_md INTERFACE ${QAMA_MD_INCLUDE_DIR})
+add_library(qama_stb INTERFACE IMPORTED GLOBAL)
+target_include_directories(qama_stb INTERFACE ${QAMA_STB_INCLUDE_DIR})
+
+if(QAMA_BUILD_TESTS)
+  qama_require(GTest)
+endif()
+if(QAMA_BUILD_BENCH)
+  qama_require(benchmark CONFIG)
+endif()
