@@ -13,13 +13,14 @@
 namespace {
 
 // A PNG of 1 MB can unpack to 1 GB that its header never mentions. What stb may hold at the same time is
-// therefore bounded by what the header promised; each block carries its size in front.
+// therefore bounded by what the header promised; each block carries its size in front. Blocks are zeroed: stb
+// (2.27) decodes with a JPEG's Huffman table whether or not the file defined it.
 thread_local std::size_t stb_budget = 0;
 constexpr std::size_t kBlockHeader = 16;
 
 void* stb_allocate(std::size_t bytes) {
   if (bytes > stb_budget) return nullptr;
-  auto* block = static_cast<unsigned char*>(std::malloc(bytes + kBlockHeader));
+  auto* block = static_cast<unsigned char*>(std::calloc(1, bytes + kBlockHeader));
   if (block == nullptr) return nullptr;
   std::memcpy(block, &bytes, sizeof(bytes));
   stb_budget -= bytes;
