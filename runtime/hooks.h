@@ -61,7 +61,7 @@ struct Hooks {
   Profiler* profiler = nullptr;
   /// One entry a block: spins [count][H][N] as bytes 0 or 1, to be used in place of the device's. Empty:
   /// every layer is solved; an empty entry: that layer is.
-  std::span<const std::span<const std::uint8_t>> forced_spins;
+  std::span<const std::span<const std::uint8_t>> forced_spins = {};
 };
 
 }  // namespace qama::runtime

@@ -32,15 +32,15 @@ enum class FallbackPolicy : std::uint8_t {
 struct SessionOptions {
   std::int32_t max_batch = 1;
   std::int32_t threads = 1;
-  std::optional<std::uint64_t> seed;      ///< of the solver; none: the model file's
+  std::optional<std::uint64_t> seed = {};  ///< of the solver; none: the model file's
   std::string device = "cpu:";            ///< URI
   FallbackPolicy fallback = FallbackPolicy::error;
   std::int64_t deadline_us = 0;           ///< a sample; 0: none
-  std::optional<std::int32_t> sweeps;     ///< none: the model file's
-  std::optional<std::int32_t> restarts;   ///< none: the model file's
+  std::optional<std::int32_t> sweeps = {};   ///< none: the model file's
+  std::optional<std::int32_t> restarts = {}; ///< none: the model file's
   /// The caller's memory, 64-byte aligned, at least Plan::arena_bytes(); it must outlive the session.
   /// Empty: the session allocates its own.
-  std::span<std::byte> arena;
+  std::span<std::byte> arena = {};
 };
 
 /// One layer's solve of one sample.
@@ -55,8 +55,8 @@ struct RunOptions {
   /// Sample i of the batch has index first_sample + i, unless `indices` names each one. The index and the
   /// session's seed decide the solver's random numbers.
   std::uint64_t first_sample = 0;
-  std::span<const std::uint64_t> indices;
-  Hooks hooks;
+  std::span<const std::uint64_t> indices = {};
+  Hooks hooks = {};
 };
 
 /// One thread at a time. Several sessions may share a plan and a device.

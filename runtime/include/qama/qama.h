@@ -44,7 +44,7 @@ QAMA_API void qama_set_log(qama_log_function function, void* user);
 
 /* Opens and checks a model file (mapped read-only, released by qama_model_close). */
 QAMA_API qama_status qama_model_open(const char* path, qama_model** out);
-/* The same from memory, which must outlive the model. Any alignment. */
+/* The same from memory, which must outlive the model and its sessions. Any alignment. */
 QAMA_API qama_status qama_model_from_memory(const void* data, size_t bytes, qama_model** out);
 QAMA_API void qama_model_close(qama_model* model); /* NULL is fine; sessions keep what they need */
 
@@ -54,6 +54,8 @@ QAMA_API const char* qama_model_label(const qama_model* model, int32_t class_ind
 QAMA_API int32_t qama_model_image_height(const qama_model* model);
 QAMA_API int32_t qama_model_image_width(const qama_model* model);
 QAMA_API int32_t qama_model_image_channels(const qama_model* model);
+/* Text models: tokens of a text at most; 0 for image models. */
+QAMA_API int32_t qama_model_max_tokens(const qama_model* model);
 
 /* ---- sessions -------------------------------------------------------------------------------------- */
 
@@ -88,6 +90,22 @@ QAMA_API qama_status qama_session_classify_u8(qama_session* session, const uint8
 /* The same from already normalised values: count x channels x height x width floats. */
 QAMA_API qama_status qama_session_run_f32(qama_session* session, const float* input, int32_t count,
                                           float* logits);
+
+/* Classifies `count` texts (zero-terminated UTF-8, tokenised as the model file says). Allocates nothing.
+ * `logits`: count x classes. */
+QAMA_API qama_status qama_session_classify_text(qama_session* session, const char* const* texts,
+                                                int32_t count, float* logits);
+
+/* Sample i of the runs that follow has the index first + i (0 after creation). With the seed, a sample's
+ * index decides the solver's random numbers, so that an answer does not depend on how samples were put
+ * into batches. */
+QAMA_API void qama_session_set_first_sample(qama_session* session, uint64_t first);
+
+/* Of the last run: wall time of a sample, and who solved one of its QAMA layers ("cpu:avx512"; NULL if there
+ * is no such layer). Static storage. */
+QAMA_API qama_status qama_session_latency_us(const qama_session* session, int32_t sample,
+                                             double* microseconds);
+QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t sample, int32_t layer);
 
 /* ---- the annealer alone ---------------------------------------------------------------------------- */
 

@@ -1,0 +1,175 @@
+// The C++ face of qama.h: handles that close themselves, spans, and errors as values. Header-only, C++20, no
+// exception is thrown by it. What an error means and what a size must be is said in qama.h.
+#pragma once
+
+#include <qama/qama.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace qama::api {
+
+/// Success, or a code with its stable name and a sentence.
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  /// Takes the sentence of this thread's last failed call along.
+  explicit Status(qama_status code) : code_(code) {
+    if (code_ != 0) sentence_ = qama_last_error();
+  }
+  [[nodiscard]] bool ok() const noexcept { return code_ == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+  [[nodiscard]] qama_status code() const noexcept { return code_; }
+  [[nodiscard]] const char* name() const noexcept { return qama_status_name(code_); }
+  [[nodiscard]] const std::string& sentence() const noexcept { return sentence_; }
+
+ private:
+  qama_status code_ = 0;
+  std::string sentence_;
+};
+
+/// A value, or the Status that says why there is none.
+template <typename T>
+class [[nodiscard]] Expected {
+ public:
+  Expected(T value) : value_(std::move(value)) {}
+  Expected(Status status) : status_(std::move(status)) {}
+  [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
+  explicit operator bool() const noexcept { return ok(); }
+  [[nodiscard]] const Status& status() const noexcept { return status_; }
+  /// Precondition: ok().
+  T& operator*() & { return *value_; }
+  const T& operator*() const& { return *value_; }
+  T&& operator*() && { return *std::move(value_); }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
+
+ private:
+  std::optional<T> value_;
+  Status status_;
+};
+
+/// A session's options with their defaults; the members are those of the C struct.
+struct SessionOptions : qama_session_options {
+  SessionOptions() : qama_session_options() { qama_session_options_init(this); }
+};
+
+class Session {
+ public:
+  /// Pixels: count x height x width x channels bytes. Logits: count x classes.
+  Status classify(const std::uint8_t* pixels, std::int32_t count, float* logits) {
+    return Status(qama_session_classify_u8(handle_.get(), pixels, count, logits));
+  }
+  /// Normalised values: count x channels x height x width.
+  Status run(const float* input, std::int32_t count, float* logits) {
+    return Status(qama_session_run_f32(handle_.get(), input, count, logits));
+  }
+  Status classify(std::span<const char* const> texts, float* logits) {
+    return Status(qama_session_classify_text(handle_.get(), texts.data(),
+                                             static_cast<std::int32_t>(texts.size()), logits));
+  }
+  void set_first_sample(std::uint64_t first) { qama_session_set_first_sample(handle_.get(), first); }
+  [[nodiscard]] double latency_us(std::int32_t sample) const {
+    double out = 0;
+    return qama_session_latency_us(handle_.get(), sample, &out) == 0 ? out : 0;
+  }
+  [[nodiscard]] qama_session* get() const noexcept { return handle_.get(); }
+
+ private:
+  friend class Model;
+  struct Destroy {
+    void operator()(qama_session* session) const noexcept { qama_session_destroy(session); }
+  };
+  explicit Session(qama_session* handle) : handle_(handle) {}
+  std::unique_ptr<qama_session, Destroy> handle_;
+};
+
+/// Immutable; threads may share one.
+class Model {
+ public:
+  [[nodiscard]] static Expected<Model> open(const std::string& path) {
+    qama_model* handle = nullptr;
+    if (const qama_status code = qama_model_open(path.c_str(), &handle)) return Status(code);
+    return Model(handle);
+  }
+  /// `bytes` must outlive the model and its sessions.
+  [[nodiscard]] static Expected<Model> from_memory(std::span<const std::byte> bytes) {
+    qama_model* handle = nullptr;
+    if (const qama_status code = qama_model_from_memory(bytes.data(), bytes.size(), &handle)) {
+      return Status(code);
+    }
+    return Model(handle);
+  }
+
+  [[nodiscard]] std::int32_t classes() const noexcept { return qama_model_classes(handle_.get()); }
+  /// Empty for an index that is no class.
+  [[nodiscard]] std::string_view label(std::int32_t index) const noexcept {
+    const char* label = qama_model_label(handle_.get(), index);
+    return label == nullptr ? std::string_view() : std::string_view(label);
+  }
+  [[nodiscard]] std::int32_t height() const noexcept { return qama_model_image_height(handle_.get()); }
+  [[nodiscard]] std::int32_t width() const noexcept { return qama_model_image_width(handle_.get()); }
+  [[nodiscard]] std::int32_t channels() const noexcept { return qama_model_image_channels(handle_.get()); }
+
+  [[nodiscard]] Expected<std::size_t> arena_bytes(const SessionOptions& options = {}) const {
+    std::size_t bytes = 0;
+    if (const qama_status code = qama_session_arena_bytes(handle_.get(), &options, &bytes)) {
+      return Status(code);
+    }
+    return bytes;
+  }
+  [[nodiscard]] Expected<Session> session(const SessionOptions& options = {}) const {
+    qama_session* session = nullptr;
+    if (const qama_status code = qama_session_create(handle_.get(), &options, &session)) {
+      return Status(code);
+    }
+    return Session(session);
+  }
+  [[nodiscard]] qama_model* get() const noexcept { return handle_.get(); }
+
+ private:
+  struct Close {
+    void operator()(qama_model* model) const noexcept { qama_model_close(model); }
+  };
+  explicit Model(qama_model* handle) : handle_(handle) {}
+  std::unique_ptr<qama_model, Close> handle_;
+};
+
+/// The annealer alone, for layers given in real numbers.
+class Solver {
+ public:
+  struct Options : qama_solver_options {
+    Options() : qama_solver_options() { qama_solver_options_init(this); }
+  };
+  [[nodiscard]] static Expected<Solver> create(std::int32_t heads, std::int32_t tokens,
+                                               const Options& options = {}, const char* uri = nullptr) {
+    qama_solver* handle = nullptr;
+    if (const qama_status code = qama_solver_create(uri, heads, tokens, &options, &handle)) {
+      return Status(code);
+    }
+    return Solver(handle);
+  }
+  /// See qama_solver_solve_f32.
+  Status solve(std::int32_t batch, const float* couplings, const float* fields, float lambda,
+               std::uint64_t seed, std::uint8_t* spins, double* energies = nullptr,
+               const std::int32_t* counts = nullptr) {
+    return Status(qama_solver_solve_f32(handle_.get(), batch, couplings, fields, lambda, counts, seed,
+                                        spins, energies));
+  }
+
+ private:
+  struct Destroy {
+    void operator()(qama_solver* solver) const noexcept { qama_solver_destroy(solver); }
+  };
+  explicit Solver(qama_solver* handle) : handle_(handle) {}
+  std::unique_ptr<qama_solver, Destroy> handle_;
+};
+
+}  // namespace qama::api
