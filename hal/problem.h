@@ -54,7 +54,8 @@ struct SelectionProblem {
   const std::int16_t* fields = nullptr;
   std::int16_t penalty = 0;
   double scale = 1.0;  ///< integer units per unit of the layer's energy: E_real ~ E / scale
-  double offset = 0.0; ///< energy units added to E / scale (max-cut and QUBO conversions)
+  double row_norm = 0.0;  ///< unit of temperature: root of the mean squared row norm of W; 0: not known yet
+  double offset = 0.0;    ///< energy units added to E / scale (max-cut and QUBO conversions)
 };
 
 /// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see hal/cpu).

@@ -71,6 +71,7 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   };
 
   const Target out = target(shape);
+  std::int64_t squares = 0;
   for (std::int32_t t = 0; t < heads; ++t) {
     std::int16_t* head = out.couplings + static_cast<std::size_t>(t) * tokens * stride;
     for (std::int32_t i = 0; i < tokens; ++i) {
@@ -79,6 +80,7 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
       to[i] = 0;
       for (std::int32_t j = i + 1; j < tokens; ++j) {
         const std::int16_t value = rounded(row[j]);
+        squares += static_cast<std::int32_t>(value) * value;
         to[j] = value;
         head[static_cast<std::size_t>(j) * stride + i] = value;
       }
@@ -91,6 +93,10 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   // With one head lambda is outside the sums above, so that it might not fit; nor does it mean anything.
   out.problem->penalty = heads > 1 ? rounded(lambda) : std::int16_t{0};
   out.problem->scale = scale;
+  // Each pair stands in two rows.
+  out.problem->row_norm =
+      squares == 0 ? 1.0
+                   : std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(heads * tokens));
   return {};
 }
 

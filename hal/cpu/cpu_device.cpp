@@ -51,9 +51,10 @@ class CpuSolver final : public Solver {
     if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
       temperatures_.resize(static_cast<std::size_t>(options.sweeps));
     }
-    fill_temperatures(row_norm(problem), options.t_start, options.t_end, options.sweeps,
+    const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
+    fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
                       temperatures_.data());
-    const AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed};
+    const AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed, true};
     result_ = SolveResult{};
     result_.solved_by = solved_by_;
     const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *

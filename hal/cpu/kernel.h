@@ -13,7 +13,7 @@
 namespace qama::hal::cpu {
 
 /// Restarts that a kernel works on at the same time; it hides latency, it never changes an answer.
-inline constexpr std::int32_t kMaxChains = 4;
+inline constexpr std::int32_t kMaxChains = 8;
 
 /// What all restarts of a solve have in common.
 struct AnnealJob {
@@ -21,6 +21,7 @@ struct AnnealJob {
   const std::uint16_t* temperatures = nullptr;  ///< [sweeps], see schedule.h
   std::int32_t sweeps = 0;
   std::uint64_t seed = 0;
+  bool settle = true;  ///< false: stop after the sweeps (tests of the stationary distribution)
 };
 
 /// One restart: its state and its answer. Memory belongs to the solver (`fields`: [heads][row_stride],

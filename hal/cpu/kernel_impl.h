@@ -23,27 +23,21 @@ namespace {
 
 alignas(64) constexpr std::int16_t kZeroRow[64] = {};
 
-template <class Arch>
-inline Lanes64<Arch> load64(const std::int16_t* from) {
-  Lanes64<Arch> out;
-  for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
-    out[k] = Lanes<Arch>::load_aligned(from + k * Lanes<Arch>::size);
-  }
-  return out;
+/// `condition ? a : b` without a branch: which restart has something to flip cannot be predicted.
+inline const std::int16_t* select(bool condition, const std::int16_t* a, const std::int16_t* b) {
+  const auto mask = static_cast<std::uintptr_t>(0) - static_cast<std::uintptr_t>(condition);
+  const auto low = reinterpret_cast<std::uintptr_t>(a);
+  const auto high = reinterpret_cast<std::uintptr_t>(b);
+  return reinterpret_cast<const std::int16_t*>(high ^ ((low ^ high) & mask));
 }
 
-template <class Arch>
-inline void store64(std::int16_t* to, const Lanes64<Arch>& lanes) {
-  for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
-    lanes[k].store_aligned(to + k * Lanes<Arch>::size);
-  }
-}
-
-template <class Arch, int kChains>
+/// kChains restarts in lock-step. kOneWord: heads of at most 64 spins, whose fields never leave registers.
+template <class Arch, int kChains, bool kOneWord>
 class FastAnnealer {
   using Batch = Lanes<Arch>;
   using Batch64 = Lanes64<Arch>;
   static constexpr std::size_t kParts = kVectors<Arch>;
+  static constexpr std::uint64_t kLastLane = std::uint64_t{1} << 63;
 
  public:
   FastAnnealer(const AnnealJob& job, Chain* chains)
@@ -52,42 +46,56 @@ class FastAnnealer {
         couplings_(job.problem.couplings),
         heads_(job.problem.shape.heads),
         tokens_(job.problem.shape.tokens),
-        words_(words_per_head(tokens_)),
+        words_(kOneWord ? 1 : words_per_head(tokens_)),
         stride_(static_cast<std::size_t>(words_) * 64),
         penalty_(job.problem.penalty),
         last_valid_(tokens_ % 64 == 0 ? ~std::uint64_t{0}
                                       : (std::uint64_t{1} << (tokens_ % 64)) - 1) {}
 
   void run() {
-    std::array<std::uint64_t, kChains> keys{};
+    std::array<std::uint64_t, kChains> keys;
     for (int c = 0; c < kChains; ++c) {
       start(chains_[c]);
       keys[c] = restart_key(job_.seed, chains_[c].restart);
     }
-    std::uint64_t pass = 0;
-    std::array<const std::uint16_t*, kChains> variates{};
+    std::uint64_t pass_number = 0;
+    std::array<std::uint64_t, kChains> random{};
     for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
-      const auto temperature = static_cast<std::int16_t>(job_.temperatures[sweep]);
+      const Batch temperature(static_cast<std::int16_t>(job_.temperatures[sweep]));
       for (std::int32_t t = 0; t < heads_; ++t) {
-        for (std::int32_t w = 0; w < words_; ++w, ++pass) {
+        for (std::int32_t w = 0; w < words_; ++w, ++pass_number) {
+          const bool fresh = (pass_number & 3) == 0;
+          std::array<Batch64, kChains> bound;
           for (int c = 0; c < kChains; ++c) {
-            variates[c] = variate_table().value.data() + variate_offset(keys[c], pass);
+            // variate_offset(), four passes from one number.
+            random[c] = fresh ? counter_random(keys[c], pass_number >> 2) : random[c] >> 16;
+            const auto* from = reinterpret_cast<const std::int16_t*>(
+                variate_table().value.data() + (random[c] & (kVariates - 1)));
+            for (std::size_t k = 0; k < kParts; ++k) {
+              bound[c][k] =
+                  mul_high_u16(Batch::load_unaligned(from + k * Batch::size), temperature);
+            }
           }
-          metropolis_pass(t, w, variates, temperature);
+          pass(t, w, bound);
         }
       }
     }
     for (int c = 0; c < kChains; ++c) {
-      chains_[c].proposals += static_cast<std::int64_t>(job_.sweeps) * heads_ * tokens_;
-      settle(chains_[c]);
+      chains_[c].proposals = static_cast<std::int64_t>(job_.sweeps) * heads_ * tokens_;
     }
+    if (job_.settle) settle();
+    for (int c = 0; c < kChains; ++c) chains_[c].energy = energy(chains_[c]);
   }
 
  private:
   void start(Chain& chain) {
     const std::size_t all = static_cast<std::size_t>(heads_) * stride_;
-    for (std::size_t k = 0; k < all; ++k) chain.fields[k] = job_.problem.fields[k];
-    for (std::size_t k = 0; k < stride_; ++k) chain.counts[k] = 0;
+    for (std::size_t k = 0; k < all; k += Batch::size) {
+      Batch::load_aligned(job_.problem.fields + k).store_aligned(chain.fields + k);
+    }
+    for (std::size_t k = 0; k < stride_; k += Batch::size) {
+      Batch(std::int16_t{0}).store_aligned(chain.counts + k);
+    }
     for (std::int32_t k = 0; k < heads_ * words_; ++k) chain.spins[k] = 0;
     chain.proposals = 0;
     chain.flips = 0;
@@ -97,98 +105,81 @@ class FastAnnealer {
     return w + 1 == words_ ? last_valid_ : ~std::uint64_t{0};
   }
 
-  // Threshold of lane k: dE <= threshold accepts. With m = -1 for spin 0 and 0 for spin 1,
+  // f ^ m <= bound + m accepts, with m = -1 for spin 0 and 0 for spin 1:
   //   spin 1: dE =  f:  f <= threshold        spin 0: dE = -f:  ~f <= threshold - 1
-  // so (f ^ m) <= threshold + m. A flipped lane's m is never used again in its pass.
-  struct PassState {
-    Batch64 f, m, bound;
-    std::uint64_t spins, accept;
-  };
-
-  [[nodiscard]] static std::uint64_t accepting(const PassState& state) {
+  // A flipped lane's m is never used again in its pass.
+  [[nodiscard]] static std::uint64_t accepting(const Batch64& f, const Batch64& m,
+                                               const Batch64& bound) {
     Mask64<Arch> mask;
-    for (std::size_t k = 0; k < kParts; ++k) mask[k] = (state.f[k] ^ state.m[k]) <= state.bound[k];
+    for (std::size_t k = 0; k < kParts; ++k) mask[k] = (f[k] ^ m[k]) <= bound[k];
     return mask_bits(mask);
   }
 
-  void metropolis_pass(std::int32_t t, std::int32_t w,
-                       const std::array<const std::uint16_t*, kChains>& variates,
-                       std::int16_t temperature) {
-    std::array<PassState, kChains> state;
-    const Batch scale(temperature);
-    for (int c = 0; c < kChains; ++c) {
-      const auto* from = reinterpret_cast<const std::int16_t*>(variates[c]);
-      for (std::size_t k = 0; k < kParts; ++k) {
-        state[c].bound[k] =
-            mul_high_u16(Batch::load_unaligned(from + k * Batch::size), scale);
-      }
-    }
-    pass<kChains>(t, w, state, chains_);
-  }
-
-  // One pass of `kCount` restarts over word w of head t; `bound` holds the thresholds on entry.
-  // Returns the flips of the last chain's pass (descent runs one chain).
-  template <int kCount>
-  std::uint64_t pass(std::int32_t t, std::int32_t w, std::array<PassState, kCount>& state,
-                     Chain* chains) {
+  // One pass of all restarts over word w of head t; `bound` holds the thresholds. Returns a bit for each
+  // restart that flipped something.
+  std::uint32_t pass(std::int32_t t, std::int32_t w, std::array<Batch64, kChains>& bound) {
     const std::size_t at = static_cast<std::size_t>(t) * stride_ + static_cast<std::size_t>(w) * 64;
     const std::int16_t* rows = couplings_ + static_cast<std::size_t>(t) * tokens_ * stride_ +
                                static_cast<std::size_t>(w) * 64 * stride_;
     const Batch penalty(penalty_);
     const Batch ones(static_cast<std::int16_t>(-1));
-    std::array<std::uint64_t, kCount> before;
+    const std::uint64_t usable = valid(w);
+    std::array<Batch64, kChains> f;
+    std::array<Batch64, kChains> m;
+    std::array<std::uint64_t, kChains> spins;
+    std::array<std::uint64_t, kChains> accept;
     std::uint64_t any = 0;
-    for (int c = 0; c < kCount; ++c) {
-      PassState& s = state[c];
-      s.spins = chains[c].spins[t * words_ + w];
-      before[c] = s.spins;
-      const Batch64 own = lanes_of_bits(s.spins, Arch{});
+    for (int c = 0; c < kChains; ++c) {
+      spins[c] = chains_[c].spins[t * words_ + w];
+      const Batch64 own = lanes_of_bits(spins[c], Arch{});
       for (std::size_t k = 0; k < kParts; ++k) {
-        const Batch g = Batch::load_aligned(chains[c].fields + at + k * Batch::size);
-        const Batch count = Batch::load_aligned(chains[c].counts + w * 64 + k * Batch::size);
-        s.f[k] = g - (count - (penalty & own[k]));
-        s.m[k] = own[k] ^ ones;
-        s.bound[k] = s.bound[k] + s.m[k];
+        const Batch g = Batch::load_aligned(chains_[c].fields + at + k * Batch::size);
+        const Batch count = Batch::load_aligned(chains_[c].counts + w * 64 + k * Batch::size);
+        f[c][k] = g - (count - (penalty & own[k]));
+        m[c][k] = own[k] ^ ones;
+        bound[c][k] = bound[c][k] + m[c][k];
       }
-      s.accept = accepting(s) & valid(w);
-      any |= s.accept;
+      accept[c] = accepting(f[c], m[c], bound[c]) & usable;
+      any |= accept[c];
     }
     while (any != 0) {
       any = 0;
-      for (int c = 0; c < kCount; ++c) {
-        PassState& s = state[c];
-        const bool flips = s.accept != 0;
-        const auto i = static_cast<std::size_t>(flips ? __builtin_ctzll(s.accept) : 0);
-        const std::uint64_t bit = s.accept & (~s.accept + 1);
-        const std::int16_t* row = rows + i * stride_;
-        const std::int16_t* mine = flips ? row + w * 64 : kZeroRow;
+      for (int c = 0; c < kChains; ++c) {
+        const std::uint64_t bit = accept[c] & (~accept[c] + 1);
+        // A restart with nothing to flip goes through the same motions with a row of zeros (and kLastLane
+        // keeps its count of zeros defined).
+        const auto i = static_cast<std::size_t>(__builtin_ctzll(accept[c] | kLastLane));
+        const std::int16_t* row = rows + i * stride_ + static_cast<std::size_t>(w) * 64;
+        const std::int16_t* mine = kChains == 1 ? row : select(accept[c] != 0, row, kZeroRow);
         // Subtract the row when the spin leaves 1: (row ^ -1) + 1.
-        const Batch sign(static_cast<std::int16_t>((s.spins & bit) != 0 ? -1 : 0));
+        const Batch sign(static_cast<std::int16_t>(-static_cast<std::int16_t>((spins[c] & bit) != 0)));
         for (std::size_t k = 0; k < kParts; ++k) {
-          s.f[k] = s.f[k] + ((Batch::load_aligned(mine + k * Batch::size) ^ sign) - sign);
+          f[c][k] = f[c][k] + ((Batch::load_aligned(mine + k * Batch::size) ^ sign) - sign);
         }
-        if (words_ > 1 && flips) add_to_other_words(chains[c], t, w, row, sign);
-        s.spins ^= bit;
-        s.accept = accepting(s) & valid(w) & ~(bit | (bit - 1));
-        any |= s.accept;
+        if constexpr (!kOneWord) {
+          if (bit != 0) add_to_other_words(chains_[c], t, w, rows + i * stride_, sign);
+        }
+        spins[c] ^= bit;
+        accept[c] = accepting(f[c], m[c], bound[c]) & usable & ~(bit | (bit - 1));
+        any |= accept[c];
       }
     }
-    std::uint64_t changed = 0;
-    for (int c = 0; c < kCount; ++c) {
-      PassState& s = state[c];
-      changed = s.spins ^ before[c];
-      chains[c].flips += __builtin_popcountll(changed);
-      chains[c].spins[t * words_ + w] = s.spins;
-      const Batch64 own = lanes_of_bits(s.spins, Arch{});
+    std::uint32_t flipped = 0;
+    for (int c = 0; c < kChains; ++c) {
+      const std::uint64_t changed = spins[c] ^ chains_[c].spins[t * words_ + w];
+      flipped |= static_cast<std::uint32_t>(changed != 0) << c;
+      chains_[c].flips += __builtin_popcountll(changed);
+      chains_[c].spins[t * words_ + w] = spins[c];
+      const Batch64 own = lanes_of_bits(spins[c], Arch{});
       for (std::size_t k = 0; k < kParts; ++k) {
         // f was g - (count - P own_before) all along; own_before = ~m.
-        const Batch count = Batch::load_aligned(chains[c].counts + w * 64 + k * Batch::size);
-        const Batch others = count - (penalty & (s.m[k] ^ ones));
-        (s.f[k] + others).store_aligned(chains[c].fields + at + k * Batch::size);
-        (others + (penalty & own[k])).store_aligned(chains[c].counts + w * 64 + k * Batch::size);
+        const Batch count = Batch::load_aligned(chains_[c].counts + w * 64 + k * Batch::size);
+        const Batch others = count - (penalty & (m[c][k] ^ ones));
+        (f[c][k] + others).store_aligned(chains_[c].fields + at + k * Batch::size);
+        (others + (penalty & own[k])).store_aligned(chains_[c].counts + w * 64 + k * Batch::size);
       }
     }
-    return changed;
+    return flipped;
   }
 
   void add_to_other_words(Chain& chain, std::int32_t t, std::int32_t w, const std::int16_t* row,
@@ -204,68 +195,141 @@ class FastAnnealer {
     }
   }
 
-  // Descent and subset moves, alternating until neither finds anything; then the exact energy.
-  void settle(Chain& chain) {
-    do {
-      while (descent_sweep(chain)) {
+  // Descent and subset moves, alternating until neither finds anything. A restart that has settled stays
+  // in lock-step: its passes flip nothing and are not counted.
+  void settle() {
+    std::uint32_t active = (1U << kChains) - 1;
+    while (active != 0) {
+      std::uint32_t moving = active;
+      while (moving != 0) {
+        const std::uint32_t flipped = descent_sweep();
+        for (int c = 0; c < kChains; ++c) {
+          if ((moving >> c & 1U) != 0) {
+            chains_[c].proposals += static_cast<std::int64_t>(heads_) * tokens_;
+          }
+        }
+        moving &= flipped;
       }
-    } while (subset_sweep(chain));
-    chain.energy = energy(chain);
-  }
-
-  bool descent_sweep(Chain& chain) {
-    std::uint64_t changed = 0;
-    for (std::int32_t t = 0; t < heads_; ++t) {
-      for (std::int32_t w = 0; w < words_; ++w) {
-        std::array<PassState, 1> state;
-        state[0].bound.fill(Batch(static_cast<std::int16_t>(-1)));
-        changed |= pass<1>(t, w, state, &chain);
+      for (int c = 0; c < kChains; ++c) {
+        if ((active >> c & 1U) != 0 && !subset_sweep(chains_[c])) active &= ~(1U << c);
       }
     }
-    chain.proposals += static_cast<std::int64_t>(heads_) * tokens_;
-    return changed != 0;
+  }
+
+  std::uint32_t descent_sweep() {
+    std::uint32_t flipped = 0;
+    for (std::int32_t t = 0; t < heads_; ++t) {
+      for (std::int32_t w = 0; w < words_; ++w) {
+        std::array<Batch64, kChains> bound;
+        for (Batch64& one : bound) one.fill(Batch(static_cast<std::int16_t>(-1)));
+        flipped |= pass(t, w, bound);
+      }
+    }
+    return flipped;
+  }
+
+  // Tokens of word w whose set of heads may not be the best one, all 64 at once: sort the heads' fields
+  // (lanes are tokens), count how many are worth taking, compare with the spins. Ties are reported too;
+  // improve_token() decides.
+  [[nodiscard]] std::uint64_t improvable(const Chain& chain, std::int32_t w) const {
+    std::uint64_t suspects = 0;
+    for (std::size_t k = 0; k < kParts; ++k) {
+      const std::size_t at = static_cast<std::size_t>(w) * 64 + k * Batch::size;
+      std::array<Batch, kMaxHeads> sorted;
+      for (std::int32_t t = 0; t < heads_; ++t) {
+        Batch value = Batch::load_aligned(chain.fields + static_cast<std::size_t>(t) * stride_ + at);
+        for (std::int32_t rank = 0; rank < t; ++rank) {
+          const Batch larger = xsimd::max(sorted[rank], value);
+          value = xsimd::min(sorted[rank], value);
+          sorted[rank] = larger;
+        }
+        sorted[t] = value;
+      }
+      // The gain of taking the (rank+1)-th is sorted[rank] - P rank, and gains fall with the rank:
+      // `last` becomes the smallest field that is taken, `next` the largest that is not.
+      const Batch highest(std::int16_t{32767});
+      const Batch lowest(std::int16_t{-32768});
+      Batch last = highest;
+      Batch next = lowest;
+      for (std::int32_t rank = 0; rank < heads_; ++rank) {
+        const std::int32_t cost = penalty_ * rank;
+        const Batch price(static_cast<std::int16_t>(cost > 32767 ? 32767 : cost));
+        const auto taken = sorted[rank] > price;
+        last = xsimd::select(taken, sorted[rank], last);
+        next = xsimd::max(next, xsimd::select(taken, lowest, sorted[rank]));
+      }
+      // Tokens that take nothing have last = highest, which a field may equal: fields stay below it by
+      // fits_int16 unless everything else is 0; such a tie is decided by improve_token() too.
+      std::uint64_t wrong = static_cast<std::uint64_t>((last == next).mask()) |
+                            static_cast<std::uint64_t>((last == highest && next == highest).mask());
+      const std::uint64_t lanes_mask =
+          Batch::size == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << Batch::size) - 1;
+      for (std::int32_t t = 0; t < heads_; ++t) {
+        const Batch field =
+            Batch::load_aligned(chain.fields + static_cast<std::size_t>(t) * stride_ + at);
+        const std::uint64_t wanted = (field >= last).mask();
+        wrong |= wanted ^ ((chain.spins[t * words_ + w] >> (k * Batch::size)) & lanes_mask);
+      }
+      suspects |= (wrong & lanes_mask) << (k * Batch::size);
+    }
+    return suspects & valid(w);
   }
 
   bool subset_sweep(Chain& chain) {
     if (heads_ == 1) return false;
     bool changed = false;
-    for (std::int32_t i = 0; i < tokens_; ++i) {
-      const std::uint64_t bit = std::uint64_t{1} << (i % 64);
-      const std::int32_t w = i / 64;
-      std::array<std::int16_t, kMaxHeads> sorted;
-      std::array<std::uint8_t, kMaxHeads> order;
-      std::int32_t current = 0;
-      std::int32_t count = 0;
-      for (std::int32_t t = 0; t < heads_; ++t) {
-        const std::int16_t field = chain.fields[static_cast<std::size_t>(t) * stride_ + i];
-        if ((chain.spins[t * words_ + w] & bit) != 0) {
-          current -= field - penalty_ * count;
-          ++count;
+    for (std::int32_t w = 0; w < words_; ++w) {
+      std::uint64_t left = improvable(chain, w);
+      while (left != 0) {
+        const auto i = static_cast<std::int32_t>(__builtin_ctzll(left));
+        const std::uint64_t bit = left & (~left + 1);
+        if (improve_token(chain, w * 64 + i)) {
+          changed = true;
+          left = improvable(chain, w) & ~(bit | (bit - 1));
+        } else {
+          left ^= bit;
         }
-        // Insertion sort, largest first, lower head first among equals.
-        std::int32_t rank = t;
-        for (; rank > 0 && sorted[rank - 1] < field; --rank) {
-          sorted[rank] = sorted[rank - 1];
-          order[rank] = order[rank - 1];
-        }
-        sorted[rank] = field;
-        order[rank] = static_cast<std::uint8_t>(t);
-      }
-      std::int32_t best = 0;
-      std::int32_t take = 0;
-      while (take < heads_ && sorted[take] > penalty_ * take) {
-        best -= sorted[take] - penalty_ * take;
-        ++take;
-      }
-      if (best >= current) continue;
-      changed = true;
-      for (std::int32_t rank = 0; rank < heads_; ++rank) {
-        const std::int32_t t = order[rank];
-        const bool selected = (chain.spins[t * words_ + w] & bit) != 0;
-        if (selected != (rank < take)) flip(chain, t, i);
       }
     }
     return changed;
+  }
+
+  // For one token the heads' fields do not depend on each other, so its best set of heads is exact.
+  bool improve_token(Chain& chain, std::int32_t i) {
+    const std::uint64_t bit = std::uint64_t{1} << (i % 64);
+    const std::int32_t w = i / 64;
+    std::array<std::int16_t, kMaxHeads> sorted;
+    std::array<std::uint8_t, kMaxHeads> order;
+    std::int32_t current = 0;
+    std::int32_t count = 0;
+    for (std::int32_t t = 0; t < heads_; ++t) {
+      const std::int16_t field = chain.fields[static_cast<std::size_t>(t) * stride_ + i];
+      if ((chain.spins[t * words_ + w] & bit) != 0) {
+        current -= field - penalty_ * count;
+        ++count;
+      }
+      // Insertion sort, largest first, lower head first among equals.
+      std::int32_t rank = t;
+      for (; rank > 0 && sorted[rank - 1] < field; --rank) {
+        sorted[rank] = sorted[rank - 1];
+        order[rank] = order[rank - 1];
+      }
+      sorted[rank] = field;
+      order[rank] = static_cast<std::uint8_t>(t);
+    }
+    std::int32_t best = 0;
+    std::int32_t take = 0;
+    while (take < heads_ && sorted[take] > penalty_ * take) {
+      best -= sorted[take] - penalty_ * take;
+      ++take;
+    }
+    if (best >= current) return false;
+    for (std::int32_t rank = 0; rank < heads_; ++rank) {
+      const std::int32_t t = order[rank];
+      const bool selected = (chain.spins[t * words_ + w] & bit) != 0;
+      if (selected != (rank < take)) flip(chain, t, i);
+    }
+    return true;
   }
 
   void flip(Chain& chain, std::int32_t t, std::int32_t i) {
@@ -317,16 +381,31 @@ class FastAnnealer {
   const std::uint64_t last_valid_;
 };
 
+template <class Arch, int kChains>
+void anneal_group(const AnnealJob& job, Chain* chains) {
+  if (job.problem.shape.tokens <= 64) {
+    FastAnnealer<Arch, kChains, true>(job, chains).run();
+  } else {
+    for (int c = 0; c < kChains; ++c) FastAnnealer<Arch, 1, false>(job, chains + c).run();
+  }
+}
+
 template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {
-  Chain* first = chains.data();
-  switch (chains.size()) {
-    case 1: FastAnnealer<Arch, 1>(job, first).run(); break;
-    case 2: FastAnnealer<Arch, 2>(job, first).run(); break;
-    case 3: FastAnnealer<Arch, 3>(job, first).run(); break;
-    case 4: FastAnnealer<Arch, 4>(job, first).run(); break;
-    default: break;
+  Chain* next = chains.data();
+  std::size_t left = chains.size();
+  for (; left >= 8; left -= 8, next += 8) anneal_group<Arch, 8>(job, next);
+  if (left >= 4) {
+    anneal_group<Arch, 4>(job, next);
+    left -= 4;
+    next += 4;
   }
+  if (left >= 2) {
+    anneal_group<Arch, 2>(job, next);
+    left -= 2;
+    next += 2;
+  }
+  if (left == 1) anneal_group<Arch, 1>(job, next);
 }
 
 }  // namespace

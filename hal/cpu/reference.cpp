@@ -29,10 +29,12 @@ class ReferenceAnnealer {
       metropolis_sweep(key, pass, job_.temperatures[sweep]);
       pass += static_cast<std::uint64_t>(heads_) * words_;
     }
-    do {
-      while (descent_sweep()) {
-      }
-    } while (subset_sweep());
+    if (job_.settle) {
+      do {
+        while (descent_sweep()) {
+        }
+      } while (subset_sweep());
+    }
     chain_.energy = energy_of(problem_, {chain_.spins, static_cast<std::size_t>(heads_) * words_});
   }
 
