@@ -1,4 +1,5 @@
-// What tests of several modules share: the shared data sets, temporary directories, matching errors.
+// What tests of several modules share: the shared data sets, temporary directories, matching
+// errors.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +22,8 @@
 
 namespace qama::test {
 
-/// `relative` below the shared directory (environment QAMA_SHARED, else the CMake variable), if it exists.
+/// `relative` below the shared directory (environment QAMA_SHARED, else the CMake variable), if it
+/// exists.
 inline std::optional<std::filesystem::path> shared_path(const std::filesystem::path& relative) {
   const char* root = std::getenv("QAMA_SHARED");
   std::filesystem::path path = std::filesystem::path(root != nullptr ? root : QAMA_SHARED_DIR);
@@ -86,39 +88,41 @@ std::string describe(const ResultOrStatus& result) {
 
 }  // namespace qama::test
 
-/// Skips the test, loudly, where the shared directory has no `relative`; else declares `variable`, its path.
-#define QAMA_SHARED_OR_SKIP(variable, relative)                                             \
-  const auto variable##_found_ = ::qama::test::shared_path(relative);                       \
-  if (!variable##_found_) GTEST_SKIP() << "SKIPPED: no " << (relative) << " in the shared directory"; \
+/// Skips the test, loudly, where the shared directory has no `relative`; else declares `variable`,
+/// its path.
+#define QAMA_SHARED_OR_SKIP(variable, relative)                                 \
+  const auto variable##_found_ = ::qama::test::shared_path(relative);           \
+  if (!variable##_found_)                                                       \
+    GTEST_SKIP() << "SKIPPED: no " << (relative) << " in the shared directory"; \
   const std::filesystem::path& variable = *variable##_found_
 
-#define EXPECT_OK(expression)                                               \
-  do {                                                                      \
-    const auto& qama_test_result_ = (expression);                           \
+#define EXPECT_OK(expression)                                                         \
+  do {                                                                                \
+    const auto& qama_test_result_ = (expression);                                     \
     EXPECT_TRUE(qama_test_result_.ok()) << ::qama::test::describe(qama_test_result_); \
   } while (false)
 
-#define ASSERT_OK(expression)                                               \
-  do {                                                                      \
-    const auto& qama_test_result_ = (expression);                           \
+#define ASSERT_OK(expression)                                                         \
+  do {                                                                                \
+    const auto& qama_test_result_ = (expression);                                     \
     ASSERT_TRUE(qama_test_result_.ok()) << ::qama::test::describe(qama_test_result_); \
   } while (false)
 
 /// Declares `declaration` from the value of a Result, or fails the test with its error.
-#define ASSERT_OK_AND_ASSIGN(declaration, expression)                                      \
-  auto QAMA_CONCAT_(qama_test_value_, __LINE__) = (expression);                            \
-  ASSERT_TRUE(QAMA_CONCAT_(qama_test_value_, __LINE__).ok())                               \
-      << ::qama::test::describe(QAMA_CONCAT_(qama_test_value_, __LINE__));                 \
+#define ASSERT_OK_AND_ASSIGN(declaration, expression)                      \
+  auto QAMA_CONCAT_(qama_test_value_, __LINE__) = (expression);            \
+  ASSERT_TRUE(QAMA_CONCAT_(qama_test_value_, __LINE__).ok())               \
+      << ::qama::test::describe(QAMA_CONCAT_(qama_test_value_, __LINE__)); \
   declaration = std::move(QAMA_CONCAT_(qama_test_value_, __LINE__)).value()
 
 /// The expression fails with this ErrorCode enumerator: EXPECT_ERROR(model_truncated, open(...)).
-#define EXPECT_ERROR(enumerator, expression)                                 \
-  do {                                                                       \
-    const auto& qama_test_result_ = (expression);                            \
-    EXPECT_FALSE(qama_test_result_.ok()) << "expected " #enumerator;         \
-    if (!qama_test_result_.ok()) {                                           \
-      EXPECT_EQ(::qama::error_name(qama_test_result_.error().code),          \
-                ::qama::error_name(::qama::ErrorCode::enumerator))           \
-          << qama_test_result_.error().message;                              \
-    }                                                                        \
+#define EXPECT_ERROR(enumerator, expression)                         \
+  do {                                                               \
+    const auto& qama_test_result_ = (expression);                    \
+    EXPECT_FALSE(qama_test_result_.ok()) << "expected " #enumerator; \
+    if (!qama_test_result_.ok()) {                                   \
+      EXPECT_EQ(::qama::error_name(qama_test_result_.error().code),  \
+                ::qama::error_name(::qama::ErrorCode::enumerator))   \
+          << qama_test_result_.error().message;                      \
+    }                                                                \
   } while (false)

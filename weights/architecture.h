@@ -1,8 +1,9 @@
-// The architecture record of a model file: what the network is, how its input is prepared, and the sizes
-// that follow from both. Parsed strictly (an unknown key, a missing one or a size out of bounds is an
-// error) and written back in the same form. To add an attention kind or a field: add it to the struct, to
-// both halves of architecture.cpp (parse, to_json) and, if it brings tensors, to model_file.cpp's
-// expected_tensors(); a change that old readers would misread needs a new format_version.
+// The architecture record of a model file: what the network is, how its input is prepared, and the
+// sizes that follow from both. Parsed strictly (an unknown key, a missing one or a size out of
+// bounds is an error) and written back in the same form. To add an attention kind or a field: add
+// it to the struct, to both halves of architecture.cpp (parse, to_json) and, if it brings tensors,
+// to model_file.cpp's expected_tensors(); a change that old readers would misread needs a new
+// format_version.
 #pragma once
 
 #include <cstddef>
@@ -27,10 +28,11 @@ inline constexpr std::int32_t kMaxRestarts = 65536;
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
 enum class Pool : std::uint8_t { mean };  ///< mean over tokens; text: over the real, unpadded ones
-/// One enumerator a kind of attention; a new kind is appended here and in the tables of architecture.cpp.
+/// One enumerator a kind of attention; a new kind is appended here and in the tables of
+/// architecture.cpp.
 enum class AttentionKind : std::uint8_t { softmax, qama };
-/// What the couplings J and fields h are brought to before rho and lambda apply: nothing, standardised per
-/// sample and head, or batch norm folded into the stored scale and shift.
+/// What the couplings J and fields h are brought to before rho and lambda apply: nothing,
+/// standardised per sample and head, or batch norm folded into the stored scale and shift.
 enum class Normalisation : std::uint8_t { none, instance, batch };
 /// What happens to the token energies before the output projection.
 enum class EnergyNorm : std::uint8_t { none, layer, batch };
@@ -43,8 +45,8 @@ enum class EnergyNorm : std::uint8_t { none, layer, batch };
 [[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
 
-/// The annealer's schedule the model was trained with. Temperatures are in units of the problem's mean row
-/// norm (see hal/problem.h, SolveOptions).
+/// The annealer's schedule the model was trained with. Temperatures are in units of the problem's
+/// mean row norm (see hal/problem.h, SolveOptions).
 struct AnnealSchedule {
   std::int32_t sweeps = 20;   ///< 0: descent only
   std::int32_t restarts = 1;  ///< >= 1

@@ -1,5 +1,5 @@
-// GoldenFile: named intermediates of one batch, as PyTorch computed them for a given model; `qama verify`
-// and the tests compare a session with them. Container rules are tensor_file.h's.
+// GoldenFile: named intermediates of one batch, as PyTorch computed them for a given model; `qama
+// verify` and the tests compare a session with them. Container rules are tensor_file.h's.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +30,10 @@ class GoldenFile {
   [[nodiscard]] static Result<std::shared_ptr<const GoldenFile>> from_memory(
       std::span<const std::byte> data);
 
-  /// Checks every tensor that is there against the architecture's shapes, that nothing is unknown, that
-  /// token ids, lengths and labels are in range and spins are 0 or 1, and that the file was made for the
-  /// model of this data checksum. GOLDEN_WRONG_MODEL (another model), MODEL_MISSING_TENSOR,
-  /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE.
+  /// Checks every tensor that is there against the architecture's shapes, that nothing is unknown,
+  /// that token ids, lengths and labels are in range and spins are 0 or 1, and that the file was
+  /// made for the model of this data checksum. GOLDEN_WRONG_MODEL (another model),
+  /// MODEL_MISSING_TENSOR, MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE.
   [[nodiscard]] Status matches(const Architecture& architecture,
                                std::string_view model_sha256) const;
 

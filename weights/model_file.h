@@ -1,6 +1,6 @@
-// ModelFile: a model that was read and checked in full: every tensor that its architecture asks for is
-// there with the exact shape and nothing else is. What a model consists of is expected_tensors(); the
-// container's own rules are tensor_file.h's.
+// ModelFile: a model that was read and checked in full: every tensor that its architecture asks for
+// is there with the exact shape and nothing else is. What a model consists of is
+// expected_tensors(); the container's own rules are tensor_file.h's.
 #pragma once
 
 #include <cstddef>
@@ -28,16 +28,16 @@ struct TensorSpec {
 };
 inline constexpr std::int64_t kAnySize = -1;
 
-/// Every tensor of a model, in the order of the forward pass. Names, shapes and meaning: HACKING.md and
-/// the exporter. Precondition: architecture.validate() is ok.
+/// Every tensor of a model, in the order of the forward pass. Their meaning: FORMAT.md.
+/// Precondition: architecture.validate() is ok.
 [[nodiscard]] std::vector<TensorSpec> expected_tensors(const Architecture& architecture);
 
-/// An open model. Immutable: may be shared between threads. Spans and views stay valid as long as the
-/// shared_ptr (for from_memory: as long as the caller's memory, too).
+/// An open model. Immutable: may be shared between threads. Spans and views stay valid as long as
+/// the shared_ptr (for from_memory: as long as the caller's memory, too).
 class ModelFile {
  public:
-  /// Maps and checks a file; see TensorFile::open for what may not happen to it meanwhile. Besides the
-  /// rules of tensor_file.h: MODEL_BAD_METADATA (producer, training, an unknown key),
+  /// Maps and checks a file; see TensorFile::open for what may not happen to it meanwhile. Besides
+  /// the rules of tensor_file.h: MODEL_BAD_METADATA (producer, training, an unknown key),
   /// MODEL_BAD_ARCHITECTURE, MODEL_BAD_PREPROCESS, MODEL_BAD_LABELS, MODEL_MISSING_TENSOR,
   /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VOCABULARY.
   [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
@@ -60,7 +60,8 @@ class ModelFile {
   [[nodiscard]] Result<const TensorView*> tensor(std::string_view name) const {
     return file_->tensor(name);
   }
-  /// The elements of a float tensor, row-major, 64-byte aligned. MODEL_MISSING_TENSOR, MODEL_BAD_DTYPE.
+  /// The elements of a float tensor, row-major, 64-byte aligned. MODEL_MISSING_TENSOR,
+  /// MODEL_BAD_DTYPE.
   [[nodiscard]] Result<std::span<const float>> f32(std::string_view name) const;
 
   /// Float elements of all tensors.

@@ -38,9 +38,9 @@ class Random {
   std::uint64_t state_;
 };
 
-// Scale of a random tensor around its centre: matrices keep the size of what goes through them (variance
-// 1/inputs, as uniform numbers need sqrt(3/inputs), here without a square root so that it is the same on
-// every platform), vectors of scale stay near 1 and offsets near 0.
+// Scale of a random tensor around its centre: matrices keep the size of what goes through them
+// (variance 1/inputs, as uniform numbers need sqrt(3/inputs), here without a square root so that it
+// is the same on every platform), vectors of scale stay near 1 and offsets near 0.
 struct Spread {
   float centre;
   float width;

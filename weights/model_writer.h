@@ -1,5 +1,6 @@
-// Writes files of the strict profile that tensor_file.h reads: aligned, padded, checksummed. For tests,
-// tools and the demo model; trained models come from weights/export (Python), which keeps the same rules.
+// Writes files of the strict profile that tensor_file.h reads: aligned, padded, checksummed. For
+// tests, tools and the demo model; trained models come from weights/export (Python), which keeps
+// the same rules.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ class TensorFileWriter {
 
   /// Sets a `__metadata__` value; the last one of a key counts.
   void set_metadata(std::string key, std::string value);
-  /// Appends a tensor; its bytes are copied. INVALID_ARGUMENT: name taken or reserved, bytes are not the
-  /// shape's, rank or sizes out of bounds.
+  /// Appends a tensor; its bytes are copied. INVALID_ARGUMENT: name taken or reserved, bytes are
+  /// not the shape's, rank or sizes out of bounds.
   Status add(std::string name, Dtype dtype, std::vector<std::int64_t> shape,
              std::span<const std::byte> bytes);
   Status add_f32(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
@@ -56,9 +57,9 @@ class TensorFileWriter {
                                                     std::string producer,
                                                     std::string training = {});
 
-/// A writer that has every tensor of `architecture`, filled with small pseudo-random weights (layer-norm
-/// and scale vectors near 1), a vocabulary for text, labels "0", "1", ...: an untrained but complete model
-/// for tests and benches. Same seed, same bytes, on every platform.
+/// A writer that has every tensor of `architecture`, filled with small pseudo-random weights
+/// (layer-norm and scale vectors near 1), a vocabulary for text, labels "0", "1", ...: an untrained
+/// but complete model for tests and benches. Same seed, same bytes, on every platform.
 [[nodiscard]] Result<TensorFileWriter> random_model(const Architecture& architecture,
                                                     std::uint64_t seed);
 

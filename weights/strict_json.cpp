@@ -9,8 +9,9 @@
 namespace qama::weights {
 namespace {
 
-// A pass over the text that builds nothing: depth and duplicate keys, which a finished Json no longer
-// shows. nlohmann's parser keeps its own stack on the heap, so depth never is the call stack's.
+// A pass over the text that builds nothing: depth and duplicate keys, which a finished Json no
+// longer shows. nlohmann's parser keeps its own stack on the heap, so depth never is the call
+// stack's.
 class StructureCheck final : public nlohmann::json_sax<Json> {
  public:
   StructureCheck(std::string_view what, ErrorCode code) : what_(what), code_(code) {}
@@ -71,7 +72,8 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Result<Json> parse_strict_json(std::string_view text, std::string_view what, ErrorCode code) {
-  // nlohmann's parser takes a zero byte for the end of the text and would not see what hides behind it.
+  // nlohmann's parser takes a zero byte for the end of the text and would not see what hides behind
+  // it.
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
     return Error{code, std::string(what) + ": not JSON at byte " + std::to_string(zero + 1) +
                            ", a zero byte"};

@@ -1,5 +1,6 @@
-// Strict reading of JSON that came with a file: bounded depth, no key twice, no unknown key, every number
-// checked for type and range. Internal to weights/: the only header here that includes nlohmann-json.
+// Strict reading of JSON that came with a file: bounded depth, no key twice, no unknown key, every
+// number checked for type and range. Internal to weights/: the only header here that includes
+// nlohmann-json.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,13 @@ using Json = nlohmann::json;
 /// Deepest nesting of objects and arrays that is read.
 inline constexpr std::size_t kMaxJsonDepth = 16;
 
-/// Parses one JSON value. `what` begins the error's sentence; `code` is the error for everything but a key
-/// that appears twice in an object, which is MODEL_DUPLICATE_KEY.
+/// Parses one JSON value. `what` begins the error's sentence; `code` is the error for everything
+/// but a key that appears twice in an object, which is MODEL_DUPLICATE_KEY.
 [[nodiscard]] Result<Json> parse_strict_json(std::string_view text, std::string_view what,
                                              ErrorCode code);
 
-/// Reads the keys of one JSON object. The first error sticks and later reads do nothing, so that a record
-/// is read key by key and checked once, by finish(). Every read key must be there.
+/// Reads the keys of one JSON object. The first error sticks and later reads do nothing, so that a
+/// record is read key by key and checked once, by finish(). Every read key must be there.
 class ObjectReader {
  public:
   /// `what` names the object in errors, e.g. "architecture.image"; `value` must outlive the reader.

@@ -117,8 +117,8 @@ Result<Mapping> map_file(const std::string& path) {
   return Mapping(address, size);
 }
 
-// First element whose exponent bits are all ones: NaN or infinity. Works on blocks without a branch inside,
-// so that the compiler vectorises it.
+// First element whose exponent bits are all ones: NaN or infinity. Works on blocks without a branch
+// inside, so that the compiler vectorises it.
 template <typename Bits>
 std::optional<std::size_t> find_not_finite(std::span<const std::byte> bytes, Bits exponent) {
   constexpr std::size_t kBlock = 1024;

@@ -1,27 +1,28 @@
-// TensorFile: reads a safetensors file under this project's strict profile and gives checked views of its
-// tensors. What a file means (model, golden intermediates) is decided by its users, model_file.h and
-// golden_file.h; a rule that every file must keep belongs here, with an error code of its own, a line in
-// tests/weights/bad_files.cpp and one in the list below.
+// TensorFile: reads a safetensors file under this project's strict profile and gives checked views
+// of its tensors. What a file means (model, golden intermediates) is decided by its users,
+// model_file.h and golden_file.h; a rule that every file must keep belongs here, with an error code
+// of its own, a line in tests/weights/bad_files.cpp and one in the list below.
 //
 // The rules, in the order in which they are checked:
-//   size            at least 8 + header bytes                                  MODEL_TRUNCATED
-//   header size     2 .. 1 MiB                                                 MODEL_HEADER_TOO_LARGE, ..NOT_JSON
-//   header text     strict JSON, one object, nested at most 16 deep            MODEL_HEADER_NOT_JSON
-//   keys            no key twice in an object, anywhere                        MODEL_DUPLICATE_KEY
-//   tensors         at most 4096                                               MODEL_TOO_MANY_TENSORS
-//   __metadata__    strings only; format, format_version, sha256 are there     MODEL_BAD_METADATA
-//   format          the one asked for, in the version asked for                MODEL_WRONG_KIND, ..UNSUPPORTED_VERSION
-//   entries         exactly dtype, shape, data_offsets, well formed            MODEL_HEADER_BAD_ENTRY
-//   dtype           in the table of Dtype                                      MODEL_BAD_DTYPE
-//   rank            at most 6                                                  MODEL_BAD_RANK
-//   shape           every size >= 1, product of sizes fits                     MODEL_BAD_SHAPE
-//   offsets         end - begin is the shape's bytes; contiguous from 0,
-//                   no hole, no overlap                                        MODEL_BAD_OFFSETS
-//   data            all of it there, nothing after it                          MODEL_TRUNCATED, MODEL_TRAILING_BYTES
-//   alignment       data section and every tensor at a multiple of 64          MODEL_MISALIGNED
-//   padding         `__pad.N` is U8, rank 1, under 64 bytes, all zero          MODEL_BAD_PADDING
-//   checksum        SHA-256 of the data section                                MODEL_CHECKSUM_MISMATCH
-//   values          no NaN, no infinity in a float tensor                      MODEL_BAD_VALUE
+//   size          at least 8 + header bytes                       MODEL_TRUNCATED
+//   header size   at most 1 MiB                                   MODEL_HEADER_TOO_LARGE
+//   header text   strict JSON, one object, at most 16 deep        MODEL_HEADER_NOT_JSON
+//   keys          no key twice in an object, anywhere             MODEL_DUPLICATE_KEY
+//   tensors       at most 4096                                    MODEL_TOO_MANY_TENSORS
+//   __metadata__  strings; format, format_version, sha256 there   MODEL_BAD_METADATA
+//   format        the one asked for                               MODEL_WRONG_KIND
+//   version       the one asked for                               MODEL_UNSUPPORTED_VERSION
+//   entries       exactly dtype, shape, data_offsets              MODEL_HEADER_BAD_ENTRY
+//   dtype         in the table of Dtype                           MODEL_BAD_DTYPE
+//   rank          at most 6                                       MODEL_BAD_RANK
+//   shape         every size >= 1, bytes fit 64 bits              MODEL_BAD_SHAPE
+//   offsets       the shape's bytes; contiguous from 0            MODEL_BAD_OFFSETS
+//   data end      all of it there                                 MODEL_TRUNCATED
+//                 nothing after it                                MODEL_TRAILING_BYTES
+//   alignment     data section and tensors at multiples of 64     MODEL_MISALIGNED
+//   padding       `__pad.N`: U8, rank 1, < 64 bytes, all zero     MODEL_BAD_PADDING
+//   checksum      SHA-256 of the data section                     MODEL_CHECKSUM_MISMATCH
+//   values        no NaN, no infinity in a float tensor           MODEL_BAD_VALUE
 //
 // Not covered: the checksum is integrity, not authenticity, and does not cover the header.
 #pragma once
@@ -67,10 +68,12 @@ enum class Dtype : std::uint8_t {
 
 /// "[768,192]", "[]" for a scalar.
 [[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);
-/// A name from a file, quoted for an error message: plain ASCII, other bytes as \xNN, cut after 96 bytes.
+/// A name from a file, quoted for an error message: plain ASCII, other bytes as \xNN, cut after 96
+/// bytes.
 [[nodiscard]] std::string quoted_name(std::string_view name);
 
-/// A tensor inside a TensorFile: row-major, 64-byte aligned (a `__pad.N` is not). Belongs to its file.
+/// A tensor inside a TensorFile: row-major, 64-byte aligned (a `__pad.N` is not). Belongs to its
+/// file.
 struct TensorView {
   std::string name;
   Dtype dtype = Dtype::f32;
@@ -97,17 +100,17 @@ struct TensorFormat {
   std::string_view version;
 };
 
-/// An open, fully checked file. Immutable: may be shared between threads. Views stay valid as long as the
-/// shared_ptr (for from_memory without a copy: as long as the caller's memory, too).
+/// An open, fully checked file. Immutable: may be shared between threads. Views stay valid as long
+/// as the shared_ptr (for from_memory without a copy: as long as the caller's memory, too).
 class TensorFile {
  public:
   /// Maps the file read-only and checks it. The file must not be changed in place while it is open
-  /// (replace it by a rename): a mapping shows what the file holds, and a file that shrinks raises SIGBUS.
-  /// NOT_FOUND, IO_ERROR, and the rules above.
+  /// (replace it by a rename): a mapping shows what the file holds, and a file that shrinks raises
+  /// SIGBUS. NOT_FOUND, IO_ERROR, and the rules above.
   [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> open(const std::string& path,
                                                                       TensorFormat format);
-  /// The same for bytes in memory, e.g. in flash. They must outlive the file; they are copied only if
-  /// `data` is not 64-byte aligned.
+  /// The same for bytes in memory, e.g. in flash. They must outlive the file; they are copied only
+  /// if `data` is not 64-byte aligned.
   [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> from_memory(
       std::span<const std::byte> data, TensorFormat format);
 
@@ -129,8 +132,9 @@ class TensorFile {
   [[nodiscard]] const std::string& sha256() const noexcept;
   /// Size of the whole file.
   [[nodiscard]] std::size_t file_bytes() const noexcept;
-  /// Tells the system that the mapped pages are not needed for now (weights were re-laid elsewhere). The
-  /// views stay valid: a later access reads the file again. Does nothing for from_memory.
+  /// Tells the system that the mapped pages are not needed for now (weights were re-laid
+  /// elsewhere). The views stay valid: a later access reads the file again. Does nothing for
+  /// from_memory.
   void release_pages() const noexcept;
 
  private:

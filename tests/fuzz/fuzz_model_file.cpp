@@ -1,6 +1,6 @@
-// Fuzz target for everything in weights/ that reads bytes from outside: model files, golden files and the
-// JSON records. Random bytes never carry the right checksum, so a file that fails by its checksum alone is
-// tried again with the checksum repaired.
+// Fuzz target for everything in weights/ that reads bytes from outside: model files, golden files
+// and the JSON records. Random bytes never carry the right checksum, so a file that fails by its
+// checksum alone is tried again with the checksum repaired.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

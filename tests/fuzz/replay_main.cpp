@@ -1,5 +1,6 @@
-// main() for fuzz targets in builds without libFuzzer: runs LLVMFuzzerTestOneInput once for every file
-// given, and for every file below every directory given. A crash or a sanitizer report is the failure.
+// main() for fuzz targets in builds without libFuzzer: runs LLVMFuzzerTestOneInput once for every
+// file given, and for every file below every directory given. A crash or a sanitizer report is the
+// failure.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

@@ -115,7 +115,8 @@ class Changes {
     const Raw raw = take_apart(good_);
     bytes(std::move(name), expected, join(replaced(raw.header.dump(), from, to), raw.data));
   }
-  /// Replaces a tensor by another of the same name, or leaves it out (no shape), in a well-formed file.
+  /// Replaces a tensor by another of the same name, or leaves it out (no shape), in a well-formed
+  /// file.
   void tensor(std::string name, ErrorCode expected, std::string_view tensor_name, Dtype dtype,
               std::vector<std::int64_t> shape, const Bytes& content = {}) {
     const auto file = must(TensorFile::from_memory(good_, kModelFormat));

@@ -1,5 +1,6 @@
-// Model files that must be refused, one a rule, made from a good file when they are asked for; and small
-// good ones. A new rule gets a line here. Used by tests of every module that takes a model file.
+// Model files that must be refused, one a rule, made from a good file when they are asked for; and
+// small good ones. A new rule gets a line here. Used by tests of every module that takes a model
+// file.
 #pragma once
 
 #include <cstddef>

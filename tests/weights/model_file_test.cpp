@@ -11,6 +11,7 @@
 
 #include "tests/test_support.h"
 #include "tests/weights/bad_files.h"
+#include "weights/golden_file.h"
 #include "weights/model_writer.h"
 
 namespace qama::weights {
@@ -180,17 +181,20 @@ TEST(ModelFile, AVocabularyMayEndWithANewline) {
   EXPECT_THAT(model->vocabulary(), testing::ElementsAre("<pad>", "<unk>", "the", "\xc3\xa4", "'"));
 }
 
-// Models that ship with the source tree, if any are there yet.
+// Models that ship with the source tree, and golden files beside them, if any are there yet.
 TEST(ModelFile, ShippedModelsAreGood) {
   std::error_code error;
   int count = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(test::source_path("weights/models"), error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.path().extension() != ".safetensors" || name.find("golden") != std::string::npos) {
-      continue;
+       std::filesystem::recursive_directory_iterator(test::source_path("weights/models"), error)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    SCOPED_TRACE(entry.path().filename().string());
+    const auto model = ModelFile::open(entry.path().string());
+    if (!model.ok() && model.error().code == ErrorCode::model_wrong_kind) {
+      EXPECT_OK(GoldenFile::open(entry.path().string()));
+    } else {
+      EXPECT_OK(model);
     }
-    EXPECT_OK(ModelFile::open(entry.path().string()));
     ++count;
   }
   if (count == 0) GTEST_SKIP() << "SKIPPED: weights/models has no model";

@@ -90,14 +90,14 @@ TEST(Truncation, EveryPrefixOfAGoldenFileIsRefused) {
   }
 }
 
-// Whatever byte is damaged: no crash, and a file that is still accepted is a whole model with the same
-// data (the header has no checksum: a changed label or learning rate in it is still a label).
+// Whatever byte is damaged: no crash, and a file that is still accepted is a whole model with the
+// same data (the header has no checksum: a changed label or learning rate in it is still a label).
 TEST(Damage, EveryByteFlipIsRefusedOrHarmless) {
   for (const test::NamedFile& file : test::good_model_files()) {
-    // One kind of model with several flips a byte, the others with one: the test stays short.
-    std::vector<std::byte> masks = {std::byte{0x01}};
-    if (file.name == "qama-vit")
-      masks = {std::byte{0x01}, std::byte{0x20}, std::byte{0x80}, std::byte{0xFF}};
+    // The header of one model is flipped in several ways, the rest in one: the test stays short.
+    const std::vector<std::byte> one = {std::byte{0x01}};
+    const std::vector<std::byte> several = {std::byte{0x01}, std::byte{0x20}, std::byte{0x80},
+                                            std::byte{0xFF}};
     const auto good = ModelFile::from_memory(file.bytes);
     ASSERT_OK(good);
     std::uint64_t header = 0;
@@ -107,7 +107,7 @@ TEST(Damage, EveryByteFlipIsRefusedOrHarmless) {
     std::copy(file.bytes.begin(), file.bytes.end(), bytes.data());
     std::size_t accepted = 0;
     for (std::size_t at = 0; at < bytes.size(); ++at) {
-      for (const std::byte mask : masks) {
+      for (const std::byte mask : file.name == "qama-vit" && at < data_begin ? several : one) {
         bytes[at] ^= mask;
         const auto result = ModelFile::from_memory(bytes.span());
         if (at >= data_begin) {
@@ -129,7 +129,7 @@ TEST(Damage, EveryByteFlipIsRefusedOrHarmless) {
     }
     // Digits of numbers, letters of labels and of the producer: some are harmless, most are not.
     EXPECT_GT(accepted, 0U);
-    EXPECT_LT(accepted, data_begin * masks.size() / 4);
+    EXPECT_LT(accepted, data_begin / 2);
     RecordProperty(file.name + "_accepted", static_cast<int>(accepted));
   }
 }

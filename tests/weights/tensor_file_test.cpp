@@ -1,5 +1,5 @@
-// The container: what TensorFile shows of a good file, and how it opens files and memory. The rules that
-// refuse a file are tested by robustness_test.cpp on the files of bad_files.cpp.
+// The container: what TensorFile shows of a good file, and how it opens files and memory. The rules
+// that refuse a file are tested by robustness_test.cpp on the files of bad_files.cpp.
 #include "weights/tensor_file.h"
 
 #include <gmock/gmock.h>

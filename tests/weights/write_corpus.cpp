@@ -1,5 +1,5 @@
-// qama_write_corpus DIRECTORY: writes every file of bad_files.h as NAME.ERROR.safetensors (good ones:
-// NAME.OK.safetensors), for trying a program on them by hand and for seeding fuzzers.
+// qama_write_corpus DIRECTORY: writes every file of bad_files.h as NAME.ERROR.safetensors (good
+// ones: NAME.OK.safetensors), for trying a program on them by hand and for seeding fuzzers.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
