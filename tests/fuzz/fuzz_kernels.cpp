@@ -1,0 +1,94 @@
+// Differential fuzz target: every kernel that this machine runs must give the reference's spins, energy,
+// flips and proposals. The first bytes choose shape, penalty, schedule and chains; the rest are couplings and
+// fields (repeated from a hash where they run out), cut so that the problem keeps its rules.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <vector>
+
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/schedule.h"
+#include "tests/hal/hal_test_support.h"
+
+namespace {
+
+using namespace qama::hal;
+using qama::hal::test::ChainAnswer;
+using qama::hal::test::KernelRun;
+using qama::hal::test::OwnedProblem;
+
+/// The input's bytes one by one, then pseudo-random ones that depend on them.
+class Bytes {
+ public:
+  explicit Bytes(std::span<const std::uint8_t> data) : data_(data) {
+    for (const std::uint8_t byte : data) key_ = cpu::mix64(key_ + byte + 1);
+  }
+  std::uint32_t byte() {
+    return at_ < data_.size() ? data_[at_++]
+                              : static_cast<std::uint32_t>(cpu::counter_random(key_, at_++) >> 56);
+  }
+  std::uint32_t word() {
+    const std::uint32_t high = byte();
+    return high << 8 | byte();
+  }
+
+ private:
+  std::span<const std::uint8_t> data_;
+  std::size_t at_ = 0;
+  std::uint64_t key_ = 0;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Bytes in({data, size});
+  const ProblemShape shape{1 + static_cast<std::int32_t>(in.byte() % 12),
+                           1 + static_cast<std::int32_t>(in.word() % 200)};
+  const std::int32_t fits = shape.heads > 1 ? INT16_MAX / (shape.heads - 1) : INT16_MAX;
+  OwnedProblem owned(shape, static_cast<std::int16_t>(std::min<std::int32_t>(
+                                static_cast<std::int32_t>(in.word() & 0x7FFF), fits)));
+  std::vector<std::uint16_t> temperatures(in.byte() % 6);
+  for (auto& t : temperatures) t = static_cast<std::uint16_t>(1 + in.word() % cpu::kMaxTemperature);
+  const auto chains = static_cast<std::int32_t>(1 + in.byte() % cpu::kMaxChains);
+  const auto first = static_cast<std::int32_t>(in.byte());
+  const std::uint64_t seed = in.word();
+  const bool settle = in.byte() % 4 != 0;
+
+  const std::int32_t budget = INT16_MAX - (shape.heads - 1) * owned.problem().penalty;
+  const std::int32_t largest = shape.tokens > 1 ? budget / (shape.tokens - 1) : 0;
+  const auto value = [&in](std::int32_t bound) {
+    const auto wide = static_cast<std::int16_t>(in.word());
+    return static_cast<std::int16_t>(std::clamp<std::int32_t>(wide, -bound, bound));
+  };
+  for (std::int32_t t = 0; t < shape.heads; ++t) {
+    for (std::int32_t i = 0; i < shape.tokens; ++i) {
+      for (std::int32_t j = i + 1; j < shape.tokens; ++j) owned.couple(t, i, j, value(largest));
+    }
+    for (std::int32_t i = 0; i < shape.tokens; ++i) {
+      std::int32_t left = budget;
+      for (std::int32_t j = 0; j < shape.tokens; ++j) left -= std::abs(owned.coupling(t, i, j));
+      owned.field(t, i) = value(left);
+    }
+  }
+  const SelectionProblem problem = owned.problem();
+  if (!validate(problem).ok()) std::abort();
+
+  const auto answer = [&](const cpu::Kernel& kernel) {
+    return KernelRun(kernel, shape)(problem, temperatures, seed, first, chains, settle);
+  };
+  const std::vector<ChainAnswer> expected = answer(cpu::kernels().front());
+  for (const ChainAnswer& chain : expected) {
+    if (static_cast<double>(chain.energy) != test::brute_force_energy(problem, chain.spins)) std::abort();
+  }
+  for (const cpu::Kernel& kernel : cpu::kernels()) {
+    if (!kernel.supported() || answer(kernel) == expected) continue;
+    std::fprintf(stderr, "kernel %.*s differs from %.*s on %d x %d spins\n",
+                 static_cast<int>(kernel.name.size()), kernel.name.data(),
+                 static_cast<int>(cpu::kernels().front().name.size()), cpu::kernels().front().name.data(),
+                 shape.heads, shape.tokens);
+    std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,71 @@
+// Prints one checksum of spins and energies a kernel, over fixed problems made of integers only. All lines
+// must be alike, on every architecture: cross-compile this file, run it under an emulator and compare.
+//   spin_checksum [EXPECTED]    exit 1 if a kernel differs from the scalar one, or from EXPECTED (hexadecimal)
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "hal/device.h"
+#include "tests/hal/hal_test_support.h"
+
+namespace qama::hal::test {
+namespace {
+
+void mix_in(std::uint64_t& hash, std::uint64_t value) {
+  for (int byte = 0; byte < 8; ++byte) {
+    hash = (hash ^ ((value >> (8 * byte)) & 0xFF)) * 0x100000001B3ULL;  // FNV-1a
+  }
+}
+
+/// 0 if the device refuses.
+std::uint64_t checksum(const std::string& uri) {
+  std::uint64_t hash = 0xCBF29CE484222325ULL;
+  const ProblemShape shapes[] = {{8, 49}, {8, 64}, {1, 512}, {2, 130}, {1, 1}, {5, 33}, {64, 3}};
+  Random random(2026);
+  auto device = open_device(uri);
+  if (!device.ok()) return 0;
+  for (const ProblemShape& shape : shapes) {
+    auto solver = (*device)->compile(shape);
+    if (!solver.ok()) return 0;
+    std::vector<std::uint64_t> spins(
+        static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens)));
+    for (const ProblemKind kind : kProblemKinds) {
+      const OwnedProblem owned = OwnedProblem::random(shape, kind, 350, random);
+      SolveOptions options;
+      options.seed = random.next();
+      options.sweeps = static_cast<std::int32_t>(random.between(0, 30));
+      options.restarts = static_cast<std::int32_t>(random.between(1, 6));
+      SolveResult result;
+      if (!(*solver)->solve(owned.problem(), options, spins, result).ok()) return 0;
+      for (const std::uint64_t word : spins) mix_in(hash, word);
+      mix_in(hash, static_cast<std::uint64_t>(result.energy));
+      mix_in(hash, static_cast<std::uint64_t>(result.flips));
+    }
+  }
+  return hash;
+}
+
+int run(int argc, char** argv) {
+  const std::uint64_t expected =
+      argc > 1 ? std::strtoull(argv[1], nullptr, 16) : checksum("cpu:scalar");
+  bool same = expected != 0;
+  for (const cpu::Kernel& kernel : cpu::kernels()) {
+    if (!kernel.supported()) {
+      std::printf("%-8.*s not run: this machine lacks %.*s\n", static_cast<int>(kernel.name.size()),
+                  kernel.name.data(), static_cast<int>(kernel.needs.size()), kernel.needs.data());
+      continue;
+    }
+    const std::uint64_t got = checksum("cpu:" + std::string(kernel.name));
+    same = same && got == expected;
+    std::printf("%-8.*s %016llx%s\n", static_cast<int>(kernel.name.size()), kernel.name.data(),
+                static_cast<unsigned long long>(got), got == expected ? "" : "  DIFFERS");
+  }
+  return same ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace qama::hal::test
+
+int main(int argc, char** argv) { return qama::hal::test::run(argc, argv); }
