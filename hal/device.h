@@ -69,6 +69,17 @@ class Solver {
   }
 };
 
+/// A device's work on one shape of low-rank problems; the same rules as Solver, one job at a time.
+class LowRankSolver {
+ public:
+  virtual ~LowRankSolver() = default;
+  /// The problem's heads and rank must equal the compiled ones, its tokens must not exceed them.
+  virtual Status solve(const LowRankProblem& problem, const SolveOptions& options,
+                       std::span<std::uint64_t> spins, SolveResult& result) = 0;
+  /// Bytes of scratch that the solver holds: linear in the tokens.
+  [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
+};
+
 /// An open device. Thread-safe.
 class Device {
  public:
@@ -79,6 +90,9 @@ class Device {
   [[nodiscard]] virtual Status supports(const ProblemShape& shape) const = 0;
   /// All allocation for a layer shape happens here.
   [[nodiscard]] virtual Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) = 0;
+  /// The same for low-rank problems; UNSUPPORTED where a device has no such form.
+  [[nodiscard]] virtual Result<std::unique_ptr<LowRankSolver>> compile_low_rank(
+      const ProblemShape& shape, std::int32_t rank);
 };
 
 /// One line of `qama devices`.

@@ -58,6 +58,22 @@ struct SelectionProblem {
   double offset = 0.0;    ///< energy units added to E / scale (max-cut and QUBO conversions)
 };
 
+/// A selection problem whose couplings are given as factors, for long heads; nothing of size N^2 is ever
+/// built. For i != j
+///   J_tij = sum_d left_tid right_tjd + shift_t
+/// which must be symmetric up to rounding (QAMA: left = a_t Q K^T K / 2D, right = Q, shift = c_t). Energies
+/// are real: E(s) as in SelectionProblem with J, fields and penalty in place of W, b and P.
+struct LowRankProblem {
+  ProblemShape shape;
+  std::int32_t rank = 0;           ///< D, 1 to kMaxRankLimit
+  const float* left = nullptr;     ///< [H][N][D]
+  const float* right = nullptr;    ///< [H][N][D]
+  const float* shift = nullptr;    ///< [H], or null for 0
+  const float* fields = nullptr;   ///< [H][N]
+  float penalty = 0;
+};
+inline constexpr std::int32_t kMaxRankLimit = 1024;
+
 /// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see hal/cpu).
 struct SolveOptions {
   std::uint64_t seed = 1;        ///< same problem, options and seed: same spins, on every target
@@ -82,7 +98,8 @@ enum class FallbackReason : std::uint8_t { none, unsupported, error, deadline, h
 
 /// What a solver answers. Plain data, filled without allocation.
 struct SolveResult {
-  std::int64_t energy = 0;      ///< integer E(s) of the returned spins, exact
+  std::int64_t energy = 0;      ///< integer E(s) of the returned spins, exact; 0 for a LowRankProblem
+  double real_energy = 0;       ///< the same in the problem's own units: energy / scale + offset
   std::int64_t proposals = 0;   ///< spin flips tried
   std::int64_t flips = 0;       ///< spin flips done
   std::int32_t sweeps = 0;      ///< sweeps done, all restarts together

@@ -44,6 +44,12 @@ std::string_view device_state_name(DeviceState state) noexcept {
   return "unknown";
 }
 
+Result<std::unique_ptr<LowRankSolver>> Device::compile_low_rank(const ProblemShape& /*shape*/,
+                                                                std::int32_t /*rank*/) {
+  return Error{ErrorCode::unsupported,
+               "device '" + info().uri + "' takes no problems in low-rank form"};
+}
+
 Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
   std::string known;
   for (const Scheme& scheme : kSchemes) {

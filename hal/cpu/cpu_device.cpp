@@ -22,6 +22,26 @@ double microseconds_since(Clock::time_point start) {
 inline constexpr std::int32_t kMaxSweeps = 1 << 20;
 inline constexpr std::int32_t kMaxRestarts = 1 << 20;
 
+Status check_options(const SolveOptions& options) {
+  if (options.sweeps < 0 || options.sweeps > kMaxSweeps) {
+    return Error{ErrorCode::invalid_argument, std::to_string(options.sweeps) +
+                                                  " sweeps, expected 0 to " +
+                                                  std::to_string(kMaxSweeps)};
+  }
+  if (options.restarts < 1 || options.restarts > kMaxRestarts) {
+    return Error{ErrorCode::invalid_argument, std::to_string(options.restarts) +
+                                                  " restarts, expected 1 to " +
+                                                  std::to_string(kMaxRestarts)};
+  }
+  const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
+  if (!usable(options.t_start) || !usable(options.t_end)) {
+    return Error{ErrorCode::invalid_argument,
+                 "temperatures " + std::to_string(options.t_start) + " and " +
+                     std::to_string(options.t_end) + ", expected numbers between 0 and 1e6"};
+  }
+  return {};
+}
+
 class CpuSolver final : public Solver {
  public:
   CpuSolver(const Kernel& kernel, const ProblemShape& shape, const char* solved_by)
@@ -82,6 +102,7 @@ class CpuSolver final : public Solver {
       }
     }
     result_.sweeps = result_.restarts * options.sweeps;
+    result_.real_energy = static_cast<double>(result_.energy) / problem.scale + problem.offset;
     answer_words_ = words;
     pending_ = true;
     result_.timing.anneal_us = microseconds_since(start);
@@ -117,23 +138,7 @@ class CpuSolver final : public Solver {
                        std::to_string(problem.shape.tokens) + " spins, expected " +
                        std::to_string(shape_.heads) + " x 1 to " + std::to_string(shape_.tokens)};
     }
-    if (options.sweeps < 0 || options.sweeps > kMaxSweeps) {
-      return Error{ErrorCode::invalid_argument, std::to_string(options.sweeps) +
-                                                    " sweeps, expected 0 to " +
-                                                    std::to_string(kMaxSweeps)};
-    }
-    if (options.restarts < 1 || options.restarts > kMaxRestarts) {
-      return Error{ErrorCode::invalid_argument, std::to_string(options.restarts) +
-                                                    " restarts, expected 1 to " +
-                                                    std::to_string(kMaxRestarts)};
-    }
-    const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
-    if (!usable(options.t_start) || !usable(options.t_end)) {
-      return Error{ErrorCode::invalid_argument,
-                   "temperatures " + std::to_string(options.t_start) + " and " +
-                       std::to_string(options.t_end) + ", expected numbers between 0 and 1e6"};
-    }
-    return {};
+    return check_options(options);
   }
 
   const Kernel& kernel_;
@@ -149,6 +154,111 @@ class CpuSolver final : public Solver {
   SolveResult result_;
   std::size_t answer_words_ = 0;
   bool pending_ = false;
+};
+
+class CpuLowRankSolver final : public LowRankSolver {
+ public:
+  CpuLowRankSolver(const Kernel& kernel, const ProblemShape& shape, std::int32_t rank,
+                   const char* solved_by)
+      : kernel_(kernel), shape_(shape), rank_(rank), solved_by_(solved_by) {
+    const auto heads = static_cast<std::size_t>(shape.heads);
+    const auto tiles = static_cast<std::size_t>((shape.tokens + kTile - 1) / kTile);
+    const std::size_t right_stride = round_up(static_cast<std::size_t>(rank), kTile);
+    left_.resize(heads * tiles * static_cast<std::size_t>(rank) * kTile);
+    right_.resize(heads * tiles * kTile * right_stride);
+    inside_.resize(heads * tiles * kTile * kTile);
+    self_.resize(heads * tiles * kTile);
+    fields_.resize(heads * tiles * kTile);
+    shift_.resize(heads);
+    z_.resize(heads * right_stride);
+    counts_.resize(tiles * kTile);
+    spins_.resize(heads * static_cast<std::size_t>(words_per_head(shape.tokens)));
+    best_.resize(spins_.size());
+    temperatures_.resize(kInitialSweeps);
+    layout_.right_stride = static_cast<std::int32_t>(right_stride);
+    layout_.rank = rank;
+    layout_.heads = shape.heads;
+    layout_.left = left_.data();
+    layout_.right = right_.data();
+    layout_.inside = inside_.data();
+    layout_.self = self_.data();
+    layout_.fields = fields_.data();
+    layout_.shift = shift_.data();
+  }
+
+  Status solve(const LowRankProblem& problem, const SolveOptions& options,
+               std::span<std::uint64_t> spins, SolveResult& result) override {
+    if (problem.shape.heads != shape_.heads || problem.rank != rank_ || problem.shape.tokens < 1 ||
+        problem.shape.tokens > shape_.tokens) {
+      return Error{ErrorCode::invalid_argument,
+                   "a low-rank problem of " + std::to_string(problem.shape.heads) + " x " +
+                       std::to_string(problem.shape.tokens) + " spins, rank " +
+                       std::to_string(problem.rank) + ", expected " + std::to_string(shape_.heads) +
+                       " x 1 to " + std::to_string(shape_.tokens) + ", rank " + std::to_string(rank_)};
+    }
+    QAMA_RETURN_IF_ERROR(check_options(options));
+    const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
+                              static_cast<std::size_t>(words_per_head(problem.shape.tokens));
+    if (spins.size() < words) {
+      return Error{ErrorCode::invalid_argument, "room for " + std::to_string(spins.size()) +
+                                                    " words of spins, expected " +
+                                                    std::to_string(words)};
+    }
+    const auto start = Clock::now();
+    layout_.tokens = problem.shape.tokens;
+    layout_.tiles = (problem.shape.tokens + kTile - 1) / kTile;
+    kernel_.load_low_rank(problem, layout_);
+    if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
+      temperatures_.resize(static_cast<std::size_t>(options.sweeps));
+    }
+    fill_float_temperatures(layout_.unit, options.t_start, options.t_end, options.sweeps,
+                            temperatures_.data());
+    const LowRankJob job{&layout_, temperatures_.data(), options.sweeps, options.seed};
+    result = SolveResult{};
+    result.solved_by = solved_by_;
+    for (std::int32_t restart = 0; restart < options.restarts; ++restart) {
+      LowRankChain chain;
+      chain.restart = restart;
+      chain.spins = spins_.data();
+      chain.z = z_.data();
+      chain.counts = counts_.data();
+      kernel_.anneal_low_rank(job, chain);
+      result.proposals += chain.proposals;
+      result.flips += chain.flips;
+      result.restarts = restart + 1;
+      if (restart == 0 || chain.energy < result.real_energy) {
+        result.real_energy = chain.energy;
+        std::memcpy(best_.data(), spins_.data(), words * sizeof(std::uint64_t));
+      }
+      if (options.deadline_us > 0) {
+        const double spent = microseconds_since(start);
+        if (spent + spent / (restart + 1) > static_cast<double>(options.deadline_us)) break;
+      }
+    }
+    result.sweeps = result.restarts * options.sweeps;
+    std::memcpy(spins.data(), best_.data(), words * sizeof(std::uint64_t));
+    result.timing.anneal_us = microseconds_since(start);
+    result.timing.total_us = result.timing.anneal_us;
+    return {};
+  }
+
+  std::size_t memory_bytes() const noexcept override {
+    return (left_.size() + right_.size() + inside_.size() + self_.size() + fields_.size() +
+            shift_.size() + z_.size() + counts_.size() + temperatures_.size()) *
+               sizeof(float) +
+           (spins_.size() + best_.size()) * sizeof(std::uint64_t);
+  }
+
+ private:
+  static constexpr std::size_t kInitialSweeps = 1024;
+
+  const Kernel& kernel_;
+  const ProblemShape shape_;
+  const std::int32_t rank_;
+  const char* const solved_by_;
+  LowRankLayout layout_;
+  AlignedBuffer<float> left_, right_, inside_, self_, fields_, shift_, z_, counts_, temperatures_;
+  AlignedBuffer<std::uint64_t> spins_, best_;
 };
 
 const char* solved_by_name(std::string_view kernel) {
@@ -179,6 +289,19 @@ class CpuDevice final : public Device {
     QAMA_RETURN_IF_ERROR(supports(shape));
     return std::unique_ptr<Solver>(
         std::make_unique<CpuSolver>(kernel_, shape, solved_by_name(kernel_.name)));
+  }
+  Result<std::unique_ptr<LowRankSolver>> compile_low_rank(const ProblemShape& shape,
+                                                          std::int32_t rank) override {
+    if (shape.heads < 1 || shape.heads > kMaxHeads || shape.tokens < 1 ||
+        shape.tokens > kMaxTokens || rank < 1 || rank > kMaxRankLimit) {
+      return Error{ErrorCode::problem_too_large,
+                   "a low-rank layer of " + std::to_string(shape.heads) + " x " +
+                       std::to_string(shape.tokens) + " spins, rank " + std::to_string(rank) +
+                       ", expected at most " + std::to_string(kMaxHeads) + " x " +
+                       std::to_string(kMaxTokens) + ", rank " + std::to_string(kMaxRankLimit)};
+    }
+    return std::unique_ptr<LowRankSolver>(
+        std::make_unique<CpuLowRankSolver>(kernel_, shape, rank, solved_by_name(kernel_.name)));
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "hal/cpu/low_rank.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -45,6 +46,8 @@ using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);
 struct Kernel {
   std::string_view name;       ///< "scalar", "sse2", "avx2", "avx512", "neon"
   AnnealFunction anneal;
+  LowRankLoadFunction load_low_rank;
+  LowRankAnnealFunction anneal_low_rank;
   bool (*supported)() noexcept;
   std::string_view needs;      ///< for people: "AVX-512 F, BW, VL"
 };

@@ -1,11 +1,20 @@
-// The fast kernel for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
+// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
 // nothing here that other files share as inline code.
 #include "hal/cpu/kernel_impl.h"
+#include "hal/cpu/low_rank_impl.h"
 
 namespace qama::hal::cpu {
 
 void anneal_avx512(const AnnealJob& job, std::span<Chain> chains) {
   anneal_fast<xsimd::avx512bw>(job, chains);
+}
+
+void load_low_rank_avx512(const LowRankProblem& problem, LowRankLayout& layout) {
+  load_low_rank<xsimd::avx512bw>(problem, layout);
+}
+
+void anneal_low_rank_avx512(const LowRankJob& job, LowRankChain& chain) {
+  anneal_low_rank<xsimd::avx512bw>(job, chain);
 }
 
 }  // namespace qama::hal::cpu

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hal/cpu/low_rank.h"
+
 namespace qama::hal::cpu {
 namespace {
 
@@ -50,9 +52,22 @@ constexpr VariateTable make_table() {
 
 constexpr VariateTable kTable = make_table();
 
+struct alignas(64) FloatTable {
+  std::array<float, kVariates + 64> value;
+};
+constexpr FloatTable make_float_table() {
+  FloatTable out{};
+  for (std::size_t k = 0; k < out.value.size(); ++k) {
+    out.value[k] = static_cast<float>(kTable.value[k]) / static_cast<float>(1 << kVariateBits);
+  }
+  return out;
+}
+constexpr FloatTable kFloatTable = make_float_table();
+
 }  // namespace
 
 const VariateTable& variate_table() noexcept { return kTable; }
+const float* float_variates() noexcept { return kFloatTable.value.data(); }
 
 double row_norm(const SelectionProblem& problem) noexcept {
   const std::size_t rows =
@@ -67,16 +82,32 @@ double row_norm(const SelectionProblem& problem) noexcept {
   return std::sqrt(static_cast<double>(sum) / static_cast<double>(rows));
 }
 
+namespace {
+
+// beta rises linearly over the sweeps; a single sweep runs at the end of it.
+double beta_at(std::int32_t k, std::int32_t sweeps, float t_start, float t_end) {
+  const double first = 1.0 / static_cast<double>(t_start);
+  const double last = 1.0 / static_cast<double>(t_end);
+  const double along = sweeps > 1 ? static_cast<double>(k) / (sweeps - 1) : 1.0;
+  return first + (last - first) * along;
+}
+
+}  // namespace
+
 void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
                        std::uint16_t* temperatures) noexcept {
-  const double beta_first = 1.0 / static_cast<double>(t_start);
-  const double beta_last = 1.0 / static_cast<double>(t_end);
   for (std::int32_t k = 0; k < sweeps; ++k) {
-    const double along = sweeps > 1 ? static_cast<double>(k) / (sweeps - 1) : 1.0;
-    const double beta = beta_first + (beta_last - beta_first) * along;
-    const double temperature = norm * kTemperatureOne / beta + 0.5;
+    const double temperature = norm * kTemperatureOne / beta_at(k, sweeps, t_start, t_end) + 0.5;
     temperatures[k] = static_cast<std::uint16_t>(
         std::clamp(temperature, 1.0, static_cast<double>(kMaxTemperature)));
+  }
+}
+
+void fill_float_temperatures(float unit, float t_start, float t_end, std::int32_t sweeps,
+                             float* temperatures) noexcept {
+  for (std::int32_t k = 0; k < sweeps; ++k) {
+    temperatures[k] =
+        static_cast<float>(static_cast<double>(unit) / beta_at(k, sweeps, t_start, t_end));
   }
 }
 

@@ -56,4 +56,8 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
 void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
                        std::uint16_t* temperatures) noexcept;
 
+/// The same for the low-rank annealer, whose energies are float.
+void fill_float_temperatures(float unit, float t_start, float t_end, std::int32_t sweeps,
+                             float* temperatures) noexcept;
+
 }  // namespace qama::hal::cpu
