@@ -6,7 +6,7 @@
 // trailing zeros), adds or subtracts that spin's row, and compares the spins behind it again: an exact
 // sequential sweep that costs by accepted flips, not by proposals. Passes of up to kMaxChains restarts
 // are interleaved, because the chain compare -> find -> load row -> add is bound by latency; a restart
-// that has nothing to flip adds a row of zeros.
+// that has nothing to flip adds a row times 0.
 #pragma once
 
 #include <array>
@@ -21,23 +21,12 @@
 namespace qama::hal::cpu {
 namespace {
 
-alignas(64) constexpr std::int16_t kZeroRow[64] = {};
-
-/// `condition ? a : b` without a branch: which restart has something to flip cannot be predicted.
-inline const std::int16_t* select(bool condition, const std::int16_t* a, const std::int16_t* b) {
-  const auto mask = static_cast<std::uintptr_t>(0) - static_cast<std::uintptr_t>(condition);
-  const auto low = reinterpret_cast<std::uintptr_t>(a);
-  const auto high = reinterpret_cast<std::uintptr_t>(b);
-  return reinterpret_cast<const std::int16_t*>(high ^ ((low ^ high) & mask));
-}
-
 /// kChains restarts in lock-step. kOneWord: heads of at most 64 spins, whose fields never leave registers.
 template <class Arch, int kChains, bool kOneWord>
 class FastAnnealer {
   using Batch = Lanes<Arch>;
   using Batch64 = Lanes64<Arch>;
   static constexpr std::size_t kParts = kVectors<Arch>;
-  static constexpr std::uint64_t kLastLane = std::uint64_t{1} << 63;
 
  public:
   FastAnnealer(const AnnealJob& job, Chain* chains)
@@ -124,6 +113,7 @@ class FastAnnealer {
     const Batch penalty(penalty_);
     const Batch ones(static_cast<std::int16_t>(-1));
     const std::uint64_t usable = valid(w);
+    const std::uint64_t last_lane = usable ^ (usable >> 1);
     std::array<Batch64, kChains> f;
     std::array<Batch64, kChains> m;
     std::array<std::uint64_t, kChains> spins;
@@ -146,18 +136,18 @@ class FastAnnealer {
       any = 0;
       for (int c = 0; c < kChains; ++c) {
         const std::uint64_t bit = accept[c] & (~accept[c] + 1);
-        // A restart with nothing to flip goes through the same motions with a row of zeros (and kLastLane
-        // keeps its count of zeros defined).
-        const auto i = static_cast<std::size_t>(__builtin_ctzll(accept[c] | kLastLane));
-        const std::int16_t* row = rows + i * stride_ + static_cast<std::size_t>(w) * 64;
-        const std::int16_t* mine = kChains == 1 ? row : select(accept[c] != 0, row, kZeroRow);
-        // Subtract the row when the spin leaves 1: (row ^ -1) + 1.
-        const Batch sign(static_cast<std::int16_t>(-static_cast<std::int16_t>((spins[c] & bit) != 0)));
+        const bool leaves = (spins[c] & bit) != 0;
+        // A restart with nothing to flip goes through the same motions: the last row times 0.
+        const auto i = static_cast<std::size_t>(__builtin_ctzll(accept[c] | last_lane));
+        const auto sign = static_cast<std::int16_t>((bit != 0) - 2 * static_cast<int>(leaves));
+        const std::int16_t* row = rows + i * stride_;
+        const std::int16_t* mine = row + static_cast<std::size_t>(w) * 64;
+        const Batch signs(sign);
         for (std::size_t k = 0; k < kParts; ++k) {
-          f[c][k] = f[c][k] + ((Batch::load_aligned(mine + k * Batch::size) ^ sign) - sign);
+          f[c][k] = f[c][k] + Batch::load_aligned(mine + k * Batch::size) * signs;
         }
         if constexpr (!kOneWord) {
-          if (bit != 0) add_to_other_words(chains_[c], t, w, rows + i * stride_, sign);
+          if (bit != 0) add_to_other_words(chains_[c], t, w, row, signs);
         }
         spins[c] ^= bit;
         accept[c] = accepting(f[c], m[c], bound[c]) & usable & ~(bit | (bit - 1));
@@ -183,13 +173,13 @@ class FastAnnealer {
   }
 
   void add_to_other_words(Chain& chain, std::int32_t t, std::int32_t w, const std::int16_t* row,
-                          Batch sign) {
+                          Batch signs) {
     std::int16_t* fields = chain.fields + static_cast<std::size_t>(t) * stride_;
     for (std::int32_t other = 0; other < words_; ++other) {
       if (other == w) continue;
       for (std::size_t k = 0; k < 64; k += Batch::size) {
         const std::size_t at = static_cast<std::size_t>(other) * 64 + k;
-        (Batch::load_aligned(fields + at) + ((Batch::load_aligned(row + at) ^ sign) - sign))
+        (Batch::load_aligned(fields + at) + Batch::load_aligned(row + at) * signs)
             .store_aligned(fields + at);
       }
     }
@@ -336,11 +326,11 @@ class FastAnnealer {
     std::uint64_t& word = chain.spins[t * words_ + i / 64];
     const std::uint64_t bit = std::uint64_t{1} << (i % 64);
     const bool leaves = (word & bit) != 0;
-    const Batch sign(static_cast<std::int16_t>(leaves ? -1 : 0));
+    const Batch signs(static_cast<std::int16_t>(leaves ? -1 : 1));
     std::int16_t* fields = chain.fields + static_cast<std::size_t>(t) * stride_;
     const std::int16_t* row = couplings_ + (static_cast<std::size_t>(t) * tokens_ + i) * stride_;
     for (std::size_t k = 0; k < stride_; k += Batch::size) {
-      (Batch::load_aligned(fields + k) + ((Batch::load_aligned(row + k) ^ sign) - sign))
+      (Batch::load_aligned(fields + k) + Batch::load_aligned(row + k) * signs)
           .store_aligned(fields + k);
     }
     chain.counts[i] = static_cast<std::int16_t>(chain.counts[i] + (leaves ? -penalty_ : penalty_));
