@@ -14,7 +14,7 @@
 namespace qama::hal::cpu {
 
 /// Restarts that a kernel works on at the same time; it hides latency, it never changes an answer.
-inline constexpr std::int32_t kMaxChains = 8;
+inline constexpr std::int32_t kMaxChains = 4;
 
 /// What all restarts of a solve have in common.
 struct AnnealJob {

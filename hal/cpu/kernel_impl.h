@@ -384,12 +384,7 @@ template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {
   Chain* next = chains.data();
   std::size_t left = chains.size();
-  for (; left >= 8; left -= 8, next += 8) anneal_group<Arch, 8>(job, next);
-  if (left >= 4) {
-    anneal_group<Arch, 4>(job, next);
-    left -= 4;
-    next += 4;
-  }
+  for (; left >= 4; left -= 4, next += 4) anneal_group<Arch, 4>(job, next);
   if (left >= 2) {
     anneal_group<Arch, 2>(job, next);
     left -= 2;
