@@ -1,0 +1,93 @@
+#include "runtime/cli/arguments.h"
+
+#include "runtime/base/quote.h"
+#include "weights/architecture.h"
+
+namespace qama::cli {
+
+void declare_model(CLI::App& app, std::string& path) {
+  app.add_option("-m,--model", path, "Model file")->required()->type_name("MODEL");
+}
+
+void declare_device(CLI::App& app, std::string& device) {
+  app.add_option("--device", device,
+                 "Device that solves: cpu:, cpu:KERNEL, exact:, ... (see `qama devices`)")
+      ->type_name("URI")
+      ->capture_default_str();
+}
+
+void declare_threads(CLI::App& app, std::int32_t& threads) {
+  app.add_option("--threads", threads, "Worker threads")
+      ->type_name("N")
+      ->check(CLI::Range(1, runtime::kMaxThreads))
+      ->capture_default_str();
+}
+
+void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text) {
+  app.add_option("--seed", seed, "Seed of the annealer: the same seed gives the same answer")
+      ->type_name("N")
+      ->default_str(default_text);
+}
+
+void RunArguments::declare(CLI::App& app) {
+  declare_device(app, device);
+  declare_threads(app, threads);
+  declare_seed(app, seed, "the model's");
+  app.add_option(
+         "--fallback", fallback,
+         "When the local annealer takes over: never, error (the device fails), deadline (it would "
+         "miss it)")
+      ->check(CLI::IsMember({"never", "error", "deadline"}))
+      ->type_name("WHEN")
+      ->capture_default_str();
+  app.add_option("--deadline-us", deadline_us, "Microseconds a sample may take; 0: no limit")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--sweeps", sweeps, "Sweeps of the annealer a restart; 0: descent only")
+      ->type_name("N")
+      ->check(CLI::Range(0, weights::kMaxSweeps))
+      ->default_str("the model's");
+  app.add_option("--restarts", restarts, "Independent starts a solve, the best answer counts")
+      ->type_name("N")
+      ->check(CLI::Range(1, weights::kMaxRestarts))
+      ->default_str("the model's");
+}
+
+Result<std::unique_ptr<runtime::Session>> RunArguments::open(
+    std::shared_ptr<const runtime::Model> model, const std::string& model_path,
+    std::int32_t max_batch, const Console& console) const {
+  runtime::SessionOptions options;
+  options.max_batch = max_batch;
+  options.threads = threads;
+  options.seed = seed;
+  options.device = device;
+  QAMA_ASSIGN_OR_RETURN(options.fallback, runtime::parse_fallback(fallback));
+  options.deadline_us = deadline_us;
+  options.sweeps = sweeps;
+  options.restarts = restarts;
+  QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(model), options));
+  std::string sentence = "model " + quote(model_path);
+  if (session->device() != nullptr) {
+    sentence += ", device " + session->device()->info().uri + ", seed " +
+                std::to_string(session->seed()) + ", " + std::to_string(session->sweeps()) +
+                " sweeps, " + std::to_string(session->restarts()) + " restarts";
+  } else {
+    sentence += ", softmax attention (no device, no seed)";
+  }
+  console.log(sentence + ", threads " + std::to_string(threads));
+  return session;
+}
+
+Error wrong_kind(const std::string& model_path, const runtime::Model& model,
+                 const std::string& what) {
+  const weights::Architecture& a = model.architecture();
+  const std::string takes = a.is_text() ? "texts"
+                                        : "images of " + std::to_string(a.image_height) + " x " +
+                                              std::to_string(a.image_width) + " x " +
+                                              std::to_string(a.image_channels);
+  return Error{ErrorCode::model_wrong_kind,
+               "model " + quote(model_path) + " classifies " + takes + ", not " + what};
+}
+
+}  // namespace qama::cli

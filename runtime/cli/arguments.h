@@ -1,0 +1,45 @@
+// Options that several commands have: the model, the device, threads, seed, the annealer's schedule.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/base/result.h"
+#include "runtime/cli/console.h"
+#include "runtime/model.h"
+#include "runtime/session.h"
+
+namespace qama::cli {
+
+/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts of commands that run a model.
+struct RunArguments {
+  std::string device = "cpu:";
+  std::int32_t threads = 1;
+  std::optional<std::uint64_t> seed;
+  std::string fallback = "error";
+  std::int64_t deadline_us = 0;
+  std::optional<std::int32_t> sweeps;
+  std::optional<std::int32_t> restarts;
+
+  void declare(CLI::App& app);
+  /// A session for batches of up to `max_batch` samples; logs what it uses: model, device, seed, schedule.
+  [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(
+      std::shared_ptr<const runtime::Model> model, const std::string& model_path,
+      std::int32_t max_batch, const Console& console) const;
+};
+
+/// -m, --model.
+void declare_model(CLI::App& app, std::string& path);
+/// --device, --threads and --seed alone.
+void declare_device(CLI::App& app, std::string& device);
+void declare_threads(CLI::App& app, std::int32_t& threads);
+void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text);
+
+/// MODEL_WRONG_KIND: `model_path` takes what it takes, not `what`.
+[[nodiscard]] Error wrong_kind(const std::string& model_path, const runtime::Model& model,
+                               const std::string& what);
+
+}  // namespace qama::cli

@@ -1,0 +1,328 @@
+// `qama eval`: a model over a split of a data set in its official layout.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <limits>
+
+#include "runtime/base/quote.h"
+#include "runtime/cli/arguments.h"
+#include "runtime/cli/command.h"
+#include "runtime/cli/recorder.h"
+#include "runtime/cli/report.h"
+#include "runtime/io/dataset.h"
+#include "runtime/io/image.h"
+#include "runtime/preprocess.h"
+#include "weights/tensor_file.h"
+
+namespace qama::cli {
+namespace {
+
+constexpr std::int32_t kSamplesAThread = 8;
+
+/// Samples k with k % count == index % count: 0/4 .. 3/4 and 1/4 .. 4/4 name the same four parts.
+struct Shard {
+  std::int64_t index = 0;
+  std::int64_t count = 1;
+};
+
+Result<Shard> parse_shard(const std::string& text) {
+  Shard out;
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto first = std::from_chars(begin, end, out.index);
+  if (first.ec == std::errc() && first.ptr != end && *first.ptr == '/') {
+    const auto second = std::from_chars(first.ptr + 1, end, out.count);
+    if (second.ec == std::errc() && second.ptr == end && out.count >= 1 && out.index >= 0 &&
+        out.index <= out.count) {
+      return out;
+    }
+  }
+  return Error{ErrorCode::usage,
+               "--shard is " + quote(text) + ", expected I/N with N parts and I from 0 to N"};
+}
+
+/// What is counted while samples go by.
+struct Tally {
+  std::int64_t samples = 0;
+  std::int64_t correct = 0;
+  std::vector<std::vector<std::int64_t>> confusion;  ///< [label][answer]
+  std::vector<double> latency_us;
+  double label_probability = 0;
+  double seconds = 0;  ///< inside the session
+  SolveCounter solvers;
+  std::vector<std::byte> answers;  ///< predicted classes, four bytes each, little-endian
+};
+
+class Eval final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    std::vector<std::string> names;
+    std::string layouts = "Directory with the data set in its official layout:";
+    for (const io::DatasetFormat& format : io::dataset_formats()) {
+      names.emplace_back(format.name);
+      layouts += "\n" + std::string(format.name) + ": " + std::string(format.layout);
+    }
+    declare_model(app, model_path_);
+    app.add_option("--dataset", dataset_, "Data set")
+        ->required()
+        ->type_name("NAME")
+        ->check(CLI::IsMember(names));
+    app.add_option("--data", directory_, layouts)->required()->type_name("DIR");
+    app.add_option("--split", split_,
+                   "train, test or dev; sst2's test labels are not public, its dev stands for test")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"train", "test", "dev"}))
+        ->default_str("test");
+    app.add_option("--limit", limit_, "Take the first N samples only")
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
+    app.add_option("--shard", shard_, "Of those, take every N-th from I on; I from 0 (or 1) to N")
+        ->type_name("I/N");
+    app.add_option("--record", record_,
+                   "Write the first N layers to be solved as problem files below DIR")
+        ->expected(2)
+        ->type_name("DIR N");
+    run_.declare(app);
+  }
+
+  Status run(Console& console) override {
+    Shard shard;
+    if (!shard_.empty()) {
+      QAMA_ASSIGN_OR_RETURN(shard, parse_shard(shard_));
+    }
+    std::int64_t record_count = 0;
+    if (!record_.empty()) {
+      const std::string& count = record_[1];
+      const auto [end, code] =
+          std::from_chars(count.data(), count.data() + count.size(), record_count);
+      if (code != std::errc() || *end != '\0' || record_count < 1) {
+        return Error{ErrorCode::usage,
+                     "--record's count is " + quote(count) + ", expected a whole number above 0"};
+      }
+    }
+    QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
+    QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
+    const std::int32_t batch = run_.threads == 1 ? 1 : run_.threads * kSamplesAThread;
+    QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model_, model_path_, batch, console));
+    if (!split_.empty() && split_ != set->info().split) {
+      console.log("split '" + set->info().split + "' stands for '" + split_ + "'");
+    }
+    ProblemRecorder recorder(record_.empty() ? "" : record_[0],
+                             std::filesystem::path(model_path_).stem().string(), record_count);
+    if (record_count > 0) {
+      if (session->plan().qama_layers() == 0) {
+        return Error{ErrorCode::model_wrong_kind,
+                     "model " + quote(model_path_) + " has softmax attention, --record needs QAMA"};
+      }
+      QAMA_RETURN_IF_ERROR(recorder.prepare());
+    }
+
+    Tally tally;
+    tally.confusion.assign(static_cast<std::size_t>(model_->classes()),
+                           std::vector<std::int64_t>(static_cast<std::size_t>(model_->classes())));
+    QAMA_RETURN_IF_ERROR(run_samples(console, *set, shard, *session, recorder, tally));
+    if (record_count > 0) {
+      if (!recorder.status().ok()) return recorder.status();
+      console.log("recorded " + std::to_string(recorder.written()) + " problems below " +
+                  quote(record_[0]));
+    }
+    report(console, set->info(), shard, *session, tally);
+    return {};
+  }
+
+ private:
+  /// MODEL_WRONG_KIND where the model cannot say anything about these samples.
+  Status check_kind(const Console& console, const io::DatasetInfo& info) const {
+    const weights::Architecture& a = model_->architecture();
+    const std::string set = "data set '" + info.name + "'";
+    if (info.kind == io::SampleKind::text) {
+      if (!a.is_text()) return wrong_kind(model_path_, *model_, "the texts of " + set);
+    } else if (!a.is_image() || a.image_height != info.height || a.image_width != info.width ||
+               a.image_channels != info.channels) {
+      return wrong_kind(model_path_, *model_,
+                        "the images of " + set + ", " + std::to_string(info.height) + " x " +
+                            std::to_string(info.width) + " x " + std::to_string(info.channels));
+    }
+    if (static_cast<std::size_t>(a.classes) != info.classes.size()) {
+      return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path_) + " has " +
+                                                    std::to_string(a.classes) + " classes, " + set +
+                                                    " " + std::to_string(info.classes.size())};
+    }
+    const auto lowered = [](std::string text) {
+      for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+      return text;
+    };
+    for (std::int32_t c = 0; c < a.classes; ++c) {
+      const std::string& expected = info.classes[static_cast<std::size_t>(c)];
+      if (lowered(std::string(model_->label(c))) != lowered(expected)) {
+        console.log("warning: class " + std::to_string(c) + " is " + quote(model_->label(c)) +
+                    " in the model and " + quote(expected) + " in " + set);
+        break;
+      }
+    }
+    return {};
+  }
+
+  Status run_samples(const Console& console, io::Dataset& set, const Shard& shard,
+                     runtime::Session& session, ProblemRecorder& recorder, Tally& tally) const {
+    const weights::Architecture& a = model_->architecture();
+    const std::int64_t end = limit_ > 0 ? std::min(limit_, set.info().samples) : set.info().samples;
+    const std::int64_t first = shard.index % shard.count;
+    const std::int64_t total = first < end ? (end - first - 1) / shard.count + 1 : 0;
+    if (total == 0) {
+      return Error{ErrorCode::dataset_empty,
+                   "shard " + shard_ + " of " + std::to_string(end) + " samples has none"};
+    }
+    std::optional<runtime::Tokeniser> tokeniser;
+    if (a.is_text()) {
+      QAMA_ASSIGN_OR_RETURN(tokeniser, runtime::Tokeniser::create(model_));
+    }
+    const auto most = static_cast<std::size_t>(session.plan().options().max_batch);
+    const std::size_t pixels_a_sample = model_->input_pixels();
+    const auto tokens_a_sample = static_cast<std::size_t>(a.max_tokens);
+    const auto classes = static_cast<std::size_t>(a.classes);
+    std::vector<std::uint8_t> pixels(most * pixels_a_sample);
+    std::vector<std::int32_t> tokens(most * tokens_a_sample);
+    std::vector<std::int32_t> lengths(most);
+    std::vector<std::int32_t> labels(most);
+    std::vector<std::uint64_t> indices(most);
+    std::vector<float> logits(most * classes);
+
+    Progress progress(console, "qama: eval", total);
+    io::Sample sample;
+    while (tally.samples < total) {
+      const auto count = std::min(most, static_cast<std::size_t>(total - tally.samples));
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::int64_t index =
+            first + (tally.samples + static_cast<std::int64_t>(i)) * shard.count;
+        QAMA_RETURN_IF_ERROR(set.skip(index - set.position()));
+        QAMA_RETURN_IF_ERROR(set.next(sample));
+        indices[i] = static_cast<std::uint64_t>(sample.index);
+        labels[i] = sample.label;
+        if (tokeniser) {
+          QAMA_ASSIGN_OR_RETURN(
+              lengths[i],
+              tokeniser->encode(sample.text,
+                                std::span(tokens).subspan(i * tokens_a_sample, tokens_a_sample)));
+        } else {
+          std::copy(sample.image.pixels.begin(), sample.image.pixels.end(),
+                    pixels.begin() + static_cast<std::ptrdiff_t>(i * pixels_a_sample));
+        }
+      }
+      runtime::RunOptions options;
+      options.indices = std::span(indices).first(count);
+      if (!recorder.full()) options.hooks.problems = &recorder;
+      const auto start = std::chrono::steady_clock::now();
+      const std::span<float> out = std::span(logits).first(count * classes);
+      if (tokeniser) {
+        QAMA_RETURN_IF_ERROR(session.run_tokens(std::span(tokens).first(count * tokens_a_sample),
+                                                std::span(lengths).first(count), out, options));
+      } else {
+        QAMA_RETURN_IF_ERROR(session.run_u8(std::span(pixels).first(count * pixels_a_sample),
+                                            static_cast<std::int32_t>(count), out, options));
+      }
+      tally.seconds +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      for (std::size_t i = 0; i < count; ++i) {
+        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), labels[i],
+                                 out.subspan(i * classes, classes), tally));
+      }
+      progress.update(tally.samples);
+    }
+    return {};
+  }
+
+  static Status add(const runtime::Session& session, std::int32_t position, std::int32_t label,
+                    std::span<const float> logits, Tally& tally) {
+    QAMA_ASSIGN_OR_RETURN(const std::vector<double> p, probabilities(logits));
+    const std::int32_t answer = argmax(logits);
+    ++tally.samples;
+    tally.correct += answer == label ? 1 : 0;
+    ++tally.confusion[static_cast<std::size_t>(label)][static_cast<std::size_t>(answer)];
+    tally.label_probability += p[static_cast<std::size_t>(label)];
+    tally.latency_us.push_back(session.latency_us(position));
+    tally.solvers.add(session, position);
+    for (const int shift : {0, 8, 16, 24}) {
+      tally.answers.push_back(static_cast<std::byte>(static_cast<std::uint32_t>(answer) >> shift));
+    }
+    return {};
+  }
+
+  void report(Console& console, const io::DatasetInfo& info, const Shard& shard,
+              const runtime::Session& session, Tally& tally) const {
+    std::sort(tally.latency_us.begin(), tally.latency_us.end());
+    const auto n = static_cast<double>(tally.samples);
+    const double accuracy = static_cast<double>(tally.correct) / n;
+    const double rate = tally.seconds > 0 ? n / tally.seconds : 0;
+    const std::string checksum = weights::sha256_hex(tally.answers);
+    const double p50 = percentile(tally.latency_us, 50);
+    const double p90 = percentile(tally.latency_us, 90);
+    const double p99 = percentile(tally.latency_us, 99);
+    if (console.json) {
+      Json out;
+      out["model"] = model_path_;
+      out["dataset"] = info.name;
+      out["split"] = info.split;
+      out["n"] = tally.samples;
+      out["correct"] = tally.correct;
+      out["accuracy"] = accuracy;
+      out["mean_label_probability"] = tally.label_probability / n;
+      out["confusion"] = tally.confusion;
+      out["classes"] = model_->file().labels();
+      out["latency_us"] = {{"p50", p50}, {"p90", p90}, {"p99", p99}};
+      out["images_per_s"] = rate;
+      out["seconds"] = tally.seconds;
+      out["device"] = session.device() != nullptr ? Json(session.device()->info().uri) : Json();
+      out["solved_by"] = tally.solvers.solved_by();
+      out["fallbacks"] = tally.solvers.fallbacks();
+      out["seed"] = session.seed();
+      out["sweeps"] = session.sweeps();
+      out["restarts"] = session.restarts();
+      out["threads"] = run_.threads;
+      out["shard"] = {{"index", shard.index % shard.count}, {"of", shard.count}};
+      out["checksum"] = checksum;
+      console.object(out);
+      return;
+    }
+    console.line(format("%s on %s/%s: %lld of %lld right, accuracy %.2f %%", model_path_.c_str(),
+                        info.name.c_str(), info.split.c_str(),
+                        static_cast<long long>(tally.correct),
+                        static_cast<long long>(tally.samples), 100 * accuracy));
+    console.line(format("mean probability of the label %.4f", tally.label_probability / n));
+    console.line(format("latency us: p50 %.1f, p90 %.1f, p99 %.1f; %.1f %s/s", p50, p90, p99, rate,
+                        info.kind == io::SampleKind::text ? "texts" : "images"));
+    if (session.device() != nullptr) {
+      console.line("device " + session.device()->info().uri + ", solved by " +
+                   tally.solvers.text() + ", seed " + std::to_string(session.seed()));
+    }
+    console.line("confusion (row: label, column: answer)");
+    for (std::size_t row = 0; row < tally.confusion.size(); ++row) {
+      std::string line;
+      for (const std::int64_t count : tally.confusion[row]) {
+        line += format("%7lld", static_cast<long long>(count));
+      }
+      console.line(line + "  " + std::string(model_->label(static_cast<std::int32_t>(row))));
+    }
+    console.line("checksum " + checksum);
+  }
+
+  std::string model_path_;
+  std::string dataset_;
+  std::string directory_;
+  std::string split_;
+  std::int64_t limit_ = 0;
+  std::string shard_;
+  std::vector<std::string> record_;
+  RunArguments run_;
+  std::shared_ptr<const runtime::Model> model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_eval() {
+  return std::make_unique<Eval>();
+}
+
+}  // namespace qama::cli

@@ -1,0 +1,112 @@
+// `qama info`: what a model file holds and what the engine makes of it. Opening checks every rule of the
+// format, so that a bad file ends here with the rule it breaks.
+#include "runtime/cli/arguments.h"
+#include "runtime/cli/command.h"
+#include "runtime/plan.h"
+
+namespace qama::cli {
+namespace {
+
+class Info final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", path_, "Model file")->required()->type_name("");
+    app.add_flag("--tensors", list_tensors_, "List the tensors, too (--json always does)");
+    declare_threads(app, threads_);
+  }
+
+  Status run(Console& console) override {
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_));
+    QAMA_ASSIGN_OR_RETURN(const auto plan, runtime::Plan::create(model, {1, threads_}));
+    const weights::ModelFile& file = model->file();
+    const weights::Architecture& a = model->architecture();
+    const std::int64_t spins = a.is_qama() ? std::int64_t{a.heads} * a.tokens() : 0;
+
+    Json tensors = Json::array();
+    for (const weights::TensorView& tensor : file.tensors()) {
+      if (tensor.is_padding()) continue;
+      tensors.push_back({{"name", tensor.name},
+                         {"dtype", weights::dtype_name(tensor.dtype)},
+                         {"shape", tensor.shape},
+                         {"bytes", tensor.bytes.size()}});
+    }
+    if (console.json) {
+      Json steps = Json::array();
+      for (const runtime::StepInfo& step : plan->steps()) {
+        steps.push_back({{"name", step.name},
+                         {"op", step.op},
+                         {"implementation", step.implementation},
+                         {"macs", step.macs}});
+      }
+      Json out;
+      out["model"] = path_;
+      out["architecture"] = parsed(a.to_json());
+      out["preprocess"] = parsed(model->preprocess().to_json());
+      out["labels"] = file.labels();
+      out["parameters"] = file.parameters();
+      out["bytes"] = file.file_bytes();
+      out["sha256"] = file.sha256();
+      out["sha256_ok"] = true;  // a file whose checksum is wrong does not open
+      out["producer"] = file.producer();
+      out["training"] = parsed(file.training());
+      out["tensors"] = std::move(tensors);
+      out["arena_bytes"] = plan->arena_bytes();
+      out["weight_bytes"] = plan->weight_bytes();
+      out["spins"] = spins;
+      out["qama_layers"] = plan->qama_layers();
+      out["steps"] = std::move(steps);
+      console.object(out);
+      return {};
+    }
+    console.line("model         " + path_);
+    console.line("architecture  " + a.to_json());
+    console.line("preprocess    " + model->preprocess().to_json());
+    console.line(format("size          %lld parameters in %zu tensors, %zu bytes",
+                        static_cast<long long>(file.parameters()), tensors.size(),
+                        file.file_bytes()));
+    console.line("sha256        " + file.sha256() + " (verified)");
+    console.line("producer      " + file.producer());
+    if (!file.training().empty()) console.line("training      " + file.training());
+    if (a.is_qama()) {
+      console.line(format("spins         %lld a layer (%d heads x %d tokens), %d layers",
+                          static_cast<long long>(spins), a.heads, a.tokens(), plan->qama_layers()));
+    } else {
+      console.line("spins         none (softmax attention)");
+    }
+    console.line(format("memory        arena %zu bytes, weights as laid out here %zu bytes",
+                        plan->arena_bytes(), plan->weight_bytes()));
+    console.line("steps");
+    for (const runtime::StepInfo& step : plan->steps()) {
+      console.line(format("  %-28s %-20s %s", step.name.c_str(), step.op.c_str(),
+                          step.implementation.c_str()));
+    }
+    if (list_tensors_) {
+      console.line("tensors");
+      for (const Json& tensor : tensors) {
+        console.line(format("  %-36s %-4s %s", tensor["name"].get_ref<const std::string&>().c_str(),
+                            tensor["dtype"].get_ref<const std::string&>().c_str(),
+                            tensor["shape"].dump().c_str()));
+      }
+    }
+    return {};
+  }
+
+ private:
+  /// The record as JSON; null if there is none.
+  static Json parsed(const std::string& text) {
+    Json out = Json::parse(text, nullptr, false);
+    return out.is_discarded() ? Json() : out;
+  }
+
+  std::string path_;
+  std::int32_t threads_ = 1;
+  bool list_tensors_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_info() {
+  return std::make_unique<Info>();
+}
+
+}  // namespace qama::cli

@@ -1,0 +1,308 @@
+// `qama solve`: one problem from a file, on any device. What is printed as energy or cut is computed in the
+// file's own numbers from the returned spins, not taken from the device's rounded integers.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+#include "hal/device.h"
+#include "hal/problem_io.h"
+#include "runtime/base/quote.h"
+#include "runtime/cli/arguments.h"
+#include "runtime/cli/command.h"
+#include "runtime/io/file.h"
+
+namespace qama::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Restarts go to a solver in parts of this many. Part k has a seed of its own, so that the first parts of
+/// a longer run are those of a shorter one.
+constexpr std::int32_t kRestartsAPart = 16;
+constexpr std::uint64_t kDefaultSeed = 1;
+constexpr std::int32_t kMaxRestarts = 1 << 30;
+
+double microseconds(Clock::duration time) {
+  return std::chrono::duration<double, std::micro>(time).count();
+}
+
+class Solve final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("FILE", path_, "Problem, or - for standard input")->required()->type_name("");
+    app.add_option("--format", format_, "qama, maxcut or qubo; default: from the file")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"qama", "maxcut", "qubo"}));
+    app.add_option("--sweeps", options_.sweeps, "Sweeps a restart; 0: descent only")
+        ->type_name("N")
+        ->check(CLI::Range(0, weights::kMaxSweeps))
+        ->capture_default_str();
+    app.add_option("--restarts", restarts_,
+                   "Independent starts at most (default: 32; with a time limit: as many as fit)")
+        ->type_name("N")
+        ->check(CLI::Range(1, kMaxRestarts));
+    app.add_option("--time-limit", time_limit_ms_, "Begin no restart after this many milliseconds")
+        ->type_name("MS")
+        ->check(CLI::Range(1.0, 1e9));
+    app.add_option("--target", target_, "Stop at this energy or below (maxcut: this cut or above)")
+        ->type_name("E");
+    app.add_option("--t-start", options_.t_start,
+                   "First temperature, in units of the mean row norm of the couplings")
+        ->type_name("T")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    app.add_option("--t-end", options_.t_end, "Last temperature, in the same units")
+        ->type_name("T")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    declare_device(app, device_);
+    declare_threads(app, threads_);
+    declare_seed(app, seed_, "1");
+  }
+
+  Status run(Console& console) override {
+    if (options_.t_end > options_.t_start) {
+      return Error{ErrorCode::usage, "--t-end is above --t-start"};
+    }
+    if (target_ && !std::isfinite(*target_)) {
+      return Error{ErrorCode::usage, "--target must be a finite number"};
+    }
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        io::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    hal::ProblemFormat format = hal::sniff_format(text, path_);
+    if (!format_.empty()) {
+      QAMA_ASSIGN_OR_RETURN(format, hal::parse_problem_format(format_));
+    }
+    QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, format, path_));
+    QAMA_ASSIGN_OR_RETURN(const hal::SelectionBuild build, hal::to_selection(file_));
+    problem_ = &build.buffer.problem();
+    QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
+    QAMA_RETURN_IF_ERROR(device->supports(problem_->shape));
+
+    seed_value_ = seed_.value_or(kDefaultSeed);
+    most_restarts_ = restarts_.value_or(time_limit_ms_ > 0 ? kMaxRestarts : 32);
+    console.log("problem " + quote(path_) + ", " + std::string(hal::name_of(format)) + ", " +
+                std::to_string(problem_->shape.spins()) + " spins, device " + device->info().uri +
+                ", seed " + std::to_string(seed_value_) +
+                (build.exact ? ", weights exact" : ", weights rounded to 16 bits"));
+    fixed_ = build.fixed;
+    start_ = Clock::now();
+    QAMA_RETURN_IF_ERROR(run_workers(console, *device));
+    return report(console, *device, build);
+  }
+
+ private:
+  /// The best answer of all parts, and counters over all of them.
+  struct Best {
+    bool found = false;
+    double value = 0;       ///< energy, or minus the cut: lower is better
+    std::int64_t part = 0;  ///< of equal values the first part's answer counts
+    std::vector<std::uint64_t> spins;
+    const char* solved_by = "";
+  };
+
+  [[nodiscard]] bool is_cut() const { return file_.format == hal::ProblemFormat::maxcut; }
+
+  /// In the file's own numbers; lower is better.
+  [[nodiscard]] double value_of(std::span<const std::uint64_t> spins) const {
+    switch (file_.format) {
+      case hal::ProblemFormat::qama:
+        return hal::energy_of(file_.layer, spins);
+      case hal::ProblemFormat::qubo:
+        return hal::qubo_energy_of(file_.graph, spins);
+      case hal::ProblemFormat::maxcut:
+        break;
+    }
+    return -static_cast<double>(hal::cut_of(file_.graph, spins));
+  }
+
+  [[nodiscard]] bool reaches_target(double value) const {
+    return target_ && value <= (is_cut() ? -*target_ : *target_);
+  }
+
+  Status run_workers(const Console& console, hal::Device& device) {
+    std::vector<std::unique_ptr<hal::Solver>> solvers;
+    for (std::int32_t i = 0; i < threads_; ++i) {
+      QAMA_ASSIGN_OR_RETURN(auto solver, device.compile(problem_->shape));
+      solvers.push_back(std::move(solver));
+    }
+    // Against time where there is a limit, else against the number of restarts.
+    Progress progress(
+        console, time_limit_ms_ > 0 ? "qama: solve, ms" : "qama: solve, restarts",
+        time_limit_ms_ > 0 ? static_cast<std::int64_t>(time_limit_ms_) : most_restarts_);
+    std::vector<std::jthread> helpers;
+    for (std::size_t i = 1; i < solvers.size(); ++i) {
+      helpers.emplace_back([this, &solver = *solvers[i]] { work(solver, nullptr); });
+    }
+    work(*solvers[0], &progress);
+    helpers.clear();
+    solve_us_ = microseconds(Clock::now() - start_);
+    return std::move(status_);
+  }
+
+  void work(hal::Solver& solver, Progress* progress) {
+    const auto words = static_cast<std::size_t>(hal::words_per_head(problem_->shape.tokens));
+    std::vector<std::uint64_t> spins(words * static_cast<std::size_t>(problem_->shape.heads));
+    while (!stop_.load()) {
+      const std::int64_t part = next_part_.fetch_add(1);
+      const std::int64_t first = part * kRestartsAPart;
+      hal::SolveOptions options = options_;
+      if (first >= most_restarts_) return;
+      options.restarts =
+          static_cast<std::int32_t>(std::min<std::int64_t>(kRestartsAPart, most_restarts_ - first));
+      options.seed = runtime::solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
+      const double elapsed_us = microseconds(Clock::now() - start_);
+      if (time_limit_ms_ > 0) {
+        // The first part always runs: there is an answer, however short the limit.
+        if (part > 0 && elapsed_us >= 1000 * time_limit_ms_) return;
+        options.deadline_us = std::max<std::int64_t>(
+            1, static_cast<std::int64_t>(1000 * time_limit_ms_ - elapsed_us));
+      }
+      if (progress != nullptr) {
+        progress->update(time_limit_ms_ > 0 ? static_cast<std::int64_t>(elapsed_us / 1000) : first);
+      }
+      hal::SolveResult result;
+      const auto before = Clock::now();
+      Status status = solver.solve(*problem_, options, spins, result);
+      const double busy_us = microseconds(Clock::now() - before);
+      if (status.ok() && hal::energy_of(*problem_, spins) != result.energy) {
+        status = Error{ErrorCode::device_bad_answer,
+                       "device " + quote(device_) + " answered with energy " +
+                           std::to_string(result.energy) + ", its spins have " +
+                           std::to_string(hal::energy_of(*problem_, spins))};
+      }
+      const std::lock_guard lock(mutex_);
+      if (!status.ok()) {
+        if (status_.ok()) status_ = std::move(status);
+        stop_ = true;
+        return;
+      }
+      add(part, spins, result, busy_us);
+    }
+  }
+
+  /// Takes one part's answer into account. Called with the lock held.
+  void add(std::int64_t part, std::vector<std::uint64_t>& spins, const hal::SolveResult& result,
+           double busy_us) {
+    if (fixed_ >= 0) {
+      spins[static_cast<std::size_t>(fixed_ / 64)] &= ~(std::uint64_t{1} << (fixed_ % 64));
+    }
+    total_.proposals += result.proposals;
+    total_.flips += result.flips;
+    total_.sweeps += result.sweeps;
+    restarts_done_ += result.restarts;
+    busy_us_ += busy_us;
+    const double value = value_of(spins);
+    if (!best_.found || value < best_.value || (value == best_.value && part < best_.part)) {
+      best_ = {true, value, part, spins, result.solved_by};
+    }
+    if (reaches_target(value)) stop_ = true;
+  }
+
+  Status report(Console& console, const hal::Device& device, const hal::SelectionBuild& build) {
+    std::string spins;
+    const auto words = static_cast<std::size_t>(hal::words_per_head(problem_->shape.tokens));
+    for (std::size_t t = 0; t < static_cast<std::size_t>(problem_->shape.heads); ++t) {
+      for (std::int32_t i = 0; i < problem_->shape.tokens; ++i) {
+        const std::uint64_t word = best_.spins[t * words + static_cast<std::size_t>(i / 64)];
+        spins += ((word >> (i % 64)) & 1U) != 0 ? '1' : '0';
+      }
+    }
+    const double ns_per_proposal =
+        total_.proposals > 0 ? 1000 * busy_us_ / static_cast<double>(total_.proposals) : 0;
+    const auto cut = static_cast<std::int64_t>(-best_.value);
+    const bool reached = reaches_target(best_.value);
+    if (console.json) {
+      Json out;
+      out["file"] = path_;
+      out["kind"] = hal::name_of(file_.format);
+      out["n"] = problem_->shape.spins();
+      if (file_.format == hal::ProblemFormat::qama) {
+        out["heads"] = problem_->shape.heads;
+        out["tokens"] = problem_->shape.tokens;
+      }
+      if (is_cut()) {
+        out["cut"] = cut;
+      } else {
+        out["energy"] = best_.value;
+      }
+      out["spins"] = spins;
+      out["solve_us"] = solve_us_;
+      out["sweeps"] = options_.sweeps;
+      out["restarts"] = restarts_done_;
+      out["total_sweeps"] = total_.sweeps;
+      out["proposals"] = total_.proposals;
+      out["flips"] = total_.flips;
+      out["ns_per_proposal"] = ns_per_proposal;
+      out["kernel"] = best_.solved_by;
+      out["device"] = device.info().uri;
+      out["seed"] = seed_value_;
+      out["threads"] = threads_;
+      out["weights_exact"] = build.exact;
+      if (target_) out["target_reached"] = reached;
+      console.object(out);
+      return {};
+    }
+    console.line(format("kind       %s, %lld spins",
+                        std::string(hal::name_of(file_.format)).c_str(),
+                        static_cast<long long>(problem_->shape.spins())));
+    if (is_cut()) {
+      console.line("cut        " + std::to_string(cut));
+    } else {
+      console.line(format("energy     %.10g", best_.value));
+    }
+    if (target_) console.line(std::string("target     ") + (reached ? "reached" : "not reached"));
+    console.line(format("time       %.1f us, %.2f ns a proposal", solve_us_, ns_per_proposal));
+    console.line(format("work       %d sweeps x %lld restarts, %lld proposals, %lld flips",
+                        options_.sweeps, static_cast<long long>(restarts_done_),
+                        static_cast<long long>(total_.proposals),
+                        static_cast<long long>(total_.flips)));
+    console.line("device     " + device.info().uri + ", kernel " + best_.solved_by + ", seed " +
+                 std::to_string(seed_value_));
+    console.line("spins      " + spins);
+    return {};
+  }
+
+  std::string path_;
+  std::string format_;
+  std::string device_ = "cpu:";
+  hal::SolveOptions options_ = {.sweeps = 200};
+  std::optional<std::int32_t> restarts_;
+  double time_limit_ms_ = 0;
+  std::optional<double> target_;
+  std::optional<std::uint64_t> seed_;
+  std::int32_t threads_ = 1;
+
+  hal::ProblemFile file_;
+  const hal::SelectionProblem* problem_ = nullptr;
+  std::int32_t fixed_ = -1;
+  std::uint64_t seed_value_ = kDefaultSeed;
+  std::int64_t most_restarts_ = 0;
+  Clock::time_point start_;
+  double solve_us_ = 0;
+
+  std::atomic<std::int64_t> next_part_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::mutex mutex_;  ///< guards what follows
+  Status status_;
+  Best best_;
+  struct {
+    std::int64_t proposals = 0, flips = 0, sweeps = 0;
+  } total_;
+  std::int64_t restarts_done_ = 0;
+  double busy_us_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_solve() {
+  return std::make_unique<Solve>();
+}
+
+}  // namespace qama::cli

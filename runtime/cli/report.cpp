@@ -1,0 +1,73 @@
+#include "runtime/cli/report.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qama::cli {
+
+Result<std::vector<double>> probabilities(std::span<const float> logits) {
+  std::vector<double> out;
+  double largest = -HUGE_VAL;
+  for (const float logit : logits) {
+    if (!std::isfinite(logit)) {
+      return Error{ErrorCode::internal, "the model's output is not a finite number"};
+    }
+    largest = std::max(largest, static_cast<double>(logit));
+  }
+  double sum = 0;
+  for (const float logit : logits) {
+    out.push_back(std::exp(static_cast<double>(logit) - largest));
+    sum += out.back();
+  }
+  for (double& value : out) value /= sum;
+  return out;
+}
+
+std::int32_t argmax(std::span<const float> values) {
+  return static_cast<std::int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+double percentile(std::span<const double> sorted, double p) {
+  if (sorted.empty()) return 0;
+  const double rank = std::ceil(p / 100.0 * static_cast<double>(sorted.size()));
+  return sorted[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
+}
+
+void SolveCounter::add(const runtime::Session& session, std::int32_t sample) {
+  for (const runtime::LayerSolve& solve : session.solves(sample)) {
+    ++solved_by_[solve.result.solved_by];
+    if (solve.result.fallback != hal::FallbackReason::none) {
+      ++fallbacks_[std::string(hal::fallback_reason_name(solve.result.fallback))];
+    }
+  }
+}
+
+std::string SolveCounter::text() const {
+  if (solved_by_.size() == 1) return solved_by_.begin()->first;
+  std::string out;
+  for (const auto& [name, count] : solved_by_) {
+    out += (out.empty() ? "" : ", ") + name + " " + std::to_string(count);
+  }
+  return out;
+}
+
+Json device_json(const hal::DeviceInfo& info, const hal::DeviceHealth* health) {
+  Json out;
+  out["uri"] = info.uri;
+  out["name"] = info.name;
+  out["detail"] = info.detail;
+  out["max_spins"] = info.max_spins;
+  out["coupling_bits"] = info.coupling_bits;
+  out["encodings"] = info.encodings;
+  out["max_in_flight"] = info.max_in_flight;
+  out["is_emulated"] = info.is_emulated;
+  out["deterministic"] = info.deterministic;
+  if (health != nullptr) {
+    out["state"] = hal::device_state_name(health->state);
+    out["state_detail"] = health->detail;
+    out["round_trip_us"] = health->round_trip_us;
+  }
+  return out;
+}
+
+}  // namespace qama::cli
