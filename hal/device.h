@@ -57,6 +57,14 @@ class Solver {
   /// The slot is free afterwards, also on error. A failed job is an error value; later jobs go on.
   virtual Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) = 0;
 
+  /// Whether wait() on the slot would return without waiting for the device; gives it up to `timeout_us` to
+  /// get there. A synchronous device is always ready.
+  virtual bool wait_ready(std::int32_t slot, std::int64_t timeout_us) {
+    (void)slot;
+    (void)timeout_us;
+    return true;
+  }
+
   /// Asks for the slot's job to be dropped; wait() then returns CANCELLED (or the result, if it was
   /// faster). May be called while another thread is in wait().
   virtual void cancel(std::int32_t slot) noexcept { (void)slot; }

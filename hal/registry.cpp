@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "hal/cim/cim_device.h"
 #include "hal/cpu/cpu_device.h"
 #include "hal/device.h"
 #include "hal/exact/exact_device.h"
@@ -29,6 +30,10 @@ Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
 constexpr std::array kSchemes = {
     Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]"},
     Scheme{"exact:", open_exact, "exact:"},
+    Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
+    Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
+    Scheme{"qboson+http://", cim::open_qboson_http_device, "qboson+http://HOST:PORT?..."},
+    Scheme{"qboson+https://", cim::open_qboson_https_device, "qboson+https://HOST:PORT?..."},
 };
 
 }  // namespace

@@ -1,0 +1,411 @@
+#include "hal/cim/link_codec.h"
+
+#include <isa-l/crc.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+
+namespace qama::hal::cim {
+namespace {
+
+constexpr std::array<std::uint8_t, 4> kMagic = {0x51, 0x43, 0x49, 0x4D};
+
+// Bytes are put together by shifts: right on every target, and one move where it is little-endian.
+class Writer {
+ public:
+  explicit Writer(std::span<std::uint8_t> out) noexcept : out_(out) {}
+  template <typename T>
+  void number(T value) noexcept {
+    auto bits = static_cast<std::make_unsigned_t<T>>(value);
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      out_[size_++] = static_cast<std::uint8_t>(bits >> (8 * i));
+    }
+  }
+  void bytes(std::span<const std::uint8_t> from) noexcept {
+    std::copy(from.begin(), from.end(), out_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += from.size();
+  }
+  void zeros(std::size_t count) noexcept {
+    std::fill_n(out_.begin() + static_cast<std::ptrdiff_t>(size_), count, std::uint8_t{0});
+    size_ += count;
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::span<std::uint8_t> out_;
+  std::size_t size_ = 0;
+};
+
+// Reads behind the end give 0 and are remembered; finish() tells.
+class Reader {
+ public:
+  explicit Reader(std::span<const std::uint8_t> from) noexcept : from_(from) {}
+  template <typename T>
+  void number(T& out) noexcept {
+    std::make_unsigned_t<T> bits = 0;
+    if (from_.size() - at_ < sizeof(T)) {
+      short_ = true;
+    } else {
+      for (std::size_t i = 0; i < sizeof(T); ++i) {
+        bits = static_cast<std::make_unsigned_t<T>>(
+            bits | static_cast<std::make_unsigned_t<T>>(
+                       static_cast<std::make_unsigned_t<T>>(from_[at_ + i]) << (8 * i)));
+      }
+      at_ += sizeof(T);
+    }
+    out = static_cast<T>(bits);
+  }
+  void id(JobId& out) noexcept {
+    const auto got = bytes(out.size());
+    if (got.size() == out.size()) std::copy(got.begin(), got.end(), out.begin());
+  }
+  void reserved(std::size_t count) noexcept {
+    for (const std::uint8_t byte : bytes(count)) dirty_ = dirty_ || byte != 0;
+  }
+  std::span<const std::uint8_t> bytes(std::size_t count) noexcept {
+    if (from_.size() - at_ < count) {
+      short_ = true;
+      return {};
+    }
+    at_ += count;
+    return from_.subspan(at_ - count, count);
+  }
+  [[nodiscard]] Status finish(const char* what) const {
+    if (short_ || at_ != from_.size()) {
+      return Error{ErrorCode::device_protocol,
+                   std::string(what) + ": a payload of " + std::to_string(from_.size()) + " bytes, expected " +
+                       (short_ ? "more" : std::to_string(at_))};
+    }
+    if (dirty_) {
+      return Error{ErrorCode::device_protocol, std::string(what) + ": a reserved byte is not 0"};
+    }
+    return {};
+  }
+
+ private:
+  std::span<const std::uint8_t> from_;
+  std::size_t at_ = 0;
+  bool short_ = false;
+  bool dirty_ = false;
+};
+
+std::string_view as_text(std::span<const std::uint8_t> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Error protocol_error(std::string text) { return {ErrorCode::device_protocol, std::move(text)}; }
+
+}  // namespace
+
+std::string_view link_status_name(LinkStatus status) noexcept {
+  constexpr std::array<std::string_view, 17> kNames = {
+      "OK", "BAD_CRC", "BAD_FRAME", "VERSION", "TOO_LARGE", "BAD_VALUE", "UNKNOWN_PROGRAM", "CONFLICT",
+      "QUEUE_FULL", "CALIBRATING", "DEADLINE", "CANCELLED", "LOST", "AUTH", "NO_SESSION", "INTERNAL", "CREDIT"};
+  const auto number = static_cast<std::size_t>(status);
+  return number < kNames.size() ? kNames[number] : "UNKNOWN";
+}
+
+ErrorCode error_of(LinkStatus status) noexcept {
+  switch (status) {
+    case LinkStatus::ok: return ErrorCode::ok;
+    case LinkStatus::too_large: return ErrorCode::problem_too_large;
+    case LinkStatus::bad_value: return ErrorCode::problem_bad_value;
+    case LinkStatus::queue_full:
+    case LinkStatus::calibrating:
+    case LinkStatus::credit: return ErrorCode::device_busy;
+    case LinkStatus::deadline: return ErrorCode::deadline_exceeded;
+    case LinkStatus::cancelled: return ErrorCode::cancelled;
+    case LinkStatus::lost:
+    case LinkStatus::no_session: return ErrorCode::device_lost;
+    case LinkStatus::auth: return ErrorCode::device_auth;
+    default: return ErrorCode::device_protocol;
+  }
+}
+
+std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t previous) noexcept {
+  if (bytes.empty()) return previous;
+  // isa-l's function lacks const, not constness, and leaves both inversions to the caller.
+  return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), ~previous);
+}
+
+void encode_header(MessageType type, std::uint64_t request, std::span<const std::uint8_t> payload,
+                   std::span<std::uint8_t> out) noexcept {
+  Writer w(out);
+  w.bytes(kMagic);
+  w.number(kProtocolVersion);
+  w.number(static_cast<std::uint8_t>(type));
+  w.number(std::uint16_t{0});
+  w.number(static_cast<std::uint32_t>(payload.size()));
+  w.number(std::uint32_t{0});
+  w.number(request);
+  w.number(crc32c(payload));
+  w.number(crc32c(out.first(w.size())));
+}
+
+Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint32_t max_length) {
+  if (bytes.size() < kFrameHeaderBytes) {
+    return protocol_error("a frame header of " + std::to_string(bytes.size()) + " bytes, expected 32");
+  }
+  Reader r(bytes.first(kFrameHeaderBytes));
+  const auto magic = r.bytes(4);
+  std::uint8_t version = 0;
+  std::uint8_t type = 0;
+  std::uint16_t status = 0;
+  std::uint32_t reserved = 0;
+  std::uint32_t header_crc = 0;
+  FrameHeader header;
+  r.number(version);
+  r.number(type);
+  r.number(status);
+  r.number(header.length);
+  r.number(reserved);
+  r.number(header.request);
+  r.number(header.payload_crc);
+  r.number(header_crc);
+  if (header_crc != crc32c(bytes.first(28))) {
+    return protocol_error("a frame header is damaged: its CRC does not match");
+  }
+  if (!std::equal(magic.begin(), magic.end(), kMagic.begin())) {
+    return protocol_error("a frame does not start with the link's magic number");
+  }
+  if (version != kProtocolVersion) {
+    return protocol_error("a frame of protocol version " + std::to_string(version) + ", expected " +
+                          std::to_string(kProtocolVersion));
+  }
+  if (reserved != 0) return protocol_error("a reserved byte of a frame header is not 0");
+  if (type < static_cast<std::uint8_t>(MessageType::hello) ||
+      type > static_cast<std::uint8_t>(MessageType::goodbye)) {
+    return protocol_error("a frame of unknown type " + std::to_string(type));
+  }
+  if (header.length > max_length) {
+    return protocol_error("a frame of " + std::to_string(header.length) + " bytes, expected at most " +
+                          std::to_string(max_length));
+  }
+  if (status > static_cast<std::uint16_t>(LinkStatus::credit) ||
+      (status != 0) != (type == static_cast<std::uint8_t>(MessageType::error))) {
+    return protocol_error("a frame of type " + std::to_string(type) + " with status " +
+                          std::to_string(status));
+  }
+  header.type = static_cast<MessageType>(type);
+  header.status = static_cast<LinkStatus>(status);
+  return header;
+}
+
+bool payload_intact(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {
+  return payload.size() == header.length && crc32c(payload) == header.payload_crc;
+}
+
+std::size_t Hello::encode(std::span<std::uint8_t> out) const noexcept {
+  const std::string_view cut = name.substr(0, kMaxNameBytes);
+  Writer w(out);
+  w.number(lowest);
+  w.number(highest);
+  w.number(max_frame);
+  w.bytes(client);
+  w.number(static_cast<std::uint8_t>(cut.size()));
+  w.bytes({reinterpret_cast<const std::uint8_t*>(cut.data()), cut.size()});
+  return w.size();
+}
+
+std::size_t Attach::encode(std::span<std::uint8_t> out) const noexcept {
+  Writer w(out);
+  w.bytes(token);
+  w.number(epoch);
+  return w.size();
+}
+
+std::size_t Ping::encode(std::span<std::uint8_t> out) const noexcept {
+  Writer w(out);
+  w.number(echo);
+  return w.size();
+}
+
+std::size_t Program::encode(std::span<std::uint8_t> out) const noexcept {
+  Writer w(out);
+  w.number(id);
+  w.number(static_cast<std::uint16_t>(shape.heads));
+  w.number(static_cast<std::uint16_t>(shape.tokens));
+  w.number(static_cast<std::uint8_t>(encoding));
+  w.zeros(3);
+  return w.size();
+}
+
+std::size_t Cancel::encode(std::span<std::uint8_t> out) const noexcept {
+  Writer w(out);
+  w.bytes(job);
+  return w.size();
+}
+
+std::size_t Fault::encode(std::span<std::uint8_t> out) const noexcept {
+  Writer w(out);
+  w.number(kind);
+  w.zeros(2);
+  w.number(parts_per_million);
+  w.number(argument);
+  return w.size();
+}
+
+std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas, Encoding encoding) noexcept {
+  const auto n = static_cast<std::size_t>(shape.spins());
+  if (encoding == Encoding::block_i8) return kSubmitFixedBytes + 2 * n + coupling_count(shape);
+  const std::size_t width = n + static_cast<std::size_t>(ancillas);
+  return kSubmitFixedBytes + width * (width - 1) / 2;
+}
+
+std::size_t Submit::encode(const BlockProblem& block, Encoding encoding, std::span<std::int8_t> matrix,
+                           std::span<std::uint8_t> out) const noexcept {
+  const bool dense = encoding == Encoding::dense_i8;
+  Writer w(out);
+  w.bytes(job);
+  w.number(epoch);
+  w.number(remaining_us);
+  w.number(seed);
+  w.number(program);
+  w.number(static_cast<std::uint16_t>(block.shape.tokens));
+  w.number(static_cast<std::uint16_t>(block.ancillas));
+  w.number(reads);
+  w.number(dense ? std::int8_t{0} : block.penalty);
+  w.number(dense ? std::int8_t{0} : block.tie);
+  w.number(std::uint32_t{0});
+  if (dense) {
+    expand_block(block, matrix);
+    const auto width = static_cast<std::size_t>(block.spins());
+    for (std::size_t i = 0; i + 1 < width; ++i) {
+      w.bytes({reinterpret_cast<const std::uint8_t*>(matrix.data() + i * width + i + 1), width - 1 - i});
+    }
+    return w.size();
+  }
+  if constexpr (std::endian::native == std::endian::little) {
+    w.bytes({reinterpret_cast<const std::uint8_t*>(block.fields.data()), block.fields.size_bytes()});
+  } else {
+    for (const std::int16_t field : block.fields) w.number(field);
+  }
+  w.bytes({reinterpret_cast<const std::uint8_t*>(block.couplings.data()), block.couplings.size()});
+  return w.size();
+}
+
+Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
+  HelloAck out;
+  Reader r(payload);
+  std::uint16_t flags = 0;
+  std::uint8_t name_bytes = 0;
+  r.number(out.version);
+  r.number(flags);
+  r.number(out.max_frame);
+  r.number(out.epoch);
+  r.id(out.token);
+  r.number(out.max_spins);
+  r.number(out.coupling_bits);
+  r.number(out.encodings);
+  r.number(out.max_reads);
+  r.number(out.credit_jobs);
+  r.number(out.max_programs);
+  r.number(out.credit_bytes);
+  r.number(out.heartbeat_ms);
+  r.number(out.lease_ms);
+  r.number(out.round_trip_ns);
+  r.number(out.round_trips);
+  r.number(out.remember_ms);
+  r.number(out.state);
+  r.reserved(18);
+  r.number(name_bytes);
+  out.name = as_text(r.bytes(name_bytes));
+  QAMA_RETURN_IF_ERROR(r.finish("HELLO_ACK"));
+  out.emulated = (flags & 1U) != 0;
+  out.faults = (flags & 2U) != 0;
+  if (out.version != kProtocolVersion) {
+    return protocol_error("HELLO_ACK: version " + std::to_string(out.version) + ", expected 1");
+  }
+  if (flags > 3 || out.max_spins < 2 || out.max_spins > static_cast<std::uint32_t>(kMaxMachineSpins) ||
+      out.coupling_bits != 8 || (out.encodings & 3U) == 0 || out.encodings > 3 || out.max_reads == 0 ||
+      out.credit_jobs == 0 || out.max_programs == 0 || out.heartbeat_ms == 0 || out.state > 3 ||
+      out.lease_ms < out.heartbeat_ms || name_bytes > kMaxNameBytes) {
+    return protocol_error("HELLO_ACK: a capability is out of range");
+  }
+  return out;
+}
+
+Result<AttachAck> AttachAck::decode(std::span<const std::uint8_t> payload) {
+  AttachAck out;
+  Reader r(payload);
+  r.number(out.epoch);
+  QAMA_RETURN_IF_ERROR(r.finish("ATTACH_ACK"));
+  return out;
+}
+
+Result<Pong> Pong::decode(std::span<const std::uint8_t> payload) {
+  Pong out;
+  Reader r(payload);
+  r.number(out.echo);
+  r.number(out.epoch);
+  r.number(out.waiting);
+  r.number(out.state);
+  r.reserved(3);
+  QAMA_RETURN_IF_ERROR(r.finish("PONG"));
+  if (out.state > 3) return protocol_error("PONG: state " + std::to_string(out.state) + ", expected 0 to 3");
+  return out;
+}
+
+Result<ProgramAck> ProgramAck::decode(std::span<const std::uint8_t> payload) {
+  ProgramAck out;
+  Reader r(payload);
+  r.number(out.id);
+  r.reserved(4);
+  r.number(out.program_ns);
+  QAMA_RETURN_IF_ERROR(r.finish("PROGRAM_ACK"));
+  return out;
+}
+
+Result<JobResult> JobResult::decode(std::span<const std::uint8_t> payload) {
+  JobResult out;
+  Reader r(payload);
+  std::uint8_t flags = 0;
+  r.id(out.job);
+  r.number(out.epoch);
+  r.number(out.energy);
+  r.number(out.queue_ns);
+  r.number(out.compute_ns);
+  r.number(out.program_ns);
+  r.number(out.anneal_ns);
+  r.number(out.readout_ns);
+  r.number(out.spins);
+  r.number(out.reads);
+  r.number(flags);
+  r.reserved(1);
+  if (out.spins > static_cast<std::uint32_t>(kMaxMachineSpins) || flags > 3) {
+    return protocol_error("RESULT: " + std::to_string(out.spins) + " spins, flags " + std::to_string(flags));
+  }
+  out.packed = r.bytes((static_cast<std::size_t>(out.spins) + 7) / 8);
+  QAMA_RETURN_IF_ERROR(r.finish("RESULT"));
+  out.emulated = (flags & 1U) != 0;
+  out.paced = (flags & 2U) != 0;
+  return out;
+}
+
+Result<ErrorReply> ErrorReply::decode(std::span<const std::uint8_t> payload) {
+  ErrorReply out;
+  Reader r(payload);
+  std::uint16_t length = 0;
+  r.id(out.job);
+  r.number(out.epoch);
+  r.number(out.wait_us);
+  r.number(length);
+  out.text = as_text(r.bytes(length));
+  QAMA_RETURN_IF_ERROR(r.finish("ERROR"));
+  if (length > 255) return protocol_error("ERROR: a text of " + std::to_string(length) + " bytes");
+  return out;
+}
+
+Result<CancelAck> CancelAck::decode(std::span<const std::uint8_t> payload) {
+  CancelAck out;
+  Reader r(payload);
+  r.id(out.job);
+  r.number(out.outcome);
+  QAMA_RETURN_IF_ERROR(r.finish("CANCEL_ACK"));
+  if (out.outcome > 3) return protocol_error("CANCEL_ACK: outcome " + std::to_string(out.outcome));
+  return out;
+}
+
+}  // namespace qama::hal::cim

@@ -1,0 +1,321 @@
+#include "hal/cim/link_stream.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "runtime/base/quote.h"
+
+namespace qama::hal::cim {
+
+struct StreamFactory::Impl {
+  Endpoint endpoint;
+  sockaddr_storage address{};
+  socklen_t address_size = 0;
+  struct Free {
+    void operator()(SSL_CTX* c) const noexcept { SSL_CTX_free(c); }
+  };
+  std::unique_ptr<SSL_CTX, Free> context;
+  std::string identity, secret;
+};
+
+namespace {
+
+constexpr unsigned char kPskCipher[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
+
+bool is_loopback(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    return (ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24) == 127;
+  }
+  return address->sa_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr) != 0;
+}
+
+// OpenSSL asks for the key when it writes its first message.
+int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity, std::size_t* identity_size,
+            SSL_SESSION** session) {
+  const auto* impl = static_cast<const StreamFactory::Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  *session = nullptr;
+  const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskCipher);
+  if (cipher == nullptr || (digest != nullptr && digest != SSL_CIPHER_get_handshake_digest(cipher))) return 1;
+  SSL_SESSION* made = SSL_SESSION_new();
+  if (made == nullptr ||
+      SSL_SESSION_set1_master_key(made, reinterpret_cast<const unsigned char*>(impl->secret.data()),
+                                  impl->secret.size()) != 1 ||
+      SSL_SESSION_set_cipher(made, cipher) != 1 ||
+      SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) != 1) {
+    SSL_SESSION_free(made);
+    return 0;
+  }
+  *identity = reinterpret_cast<const unsigned char*>(impl->identity.data());
+  *identity_size = impl->identity.size();
+  *session = made;
+  return 1;
+}
+
+Status set_up_psk(StreamFactory::Impl& impl) {
+  SSL_CTX* context = impl.context.get();
+  std::ifstream stream(impl.endpoint.psk_file);
+  std::string line;
+  if (!std::getline(stream, line)) {
+    return Error{ErrorCode::io_error, "key file " + quote(impl.endpoint.psk_file) + " cannot be read"};
+  }
+  const std::size_t colon = line.find(':');
+  long length = 0;
+  unsigned char* bytes = colon == std::string::npos || colon == 0
+                             ? nullptr
+                             : OPENSSL_hexstr2buf(line.c_str() + colon + 1, &length);
+  const bool good = bytes != nullptr && length >= 16 && length <= 48;
+  if (good) {
+    impl.identity = line.substr(0, colon);
+    impl.secret.assign(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(length));
+  }
+  OPENSSL_free(bytes);
+  if (!good) {
+    return Error{ErrorCode::invalid_argument, "key file " + quote(impl.endpoint.psk_file) +
+                                                  ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
+  }
+  SSL_CTX_set_app_data(context, &impl);
+  SSL_CTX_set_psk_use_session_callback(context, use_psk);
+  if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
+    return Error{ErrorCode::internal, "OpenSSL lacks TLS_AES_128_GCM_SHA256"};
+  }
+  // With a pre-shared key there is no certificate to check; if the server does not know the key it would have to
+  // show one, and verification against no authority refuses it.
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  return {};
+}
+
+Status set_up_certificates(StreamFactory::Impl& impl) {
+  SSL_CTX* context = impl.context.get();
+  const Endpoint& e = impl.endpoint;
+  if (SSL_CTX_use_certificate_chain_file(context, e.certificate.c_str()) != 1) {
+    return Error{ErrorCode::io_error, "certificate " + quote(e.certificate) + " cannot be used"};
+  }
+  if (SSL_CTX_use_PrivateKey_file(context, e.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return Error{ErrorCode::io_error, "key " + quote(e.key) + " cannot be used with its certificate"};
+  }
+  if (SSL_CTX_load_verify_locations(context, e.authority.c_str(), nullptr) != 1) {
+    return Error{ErrorCode::io_error, "authority " + quote(e.authority) + " cannot be used"};
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  return {};
+}
+
+}  // namespace
+
+StreamFactory::~StreamFactory() = default;
+
+Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& endpoint) {
+  auto out = std::make_shared<StreamFactory>();
+  out->impl_ = std::make_unique<Impl>();
+  Impl& impl = *out->impl_;
+  impl.endpoint = endpoint;
+
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  const int failed = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
+  if (failed != 0 || list == nullptr) {
+    return Error{ErrorCode::device_unavailable, "host " + quote(endpoint.host) + ": " + gai_strerror(failed)};
+  }
+  const addrinfo* chosen = list;
+  if (!endpoint.tls) {
+    while (chosen != nullptr && !is_loopback(chosen->ai_addr)) chosen = chosen->ai_next;
+  }
+  if (chosen != nullptr) {
+    std::memcpy(&impl.address, chosen->ai_addr, chosen->ai_addrlen);
+    impl.address_size = chosen->ai_addrlen;
+  }
+  freeaddrinfo(list);
+  if (impl.address_size == 0) {
+    return Error{ErrorCode::device_auth, "host " + quote(endpoint.host) +
+                                             " is not loopback: plain TCP is refused there, expected cims://"};
+  }
+  if (!endpoint.tls) return out;
+
+  impl.context.reset(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX* context = impl.context.get();
+  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1) {
+    return Error{ErrorCode::internal, "TLS 1.3 is not to be had from this OpenSSL"};
+  }
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  if (!endpoint.psk_file.empty()) {
+    QAMA_RETURN_IF_ERROR(set_up_psk(impl));
+  } else if (!endpoint.certificate.empty() && !endpoint.key.empty() && !endpoint.authority.empty()) {
+    QAMA_RETURN_IF_ERROR(set_up_certificates(impl));
+  } else {
+    return Error{ErrorCode::device_auth,
+                 "cims:// needs '?psk=FILE', or '?cert=FILE&key=FILE&ca=FILE' for certificates of both ends"};
+  }
+  return out;
+}
+
+bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline) noexcept {
+  while (true) {
+    const auto left = deadline - LinkClock::now();
+    timespec timeout{};
+    if (left.count() > 0) {
+      const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+      timeout.tv_sec = ns / 1'000'000'000;
+      timeout.tv_nsec = ns % 1'000'000'000;
+    }
+    pollfd fds[2] = {{fd, static_cast<short>(writing ? POLLOUT : POLLIN), 0}, {wake_fd, POLLIN, 0}};
+    const int ready = ::ppoll(fds, wake_fd >= 0 ? 2 : 1, &timeout, nullptr);
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+    if (errno != EINTR) return true;  // the following call on fd says what is wrong
+  }
+}
+
+Stream::~Stream() { close(); }
+
+Stream::Stream(Stream&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), ssl_(std::exchange(other.ssl_, nullptr)) {}
+
+Stream& Stream::operator=(Stream&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = std::exchange(other.fd_, -1);
+    ssl_ = std::exchange(other.ssl_, nullptr);
+  }
+  return *this;
+}
+
+void Stream::close() noexcept {
+  if (ssl_ != nullptr) SSL_free(static_cast<SSL*>(ssl_));
+  ssl_ = nullptr;
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+bool Stream::pending() const noexcept {
+  return ssl_ != nullptr && SSL_pending(static_cast<SSL*>(ssl_)) > 0;
+}
+
+Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_point deadline) {
+  const StreamFactory::Impl& impl = *factory.impl_;
+  const std::string where = quote(impl.endpoint.host + ":" + std::to_string(impl.endpoint.port));
+  Stream out;
+  out.fd_ = ::socket(impl.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (out.fd_ < 0) return Error{ErrorCode::io_error, std::string("no socket: ") + std::strerror(errno)};
+  const int one = 1;
+  setsockopt(out.fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (::connect(out.fd_, reinterpret_cast<const sockaddr*>(&impl.address), impl.address_size) != 0) {
+    if (errno != EINPROGRESS) {
+      return Error{ErrorCode::device_unavailable, "no connection to " + where + ": " + std::strerror(errno)};
+    }
+    if (!wait_for(out.fd_, true, -1, deadline)) {
+      return Error{ErrorCode::deadline_exceeded, "no connection to " + where + " in time"};
+    }
+    int failed = 0;
+    socklen_t size = sizeof failed;
+    getsockopt(out.fd_, SOL_SOCKET, SO_ERROR, &failed, &size);
+    if (failed != 0) {
+      return Error{ErrorCode::device_unavailable, "no connection to " + where + ": " + std::strerror(failed)};
+    }
+  }
+  if (!impl.context) return out;
+
+  SSL* ssl = SSL_new(impl.context.get());
+  out.ssl_ = ssl;
+  if (ssl == nullptr || SSL_set_fd(ssl, out.fd_) != 1) return Error{ErrorCode::internal, "no TLS connection"};
+  if (impl.endpoint.psk_file.empty()) {
+    // The certificate has to be the host's, by name or by address.
+    X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
+    if (X509_VERIFY_PARAM_set1_ip_asc(check, impl.endpoint.host.c_str()) != 1) {
+      ERR_clear_error();
+      X509_VERIFY_PARAM_set_hostflags(check, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+      if (SSL_set1_host(ssl, impl.endpoint.host.c_str()) != 1) {
+        return Error{ErrorCode::internal, "host name cannot be checked"};
+      }
+    }
+  }
+  SSL_set_connect_state(ssl);
+  while (true) {
+    ERR_clear_error();
+    const int done = SSL_do_handshake(ssl);
+    if (done == 1) break;
+    const int why = SSL_get_error(ssl, done);
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+      const unsigned long code = ERR_peek_error();
+      const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
+      ERR_clear_error();
+      return Error{ErrorCode::device_auth, "TLS with " + where + " failed: " +
+                                               (reason != nullptr ? reason : "the other end hung up")};
+    }
+    if (!wait_for(out.fd_, why == SSL_ERROR_WANT_WRITE, -1, deadline)) {
+      return Error{ErrorCode::deadline_exceeded, "no TLS handshake with " + where + " in time"};
+    }
+  }
+  return out;
+}
+
+Stream::Outcome Stream::send_all(std::span<const std::uint8_t> bytes, LinkClock::time_point deadline) noexcept {
+  while (!bytes.empty()) {
+    bool wants_read = false;
+    if (ssl_ == nullptr) {
+      const ssize_t put = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (put > 0) {
+        bytes = bytes.subspan(static_cast<std::size_t>(put));
+        continue;
+      }
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) return Outcome::closed;
+    } else {
+      ERR_clear_error();
+      const int put = SSL_write(static_cast<SSL*>(ssl_), bytes.data(),
+                                static_cast<int>(std::min<std::size_t>(bytes.size(), 1U << 30)));
+      if (put > 0) {
+        bytes = bytes.subspan(static_cast<std::size_t>(put));
+        continue;
+      }
+      const int why = SSL_get_error(static_cast<SSL*>(ssl_), put);
+      if (why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_WANT_READ) return Outcome::closed;
+      wants_read = why == SSL_ERROR_WANT_READ;
+    }
+    if (!wait_for(fd_, !wants_read, -1, deadline)) return Outcome::closed;
+  }
+  return Outcome::ok;
+}
+
+Stream::Outcome Stream::receive(std::span<std::uint8_t> to, std::size_t& size) noexcept {
+  size = 0;
+  if (ssl_ == nullptr) {
+    while (true) {
+      const ssize_t got = ::recv(fd_, to.data(), to.size(), 0);
+      if (got > 0) {
+        size = static_cast<std::size_t>(got);
+        return Outcome::ok;
+      }
+      if (got < 0 && errno == EINTR) continue;
+      return got < 0 && errno == EAGAIN ? Outcome::none : Outcome::closed;
+    }
+  }
+  ERR_clear_error();
+  const int got = SSL_read(static_cast<SSL*>(ssl_), to.data(), static_cast<int>(to.size()));
+  if (got > 0) {
+    size = static_cast<std::size_t>(got);
+    return Outcome::ok;
+  }
+  const int why = SSL_get_error(static_cast<SSL*>(ssl_), got);
+  return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Outcome::none : Outcome::closed;
+}
+
+}  // namespace qama::hal::cim

@@ -1,0 +1,67 @@
+// A connection to a machine: TCP, plain on loopback only, else TLS 1.3 with certificates of both ends or a pre-shared
+// key. Non-blocking underneath; every call has a deadline. No secret ever enters an error's text.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "runtime/base/result.h"
+
+namespace qama::hal::cim {
+
+using LinkClock = std::chrono::steady_clock;
+
+/// Where to connect and how.
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+  bool tls = false;
+  std::string certificate, key, authority;  ///< PEM files
+  std::string psk_file;                     ///< 'identity:hexadecimal key' in its first line
+};
+
+/// What all connections to one endpoint share; immutable.
+class StreamFactory {
+ public:
+  ~StreamFactory();
+  /// DEVICE_AUTH for plain TCP off loopback or TLS without credentials; IO_ERROR for files that cannot be used.
+  [[nodiscard]] static Result<std::shared_ptr<StreamFactory>> create(const Endpoint& endpoint);
+  struct Impl;
+  std::unique_ptr<Impl> impl_;  // for Stream
+};
+
+/// One connection. One thread at a time, except interrupt(). Sending and receiving do not allocate.
+class Stream {
+ public:
+  Stream() = default;
+  ~Stream();
+  Stream(Stream&& other) noexcept;
+  Stream& operator=(Stream&& other) noexcept;
+
+  /// Connects and shakes hands. DEVICE_UNAVAILABLE, DEVICE_AUTH (refused certificate or key), DEADLINE_EXCEEDED.
+  [[nodiscard]] static Result<Stream> connect(const StreamFactory& factory, LinkClock::time_point deadline);
+
+  [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  void close() noexcept;
+  /// True if bytes are at hand that poll() on fd() does not show (TLS).
+  [[nodiscard]] bool pending() const noexcept;
+
+  enum class Outcome : std::uint8_t { ok, none, closed };
+  /// All of `bytes`; closed on an error or at the deadline.
+  Outcome send_all(std::span<const std::uint8_t> bytes, LinkClock::time_point deadline) noexcept;
+  /// What is there now: ok and `size` > 0, none, or closed.
+  Outcome receive(std::span<std::uint8_t> to, std::size_t& size) noexcept;
+
+ private:
+  int fd_ = -1;
+  void* ssl_ = nullptr;  // SSL*
+};
+
+/// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false at the deadline.
+bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline) noexcept;
+
+}  // namespace qama::hal::cim

@@ -1,0 +1,104 @@
+#include "hal/emulator/machine_config.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "runtime/base/quote.h"
+
+namespace qama::emulator {
+namespace {
+
+using Json = nlohmann::json;
+
+// Every known number: where it goes and what is sensible.
+struct Bound {
+  const char* key;
+  double low, high;
+  void (*set)(MachineConfig&, double);
+};
+#define QAMA_NUMBER(key, field, low, high) \
+  Bound { key, low, high, [](MachineConfig& c, double v) { c.field = static_cast<decltype(c.field)>(v); } }
+constexpr Bound kBounds[] = {
+    QAMA_NUMBER("max_spins", max_spins, 2, 2048),
+    QAMA_NUMBER("max_reads", max_reads, 1, 65535),
+    QAMA_NUMBER("round_trip_ns", round_trip_ns, 0, 1e9),
+    QAMA_NUMBER("round_trips", dynamics.round_trips, 0, 1e6),
+    QAMA_NUMBER("program_ns_per_byte", program_ns_per_byte, 0, 1e9),
+    QAMA_NUMBER("program_ns_fixed", program_ns_fixed, 0, 1e9),
+    QAMA_NUMBER("readout_ns", readout_ns, 0, 1e9),
+    QAMA_NUMBER("dt", dynamics.dt, 1e-6, 10),
+    QAMA_NUMBER("pump_start", dynamics.pump_start, -10, 10),
+    QAMA_NUMBER("pump_end", dynamics.pump_end, -10, 10),
+    QAMA_NUMBER("coupling", dynamics.coupling, 0, 100),
+    QAMA_NUMBER("amplitude", dynamics.amplitude, 0, 100),
+    QAMA_NUMBER("rate", dynamics.rate, 0, 100),
+    QAMA_NUMBER("noise", dynamics.noise, 0, 10),
+    QAMA_NUMBER("homodyne_noise", dynamics.homodyne_noise, 0, 10),
+    QAMA_NUMBER("adc_bits", dynamics.adc_bits, 2, 16),
+    QAMA_NUMBER("adc_range", dynamics.adc_range, 1e-3, 1e3),
+    QAMA_NUMBER("queue_limit", queue_limit, 1, 65536),
+    QAMA_NUMBER("credit_jobs", credit_jobs, 1, 4096),
+    QAMA_NUMBER("credit_bytes", credit_bytes, 65536, 1 << 30),
+    QAMA_NUMBER("max_sessions", max_sessions, 1, 4096),
+    QAMA_NUMBER("max_connections", max_connections, 1, 4096),
+    QAMA_NUMBER("heartbeat_ms", heartbeat_ms, 1, 60000),
+    QAMA_NUMBER("lease_ms", lease_ms, 1, 600000),
+    QAMA_NUMBER("remember_ms", remember_ms, 0, 600000),
+    QAMA_NUMBER("hello_ms", hello_ms, 10, 600000),
+};
+#undef QAMA_NUMBER
+
+Error bad(const std::string& text) {
+  return {ErrorCode::invalid_argument, "machine configuration: " + text};
+}
+
+}  // namespace
+
+Result<MachineConfig> MachineConfig::parse(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return bad("expected a JSON object");
+  MachineConfig out;
+  for (const auto& [key, value] : json.items()) {
+    if (key == "assumptions" || key == "sources") continue;  // for readers
+    if (key == "name") {
+      if (!value.is_string()) return bad("'name' is not a text");
+      out.name = value.get<std::string>();
+      continue;
+    }
+    if (key == "dynamics") {
+      if (value == "cac") {
+        out.dynamics.kind = Dynamics::cac;
+      } else if (value == "mean_field") {
+        out.dynamics.kind = Dynamics::mean_field;
+      } else {
+        return bad("'dynamics' is neither \"cac\" nor \"mean_field\"");
+      }
+      continue;
+    }
+    const Bound* known = nullptr;
+    for (const Bound& bound : kBounds) {
+      if (key == bound.key) known = &bound;
+    }
+    if (known == nullptr) return bad("unknown key " + quote(key));
+    if (!value.is_number()) return bad(quote(key) + " is not a number");
+    const double number = value.get<double>();
+    if (!(number >= known->low && number <= known->high)) {
+      return bad(quote(key) + " is " + value.dump() + ", expected " + Json(known->low).dump() + " to " +
+                 Json(known->high).dump());
+    }
+    known->set(out, number);
+  }
+  if (out.lease_ms < out.heartbeat_ms) return bad("'lease_ms' is below 'heartbeat_ms'");
+  return out;
+}
+
+Result<MachineConfig> MachineConfig::load(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) return Error{ErrorCode::io_error, "machine configuration " + quote(path) + " cannot be read"};
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return parse(text.str());
+}
+
+}  // namespace qama::emulator
