@@ -1,0 +1,127 @@
+// The google-benchmark suite over the list of kernels: nanoseconds a proposal and latency of a solve, for
+// every kernel that this machine runs. A kernel that is added to hal/cpu/kernels.cpp is measured here without
+// another line.
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/instances.h"
+#include "bench/measure.h"
+#include "bench/textbook_sa.h"
+#include "hal/cpu/kernel.h"
+#include "hal/device.h"
+
+namespace qama::bench {
+namespace {
+
+/// What is solved and how; all by the same seed.
+struct Work {
+  std::string name;
+  const InstanceClass* of;
+  hal::SolveOptions options;
+};
+
+std::vector<Work> works() {
+  std::vector<Work> out;
+  const auto add = [&out](const char* what, const char* of, std::int32_t sweeps, std::int32_t restarts) {
+    Work work{std::string(what) + "/" + of, find_class(of), {}};
+    work.options.sweeps = sweeps;
+    work.options.restarts = restarts;
+    out.push_back(work);
+  };
+  add("throughput", "norm_8x49x8", 1000, 4);
+  add("latency", "norm0_8x49x8", 20, 1);
+  add("latency", "norm0_8x49x8", 20, 4);
+  add("latency", "norm0_8x64x16", 20, 4);
+  add("latency", "norm0_1x512x64", 5, 1);
+  add("descent", "norm0_8x49x8", 0, 1);
+  return out;
+}
+
+hal::SelectionBuild build(const InstanceClass& of) {
+  hal::ProblemFile file;
+  file.layer = instance(of, kFirstReportSeed);
+  auto out = hal::to_selection(file);
+  if (!out.ok()) {
+    std::fprintf(stderr, "annealer_benchmark: %s\n", out.error().message.c_str());
+    std::exit(1);
+  }
+  return std::move(*out);
+}
+
+void run_device(benchmark::State& state, const Work& work, const std::string& uri) {
+  auto device = hal::open_device(uri);
+  const hal::SelectionBuild problem = build(*work.of);
+  const hal::ProblemShape shape = problem.buffer.problem().shape;
+  auto solver = device.ok() ? (*device)->compile(shape) : Result<std::unique_ptr<hal::Solver>>(device.error());
+  if (!solver.ok()) {
+    state.SkipWithError(solver.error().message.c_str());
+    return;
+  }
+  std::vector<std::uint64_t> spins(
+      static_cast<std::size_t>(shape.heads * hal::words_per_head(shape.tokens)));
+  hal::SolveResult result;
+  hal::SolveOptions options = work.options;
+  std::int64_t proposals = 0;
+  for (auto _ : state) {
+    ++options.seed;
+    const Status status = (*solver)->solve(problem.buffer.problem(), options, spins, result);
+    if (!status.ok()) {
+      state.SkipWithError(status.error().message.c_str());
+      return;
+    }
+    proposals += result.proposals;
+    benchmark::DoNotOptimize(spins.data());
+  }
+  state.counters["proposal"] =
+      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void run_textbook(benchmark::State& state, const Work& work) {
+  const hal::SelectionBuild problem = build(*work.of);
+  TextbookAnnealer annealer(problem.buffer.problem());
+  hal::SolveOptions options = work.options;
+  std::int64_t proposals = 0;
+  for (auto _ : state) {
+    ++options.seed;
+    const TextbookResult result = annealer.solve(options);
+    proposals += result.proposals;
+    benchmark::DoNotOptimize(result.energy);
+  }
+  state.counters["proposal"] =
+      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void add_benchmarks() {
+  for (const Work& work : works()) {
+    const std::string name = work.name + "/sweeps:" + std::to_string(work.options.sweeps) +
+                             "/restarts:" + std::to_string(work.options.restarts);
+    for (const hal::cpu::Kernel& kernel : hal::cpu::kernels()) {
+      if (!kernel.supported()) continue;
+      const std::string uri = "cpu:" + std::string(kernel.name);
+      benchmark::RegisterBenchmark((name + "/" + uri).c_str(),
+                                   [work, uri](benchmark::State& state) { run_device(state, work, uri); })
+          ->Unit(benchmark::kMicrosecond);
+    }
+    benchmark::RegisterBenchmark((name + "/textbook").c_str(),
+                                 [work](benchmark::State& state) { run_textbook(state, work); })
+        ->Unit(benchmark::kMicrosecond);
+  }
+}
+
+}  // namespace
+}  // namespace qama::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  std::fputs(qama::bench::provenance().c_str(), stderr);
+  qama::bench::pin_thread(-1);
+  qama::bench::add_benchmarks();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -1,0 +1,286 @@
+#include "bench/layer_pass.h"
+
+#include <dnnl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "bench/measure.h"
+
+namespace qama::bench {
+namespace {
+
+/// C = A B of row-major matrices; `transpose_a`: A is stored transposed.
+void multiply(bool transpose_a, std::int64_t rows, std::int64_t columns, std::int64_t inner, float alpha,
+              const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float* c,
+              std::int64_t c_stride) {
+  (void)dnnl_sgemm(transpose_a ? 'T' : 'N', 'N', rows, columns, inner, alpha, a, a_stride, b, b_stride, 0.0F,
+                   c, c_stride);
+}
+
+}  // namespace
+
+PassInput pass_input(const InstanceClass& of, std::uint64_t seed) {
+  PassInput out;
+  out.of = of;
+  out.real = instance(of, seed);
+  const LayerInputs inputs = layer_inputs(of, seed);
+  const std::int64_t inner = static_cast<std::int64_t>(of.heads) * of.rank;
+  const std::int64_t row = 2 * inner + of.heads;
+  out.qkh.resize(static_cast<std::size_t>(of.tokens * row));
+  for (std::int32_t t = 0; t < of.heads; ++t) {
+    double sum = 0;
+    double squares = 0;
+    for (std::int32_t i = 0; i < of.tokens; ++i) {
+      const std::int64_t from = (static_cast<std::int64_t>(t) * of.tokens + i) * of.rank;
+      float* to = out.qkh.data() + i * row;
+      for (std::int32_t d = 0; d < of.rank; ++d) {
+        to[t * of.rank + d] = static_cast<float>(inputs.queries[static_cast<std::size_t>(from + d)]);
+        to[inner + t * of.rank + d] = static_cast<float>(inputs.keys[static_cast<std::size_t>(from + d)]);
+      }
+      const double field = inputs.fields[static_cast<std::size_t>(t * of.tokens + i)];
+      to[2 * inner + t] = static_cast<float>(field);
+      sum += field;
+      squares += field * field;
+    }
+    const double mean = sum / of.tokens;
+    const double deviation = std::sqrt(squares / of.tokens - mean * mean);
+    for (std::int32_t i = 0; i < of.tokens; ++i) {
+      double& field = out.real.fields[static_cast<std::size_t>(t * of.tokens + i)];
+      field = (field - mean) / deviation;
+    }
+  }
+  out.real.name += "_standard_h";
+  return out;
+}
+
+Result<std::unique_ptr<DensePass>> DensePass::create(const InstanceClass& of, hal::Device& device) {
+  auto out = std::make_unique<DensePass>();
+  out->of_ = of;
+  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile({of.heads, of.tokens}));
+  const auto heads = static_cast<std::size_t>(of.heads);
+  const auto inner = heads * static_cast<std::size_t>(of.rank);
+  const std::vector<float> ones(heads, 1.0F);
+  const std::vector<float> zeros(heads, 0.0F);
+  const std::vector<float> w_eps(static_cast<std::size_t>(of.rank), 0.3F);
+  const std::vector<float> out_weight(inner * inner, 0.1F);
+  ops::QamaSpec spec;
+  spec.front.heads = of.heads;
+  spec.front.dim_head = of.rank;
+  spec.front.normalisation = ops::QamaNormalisation::instance;
+  spec.front.coupling_scale = spec.front.field_scale = ones;
+  spec.front.coupling_shift = spec.front.field_shift = zeros;
+  spec.dim = static_cast<std::int64_t>(inner);
+  spec.w_eps = w_eps;
+  spec.out_weight = out_weight;
+  QAMA_ASSIGN_OR_RETURN(out->attention_, ops::QamaAttention::create(spec));
+
+  const auto extents = ops::QamaExtents::of(of.heads, of.tokens, of.rank);
+  const auto whole_lines = [](std::size_t elements) { return round_up(elements, 64); };
+  out->floats_.resize(whole_lines(extents.factors) + whole_lines(extents.couplings));
+  out->integers_.resize(whole_lines(extents.weights) + whole_lines(extents.biases));
+  out->doubles_.resize(whole_lines(extents.fields) + 2 * whole_lines(extents.coefficients) +
+                       whole_lines(extents.scratch) + whole_lines(extents.energies) +
+                       whole_lines(extents.project));
+  out->packed_.resize(extents.spins);
+  out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
+  out->out_.resize(static_cast<std::size_t>(of.tokens) * inner);
+  auto& w = out->workspace_;
+  w.factors = out->floats_.data();
+  w.couplings = w.factors + whole_lines(extents.factors);
+  w.weights = out->integers_.data();
+  w.biases = w.weights + whole_lines(extents.weights);
+  double* next = out->doubles_.data();
+  const auto take = [&next, &whole_lines](std::size_t elements) {
+    double* taken = next;
+    next += whole_lines(elements);
+    return taken;
+  };
+  w.fields = take(extents.fields);
+  w.coupling_scale = take(extents.coefficients);
+  w.coupling_shift = take(extents.coefficients);
+  w.scratch = take(extents.scratch);
+  w.energies = take(extents.energies);
+  w.project = take(extents.project);
+  w.spins = out->packed_.data();
+  out->memory_bytes_ = static_cast<std::int64_t>(
+      (out->floats_.size()) * sizeof(float) + out->integers_.size() * sizeof(std::int16_t) +
+      (out->doubles_.size() + out->packed_.size()) * sizeof(double));
+  return out;
+}
+
+Status DensePass::run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times) {
+  const auto start = Clock::now();
+  hal::SelectionProblem problem;
+  QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, input.qkh.data(), workspace_, problem));
+  const auto built = Clock::now();
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, {workspace_.spins, spins_.size()}, result));
+  const auto solved = Clock::now();
+  attention_->energies(of_.tokens, workspace_);
+  attention_->project(of_.tokens, workspace_, out_.data());
+  times.output_us = microseconds_since(solved);
+  times.front_us = std::chrono::duration<double, std::micro>(built - start).count();
+  times.solve_us = std::chrono::duration<double, std::micro>(solved - built).count();
+  std::memcpy(spins_.data(), workspace_.spins, spins_.size() * sizeof(std::uint64_t));
+  return {};
+}
+
+Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, hal::Device& device) {
+  auto out = std::make_unique<FactorPass>();
+  out->of_ = of;
+  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile_low_rank({of.heads, of.tokens}, of.rank));
+  const auto heads = static_cast<std::size_t>(of.heads);
+  const auto rank = static_cast<std::size_t>(of.rank);
+  const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
+  out->left_.resize(rows * rank);
+  out->right_.resize(rows * rank);
+  out->fields_.resize(rows);
+  out->shift_.resize(heads);
+  out->key_gram_.resize(rank * rank);
+  out->query_gram_.resize(rank * rank);
+  out->product_.resize(rank * rank);
+  out->z_.resize(rank);
+  out->out_.resize(rows * rank);
+  out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
+  return out;
+}
+
+// J = Q M Q^T with M = K^T K / 2D; its mean and variance from M, G = Q^T Q and Q^T 1, less the diagonal.
+void FactorPass::front(const PassInput& input) {
+  const std::int64_t rank = of_.rank;
+  const std::int64_t tokens = of_.tokens;
+  const std::int64_t inner = of_.heads * rank;
+  const std::int64_t row = 2 * inner + of_.heads;
+  const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens - 1);
+  for (std::int32_t t = 0; t < of_.heads; ++t) {
+    const float* queries = input.qkh.data() + t * rank;
+    const float* keys = queries + inner;
+    float* left = left_.data() + t * tokens * rank;
+    float* right = right_.data() + t * tokens * rank;
+    multiply(true, rank, rank, tokens, 1.0F / (2.0F * static_cast<float>(rank)), keys, row, keys, row,
+             key_gram_.data(), rank);
+    multiply(false, tokens, rank, rank, 1.0F, queries, row, key_gram_.data(), rank, left, rank);
+    multiply(true, rank, rank, tokens, 1.0F, queries, row, queries, row, query_gram_.data(), rank);
+    multiply(false, rank, rank, rank, 1.0F, key_gram_.data(), rank, query_gram_.data(), rank, product_.data(),
+             rank);
+    double squares = 0;
+    for (std::int64_t a = 0; a < rank; ++a) {
+      for (std::int64_t b = 0; b < rank; ++b) {
+        squares += static_cast<double>(product_[static_cast<std::size_t>(a * rank + b)]) *
+                   static_cast<double>(product_[static_cast<std::size_t>(b * rank + a)]);
+      }
+    }
+    std::fill(z_.data(), z_.data() + rank, 0.0F);
+    double diagonal = 0;
+    double diagonal_squares = 0;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      const float* from = queries + i * row;
+      float own = 0;
+      for (std::int64_t d = 0; d < rank; ++d) {
+        right[i * rank + d] = from[d];
+        z_[static_cast<std::size_t>(d)] += from[d];
+        own += left[i * rank + d] * from[d];
+      }
+      diagonal += static_cast<double>(own);
+      diagonal_squares += static_cast<double>(own) * static_cast<double>(own);
+    }
+    double sum = 0;
+    for (std::int64_t a = 0; a < rank; ++a) {
+      double along = 0;
+      for (std::int64_t b = 0; b < rank; ++b) {
+        along += static_cast<double>(key_gram_[static_cast<std::size_t>(a * rank + b)]) *
+                 static_cast<double>(z_[static_cast<std::size_t>(b)]);
+      }
+      sum += along * static_cast<double>(z_[static_cast<std::size_t>(a)]);
+    }
+    const double mean = (sum - diagonal) / pairs;
+    const double inverse = 1 / std::sqrt((squares - diagonal_squares) / pairs - mean * mean + 1e-5);
+    const auto scale = static_cast<float>(inverse);
+    for (std::int64_t k = 0; k < tokens * rank; ++k) left[k] *= scale;
+    shift_[static_cast<std::size_t>(t)] = static_cast<float>(-mean * inverse);
+
+    const float* h = input.qkh.data() + 2 * inner + t;
+    double field_sum = 0;
+    double field_squares = 0;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      const auto value = static_cast<double>(h[i * row]);
+      field_sum += value;
+      field_squares += value * value;
+    }
+    const double field_mean = field_sum / static_cast<double>(tokens);
+    const double field_scale =
+        input.real.rho / std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      fields_[static_cast<std::size_t>(t * tokens + i)] =
+          static_cast<float>((static_cast<double>(h[i * row]) - field_mean) * field_scale);
+    }
+  }
+  penalty_ = static_cast<float>(input.real.lambda);
+}
+
+// Eq. 5: e_ti = - s_ti (sum_{j != i} J_tij s_tj + rho h_ti), and e_ti w_eps^T.
+void FactorPass::output() {
+  const std::int64_t rank = of_.rank;
+  const std::int64_t tokens = of_.tokens;
+  const std::int64_t words = hal::words_per_head(of_.tokens);
+  for (std::int64_t t = 0; t < of_.heads; ++t) {
+    const float* left = left_.data() + t * tokens * rank;
+    const float* right = right_.data() + t * tokens * rank;
+    const float shift = shift_[static_cast<std::size_t>(t)];
+    const auto selected = [&](std::int64_t i) {
+      return ((spins_[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) != 0;
+    };
+    std::fill(z_.data(), z_.data() + rank, 0.0F);
+    float count = 0;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      if (!selected(i)) continue;
+      ++count;
+      for (std::int64_t d = 0; d < rank; ++d) z_[static_cast<std::size_t>(d)] += right[i * rank + d];
+    }
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      float* out = out_.data() + (t * tokens + i) * rank;
+      float energy = 0;
+      if (selected(i)) {
+        float sum = shift * (count - 1);
+        for (std::int64_t d = 0; d < rank; ++d) {
+          sum += left[i * rank + d] * (z_[static_cast<std::size_t>(d)] - right[i * rank + d]);
+        }
+        energy = -sum - fields_[static_cast<std::size_t>(t * tokens + i)];
+      }
+      for (std::int64_t d = 0; d < rank; ++d) out[d] = energy * 0.3F;
+    }
+  }
+}
+
+Status FactorPass::run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times) {
+  const auto start = Clock::now();
+  front(input);
+  const auto built = Clock::now();
+  hal::LowRankProblem problem;
+  problem.shape = {of_.heads, of_.tokens};
+  problem.rank = of_.rank;
+  problem.left = left_.data();
+  problem.right = right_.data();
+  problem.shift = shift_.data();
+  problem.fields = fields_.data();
+  problem.penalty = penalty_;
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, spins_, result));
+  const auto solved = Clock::now();
+  output();
+  times.output_us = microseconds_since(solved);
+  times.front_us = std::chrono::duration<double, std::micro>(built - start).count();
+  times.solve_us = std::chrono::duration<double, std::micro>(solved - built).count();
+  return {};
+}
+
+std::int64_t FactorPass::memory_bytes() const noexcept {
+  const std::size_t floats = left_.size() + right_.size() + fields_.size() + shift_.size() + key_gram_.size() +
+                             query_gram_.size() + product_.size() + z_.size();
+  return static_cast<std::int64_t>(floats * sizeof(float) + spins_.size() * sizeof(std::uint64_t) +
+                                   solver_->memory_bytes());
+}
+
+}  // namespace qama::bench

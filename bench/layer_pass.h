@@ -1,0 +1,70 @@
+// One QAMA layer from queries, keys and fields to its output, timed part by part: what targets A5 to A7 ask
+// for. DensePass is what the engine does for short heads (ops/attention, then a device); FactorPass never
+// builds J and is for long ones.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bench/instances.h"
+#include "hal/device.h"
+#include "ops/attention/qama.h"
+#include "runtime/base/aligned.h"
+
+namespace qama::bench {
+
+/// A layer's inputs in the engine's layout, [tokens][2 heads rank + heads], and the same layer as a problem.
+struct PassInput {
+  InstanceClass of;
+  AlignedBuffer<float> qkh;
+  /// J and h of every head at mean 0 and standard deviation 1, as per-instance normalisation makes them.
+  hal::FactorProblem real;
+};
+[[nodiscard]] PassInput pass_input(const InstanceClass& of, std::uint64_t seed);
+
+struct PassTimes {
+  double front_us = 0, solve_us = 0, output_us = 0;
+  [[nodiscard]] double total_us() const noexcept { return front_us + solve_us + output_us; }
+};
+
+class DensePass {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<DensePass>> create(const InstanceClass& of, hal::Device& device);
+  Status run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times);
+  [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
+  [[nodiscard]] std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
+
+ private:
+  InstanceClass of_{};
+  std::unique_ptr<ops::QamaAttention> attention_;
+  std::unique_ptr<hal::Solver> solver_;
+  ops::QamaWorkspace workspace_;
+  AlignedBuffer<float> floats_, out_;
+  AlignedBuffer<double> doubles_;
+  AlignedBuffer<std::int16_t> integers_;
+  std::vector<std::uint64_t> spins_;
+  AlignedBuffer<std::uint64_t> packed_;
+  std::int64_t memory_bytes_ = 0;
+};
+
+class FactorPass {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<FactorPass>> create(const InstanceClass& of, hal::Device& device);
+  Status run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times);
+  [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
+  /// Everything but the input and the output.
+  [[nodiscard]] std::int64_t memory_bytes() const noexcept;
+
+ private:
+  void front(const PassInput& input);
+  void output();
+
+  InstanceClass of_{};
+  std::unique_ptr<hal::LowRankSolver> solver_;
+  AlignedBuffer<float> left_, right_, fields_, shift_, key_gram_, query_gram_, product_, z_, out_;
+  std::vector<std::uint64_t> spins_;
+  float penalty_ = 0;
+};
+
+}  // namespace qama::bench

@@ -1,0 +1,90 @@
+// The pieces of annealer_targets: problems with their best-known energies, tuned parameters, and what a series
+// of independent solves shows. The rows of the table itself are in annealer_targets.cpp.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/instances.h"
+#include "bench/measure.h"
+#include "hal/device.h"
+#include "hal/problem_io.h"
+
+namespace qama::bench {
+
+/// One line of tuned_parameters.tsv.
+struct Parameters {
+  std::int32_t sweeps = 30;
+  std::int32_t restarts = 4;
+  float t_start = 0.25F;
+  float t_end = 0.03F;
+  [[nodiscard]] hal::SolveOptions options(std::uint64_t seed) const;
+  [[nodiscard]] std::string text() const;
+};
+
+/// Parameters by class and purpose ("tts50", "tts99", "fixed", "target").
+class ParameterTable {
+ public:
+  /// An absent file is an empty table.
+  [[nodiscard]] static ParameterTable read(const std::string& path);
+  /// The line for this class and purpose, or the defaults.
+  [[nodiscard]] Parameters get(std::string_view name, std::string_view purpose) const;
+  void set(std::string_view name, std::string_view purpose, const Parameters& parameters);
+  [[nodiscard]] bool write(const std::string& path, std::string_view comment) const;
+
+ private:
+  std::map<std::pair<std::string, std::string>, Parameters> lines_;
+};
+
+/// Best-known energies of generated and recorded layers, kept in a file between runs.
+class BestKnown {
+ public:
+  explicit BestKnown(std::string path);
+  /// Of `problem`, from the file or by long runs (some 0.1 s to 2 s), which the file then keeps. Several
+  /// long runs with schedules of different lengths; the lowest counts, it is not proven.
+  double get(const hal::FactorProblem& problem, const hal::SelectionProblem& integers, hal::Device& device);
+  /// A lower energy that was seen since.
+  void improve(const hal::FactorProblem& problem, double energy);
+  void save() const;
+  [[nodiscard]] int improvements() const noexcept { return improvements_; }
+
+ private:
+  static std::string key(const hal::FactorProblem& problem);
+  std::string path_;
+  std::map<std::string, double> energies_;
+  int improvements_ = 0;
+};
+
+/// A layer ready to be solved, with its best-known energy.
+struct Layer {
+  hal::FactorProblem real;
+  hal::SelectionBuild build;
+  double best = 0;
+  [[nodiscard]] const hal::SelectionProblem& integers() const { return build.buffer.problem(); }
+};
+[[nodiscard]] Result<Layer> make_layer(hal::FactorProblem real, BestKnown& best_known, hal::Device& device);
+
+/// What independent solves of one layer showed.
+struct Series {
+  std::vector<double> times_us;  ///< seen by the caller, one a solve
+  std::vector<double> energies;  ///< real, one a solve
+  double best = 0;               ///< the lower of best known and best seen
+  double mean_single_flip = 0;   ///< mean cost of flipping one spin of the best answer
+  [[nodiscard]] double share_within(double gap) const;
+};
+
+/// `count` solves with seeds first_seed, first_seed + 1, ... after three that warm up.
+[[nodiscard]] Result<Series> solve_series(hal::Solver& solver, const Layer& layer,
+                                          const Parameters& parameters, int count,
+                                          std::uint64_t first_seed, Checksum& checksum);
+/// The same with the textbook annealer.
+[[nodiscard]] Series textbook_series(const Layer& layer, const Parameters& parameters, int count,
+                                     std::uint64_t first_seed);
+
+inline constexpr double kGap = 1e-3;  ///< "within 0.1 %"
+
+}  // namespace qama::bench

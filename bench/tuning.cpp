@@ -1,0 +1,166 @@
+#include "bench/tuning.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace qama::bench {
+namespace {
+
+/// How a parameter set did on every tuning layer.
+struct Trial {
+  Parameters parameters;
+  std::vector<double> times_us;  ///< median a layer
+  std::vector<double> shares;    ///< within 0.1 %, a layer
+
+  [[nodiscard]] double solution_time(double q) const {
+    std::vector<double> out;
+    for (std::size_t k = 0; k < shares.size(); ++k) out.push_back(time_to_solution(times_us[k], shares[k], q));
+    return median(std::move(out));
+  }
+  /// Repetitions after which all but `miss` of the solves are within, if repetitions are independent.
+  [[nodiscard]] int repetitions_for(double miss) const {
+    for (int k = 1; k <= 256; ++k) {
+      double missed = 0;
+      for (const double p : shares) missed += std::pow(1 - p, k);
+      if (missed <= miss * static_cast<double>(shares.size())) return k;
+    }
+    return 0;
+  }
+  [[nodiscard]] double fixed_time() const {
+    const int k = repetitions_for(kFixedMiss);
+    return k == 0 ? HUGE_VAL : k * median(times_us);
+  }
+  static constexpr double kFixedMiss = 0.006;
+};
+
+Result<Trial> try_out(const Parameters& parameters, const std::vector<Layer>& layers, hal::Solver& solver,
+                      int solves) {
+  Trial out;
+  out.parameters = parameters;
+  Checksum ignored;
+  for (const Layer& layer : layers) {
+    QAMA_ASSIGN_OR_RETURN(const Series series, solve_series(solver, layer, parameters, solves, 7, ignored));
+    out.times_us.push_back(median(series.times_us));
+    out.shares.push_back(series.share_within(kGap));
+  }
+  return out;
+}
+
+std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps, const std::vector<std::int32_t>& restarts) {
+  std::vector<Parameters> out;
+  for (const std::int32_t s : sweeps) {
+    for (const std::int32_t r : restarts) {
+      for (const float hot : {0.15F, 0.2F, 0.3F, 0.4F}) {
+        for (const float cold : {0.02F, 0.03F, 0.045F}) out.push_back({s, r, hot, cold});
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Status tune_layers(const std::string& name, const std::vector<Layer>& layers, hal::Device& device, bool quick,
+                   ParameterTable& table) {
+  QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(layers.front().integers().shape));
+  std::vector<Trial> trials;
+  for (const Parameters& parameters :
+       grid(quick ? std::vector<std::int32_t>{5, 10, 20, 40, 80}
+                  : std::vector<std::int32_t>{3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120},
+            {1, 4})) {
+    QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 60));
+    trials.push_back(std::move(trial));
+  }
+  // Noise favours the lucky: the best few of each purpose are measured again, on more solves.
+  const auto choose = [&](const char* purpose, auto cost, bool groups_only) -> Result<Trial> {
+    std::vector<Trial> candidates = trials;
+    if (groups_only) {
+      std::erase_if(candidates, [](const Trial& t) { return t.parameters.restarts < 4; });
+    }
+    std::sort(candidates.begin(), candidates.end(),
+              [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
+    candidates.resize(std::min<std::size_t>(candidates.size(), 8));
+    for (Trial& trial : candidates) {
+      QAMA_ASSIGN_OR_RETURN(trial, try_out(trial.parameters, layers, *solver, quick ? 60 : 400));
+    }
+    Trial best = *std::min_element(candidates.begin(), candidates.end(),
+                                   [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
+    std::printf("%s %s: %s: %s us\n", name.c_str(), purpose, best.parameters.text().c_str(),
+                figure(cost(best)).c_str());
+    return best;
+  };
+  QAMA_ASSIGN_OR_RETURN(const Trial half, choose("tts50", [](const Trial& t) { return t.solution_time(0.5); }, false));
+  table.set(name, "tts50", half.parameters);
+  QAMA_ASSIGN_OR_RETURN(const Trial most, choose("tts99", [](const Trial& t) { return t.solution_time(0.99); }, false));
+  table.set(name, "tts99", most.parameters);
+  QAMA_ASSIGN_OR_RETURN(Trial fixed, choose("fixed", [](const Trial& t) { return t.fixed_time(); }, true));
+  fixed.parameters.restarts *= std::max(1, fixed.repetitions_for(Trial::kFixedMiss));
+  table.set(name, "fixed", fixed.parameters);
+  return {};
+}
+
+Status tune_target(const std::string& name, const hal::SelectionProblem& problem, std::int64_t energy,
+                   hal::Device& device, bool quick, ParameterTable& table) {
+  QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
+  std::vector<std::uint64_t> spins(
+      static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));
+  Parameters best;
+  double best_time = HUGE_VAL;
+  for (const std::int32_t sweeps : {20, 50, 100, 200, 400, 800, 1600}) {
+    for (const float hot : {0.2F, 0.4F, 0.7F}) {
+      for (const float cold : {0.02F, 0.05F, 0.1F, 0.15F}) {
+        const Parameters parameters{sweeps, 4, hot, cold};
+        double spent = 0;
+        int hits = 0;
+        // Until enough successes, or so much time that this set cannot win any more.
+        for (std::uint64_t seed = 0; hits < (quick ? 3 : 12) && seed < 400; ++seed) {
+          hal::SolveResult result;
+          const auto start = Clock::now();
+          QAMA_RETURN_IF_ERROR(solver->solve(problem, parameters.options(seed), spins, result));
+          spent += microseconds_since(start);
+          if (result.energy <= energy) ++hits;
+          if (spent > 3 * best_time * (hits + 1) || spent > 3e6) break;
+        }
+        if (hits > 0 && spent / hits < best_time) {
+          best_time = spent / hits;
+          best = parameters;
+        }
+      }
+    }
+  }
+  std::printf("%s target: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  table.set(name, "target", best);
+  return {};
+}
+
+Status tune_factors(const std::string& name, const std::function<Result<TimedRun>(const Parameters&, int)>& run,
+                    bool quick, ParameterTable& table) {
+  Parameters best;
+  double best_time = HUGE_VAL;
+  const int runs = quick ? 10 : 60;
+  for (const std::int32_t sweeps : {0, 1, 2, 3, 5, 8, 12, 20}) {
+    for (const float hot : {0.1F, 0.2F, 0.3F}) {
+      for (const float cold : {0.01F, 0.03F}) {
+        const Parameters parameters{sweeps, 1, hot, cold};
+        std::vector<double> times;
+        int hits = 0;
+        for (int k = 0; k < runs; ++k) {
+          QAMA_ASSIGN_OR_RETURN(const TimedRun one, run(parameters, k));
+          times.push_back(one.time_us);
+          hits += one.success ? 1 : 0;
+        }
+        const double time = median(times);
+        if (2 * hits >= runs && time < best_time) {
+          best_time = time;
+          best = parameters;
+        }
+      }
+    }
+  }
+  std::printf("%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  table.set(name, "lowrank", best);
+  return {};
+}
+
+}  // namespace qama::bench
