@@ -13,18 +13,7 @@ bool selected(const std::vector<std::uint64_t>& spins, std::int32_t words, std::
   return ((spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) != 0;
 }
 
-// A template, so that a job without the flag is no error: kernels were there before the flag was.
-template <typename Job>
-constexpr bool kHasSettle = requires(Job job) { job.settle; };
-
-template <typename Job>
-void set_settle(Job& job, bool settle) {
-  if constexpr (kHasSettle<Job>) job.settle = settle;
-}
-
 }  // namespace
-
-bool can_stop_after_sweeps() noexcept { return kHasSettle<cpu::AnnealJob>; }
 
 std::uint64_t Random::next() noexcept {
   // splitmix64, Steele, Lea and Flood 2014.
@@ -136,7 +125,7 @@ std::vector<ChainAnswer> KernelRun::operator()(const SelectionProblem& problem,
   job.temperatures = temperatures.data();
   job.sweeps = static_cast<std::int32_t>(temperatures.size());
   job.seed = seed;
-  set_settle(job, settle);
+  job.settle = settle;
   std::array<cpu::Chain, cpu::kMaxChains> memory{};
   for (std::size_t c = 0; c < memory.size(); ++c) {
     memory[c].restart = first + static_cast<std::int32_t>(c);

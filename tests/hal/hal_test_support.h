@@ -92,9 +92,6 @@ class KernelRun {
   std::size_t field_room_ = 0, count_room_ = 0, spin_room_ = 0;
 };
 
-/// Whether AnnealJob has the flag that makes chains stop after their sweeps.
-bool can_stop_after_sweeps() noexcept;
-
 /// The kernels that this machine runs; the first call says on standard output which ones it does not.
 const std::vector<const cpu::Kernel*>& kernels_under_test();
 
