@@ -79,8 +79,8 @@ struct SolveOptions {
   std::uint64_t seed = 1;        ///< same problem, options and seed: same spins, on every target
   std::int32_t sweeps = 20;      ///< sweeps a restart; 0: descent only
   std::int32_t restarts = 1;     ///< independent starts, the best answer counts
-  float t_start = 0.3F;          ///< first temperature
-  float t_end = 0.03F;           ///< last temperature; beta rises linearly between them
+  float t_start = 1.2F;          ///< first temperature
+  float t_end = 0.1F;            ///< last temperature; beta rises linearly between them
   std::int64_t deadline_us = 0;  ///< 0: none; else restarts stop early so that it is kept
 };
 

@@ -125,6 +125,18 @@ def anneal_solver(record, threads=1, library=None, **changes):
     return Solver(threads=threads, library=library, **{**record["attention"]["anneal"], **changes})
 
 
+def write_schedule(path, out, **schedule):
+    """Copies a model file with another annealer schedule; the tensors and their checksum stay the same."""
+    tensors, metadata = tensor_file.read(path)
+    record = json.loads(metadata["architecture"])
+    if record["attention"]["kind"] != "qama":
+        raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama'")
+    record["attention"]["anneal"].update(schedule)
+    metadata["architecture"] = json.dumps(record)
+    metadata.pop("sha256", None)
+    tensor_file.write(out, tensors, metadata)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -137,6 +149,13 @@ def main():
     golden.add_argument("--out", required=True)
     info = commands.add_parser("info", help="print a model file's records and tensors")
     info.add_argument("model")
+    schedule = commands.add_parser("schedule", help="write a model file anew with another annealer schedule")
+    schedule.add_argument("model")
+    schedule.add_argument("--sweeps", type=int, required=True)
+    schedule.add_argument("--restarts", type=int, required=True)
+    schedule.add_argument("--t-start", type=float, required=True, help="in row norms of the couplings")
+    schedule.add_argument("--t-end", type=float, required=True)
+    schedule.add_argument("--out", required=True)
     arguments = parser.parse_args()
     if arguments.command == "info":
         tensors, metadata = tensor_file.read(arguments.model)
@@ -144,6 +163,10 @@ def main():
             print(f"{key}: {value}")
         for name, value in tensors.items():
             print(f"{name} {value.dtype} {list(value.shape)}")
+        return
+    if arguments.command == "schedule":
+        write_schedule(arguments.model, arguments.out, sweeps=arguments.sweeps, restarts=arguments.restarts,
+                       t_start=arguments.t_start, t_end=arguments.t_end)
         return
     model, metadata, vocabulary = import_model(arguments.model)
     model.set_solver(anneal_solver(model.record))
