@@ -1,0 +1,343 @@
+// Every hand-written kernel on every target of this machine against its plain reference, at sizes around the
+// vectors' widths. A kernel is added to this file by one TEST_P.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ops/reference/reference.h"
+#include "ops/simd/kernels.h"
+#include "runtime/base/aligned.h"
+
+namespace qama::test {
+namespace {
+
+using namespace qama::ops;
+
+class Kernels : public testing::TestWithParam<const KernelTable*> {
+ protected:
+  std::vector<float> floats(std::int64_t count, double deviation = 1.0) {
+    std::normal_distribution<double> normal(0.1, deviation);
+    std::vector<float> out(static_cast<std::size_t>(count));
+    for (float& v : out) v = static_cast<float>(normal(random_));
+    return out;
+  }
+  const KernelTable& kernels() const { return *GetParam(); }
+  const KernelTable& plain() const { return reference_kernels(); }
+  std::mt19937_64 random_{42};
+};
+
+template <typename T>
+void expect_near(const std::vector<T>& got, const std::vector<T>& expected, double bound) {
+  ASSERT_EQ(got.size(), expected.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_TRUE(std::isfinite(static_cast<double>(got[i]))) << i;
+    worst = std::max(worst, std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
+  }
+  EXPECT_LE(worst, bound);
+}
+
+/// Below, at, above and between the widths of 4, 8 and 16 lanes.
+constexpr std::int64_t kSizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 49, 63, 64, 65, 100};
+
+TEST_P(Kernels, LayerNorm) {
+  for (const std::int64_t dim : kSizes) {
+    for (const bool residual : {false, true}) {
+      for (const bool addend : {false, true}) {
+        SCOPED_TRACE(std::to_string(dim) + (residual ? " residual" : "") + (addend ? " addend" : ""));
+        const std::int64_t rows = 3;
+        auto x = floats(rows * dim, 3.0);
+        auto x_plain = x;
+        const auto delta = floats(rows * dim);
+        const auto plus = floats(rows * dim);
+        const auto gamma = floats(dim);
+        const auto beta = floats(dim);
+        std::vector<float> y(x.size());
+        std::vector<float> y_plain(x.size());
+        LayerNormArgs a{.rows = rows,
+                        .dim = dim,
+                        .x = x.data(),
+                        .residual = residual ? delta.data() : nullptr,
+                        .gamma = gamma.data(),
+                        .beta = beta.data(),
+                        .addend = addend ? plus.data() : nullptr,
+                        .y = y.data(),
+                        .eps = 1e-5F};
+        kernels().layer_norm(a);
+        a.x = x_plain.data();
+        a.y = y_plain.data();
+        plain().layer_norm(a);
+        // A dim of 2 or 3 may have rows of nearly equal entries, where 1 / sqrt(var) is large.
+        expect_near(y, y_plain, dim < 8 ? 2e-4 : 2e-6);
+        EXPECT_EQ(x, x_plain) << "the residual sum is exact, and nothing else is written";
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, LayerNormInPlace) {
+  const std::int64_t dim = 37;
+  auto x = floats(2 * dim);
+  auto expected = x;
+  const auto gamma = floats(dim);
+  const auto beta = floats(dim);
+  LayerNormArgs a{.rows = 2, .dim = dim, .x = x.data(), .gamma = gamma.data(), .beta = beta.data(),
+                  .y = x.data(), .eps = 1e-5F};
+  kernels().layer_norm(a);
+  a.x = a.y = expected.data();
+  plain().layer_norm(a);
+  expect_near(x, expected, 2e-6);
+}
+
+TEST_P(Kernels, LayerNormOfAConstantRowIsBeta) {
+  const std::vector<float> gamma(19, 2.0F);
+  const auto beta = floats(19);
+  std::vector<float> x(19, 1234.5F);
+  std::vector<float> y(19);
+  kernels().layer_norm({.rows = 1, .dim = 19, .x = x.data(), .gamma = gamma.data(), .beta = beta.data(),
+                        .y = y.data(), .eps = 1e-5F});
+  expect_near(y, beta, 0.1);  // the mean of 19 equal floats is off by an ulp of 1234, times 1 / sqrt(eps)
+}
+
+TEST_P(Kernels, MeanRows) {
+  for (const std::int64_t dim : kSizes) {
+    for (const std::int64_t rows : {1, 2, 49}) {
+      const auto x = floats(rows * dim);
+      std::vector<float> y(static_cast<std::size_t>(dim));
+      std::vector<float> expected(y.size());
+      kernels().mean_rows({.rows = rows, .dim = dim, .x = x.data(), .y = y.data()});
+      plain().mean_rows({.rows = rows, .dim = dim, .x = x.data(), .y = expected.data()});
+      expect_near(y, expected, 1e-6);
+    }
+  }
+}
+
+TEST_P(Kernels, SoftmaxHead) {
+  for (const std::int64_t tokens : kSizes) {
+    for (const std::int64_t dim_head : {1, 7, 8, 11, 24}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const std::int64_t stride = 3 * dim_head + 2;
+      const auto qkv = floats(tokens * stride, 2.0);
+      std::vector<float> out(static_cast<std::size_t>(tokens * dim_head), -7.0F);
+      std::vector<float> expected = out;
+      AlignedBuffer<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(tokens, dim_head)));
+      SoftmaxHeadArgs a{.tokens = tokens,
+                        .dim_head = dim_head,
+                        .q = qkv.data(),
+                        .k = qkv.data() + dim_head,
+                        .v = qkv.data() + 2 * dim_head,
+                        .stride = stride,
+                        .scale = 0.5F,
+                        .out = out.data(),
+                        .out_stride = dim_head,
+                        .scratch = scratch.data()};
+      kernels().softmax_head(a);
+      a.out = expected.data();
+      plain().softmax_head(a);
+      expect_near(out, expected, 3e-5);
+    }
+  }
+}
+
+TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
+  const std::vector<float> q{1000, 0, 1000, 1};  // per token: q, k, v, unused
+  std::vector<float> qkv;
+  for (int i = 0; i < 5; ++i) {
+    qkv.insert(qkv.end(), {100.0F, static_cast<float>(100 * i), static_cast<float>(i)});
+  }
+  std::vector<float> out(5);
+  AlignedBuffer<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(5, 1)));
+  kernels().softmax_head({.tokens = 5, .dim_head = 1, .q = qkv.data(), .k = qkv.data() + 1,
+                          .v = qkv.data() + 2, .stride = 3, .scale = 1.0F, .out = out.data(),
+                          .out_stride = 1, .scratch = scratch.data()});
+  for (const float v : out) EXPECT_FLOAT_EQ(v, 4.0F);  // the largest score has all the weight
+}
+
+/// Factors are unique up to nothing the caller sees: what counts is the product, J.
+TEST_P(Kernels, QamaFactorsAndCouplings) {
+  for (const std::int64_t tokens : kSizes) {
+    for (const std::int64_t dim_head : {1, 3, 4, 8, 9, 16, 21}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const std::int64_t stride = token_stride(tokens);
+      const std::int64_t row = 2 * dim_head + 1;
+      const auto qk = floats(tokens * row);
+      std::vector<float> factors(static_cast<std::size_t>(dim_head * stride), -1.0F);
+      std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
+      kernels().qama_factors({.tokens = tokens,
+                              .dim_head = dim_head,
+                              .q = qk.data(),
+                              .k = qk.data() + dim_head,
+                              .stride = row,
+                              .factors = factors.data(),
+                              .scratch = scratch.data()});
+      std::vector<float> couplings(static_cast<std::size_t>(tokens * stride), -1.0F);
+      QamaCouplingArgs built{
+          .tokens = tokens, .dim_head = dim_head, .factors = factors.data(), .couplings = couplings.data()};
+      kernels().qama_couplings(built);
+
+      // By the definition: J = (Q K^T)(K Q^T) / 2D.
+      std::vector<float> expected(couplings.size());
+      double sum = 0;
+      double squares = 0;
+      double largest = 0;
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        for (std::int64_t j = 0; j < tokens; ++j) {
+          double value = 0;
+          for (std::int64_t m = 0; m < tokens && i != j; ++m) {
+            double left = 0;
+            double right = 0;
+            for (std::int64_t d = 0; d < dim_head; ++d) {
+              const double k = qk[static_cast<std::size_t>(m * row + dim_head + d)];
+              left += qk[static_cast<std::size_t>(i * row + d)] * k;
+              right += qk[static_cast<std::size_t>(j * row + d)] * k;
+            }
+            value += left * right / (2.0 * static_cast<double>(dim_head));
+          }
+          expected[static_cast<std::size_t>(i * stride + j)] = static_cast<float>(value);
+          sum += value;
+          squares += value * value;
+          largest = std::max(largest, std::fabs(value));
+        }
+      }
+      expect_near(couplings, expected, 3e-6 * std::max(1.0, largest));
+      EXPECT_NEAR(built.sum, sum, 1e-5 * (1 + std::sqrt(squares) * static_cast<double>(tokens)));
+      EXPECT_NEAR(built.sum_squares, squares, 1e-5 * (1 + squares));
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        for (std::int64_t j = 0; j < i; ++j) {
+          ASSERT_EQ(couplings[static_cast<std::size_t>(i * stride + j)],
+                    couplings[static_cast<std::size_t>(j * stride + i)])
+              << "symmetric to the bit";
+        }
+      }
+    }
+  }
+}
+
+/// Fewer tokens than columns, or equal tokens: K^T K is singular.
+TEST_P(Kernels, QamaFactorsOfSingularGram) {
+  const std::int64_t tokens = 6;
+  const std::int64_t dim_head = 8;
+  std::vector<float> qk(static_cast<std::size_t>(tokens * 16));
+  for (std::size_t i = 0; i < qk.size(); ++i) qk[i] = static_cast<float>(i % 16) - 7.5F;  // all rows equal
+  std::vector<float> factors(static_cast<std::size_t>(dim_head * token_stride(tokens)));
+  std::vector<float> couplings(static_cast<std::size_t>(tokens * token_stride(tokens)));
+  std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
+  for (const float scale : {1.0F, 0.0F}) {
+    for (float& v : qk) v *= scale;
+    kernels().qama_factors({.tokens = tokens, .dim_head = dim_head, .q = qk.data(), .k = qk.data() + 8,
+                            .stride = 16, .factors = factors.data(), .scratch = scratch.data()});
+    QamaCouplingArgs built{
+        .tokens = tokens, .dim_head = dim_head, .factors = factors.data(), .couplings = couplings.data()};
+    kernels().qama_couplings(built);
+    double dot = 0;
+    for (int d = 0; d < 8; ++d) dot += (d - 7.5) * (d + 0.5) * scale * scale;
+    const double expected = 6 * dot * dot / 16;
+    EXPECT_NEAR(couplings[1], expected, 1e-5 * (1 + expected));
+    EXPECT_NEAR(couplings[static_cast<std::size_t>(5 * token_stride(tokens) + 2)], expected,
+                1e-5 * (1 + expected));
+  }
+}
+
+TEST_P(Kernels, QamaScaleAndQuantise) {
+  for (const std::int64_t tokens : kSizes) {
+    SCOPED_TRACE(tokens);
+    const std::int64_t stride = token_stride(tokens);
+    auto couplings = floats(tokens * stride, 3.0);
+    auto expected = couplings;
+    std::vector<float> sums(static_cast<std::size_t>(tokens));
+    std::vector<float> expected_sums(sums.size());
+    kernels().qama_scale({.tokens = tokens, .couplings = couplings.data(), .scale = -1.5F, .shift = 0.25F,
+                          .row_sums = sums.data()});
+    plain().qama_scale({.tokens = tokens, .couplings = expected.data(), .scale = -1.5F, .shift = 0.25F,
+                        .row_sums = expected_sums.data()});
+    expect_near(couplings, expected, 2e-6);
+    expect_near(sums, expected_sums, 1e-4);
+
+    std::vector<std::int16_t> ints(couplings.size());
+    std::vector<std::int16_t> expected_ints(couplings.size());
+    const QamaQuantiseArgs a{.count = tokens * stride, .couplings = couplings.data(), .scale = 1700.0F,
+                             .out = ints.data()};
+    kernels().qama_quantise(a);
+    QamaQuantiseArgs b = a;
+    b.out = expected_ints.data();
+    plain().qama_quantise(b);
+    EXPECT_EQ(ints, expected_ints) << "rounding is exact";
+  }
+}
+
+TEST_P(Kernels, QuantiseRoundsHalvesToEvenUpToTheEnds) {
+  const std::vector<float> values{0.5F,  1.5F,  2.5F,   -0.5F,     -1.5F,     -2.5F,    32766.0F, -32766.0F,
+                                  0.49F, 0.51F, -0.49F, 32765.5F, -32765.5F, 32766.4F, -0.0F,    7.0F};
+  std::vector<std::int16_t> out(16);
+  kernels().qama_quantise({.count = 16, .couplings = values.data(), .scale = 1.0F, .out = out.data()});
+  EXPECT_EQ(out, (std::vector<std::int16_t>{0, 2, 2, 0, -2, -2, 32766, -32766, 0, 1, 0, 32766, -32766,
+                                            32766, 0, 7}));
+}
+
+TEST_P(Kernels, QamaEnergies) {
+  for (const std::int64_t tokens : kSizes) {
+    for (const std::int64_t dim_head : {1, 8, 13}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const std::int64_t stride = token_stride(tokens);
+      auto factors = floats(dim_head * stride);
+      std::vector<double> fields(static_cast<std::size_t>(stride), 0.0);
+      for (std::int64_t i = 0; i < stride; ++i) {
+        if (i < tokens) fields[static_cast<std::size_t>(i)] = std::sin(static_cast<double>(i));
+        for (std::int64_t d = 0; d < dim_head && i >= tokens; ++d) {
+          factors[static_cast<std::size_t>(d * stride + i)] = 0.0F;
+        }
+      }
+      std::vector<std::uint64_t> spins(static_cast<std::size_t>(stride / 64));
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        spins[static_cast<std::size_t>(i / 64)] |= (random_() & 1U) << (i % 64);
+      }
+      std::vector<double> energies(static_cast<std::size_t>(stride), -9.0);
+      std::vector<double> expected(energies);
+      std::vector<double> scratch(energies.size());
+      QamaEnergyArgs a{.tokens = tokens,
+                       .dim_head = dim_head,
+                       .factors = factors.data(),
+                       .fields = fields.data(),
+                       .spins = spins.data(),
+                       .scale = 1.25,
+                       .shift = -0.5,
+                       .energies = energies.data(),
+                       .scratch = scratch.data()};
+      kernels().qama_energies(a);
+      a.energies = expected.data();
+      plain().qama_energies(a);
+      expect_near(energies, expected, 1e-10);
+    }
+  }
+}
+
+TEST_P(Kernels, QamaProject) {
+  for (const std::int64_t dim : kSizes) {
+    for (const std::int64_t heads : {1, 8}) {
+      const std::int64_t tokens = 5;
+      std::vector<double> energies(static_cast<std::size_t>(heads * token_stride(tokens)));
+      for (double& e : energies) e = static_cast<double>(random_() % 1000) / 100 - 5;
+      const auto table = floats(heads * dim);
+      const auto bias = floats(dim);
+      std::vector<float> out(static_cast<std::size_t>(tokens * dim));
+      std::vector<float> expected(out);
+      QamaProjectArgs a{.tokens = tokens, .heads = heads, .dim = dim, .energies = energies.data(),
+                        .table = table.data(), .bias = bias.data(), .out = out.data()};
+      kernels().qama_project(a);
+      a.out = expected.data();
+      plain().qama_project(a);
+      expect_near(out, expected, 2e-5);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
+                         testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
+                         [](const auto& suite) { return std::string(suite.param->name); });
+
+}  // namespace
+}  // namespace qama::test

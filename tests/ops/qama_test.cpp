@@ -1,0 +1,326 @@
+// The QAMA operator: the front end against its definition, energies against brute force over every
+// selection, the folded weights against the unfolded ones.
+#include "ops/attention/qama.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "hal/problem.h"
+#include "hal/problem_builder.h"
+#include "ops/reference/reference.h"
+#include "tests/test_support.h"
+
+namespace qama::test {
+namespace {
+
+using namespace qama::ops;
+
+/// A layer with random constants and inputs, and its workspace.
+struct Layer {
+  Layer(std::int64_t h, std::int64_t n, std::int64_t d, QamaNormalisation normalisation, std::uint64_t seed = 1)
+      : heads(h), tokens(n), dim_head(d), random(seed) {
+    for (std::int64_t t = 0; t < heads; ++t) {
+      coupling_scale.push_back(normal(1.0F, 0.3F) * (t % 3 == 2 ? -1.0F : 1.0F));
+      coupling_shift.push_back(normal(0.0F, 0.2F));
+      field_scale.push_back(normal(1.0F, 0.3F));
+      field_shift.push_back(normal(0.0F, 0.2F));
+    }
+    spec.heads = heads;
+    spec.dim_head = dim_head;
+    spec.normalisation = normalisation;
+    spec.coupling_scale = coupling_scale;
+    spec.coupling_shift = coupling_shift;
+    spec.field_scale = field_scale;
+    spec.field_shift = field_shift;
+    qkh.resize(static_cast<std::size_t>(tokens * (2 * heads * dim_head + heads)));
+    for (float& v : qkh) v = normal(0.0F, 1.0F);
+    const auto e = QamaExtents::of(heads, tokens, dim_head);
+    factors.resize(e.factors);
+    fields.resize(e.fields);
+    coefficients.resize(2 * e.coefficients);
+    weights.resize(e.weights);
+    biases.resize(e.biases);
+    couplings.resize(e.couplings);
+    scratch.resize(e.scratch);
+    spins.resize(e.spins);
+    energies.resize(e.energies);
+    project.resize(e.project);
+    w = {factors.data(), fields.data(),    coefficients.data(), coefficients.data() + heads,
+         weights.data(), biases.data(),    couplings.data(),    scratch.data(),
+         spins.data(),   energies.data(), project.data()};
+  }
+  float normal(float mean, float deviation) {
+    return static_cast<float>(std::normal_distribution<double>(mean, deviation)(random));
+  }
+
+  std::int64_t heads, tokens, dim_head;
+  std::mt19937_64 random;
+  std::vector<float> coupling_scale, coupling_shift, field_scale, field_shift;
+  QamaFrontSpec spec;
+  std::vector<float> qkh;
+  AlignedBuffer<float> factors, couplings;
+  AlignedBuffer<double> fields, coefficients, scratch, energies, project;
+  AlignedBuffer<std::int16_t> weights, biases;
+  AlignedBuffer<std::uint64_t> spins;
+  QamaWorkspace w;
+  hal::SelectionProblem problem;
+};
+
+constexpr QamaNormalisation kNormalisations[] = {QamaNormalisation::none, QamaNormalisation::instance,
+                                                 QamaNormalisation::batch};
+
+TEST(QamaFront, Constants) {
+  QamaFrontSpec spec;
+  spec.heads = 8;
+  EXPECT_DOUBLE_EQ(spec.rho(49), 49 * 0.16);
+  EXPECT_NEAR(spec.lambda(49), 49 * std::sqrt(2 / M_PI) / 7 * 0.8, 1e-12);
+  spec.heads = 1;
+  EXPECT_EQ(spec.lambda(49), 0.0);
+}
+
+class Front : public testing::TestWithParam<const KernelTable*> {};
+
+TEST_P(Front, EqualsTheDefinitionOnEveryTarget) {
+  for (const auto normalisation : kNormalisations) {
+    for (const auto& [heads, tokens, dim_head] :
+         {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8}, {8, 64, 16}, {3, 65, 5}, {1, 130, 12},
+          {2, 1, 4}, {4, 2, 3}}) {
+      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + " x " + std::to_string(dim_head) +
+                   ", normalisation " + std::to_string(static_cast<int>(normalisation)));
+      Layer layer(heads, tokens, dim_head, normalisation);
+      ASSERT_OK(qama_front(layer.spec, tokens, layer.qkh.data(), layer.w, *GetParam(), layer.problem));
+      EXPECT_OK(hal::validate(layer.problem));
+      const ReferenceLayer expected = reference_front(layer.spec, tokens, layer.qkh.data());
+      EXPECT_NEAR(layer.problem.scale / expected.scale, 1.0, 1e-5);
+      EXPECT_NEAR(layer.problem.penalty, expected.penalty, 1);
+      const auto stride = static_cast<std::size_t>(token_stride(tokens));
+      const auto n = static_cast<std::size_t>(tokens);
+      int off_by_one = 0;
+      for (std::size_t ti = 0; ti < static_cast<std::size_t>(heads) * n; ++ti) {
+        for (std::size_t j = 0; j < n; ++j) {
+          const int difference = layer.weights[ti * stride + j] - expected.weights[ti * n + j];
+          ASSERT_LE(std::abs(difference), 1) << "spin " << ti << ", " << j;
+          off_by_one += difference != 0 ? 1 : 0;
+        }
+        const std::size_t field = ti / n * stride + ti % n;
+        EXPECT_NEAR(layer.biases[field], expected.biases[ti], 1);
+        EXPECT_NEAR(layer.fields[field], expected.fields[ti], 1e-5 * (1 + std::fabs(expected.fields[ti])));
+      }
+      EXPECT_LE(off_by_one, 2 + heads * tokens * tokens / 20) << "only ties may round the other way";
+    }
+  }
+}
+
+/// The rule and the rounding are those of the builder that training goes through.
+TEST_P(Front, RoundsAsTheProblemBuilderDoes) {
+  Layer layer(8, 49, 8, QamaNormalisation::batch);
+  ASSERT_OK(qama_front(layer.spec, 49, layer.qkh.data(), layer.w, *GetParam(), layer.problem));
+  const ReferenceLayer real = reference_front(layer.spec, 49, layer.qkh.data());
+  const std::vector<float> couplings(real.couplings.begin(), real.couplings.end());
+  const std::vector<float> fields(real.fields.begin(), real.fields.end());
+  ASSERT_OK_AND_ASSIGN(auto buffer, hal::ProblemBuffer::create({8, 49}));
+  ASSERT_OK(buffer.build({8, 49}, couplings.data(), 49, fields.data(), 49, static_cast<float>(real.lambda)));
+  EXPECT_NEAR(buffer.problem().scale / layer.problem.scale, 1.0, 1e-5);
+  EXPECT_NEAR(buffer.problem().penalty, layer.problem.penalty, 1);
+  for (std::size_t i = 0; i < 8 * 49 * 64; ++i) {
+    ASSERT_NEAR(buffer.problem().couplings[i], layer.weights[i], 1) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, Front, testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
+                         [](const auto& suite) { return std::string(suite.param->name); });
+
+TEST(QamaFront, NotANumberIsFoundWhereverItIs) {
+  for (const std::size_t at : {std::size_t{0}, std::size_t{20}, std::size_t{32}, std::size_t{34 * 9 + 33}}) {
+    for (const float bad : {std::nanf(""), INFINITY}) {
+      Layer layer(2, 10, 8, QamaNormalisation::instance);
+      layer.qkh[at] = bad;
+      SCOPED_TRACE(at);
+      EXPECT_ERROR(problem_bad_value, qama_front(layer.spec, 10, layer.qkh.data(), layer.w,
+                                                 best_kernels(), layer.problem));
+    }
+  }
+}
+
+TEST(QamaFront, AllZeroIsALegalProblem) {
+  Layer layer(1, 5, 4, QamaNormalisation::instance);
+  std::fill(layer.qkh.begin(), layer.qkh.end(), 0.0F);
+  layer.coupling_shift[0] = layer.field_shift[0] = 0.0F;
+  ASSERT_OK(qama_front(layer.spec, 5, layer.qkh.data(), layer.w, best_kernels(), layer.problem));
+  EXPECT_OK(hal::validate(layer.problem));
+  EXPECT_EQ(layer.problem.couplings[1], 0);
+}
+
+/// Eq. 3 from the definition, for every one of the 2^(H N) selections: the layer's energies and the penalty
+/// must add up to it, and the device's integer energy must be it up to rounding.
+TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
+  for (const auto normalisation : kNormalisations) {
+    Layer layer(2, 5, 3, normalisation);
+    ASSERT_OK(qama_front(layer.spec, 5, layer.qkh.data(), layer.w, best_kernels(), layer.problem));
+    const ReferenceLayer real = reference_front(layer.spec, 5, layer.qkh.data());
+    std::vector<float> zeros(6 * 6, 0.5F);
+    QamaSpec spec;
+    spec.front = layer.spec;
+    spec.dim = 6;
+    spec.w_eps = std::span<const float>(zeros).first(3);
+    spec.out_weight = zeros;
+    ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec));
+    double lowest = 0;
+    for (std::uint32_t bits = 0; bits < 1024; ++bits) {
+      layer.spins[0] = bits & 31;
+      layer.spins[1] = bits >> 5;
+      std::vector<std::uint8_t> s(10);
+      for (std::size_t k = 0; k < 10; ++k) s[k] = bits >> k & 1;
+      double energy = 0;
+      for (std::size_t t = 0; t < 2; ++t) {
+        for (std::size_t i = 0; i < 5; ++i) {
+          energy -= real.fields[t * 5 + i] * s[t * 5 + i];
+          for (std::size_t j = i + 1; j < 5; ++j) {
+            energy -= real.couplings[(t * 5 + i) * 5 + j] * s[t * 5 + i] * s[t * 5 + j];
+          }
+        }
+      }
+      double penalty = 0;
+      for (std::size_t i = 0; i < 5; ++i) penalty += real.lambda * s[i] * s[5 + i];
+      lowest = std::min(lowest, energy + penalty);
+
+      // e_ti counts every pair twice and the fields once (Eq. 5).
+      op->energies(5, layer.w);
+      const auto expected = reference_energies(real, 2, 5, s);
+      double sum = 0;
+      double fields = 0;
+      for (std::size_t t = 0; t < 2; ++t) {
+        for (std::size_t i = 0; i < 5; ++i) {
+          ASSERT_NEAR(layer.energies[t * 64 + i], expected[t * 5 + i], 2e-5 * (1 + std::fabs(expected[t * 5 + i])));
+          sum += layer.energies[t * 64 + i];
+          fields -= real.fields[t * 5 + i] * s[t * 5 + i];
+        }
+      }
+      ASSERT_NEAR((sum + fields) / 2, energy, 1e-4 * (1 + std::fabs(energy)));
+      const double integer = static_cast<double>(hal::energy_of(layer.problem, layer.spins.span()));
+      ASSERT_NEAR(integer / layer.problem.scale, energy + penalty, 15.0 / layer.problem.scale);
+    }
+    EXPECT_LT(lowest, 0.0);
+  }
+}
+
+/// The projection folded into a table equals: outputs e_ti w_eps, the norm, the projection.
+TEST(QamaProject, EqualsTheUnfoldedOutput) {
+  const std::int64_t heads = 3;
+  const std::int64_t dim_head = 4;
+  const std::int64_t tokens = 7;
+  const std::size_t dim = 10;
+  const std::size_t inner = 12;
+  for (const auto norm : {QamaEnergyNorm::none, QamaEnergyNorm::layer, QamaEnergyNorm::batch}) {
+    for (const std::size_t w_eps_rows : {std::size_t{1}, std::size_t{3}}) {
+      SCOPED_TRACE(static_cast<int>(norm));
+      Layer layer(heads, tokens, dim_head, QamaNormalisation::none);
+      std::vector<float> w_eps(w_eps_rows * 4);
+      std::vector<float> out_weight(dim * inner);
+      std::vector<float> scale(norm == QamaEnergyNorm::none ? 0 : norm == QamaEnergyNorm::batch ? 3 : inner);
+      std::vector<float> shift(scale.size());
+      for (auto* values : {&w_eps, &out_weight, &scale, &shift}) {
+        for (float& v : *values) v = layer.normal(0.2F, 1.0F);
+      }
+      QamaSpec spec;
+      spec.front = layer.spec;
+      spec.energy_norm = norm;
+      spec.dim = static_cast<std::int64_t>(dim);
+      spec.w_eps = w_eps;
+      spec.out_weight = out_weight;
+      spec.energy_scale = scale;
+      spec.energy_shift = shift;
+      ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec));
+      for (std::size_t t = 0; t < 3; ++t) {
+        for (std::size_t i = 0; i < 7; ++i) {
+          layer.energies[t * 64 + i] = (t + i) % 3 == 0 ? 0.0 : static_cast<double>(layer.normal(0.0F, 3.0F));
+        }
+      }
+      std::vector<float> out(7 * dim);
+      op->project(tokens, layer.w, out.data());
+      for (std::size_t i = 0; i < 7; ++i) {
+        std::vector<double> concatenated(inner);
+        for (std::size_t k = 0; k < inner; ++k) {
+          const std::size_t t = k / 4;
+          double e = layer.energies[t * 64 + i];
+          if (norm == QamaEnergyNorm::batch) e = e * scale[t] + shift[t];
+          concatenated[k] = e * w_eps[w_eps_rows == 1 ? k % 4 : k];
+        }
+        if (norm == QamaEnergyNorm::layer) {
+          double mean = 0;
+          double variance = 0;
+          for (const double v : concatenated) mean += v / 12;
+          for (const double v : concatenated) variance += (v - mean) * (v - mean) / 12;
+          for (std::size_t k = 0; k < inner; ++k) {
+            concatenated[k] = (concatenated[k] - mean) / std::sqrt(variance + 1e-5) * scale[k] + shift[k];
+          }
+        }
+        for (std::size_t c = 0; c < dim; ++c) {
+          double expected = 0;
+          for (std::size_t k = 0; k < inner; ++k) {
+            expected += concatenated[k] * static_cast<double>(out_weight[c * inner + k]);
+          }
+          EXPECT_NEAR(out[i * dim + c], expected, 2e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST(QamaFold, FieldsOfTheFoldedWeightsAreVTimesWEps) {
+  const std::int64_t heads = 2;
+  const std::int64_t dim_head = 3;
+  const std::int64_t dim = 5;
+  Layer layer(2, 4, 3, QamaNormalisation::none);
+  std::vector<float> qkv(3 * 6 * 5);
+  std::vector<float> w_eps(6);
+  for (auto* values : {&qkv, &w_eps}) {
+    for (float& v : *values) v = layer.normal(0.0F, 1.0F);
+  }
+  ASSERT_OK_AND_ASSIGN(const auto folded, fold_qkh(qkv, w_eps, heads, dim_head, dim));
+  ASSERT_EQ(folded.size(), (2U * 6 + 2) * 5);
+  EXPECT_TRUE(std::equal(qkv.begin(), qkv.begin() + 2 * 6 * 5, folded.data()));
+  for (std::size_t t = 0; t < 2; ++t) {
+    for (std::size_t c = 0; c < 5; ++c) {
+      double expected = 0;
+      for (std::size_t d = 0; d < 3; ++d) {
+        expected += static_cast<double>(w_eps[t * 3 + d]) * qkv[(12 + t * 3 + d) * 5 + c];
+      }
+      EXPECT_NEAR(folded[(12 + t) * 5 + c], expected, 1e-6);
+    }
+  }
+  EXPECT_ERROR(invalid_argument, fold_qkh(std::span(qkv).first(10), w_eps, heads, dim_head, dim));
+  EXPECT_ERROR(invalid_argument, fold_qkh(qkv, std::span(w_eps).first(4), heads, dim_head, dim));
+}
+
+TEST(QamaCreate, SizesAreChecked) {
+  Layer layer(2, 4, 3, QamaNormalisation::none);
+  std::vector<float> values(100, 0.1F);
+  const std::span<const float> all(values);
+  QamaSpec spec;
+  spec.front = layer.spec;
+  spec.dim = 5;
+  spec.w_eps = all.first(3);
+  spec.out_weight = all.first(30);
+  EXPECT_OK(QamaAttention::create(spec));
+  QamaSpec wrong = spec;
+  wrong.w_eps = all.first(4);
+  EXPECT_ERROR(invalid_argument, QamaAttention::create(wrong));
+  wrong = spec;
+  wrong.out_weight = all.first(29);
+  EXPECT_ERROR(invalid_argument, QamaAttention::create(wrong));
+  wrong = spec;
+  wrong.front.field_scale = all.first(1);
+  EXPECT_ERROR(invalid_argument, QamaAttention::create(wrong));
+  wrong = spec;
+  wrong.energy_norm = QamaEnergyNorm::batch;
+  EXPECT_ERROR(invalid_argument, QamaAttention::create(wrong));
+}
+
+}  // namespace
+}  // namespace qama::test
