@@ -575,7 +575,6 @@ class LinkSolver final : public Solver {
     slot.timing.encode_us = us_between(quantised, encoded);
     slot.state = State::queued;
     if (stream_.open()) send_due(slot, encoded);
-    // What came in the meantime is taken here already, so that the machine's replies never pile up.
     return {};
   }
 
@@ -652,6 +651,7 @@ class LinkSolver final : public Solver {
 
   void fail(Slot& slot, ErrorCode code, std::string text) {
     release(slot);
+    settled_ = true;
     slot.state = State::failed;
     slot.failure = code;
     slot.failure_text = std::move(text);
@@ -765,6 +765,7 @@ class LinkSolver final : public Solver {
   void service(TimePoint until) {
     TimePoint now = LinkClock::now();
     TimePoint next = until;
+    settled_ = false;
     for (Slot& slot : slots_) {
       if (slot.state != State::queued && slot.state != State::sent) continue;
       if (slot.cancelled) {
@@ -790,6 +791,8 @@ class LinkSolver final : public Solver {
         next = std::min({next, slot.due, slot.deadline});
       }
     }
+    // Whoever waits for a job that just failed waits no longer.
+    if (settled_) return;
     if (stream_.open()) {
       if (!stream_.pending()) {
         if (next <= now) next = now;
@@ -931,6 +934,7 @@ class LinkSolver final : public Solver {
   std::uint64_t last_request_ = 0;
   std::uint64_t last_job_ = 0;
   std::uint32_t jitter_ = 1;
+  bool settled_ = false;  // a job failed during this service()
 };
 
 Result<std::unique_ptr<Solver>> LinkDevice::compile(const ProblemShape& shape) {
