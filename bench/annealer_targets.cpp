@@ -1,6 +1,7 @@
 // annealer_targets: the table of the annealer's targets, target beside figure, each beside a textbook annealer
 // in the same run. --help lists the options; bench/README.md says in which order to use them. To add a row:
 // a function here and its line in kRows.
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ namespace qama::bench {
 namespace {
 
 struct Options {
-  bool prepare = false, tune = false, check_generator = false, quick = false;
+  bool prepare = false, tune = false, check_generator = false, quick = false, cpu_time = false;
   std::vector<std::string> only;
   std::vector<std::string> instance_directories;
   std::string device = "cpu:";
@@ -94,7 +95,7 @@ Result<Throughput> throughput(hal::Device& device, const hal::SelectionProblem& 
   Checksum checksum;
   for (int k = 0; k < repetitions; ++k) {
     hal::SolveResult result;
-    const auto start = Clock::now();
+    const double start = now_us();
     QAMA_RETURN_IF_ERROR(
         solver->solve(problem, parameters.options(static_cast<std::uint64_t>(k) + 1), spins, result));
     ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
@@ -108,7 +109,7 @@ double textbook_ns(const hal::SelectionProblem& problem, Parameters parameters, 
   TextbookAnnealer annealer(problem);
   std::vector<double> ns;
   for (int k = 0; k < repetitions; ++k) {
-    const auto start = Clock::now();
+    const double start = now_us();
     const TextbookResult result = annealer.solve(parameters.options(static_cast<std::uint64_t>(k) + 1));
     ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
   }
@@ -297,7 +298,7 @@ Result<PassFigures> measure_pass(Context& context, Pass& pass, const InstanceCla
   PassFigures out;
   Checksum checksum;
   for (int k = 0; k < layers; ++k) {
-    const PassInput input = pass_input(of, first_seed + static_cast<std::uint64_t>(k));
+    PassData input = pass_data(of, first_seed + static_cast<std::uint64_t>(k));
     QAMA_ASSIGN_OR_RETURN(const Layer layer, make_layer(input.real, *context.best_known, *context.device));
     for (int run = -2; run < runs; ++run) {
       PassTimes times;
@@ -349,9 +350,10 @@ Status row_a5(Context& context) {
   return {};
 }
 
-/// In a process of its own: the growth of the peak of resident memory while `work` runs, in bytes; -1 if it
+/// In a process of its own, without the layer's inputs: the growth of the peak of resident memory while `work` runs, in bytes; -1 if it
 /// failed. Memory of the parent is not counted.
 std::int64_t memory_of(const std::function<bool()>& work) {
+  malloc_trim(0);
   int ends[2];
   if (pipe(ends) != 0) return -1;
   const pid_t child = fork();
@@ -411,7 +413,7 @@ Status row_a7(Context& context) {
   double largest = 0;
   for (const std::int32_t tokens : {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}) {
     const InstanceClass of{"norm_long", LayerKind::norm, 1, tokens, 64};
-    const PassInput input = pass_input(of, kFirstReportSeed);
+    PassData input = pass_data(of, kFirstReportSeed);
     const Parameters parameters{20, 1, 0.3F, 0.03F};
     const auto run = [&](double* time) -> Status {
       QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *context.device));
@@ -424,12 +426,13 @@ Status row_a7(Context& context) {
       *time = median(all);
       return {};
     };
-    double time = 0;
-    QAMA_RETURN_IF_ERROR(run(&time));
+    // Memory first: what a run leaves in the heap would be used again by the child, and not be counted.
     const auto memory = static_cast<double>(memory_of([&] {
       double ignored = 0;
       return run(&ignored).ok();
     }));
+    double time = 0;
+    QAMA_RETURN_IF_ERROR(run(&time));
     sizes.push_back(tokens);
     times.push_back(time);
     memories.push_back(memory);
@@ -476,7 +479,8 @@ Status row_a9(Context& context) {
     const InstanceClass& of = *find_class("norm0_1x512x64");
     QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *device));
     PassTimes times;
-    QAMA_RETURN_IF_ERROR(pass->run(pass_input(of, 1), Parameters{5, 2, 0.3F, 0.03F}.options(1), times));
+    PassData data = pass_data(of, 1);
+    QAMA_RETURN_IF_ERROR(pass->run(data, Parameters{5, 2, 0.3F, 0.03F}.options(1), times));
     for (const std::uint64_t word : pass->spins()) checksum.add(static_cast<std::int64_t>(word));
     if (first.empty()) first = checksum.text();
     same = same && checksum.text() == first;
@@ -523,7 +527,7 @@ Status row_a11(Context& context) {
     std::uint64_t seed = 1;
     int missed = 0;
     for (int run = 0; run < (context.options.quick ? 7 : 101); ++run) {
-      const auto start = Clock::now();
+      const double start = now_us();
       hal::SolveResult result;
       do {
         QAMA_RETURN_IF_ERROR(solver->solve(problem, parameters.options(seed++), spins, result));
@@ -534,7 +538,7 @@ Status row_a11(Context& context) {
     TextbookAnnealer textbook(problem);
     std::vector<double> textbook_times;
     for (int run = 0; run < (context.options.quick ? 3 : 21); ++run) {
-      const auto start = Clock::now();
+      const double start = now_us();
       double energy = 0;
       do {
         energy = textbook.solve(parameters.options(seed++)).energy;
@@ -648,24 +652,22 @@ Status tune(Context& context) {
       QAMA_RETURN_IF_ERROR(tune_layers(std::string(of.name), layers, *context.device, quick, context.parameters));
     } else {
       QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *context.device));
-      std::vector<PassInput> inputs;
+      std::vector<PassData> inputs;
       std::vector<double> best;
       for (int k = 0; k < (quick ? 2 : 5); ++k) {
-        inputs.push_back(pass_input(of, kFirstTuningSeed + static_cast<std::uint64_t>(k)));
+        inputs.push_back(pass_data(of, kFirstTuningSeed + static_cast<std::uint64_t>(k)));
         QAMA_ASSIGN_OR_RETURN(const Layer layer, make_layer(inputs.back().real, *context.best_known, *context.device));
         best.push_back(layer.best);
       }
-      QAMA_RETURN_IF_ERROR(tune_factors(
-          std::string(of.name),
-          [&](const Parameters& parameters, int k) -> Result<TimedRun> {
-            const std::size_t which = static_cast<std::size_t>(k) % inputs.size();
-            PassTimes times;
-            QAMA_RETURN_IF_ERROR(
-                pass->run(inputs[which], parameters.options(static_cast<std::uint64_t>(k) + 1), times));
-            const double energy = hal::energy_of(inputs[which].real, pass->spins());
-            return TimedRun{times.total_us(), energy <= best[which] + kGap * std::fabs(best[which])};
-          },
-          quick, context.parameters));
+      const auto run = [&](const Parameters& parameters, int k) -> Result<TimedRun> {
+        const std::size_t which = static_cast<std::size_t>(k) % inputs.size();
+        PassTimes times;
+        QAMA_RETURN_IF_ERROR(
+            pass->run(inputs[which], parameters.options(static_cast<std::uint64_t>(k) + 1), times));
+        const double energy = hal::energy_of(inputs[which].real, pass->spins());
+        return TimedRun{times.total_us(), energy <= best[which] + kGap * std::fabs(best[which])};
+      };
+      QAMA_RETURN_IF_ERROR(tune_factors(std::string(of.name), run, quick, context.parameters));
     }
     QAMA_RETURN_IF_ERROR(keep());
   }
@@ -737,7 +739,7 @@ constexpr NamedRow kRows[] = {{"A1", row_a1}, {"A2", row_a2}, {"A3", row_a3},   
                               {"A5", row_a5}, {"A6", row_a6}, {"A7", row_a7},   {"A8", row_a8},
                               {"A9", row_a9}, {"A10", row_a10}, {"A11", row_a11}};
 
-Status print_targets(Context& context, int cpu) {
+Status print_targets(Context& context, const std::string& from, int cpu) {
   const auto& only = context.options.only;
   for (const NamedRow& row : kRows) {
     if (only.empty() || std::find(only.begin(), only.end(), row.id) != only.end()) {
@@ -753,11 +755,12 @@ Status print_targets(Context& context, int cpu) {
   }
   std::printf("%sthreads   1, pinned to CPU %d\ndevice    %s: %s\nseeds     layers from %llu (tuned on %llu), solves from "
               "1000\nlayers    %d a class, %d solves each, textbook %d; best-known energies improved while "
-              "measuring: %d%s\n\n%s",
-              provenance().c_str(), cpu, context.device->info().uri.c_str(), context.device->info().detail.c_str(),
+              "measuring: %d\nclock     %s%s\n\n%s",
+              from.c_str(), cpu, context.device->info().uri.c_str(), context.device->info().detail.c_str(),
               static_cast<unsigned long long>(kFirstReportSeed), static_cast<unsigned long long>(kFirstTuningSeed),
               context.options.instances, context.options.solves, context.textbook_solves(),
-              context.best_known->improvements(), context.options.quick ? "\nQUICK RUN: not for reporting" : "",
+              context.best_known->improvements(), context.options.cpu_time ? "CPU time of the thread" : "wall time",
+              context.options.quick ? "\nQUICK RUN: not for reporting" : "",
               table.text().c_str());
   return {};
 }
@@ -770,6 +773,7 @@ int run(int argc, char** argv) {
   app.add_flag("--tune", o.tune, "only search parameters on the tuning instances; --only takes class names then");
   app.add_flag("--check-generator", o.check_generator, "only compare generated layers with the shared files");
   app.add_flag("--quick", o.quick, "few instances and solves, to see that everything runs");
+  app.add_flag("--cpu-time", o.cpu_time, "measure the thread's CPU time, for a machine that is busy otherwise");
   app.add_option("--only", o.only, "rows to measure: A1 .. A11")->delimiter(',');
   app.add_option("--instances", o.instance_directories, "directories of layers in the qama format, measured too");
   app.add_option("--device", o.device, "device URI");
@@ -784,6 +788,8 @@ int run(int argc, char** argv) {
   if (o.quick && solves->count() == 0) o.solves = 100;
 
   const int cpu = pin_thread(o.cpu);
+  const std::string from = provenance();
+  use_clock(o.cpu_time ? ClockKind::cpu : ClockKind::wall);
   auto device = hal::open_device(o.device);
   if (!device.ok()) {
     std::fprintf(stderr, "annealer_targets: %s\n", device.error().message.c_str());
@@ -795,7 +801,7 @@ int run(int argc, char** argv) {
   const Status status = o.prepare           ? prepare(context)
                         : o.tune            ? tune(context)
                         : o.check_generator ? check_generator(context)
-                                            : print_targets(context, cpu);
+                                            : print_targets(context, from, cpu);
   context.best_known->save();
   if (!status.ok()) {
     std::fprintf(stderr, "annealer_targets: %s\n", status.error().message.c_str());

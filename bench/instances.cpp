@@ -13,7 +13,11 @@ namespace {
 /// Normal variates from splitmix64 by Box and Muller: the same instances wherever they are made.
 class Normal {
  public:
-  explicit Normal(std::uint64_t seed) : state_(seed) {}
+  /// Mixed, because consecutive seeds would be one stream, each a step further.
+  explicit Normal(std::uint64_t seed) : state_(seed ^ 0x51414D41494E5354ULL) {
+    state_ = bits() ^ (seed << 32);
+    state_ = bits();
+  }
   double operator()() {
     if (has_spare_) {
       has_spare_ = false;
@@ -127,7 +131,8 @@ const InstanceClass* find_class(std::string_view name) noexcept {
 }
 
 LayerInputs layer_inputs(const InstanceClass& of, std::uint64_t seed) {
-  Normal normal(seed * 0x9E3779B97F4A7C15ULL + static_cast<std::uint64_t>(of.tokens * 64 + of.rank));
+  Normal normal(seed + (static_cast<std::uint64_t>(of.tokens) << 40) +
+                (static_cast<std::uint64_t>(of.rank) << 28));
   LayerInputs out;
   out.heads = of.heads;
   out.tokens = of.tokens;

@@ -21,14 +21,22 @@ void multiply(bool transpose_a, std::int64_t rows, std::int64_t columns, std::in
 
 }  // namespace
 
-PassInput pass_input(const InstanceClass& of, std::uint64_t seed) {
-  PassInput out;
+PassData pass_data(const InstanceClass& of, std::uint64_t seed) {
+  PassData out;
   out.of = of;
   out.real = instance(of, seed);
   const LayerInputs inputs = layer_inputs(of, seed);
   const std::int64_t inner = static_cast<std::int64_t>(of.heads) * of.rank;
   const std::int64_t row = 2 * inner + of.heads;
   out.qkh.resize(static_cast<std::size_t>(of.tokens * row));
+  const auto narrow = [](const std::vector<double>& from, AlignedBuffer<float>& to) {
+    to.resize(from.size());
+    for (std::size_t k = 0; k < from.size(); ++k) to[k] = static_cast<float>(from[k]);
+  };
+  narrow(inputs.queries, out.queries);
+  narrow(inputs.keys, out.keys);
+  narrow(inputs.fields, out.fields);
+  out.output.resize(out.queries.size());
   for (std::int32_t t = 0; t < of.heads; ++t) {
     double sum = 0;
     double squares = 0;
@@ -36,8 +44,8 @@ PassInput pass_input(const InstanceClass& of, std::uint64_t seed) {
       const std::int64_t from = (static_cast<std::int64_t>(t) * of.tokens + i) * of.rank;
       float* to = out.qkh.data() + i * row;
       for (std::int32_t d = 0; d < of.rank; ++d) {
-        to[t * of.rank + d] = static_cast<float>(inputs.queries[static_cast<std::size_t>(from + d)]);
-        to[inner + t * of.rank + d] = static_cast<float>(inputs.keys[static_cast<std::size_t>(from + d)]);
+        to[t * of.rank + d] = out.queries[static_cast<std::size_t>(from + d)];
+        to[inner + t * of.rank + d] = out.keys[static_cast<std::size_t>(from + d)];
       }
       const double field = inputs.fields[static_cast<std::size_t>(t * of.tokens + i)];
       to[2 * inner + t] = static_cast<float>(field);
@@ -85,7 +93,6 @@ Result<std::unique_ptr<DensePass>> DensePass::create(const InstanceClass& of, ha
                        whole_lines(extents.project));
   out->packed_.resize(extents.spins);
   out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
-  out->out_.resize(static_cast<std::size_t>(of.tokens) * inner);
   auto& w = out->workspace_;
   w.factors = out->floats_.data();
   w.couplings = w.factors + whole_lines(extents.factors);
@@ -110,19 +117,19 @@ Result<std::unique_ptr<DensePass>> DensePass::create(const InstanceClass& of, ha
   return out;
 }
 
-Status DensePass::run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times) {
-  const auto start = Clock::now();
+Status DensePass::run(PassData& data, const hal::SolveOptions& options, PassTimes& times) {
+  const double start = now_us();
   hal::SelectionProblem problem;
-  QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, input.qkh.data(), workspace_, problem));
-  const auto built = Clock::now();
+  QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, data.qkh.data(), workspace_, problem));
+  const double built = now_us();
   hal::SolveResult result;
   QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, {workspace_.spins, spins_.size()}, result));
-  const auto solved = Clock::now();
+  const double solved = now_us();
   attention_->energies(of_.tokens, workspace_);
-  attention_->project(of_.tokens, workspace_, out_.data());
+  attention_->project(of_.tokens, workspace_, data.output.data());
   times.output_us = microseconds_since(solved);
-  times.front_us = std::chrono::duration<double, std::micro>(built - start).count();
-  times.solve_us = std::chrono::duration<double, std::micro>(solved - built).count();
+  times.front_us = built - start;
+  times.solve_us = solved - built;
   std::memcpy(spins_.data(), workspace_.spins, spins_.size() * sizeof(std::uint64_t));
   return {};
 }
@@ -135,34 +142,29 @@ Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, 
   const auto rank = static_cast<std::size_t>(of.rank);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
   out->left_.resize(rows * rank);
-  out->right_.resize(rows * rank);
   out->fields_.resize(rows);
   out->shift_.resize(heads);
   out->key_gram_.resize(rank * rank);
   out->query_gram_.resize(rank * rank);
   out->product_.resize(rank * rank);
   out->z_.resize(rank);
-  out->out_.resize(rows * rank);
   out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
   return out;
 }
 
 // J = Q M Q^T with M = K^T K / 2D; its mean and variance from M, G = Q^T Q and Q^T 1, less the diagonal.
-void FactorPass::front(const PassInput& input) {
+void FactorPass::front(const PassData& data) {
   const std::int64_t rank = of_.rank;
   const std::int64_t tokens = of_.tokens;
-  const std::int64_t inner = of_.heads * rank;
-  const std::int64_t row = 2 * inner + of_.heads;
   const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens - 1);
   for (std::int32_t t = 0; t < of_.heads; ++t) {
-    const float* queries = input.qkh.data() + t * rank;
-    const float* keys = queries + inner;
+    const float* queries = data.queries.data() + t * tokens * rank;
+    const float* keys = data.keys.data() + t * tokens * rank;
     float* left = left_.data() + t * tokens * rank;
-    float* right = right_.data() + t * tokens * rank;
-    multiply(true, rank, rank, tokens, 1.0F / (2.0F * static_cast<float>(rank)), keys, row, keys, row,
+    multiply(true, rank, rank, tokens, 1.0F / (2.0F * static_cast<float>(rank)), keys, rank, keys, rank,
              key_gram_.data(), rank);
-    multiply(false, tokens, rank, rank, 1.0F, queries, row, key_gram_.data(), rank, left, rank);
-    multiply(true, rank, rank, tokens, 1.0F, queries, row, queries, row, query_gram_.data(), rank);
+    multiply(false, tokens, rank, rank, 1.0F, queries, rank, key_gram_.data(), rank, left, rank);
+    multiply(true, rank, rank, tokens, 1.0F, queries, rank, queries, rank, query_gram_.data(), rank);
     multiply(false, rank, rank, rank, 1.0F, key_gram_.data(), rank, query_gram_.data(), rank, product_.data(),
              rank);
     double squares = 0;
@@ -176,10 +178,9 @@ void FactorPass::front(const PassInput& input) {
     double diagonal = 0;
     double diagonal_squares = 0;
     for (std::int64_t i = 0; i < tokens; ++i) {
-      const float* from = queries + i * row;
+      const float* from = queries + i * rank;
       float own = 0;
       for (std::int64_t d = 0; d < rank; ++d) {
-        right[i * rank + d] = from[d];
         z_[static_cast<std::size_t>(d)] += from[d];
         own += left[i * rank + d] * from[d];
       }
@@ -201,33 +202,33 @@ void FactorPass::front(const PassInput& input) {
     for (std::int64_t k = 0; k < tokens * rank; ++k) left[k] *= scale;
     shift_[static_cast<std::size_t>(t)] = static_cast<float>(-mean * inverse);
 
-    const float* h = input.qkh.data() + 2 * inner + t;
+    const float* h = data.fields.data() + t * tokens;
     double field_sum = 0;
     double field_squares = 0;
     for (std::int64_t i = 0; i < tokens; ++i) {
-      const auto value = static_cast<double>(h[i * row]);
+      const auto value = static_cast<double>(h[i]);
       field_sum += value;
       field_squares += value * value;
     }
     const double field_mean = field_sum / static_cast<double>(tokens);
     const double field_scale =
-        input.real.rho / std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
+        data.real.rho / std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields_[static_cast<std::size_t>(t * tokens + i)] =
-          static_cast<float>((static_cast<double>(h[i * row]) - field_mean) * field_scale);
+          static_cast<float>((static_cast<double>(h[i]) - field_mean) * field_scale);
     }
   }
-  penalty_ = static_cast<float>(input.real.lambda);
+  penalty_ = static_cast<float>(data.real.lambda);
 }
 
 // Eq. 5: e_ti = - s_ti (sum_{j != i} J_tij s_tj + rho h_ti), and e_ti w_eps^T.
-void FactorPass::output() {
+void FactorPass::output(PassData& data) {
   const std::int64_t rank = of_.rank;
   const std::int64_t tokens = of_.tokens;
   const std::int64_t words = hal::words_per_head(of_.tokens);
   for (std::int64_t t = 0; t < of_.heads; ++t) {
     const float* left = left_.data() + t * tokens * rank;
-    const float* right = right_.data() + t * tokens * rank;
+    const float* right = data.queries.data() + t * tokens * rank;
     const float shift = shift_[static_cast<std::size_t>(t)];
     const auto selected = [&](std::int64_t i) {
       return ((spins_[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) != 0;
@@ -240,7 +241,7 @@ void FactorPass::output() {
       for (std::int64_t d = 0; d < rank; ++d) z_[static_cast<std::size_t>(d)] += right[i * rank + d];
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
-      float* out = out_.data() + (t * tokens + i) * rank;
+      float* out = data.output.data() + (t * tokens + i) * rank;
       float energy = 0;
       if (selected(i)) {
         float sum = shift * (count - 1);
@@ -254,30 +255,30 @@ void FactorPass::output() {
   }
 }
 
-Status FactorPass::run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times) {
-  const auto start = Clock::now();
-  front(input);
-  const auto built = Clock::now();
+Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTimes& times) {
+  const double start = now_us();
+  front(data);
+  const double built = now_us();
   hal::LowRankProblem problem;
   problem.shape = {of_.heads, of_.tokens};
   problem.rank = of_.rank;
   problem.left = left_.data();
-  problem.right = right_.data();
+  problem.right = data.queries.data();
   problem.shift = shift_.data();
   problem.fields = fields_.data();
   problem.penalty = penalty_;
   hal::SolveResult result;
   QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, spins_, result));
-  const auto solved = Clock::now();
-  output();
+  const double solved = now_us();
+  output(data);
   times.output_us = microseconds_since(solved);
-  times.front_us = std::chrono::duration<double, std::micro>(built - start).count();
-  times.solve_us = std::chrono::duration<double, std::micro>(solved - built).count();
+  times.front_us = built - start;
+  times.solve_us = solved - built;
   return {};
 }
 
 std::int64_t FactorPass::memory_bytes() const noexcept {
-  const std::size_t floats = left_.size() + right_.size() + fields_.size() + shift_.size() + key_gram_.size() +
+  const std::size_t floats = left_.size() + fields_.size() + shift_.size() + key_gram_.size() +
                              query_gram_.size() + product_.size() + z_.size();
   return static_cast<std::int64_t>(floats * sizeof(float) + spins_.size() * sizeof(std::uint64_t) +
                                    solver_->memory_bytes());

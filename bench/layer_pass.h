@@ -14,14 +14,17 @@
 
 namespace qama::bench {
 
-/// A layer's inputs in the engine's layout, [tokens][2 heads rank + heads], and the same layer as a problem.
-struct PassInput {
+/// A layer's inputs in two layouts, room for its output, and the same layer as a problem.
+struct PassData {
   InstanceClass of;
-  AlignedBuffer<float> qkh;
+  AlignedBuffer<float> qkh;            ///< the engine's: [tokens][2 heads rank + heads]
+  AlignedBuffer<float> queries, keys;  ///< [heads][tokens][rank]
+  AlignedBuffer<float> fields;         ///< [heads][tokens], h
+  AlignedBuffer<float> output;         ///< [heads][tokens][rank]
   /// J and h of every head at mean 0 and standard deviation 1, as per-instance normalisation makes them.
   hal::FactorProblem real;
 };
-[[nodiscard]] PassInput pass_input(const InstanceClass& of, std::uint64_t seed);
+[[nodiscard]] PassData pass_data(const InstanceClass& of, std::uint64_t seed);
 
 struct PassTimes {
   double front_us = 0, solve_us = 0, output_us = 0;
@@ -31,7 +34,7 @@ struct PassTimes {
 class DensePass {
  public:
   [[nodiscard]] static Result<std::unique_ptr<DensePass>> create(const InstanceClass& of, hal::Device& device);
-  Status run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times);
+  Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
   [[nodiscard]] std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
 
@@ -40,7 +43,7 @@ class DensePass {
   std::unique_ptr<ops::QamaAttention> attention_;
   std::unique_ptr<hal::Solver> solver_;
   ops::QamaWorkspace workspace_;
-  AlignedBuffer<float> floats_, out_;
+  AlignedBuffer<float> floats_;
   AlignedBuffer<double> doubles_;
   AlignedBuffer<std::int16_t> integers_;
   std::vector<std::uint64_t> spins_;
@@ -51,18 +54,18 @@ class DensePass {
 class FactorPass {
  public:
   [[nodiscard]] static Result<std::unique_ptr<FactorPass>> create(const InstanceClass& of, hal::Device& device);
-  Status run(const PassInput& input, const hal::SolveOptions& options, PassTimes& times);
+  Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
   /// Everything but the input and the output.
   [[nodiscard]] std::int64_t memory_bytes() const noexcept;
 
  private:
-  void front(const PassInput& input);
-  void output();
+  void front(const PassData& data);
+  void output(PassData& data);
 
   InstanceClass of_{};
   std::unique_ptr<hal::LowRankSolver> solver_;
-  AlignedBuffer<float> left_, right_, fields_, shift_, key_gram_, query_gram_, product_, z_, out_;
+  AlignedBuffer<float> left_, fields_, shift_, key_gram_, query_gram_, product_, z_;
   std::vector<std::uint64_t> spins_;
   float penalty_ = 0;
 };

@@ -13,6 +13,21 @@
 #include "bench_build.h"
 
 namespace qama::bench {
+namespace {
+
+clockid_t chosen_clock = CLOCK_MONOTONIC;
+
+}  // namespace
+
+void use_clock(ClockKind kind) noexcept {
+  chosen_clock = kind == ClockKind::cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+}
+
+double now_us() noexcept {
+  timespec now{};
+  clock_gettime(chosen_clock, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
 
 int pin_thread(int cpu) {
   cpu_set_t allowed;

@@ -2,7 +2,6 @@
 // computed, where a figure comes from, and a table to print it in.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,10 +10,12 @@
 
 namespace qama::bench {
 
-using Clock = std::chrono::steady_clock;
-[[nodiscard]] inline double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
+/// Which clock now_us() reads: wall time, or the calling thread's CPU time, which a busy machine disturbs less
+/// (caches aside) but which is no latency that anybody sees.
+enum class ClockKind : std::uint8_t { wall, cpu };
+void use_clock(ClockKind kind) noexcept;
+[[nodiscard]] double now_us() noexcept;
+[[nodiscard]] inline double microseconds_since(double start_us) noexcept { return now_us() - start_us; }
 
 /// Pins the calling thread to a CPU of its affinity mask: `cpu`, or the last of the mask if negative. The
 /// number of the CPU, or -1 where that fails.
