@@ -31,6 +31,8 @@ std::vector<Work> works() {
     Work work{std::string(what) + "/" + of, find_class(of), {}};
     work.options.sweeps = sweeps;
     work.options.restarts = restarts;
+    work.options.t_start = 0.3F;
+    work.options.t_end = 0.03F;
     out.push_back(work);
   };
   add("throughput", "norm_8x49x8", 1000, 4);
