@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -148,6 +149,11 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
                                              " is not loopback: plain TCP is refused there, expected cims://"};
   }
   if (!endpoint.tls) return out;
+
+  // OpenSSL writes without MSG_NOSIGNAL: a machine that hangs up must not end the program. A handler that the
+  // program has set itself is left alone.
+  struct sigaction current {};
+  if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
 
   impl.context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* context = impl.context.get();

@@ -13,9 +13,72 @@ namespace {
 // a call, so that loops over couplings vectorise on every target.
 inline constexpr float kRounder = 12582912.0F;
 
-std::int32_t round_to_int(float value) noexcept {
+[[gnu::always_inline]] inline std::int32_t round_to_int(float value) noexcept {
   return std::bit_cast<std::int32_t>(value + kRounder) - std::bit_cast<std::int32_t>(kRounder);
 }
+
+// The two passes over a head's couplings are nearly all of the work; on x86 they are compiled for AVX2 as well, with
+// the same numbers.
+struct Extremes {
+  std::int16_t low = 0, high = 0;
+};
+[[gnu::always_inline]] inline Extremes scan_head_body(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                                                      std::int32_t* sums) {
+  Extremes out;
+  for (std::int32_t i = 0; i < tokens; ++i) {
+    const std::int16_t* row = head + static_cast<std::size_t>(i) * stride;
+    std::int16_t low = 0;
+    std::int16_t high = 0;
+    std::uint16_t sum = 0;  // exact: fits_int16
+    for (std::size_t j = 0; j < stride; ++j) {
+      low = std::min(low, row[j]);
+      high = std::max(high, row[j]);
+      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(row[j]));
+    }
+    sums[i] = static_cast<std::int16_t>(sum);
+    out.low = std::min(out.low, low);
+    out.high = std::max(out.high, high);
+  }
+  return out;
+}
+// The upper triangle times `factor`, which must keep every product within +-127.5.
+[[gnu::always_inline]] inline void round_head_body(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                                                   float factor, std::int8_t* to) {
+  for (std::int32_t i = 0; i + 1 < tokens; ++i) {
+    const std::int16_t* row = head + static_cast<std::size_t>(i) * stride + i + 1;
+    const std::int32_t length = tokens - 1 - i;
+    for (std::int32_t j = 0; j < length; ++j) {
+      to[j] = static_cast<std::int8_t>(round_to_int(static_cast<float>(row[j]) * factor));
+    }
+    to += length;
+  }
+}
+
+using ScanHead = Extremes (*)(const std::int16_t*, std::int32_t, std::size_t, std::int32_t*);
+using RoundHead = void (*)(const std::int16_t*, std::int32_t, std::size_t, float, std::int8_t*);
+
+Extremes scan_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride, std::int32_t* sums) {
+  return scan_head_body(head, tokens, stride, sums);
+}
+void round_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride, float factor, std::int8_t* to) {
+  round_head_body(head, tokens, stride, factor, to);
+}
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] Extremes scan_head_avx2(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                                                std::int32_t* sums) {
+  return scan_head_body(head, tokens, stride, sums);
+}
+[[gnu::target("avx2")]] void round_head_avx2(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                                             float factor, std::int8_t* to) {
+  round_head_body(head, tokens, stride, factor, to);
+}
+const bool kHasAvx2 = __builtin_cpu_supports("avx2") != 0;
+const ScanHead kScanHead = kHasAvx2 ? scan_head_avx2 : scan_head_plain;
+const RoundHead kRoundHead = kHasAvx2 ? round_head_avx2 : round_head_plain;
+#else
+const ScanHead kScanHead = scan_head_plain;
+const RoundHead kRoundHead = round_head_plain;
+#endif
 
 /// Floor division of a field over k ancillas.
 struct FieldSplit {
@@ -85,22 +148,14 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
   for (std::int32_t t = 0; t < heads; ++t) {
     const std::int16_t* fields = problem.fields + static_cast<std::size_t>(t) * stride;
     std::int32_t* wide = wide_fields_.data() + static_cast<std::size_t>(t) * tokens;
-    std::int16_t low = 0;
-    std::int16_t high = 0;
+    const Extremes extremes = kScanHead(
+        problem.couplings + static_cast<std::size_t>(t) * tokens * stride, tokens, stride, wide);
     for (std::int32_t i = 0; i < tokens; ++i) {
-      const std::int16_t* row =
-          problem.couplings + (static_cast<std::size_t>(t) * tokens + i) * stride;
-      std::uint16_t sum = 0;
-      for (std::size_t j = 0; j < stride; ++j) {
-        low = std::min(low, row[j]);
-        high = std::max(high, row[j]);
-        sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(row[j]));
-      }
-      wide[i] = 2 * fields[i] + static_cast<std::int16_t>(sum) - shared;
+      wide[i] += 2 * fields[i] - shared;
       largest_field = std::max(largest_field, std::abs(wide[i]));
     }
-    largest_coupling = std::max({largest_coupling, static_cast<std::int32_t>(high),
-                                 -static_cast<std::int32_t>(low)});
+    largest_coupling = std::max({largest_coupling, static_cast<std::int32_t>(extremes.high),
+                                 -static_cast<std::int32_t>(extremes.low)});
   }
 
   const double limit = kCouplingLimit;
@@ -128,6 +183,7 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
     scale = options_.scale;
   }
   scale_ = scale;
+  const bool clips = scale * largest_coupling > kCouplingLimit + 0.25;
 
   const float factor = static_cast<float>(scale);
   // Beyond this the rounding trick would fail; it is far outside the range that is cut to anyway.
@@ -140,14 +196,17 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
   };
   std::int8_t* to = couplings_.data();
   for (std::int32_t t = 0; t < heads; ++t) {
-    for (std::int32_t i = 0; i + 1 < tokens; ++i) {
-      const std::int16_t* row =
-          problem.couplings + (static_cast<std::size_t>(t) * tokens + i) * stride + i + 1;
-      const std::int32_t length = tokens - 1 - i;
-      for (std::int32_t j = 0; j < length; ++j) {
-        to[j] = static_cast<std::int8_t>(quantised(row[j], kCouplingLimit));
+    const std::int16_t* head = problem.couplings + static_cast<std::size_t>(t) * tokens * stride;
+    if (!clips) {
+      kRoundHead(head, tokens, stride, factor, to);
+      to += static_cast<std::size_t>(tokens) * (tokens - 1) / 2;
+      continue;
+    }
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      for (std::int32_t j = i + 1; j < tokens; ++j) {
+        *to++ = static_cast<std::int8_t>(
+            quantised(head[static_cast<std::size_t>(i) * stride + j], kCouplingLimit));
       }
-      to += length;
     }
   }
   const std::int32_t field_bound = kCouplingLimit * ancillas;

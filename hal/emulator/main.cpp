@@ -1,5 +1,7 @@
 // cpqc-emulator: an emulated coherent Ising machine behind the link of hal/cim/PROTOCOL.md and behind the vendor
 // terminal's HTTP paths. Prints one JSON line when it serves, and one with its counts when it ends.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -110,7 +112,8 @@ int main(int argc, char** argv) {
   }
   nlohmann::json line = {{"port", server.value()->port()}, {"is_emulated", true},
                          {"tls", options.tls.any()},       {"paced", pace},
-                         {"name", config.name},            {"max_spins", config.max_spins}};
+                         {"name", config.name},            {"max_spins", config.max_spins},
+                         {"pid", ::getpid()}};
   if (terminal) line["http_port"] = terminal->port();
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
