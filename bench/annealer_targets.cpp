@@ -591,13 +591,28 @@ Result<std::map<std::string, std::vector<Layer>>> layers_of_directory(Context& c
       context.best_known->improve(layer.real, known->second);
       layer.best = known->second;
     }
-    // "norm0_8x49x8_s3" belongs to class norm0_8x49x8; other names make one group a shape.
-    std::string group = path.stem().string();
-    group = group.substr(0, group.rfind("_s"));
+    // "norm0_8x49x8_s3" belongs to class norm0_8x49x8, "mnist-qama_00007_01" to group mnist-qama_8x49.
+    const std::string stem = path.stem().string();
+    std::string group = stem.substr(0, stem.rfind("_s"));
     if (find_class(group) == nullptr) {
-      group = "recorded_" + std::to_string(layer.real.heads) + "x" + std::to_string(layer.real.tokens);
+      group = stem.substr(0, stem.find('_')) + "_" + std::to_string(layer.real.heads) + "x" +
+              std::to_string(layer.real.tokens);
     }
     out[group].push_back(std::move(layer));
+  }
+  return out;
+}
+
+/// Of a group of recorded layers every fourth tunes and the others are reported; classes that are generated
+/// are tuned on generated layers.
+bool tunes(const std::string& group, std::size_t index) {
+  return find_class(group) == nullptr && index % 4 == 0;
+}
+
+std::vector<Layer> reported(const std::string& group, std::vector<Layer> layers) {
+  std::vector<Layer> out;
+  for (std::size_t k = 0; k < layers.size(); ++k) {
+    if (!tunes(group, k)) out.push_back(std::move(layers[k]));
   }
   return out;
 }
@@ -605,7 +620,9 @@ Result<std::map<std::string, std::vector<Layer>>> layers_of_directory(Context& c
 Status rows_of_directories(Context& context) {
   for (const std::string& directory : context.options.instance_directories) {
     QAMA_ASSIGN_OR_RETURN(auto groups, layers_of_directory(context, directory));
-    for (auto& [name, layers] : groups) {
+    for (auto& [name, all] : groups) {
+      std::vector<Layer> layers = reported(name, std::move(all));
+      if (layers.empty()) continue;
       QAMA_RETURN_IF_ERROR(tts_rows(context, "file", name, layers, 0, 0));
       QAMA_RETURN_IF_ERROR(fixed_row(context, "file", name, layers, 0));
     }
@@ -685,10 +702,11 @@ Status tune(Context& context) {
   for (const std::string& directory : context.options.instance_directories) {
     QAMA_ASSIGN_OR_RETURN(auto groups, layers_of_directory(context, directory));
     for (auto& [name, layers] : groups) {
-      if (find_class(name) != nullptr) continue;  // of a generated class: tuned above, never on these
-      // Every fourth recorded layer tunes; the rows report on all, and say so in the README.
       std::vector<Layer> some;
-      for (std::size_t k = 0; k < layers.size(); k += 4) some.push_back(std::move(layers[k]));
+      for (std::size_t k = 0; k < layers.size(); ++k) {
+        if (tunes(name, k)) some.push_back(std::move(layers[k]));
+      }
+      if (some.empty()) continue;
       QAMA_RETURN_IF_ERROR(tune_layers(name, some, *context.device, quick, context.parameters));
     }
     QAMA_RETURN_IF_ERROR(keep());

@@ -51,8 +51,10 @@ std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps, const std:
   std::vector<Parameters> out;
   for (const std::int32_t s : sweeps) {
     for (const std::int32_t r : restarts) {
-      for (const float hot : {0.15F, 0.2F, 0.3F, 0.45F, 0.8F, 1.2F}) {
-        for (const float cold : {0.02F, 0.03F, 0.05F, 0.1F}) out.push_back({s, r, hot, cold});
+      for (const float hot : {0.15F, 0.3F, 0.6F, 1.2F, 2.0F}) {
+        for (const float cold : {0.02F, 0.035F, 0.06F, 0.1F, 0.16F}) {
+          if (cold < hot) out.push_back({s, r, hot, cold});
+        }
       }
     }
   }
@@ -86,7 +88,7 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, ha
     }
     Trial best = *std::min_element(candidates.begin(), candidates.end(),
                                    [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
-    std::printf("%s %s: %s: %s us\n", name.c_str(), purpose, best.parameters.text().c_str(),
+    std::fprintf(stderr, "%s %s: %s: %s us\n", name.c_str(), purpose, best.parameters.text().c_str(),
                 figure(cost(best)).c_str());
     return best;
   };
@@ -129,7 +131,7 @@ Status tune_target(const std::string& name, const hal::SelectionProblem& problem
       }
     }
   }
-  std::printf("%s target: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  std::fprintf(stderr, "%s target: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
   table.set(name, "target", best);
   return {};
 }
@@ -158,7 +160,7 @@ Status tune_factors(const std::string& name, const std::function<Result<TimedRun
       }
     }
   }
-  std::printf("%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  std::fprintf(stderr, "%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
   table.set(name, "lowrank", best);
   return {};
 }
