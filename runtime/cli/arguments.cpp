@@ -26,6 +26,7 @@ void declare_threads(CLI::App& app, std::int32_t& threads) {
 void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text) {
   app.add_option("--seed", seed, "Seed of the annealer: the same seed gives the same answer")
       ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
       ->default_str(default_text);
 }
 

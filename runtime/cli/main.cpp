@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <sstream>
 
 #include "qama/qama.h"
 #include "runtime/cli/command.h"
@@ -68,7 +69,11 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
-    app.exit(success);
+    std::ostringstream text;
+    app.exit(success, text, text);
+    std::string_view words = text.view();
+    while (words.ends_with('\n')) words.remove_suffix(1);
+    console.line(words);
     const Status written = console.finish();
     if (written.ok()) return EXIT_SUCCESS;
     console.report(written.error());

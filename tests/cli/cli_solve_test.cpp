@@ -1,0 +1,205 @@
+// `qama solve`: right answers of small problems, equal answers for equal seeds, sentences for bad files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "tests/cli/cli_files.h"
+#include "tests/cli/process.h"
+
+namespace qama::test {
+namespace {
+
+using testing::HasSubstr;
+
+class CliSolve : public testing::Test {
+ protected:
+  std::string put(const std::string& name, std::string_view text) {
+    put_file(directory_.file(name), text);
+    return directory_.file(name);
+  }
+  static nlohmann::json solve(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"solve", "-q", "--json"});
+    const Outcome outcome = run_qama(arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return outcome.json();
+  }
+  /// A graph of n vertices and edges of weight -9 .. 9.
+  static std::string graph(int n, unsigned seed) {
+    std::mt19937 random(seed);
+    std::ostringstream lines;
+    int edges = 0;
+    for (int i = 1; i <= n; ++i) {
+      for (int j = i + 1; j <= n; ++j) {
+        if (random() % 2 == 0) continue;
+        lines << i << ' ' << j << ' ' << static_cast<int>(random() % 19) - 9 << '\n';
+        ++edges;
+      }
+    }
+    return std::to_string(n) + " " + std::to_string(edges) + "\n" + lines.str();
+  }
+
+  TempDir directory_;
+};
+
+TEST_F(CliSolve, MaxCutOfAFiveCycle) {
+  const std::string file = put("c5.mc", "5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n");
+  auto result = solve({file});
+  EXPECT_EQ(result["kind"], "maxcut");
+  EXPECT_EQ(result["n"], 5);
+  EXPECT_EQ(result["cut"], 4);
+  EXPECT_FALSE(result.contains("energy"));
+  EXPECT_TRUE(result["cut"].is_number_integer());
+  const std::string spins = result["spins"];
+  ASSERT_EQ(spins.size(), 5U);
+  int cut = 0;
+  for (std::size_t i = 0; i < 5; ++i) cut += spins[i] != spins[(i + 1) % 5] ? 1 : 0;
+  EXPECT_EQ(cut, 4);
+  EXPECT_EQ(result["seed"], 1);
+  EXPECT_EQ(result["sweeps"], 200);
+  EXPECT_EQ(result["restarts"], 32);
+  EXPECT_GT(result["proposals"], 0);
+  EXPECT_GE(result["ns_per_proposal"], 0);
+  EXPECT_EQ(result["weights_exact"], true);
+  for (const char* field : {"solve_us", "flips", "kernel", "device"}) {
+    EXPECT_TRUE(result.contains(field)) << field;
+  }
+}
+
+TEST_F(CliSolve, AnnealerFindsWhatExhaustiveSearchFinds) {
+  for (unsigned seed = 1; seed <= 3; ++seed) {
+    const std::string file = put("g", graph(16, seed));
+    for (const char* kind : {"maxcut", "qubo"}) {
+      const auto annealed = solve({file, "--format", kind});
+      const auto exact = solve({file, "--format", kind, "--device", "exact:"});
+      EXPECT_EQ(exact["device"], "exact:");
+      const char* value = std::string(kind) == "maxcut" ? "cut" : "energy";
+      EXPECT_EQ(annealed[value], exact[value]) << kind << seed;
+    }
+  }
+}
+
+TEST_F(CliSolve, QuboWithLinearTerms) {
+  // x1 = x3 = 1: -2.5 - 1 = -3.5; adding x2 costs 3 - 2.
+  const auto result = solve({put("p", "3 5\n1 1 -2.5\n2 2 -2\n3 3 -1\n1 2 3\n2 3 0.25\n")});
+  EXPECT_EQ(result["kind"], "qubo");
+  EXPECT_EQ(result["energy"], -3.5);
+  EXPECT_EQ(result["spins"], "101");
+  EXPECT_EQ(result["weights_exact"], false);
+}
+
+TEST_F(CliSolve, EnergyIsThatOfTheFilesOwnNumbers) {
+  // Couplings 0.6 and -0.35, fields 1.5 * h: the best of the eight states by hand is 110.
+  const auto result =
+      solve({put("layer", "qama tiny\n1 3 2 1.5 0\n1 -1\n0.4 1 0.5\n-0.2 0.6 0\n-0.5 0 0.7\n")});
+  EXPECT_EQ(result["kind"], "qama");
+  EXPECT_EQ(result["spins"], "110");
+  EXPECT_NEAR(result["energy"].get<double>(), -(0.6 + 1.5 * 0.4 - 1.5 * 0.2), 1e-12);
+}
+
+TEST_F(CliSolve, SameSeedSameAnswerOnAnyNumberOfThreads) {
+  const std::string file = put("g.mc", graph(120, 9));
+  const std::vector<std::string> schedule = {file, "--sweeps", "3", "--restarts", "64"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = schedule;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return solve(arguments);
+  };
+  const auto one = with({"--seed", "5"});
+  EXPECT_EQ(one["restarts"], 64);
+  const auto again = with({"--seed", "5"});
+  const auto threaded = with({"--seed", "5", "--threads", "4"});
+  EXPECT_EQ(one["spins"], again["spins"]);
+  EXPECT_EQ(one["spins"], threaded["spins"]);
+  EXPECT_EQ(one["proposals"], threaded["proposals"]);
+  EXPECT_EQ(with({"--seed", "5", "--device", "cpu:scalar"})["spins"], one["spins"]);
+}
+
+TEST_F(CliSolve, TemperaturesAreChecked) {
+  const std::string file = put("g.mc", graph(9, 4));
+  EXPECT_EQ(run_qama({"solve", file, "--t-start", "0.1", "--t-end", "0.2"}).status, 2);
+  EXPECT_EQ(solve({file, "--t-start", "2", "--t-end", "0.05"})["cut"], solve({file})["cut"]);
+}
+
+TEST_F(CliSolve, TargetStopsTheSearch) {
+  const std::string file = put("c5.mc", "5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n");
+  const auto reached = solve({file, "--target", "4", "--restarts", "1000000"});
+  EXPECT_EQ(reached["target_reached"], true);
+  EXPECT_LE(reached["restarts"], 64);
+  const auto not_reached = solve({file, "--target", "5", "--restarts", "20"});
+  EXPECT_EQ(not_reached["target_reached"], false);
+  EXPECT_EQ(not_reached["restarts"], 20);
+  const auto energy = solve({file, "--format", "qubo", "--target", "0"});
+  EXPECT_EQ(energy["target_reached"], true);
+}
+
+TEST_F(CliSolve, TimeLimitIsKept) {
+  const std::string file = put("g.mc", graph(200, 2));
+  const auto result = solve({file, "--time-limit", "60"});
+  EXPECT_GE(result["solve_us"], 30e3);
+  EXPECT_LE(result["solve_us"], 5e6);  // one part of restarts more, on a busy machine
+  EXPECT_GE(result["restarts"], 1);
+}
+
+TEST_F(CliSolve, StandardInputAndPlainOutput) {
+  RunSetup setup;
+  setup.input = "2 1\n1 2 7\n";
+  const Outcome outcome = run_qama({"solve", "-"}, setup);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("cut        7\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("seed 1"));
+  EXPECT_THAT(outcome.err, HasSubstr("weights exact"));
+}
+
+TEST_F(CliSolve, BadFiles) {
+  const auto refused = [&](std::string_view text, const std::string& name,
+                           const std::vector<std::string>& more = {}) {
+    SCOPED_TRACE(text);
+    std::vector<std::string> arguments = {"solve", "-q", put("p", text)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_error(run_qama(arguments), name);
+  };
+  refused("", "PROBLEM_BAD_FORMAT");
+  refused("hello world\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 x\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 0.5\n", "PROBLEM_BAD_VALUE");
+  refused("2 1\n1 2 nan\n", "PROBLEM_BAD_VALUE", {"--format", "qubo"});
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
+  refused("99999999 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
+  refused("qama x\n1 2\n", "PROBLEM_BAD_FORMAT");
+  refused("qama x\n64 1000000 4000 1 1\n1\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 1\n", "PROBLEM_BAD_FORMAT", {"--format", "qama"});
+  refused("2 1\n1 2 1\n", "DEVICE_UNKNOWN", {"--device", "gpu:"});
+  expect_error(run_qama({"solve", "-q", directory_.file("absent")}), "NOT_FOUND");
+  expect_error(run_qama({"solve", "-q", directory_.path()}), "IO_ERROR");
+  const Outcome too_many = run_qama({"solve", "-q", put("p", graph(40, 1)), "--device", "exact:"});
+  EXPECT_EQ(too_many.status, 1);
+  EXPECT_THAT(too_many.err, testing::StartsWith("qama: error: "));
+}
+
+TEST_F(CliSolve, SharedInstancesComeCloseToTheBestKnown) {
+  QAMA_SHARED_OR_SKIP(instances, "instances");
+  std::ifstream best(instances / "best_known.tsv");
+  std::string file, kind;
+  double known = 0;
+  best.ignore(1000, '\n');
+  int seen = 0;
+  while (best >> file >> kind >> known) {
+    if (file.find("s1.txt") == std::string::npos && kind != "maxcut") continue;
+    const auto result = solve({instances / file, "--restarts", "64"});
+    const double value =
+        kind == "maxcut" ? -result["cut"].get<double>() : result["energy"].get<double>();
+    const double bound = kind == "maxcut" ? -known : known;
+    EXPECT_LE((value - bound) / std::fabs(bound), 0.01) << file << " " << value;
+    EXPECT_GE((value - bound) / std::fabs(bound), -1e-4) << file << ": better than best known?";
+    ++seen;
+  }
+  EXPECT_GT(seen, 8);
+}
+
+}  // namespace
+}  // namespace qama::test
