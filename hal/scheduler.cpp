@@ -43,11 +43,16 @@ class CircuitBreaker {
     failures_ = 0;
     pause_ = std::chrono::microseconds(cool_down_us_);
   }
-  void failed() {
+  /// A job that was submitted at `submitted` failed. Those that were in flight when the circuit opened say nothing
+  /// new; only the one that tried the device again lengthens the pause.
+  void failed(Clock::time_point submitted) {
     const std::lock_guard lock(mutex_);
     if (failures_ < failures_to_open_) {
       if (++failures_ < failures_to_open_) return;
+      opened_ = Clock::now();
       pause_ = std::chrono::microseconds(cool_down_us_);
+    } else if (submitted < opened_) {
+      return;
     } else {
       pause_ = std::min(2 * pause_, std::chrono::microseconds(kLongestPause * cool_down_us_));
     }
@@ -60,7 +65,7 @@ class CircuitBreaker {
   std::mutex mutex_;
   std::int32_t failures_ = 0;
   std::chrono::microseconds pause_{0};
-  Clock::time_point closed_until_{};
+  Clock::time_point closed_until_{}, opened_{};
 };
 
 /// What a device's solvers share.
@@ -146,7 +151,7 @@ class ScheduledSolver final : public Solver {
         if (job.error.code == ErrorCode::ok) {
           job.error = {ErrorCode::deadline_exceeded, "the device was too late"};
           job.reason = FallbackReason::deadline;
-          shared_->breaker.failed();
+          shared_->breaker.failed(job.start);
         }
       } else {
         auto waited = first_->wait(slot, spins, result);
@@ -189,7 +194,7 @@ class ScheduledSolver final : public Solver {
     job.reason = error.code == ErrorCode::deadline_exceeded    ? FallbackReason::deadline
                  : error.code == ErrorCode::problem_too_large ? FallbackReason::unsupported
                                                               : FallbackReason::error;
-    if (!callers_fault(error.code)) shared_->breaker.failed();
+    if (!callers_fault(error.code)) shared_->breaker.failed(job.start);
     job.error = std::move(error);
   }
 

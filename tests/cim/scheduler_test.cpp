@@ -193,6 +193,25 @@ TEST_F(SchedulerTest, TheCircuitOpensAndClosesAgain) {
   expect_first();
 }
 
+// One failure opens it; the others of the same batch fail as well, but they were on their way before that.
+TEST_F(SchedulerTest, JobsInFlightDoNotLengthenThePause) {
+  options_.failures_to_open = 1;
+  options_.cool_down_us = 20'000;
+  make(SchedulePolicy::error);
+  std::vector<std::unique_ptr<Solver>> solvers;
+  for (int i = 0; i < 8; ++i) {
+    auto solver = device_->compile({2, 20});
+    ASSERT_OK(solver);
+    solvers.push_back(std::move(solver).value());
+    ASSERT_OK(solvers.back()->submit(0, layer_.problem(), {}));
+  }
+  script_.action = Script::Do::fail;
+  for (auto& solver : solvers) EXPECT_OK(solver->wait(0, spins_, result_));
+  script_.action = Script::Do::solve;
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  expect_first();
+}
+
 TEST_F(SchedulerTest, RefusesNonsense) {
   EXPECT_ERROR(invalid_argument, schedule(nullptr, open_device("cpu:").value(), {}));
   EXPECT_ERROR(invalid_argument, parse_schedule_policy("sometimes"));
