@@ -27,6 +27,7 @@ struct Options {
   bool prepare = false, tune = false, check_generator = false, quick = false, cpu_time = false;
   std::vector<std::string> only;
   std::vector<std::string> instance_directories;
+  std::string write;  ///< directory
   std::string device = "cpu:";
   std::string shared = QAMA_SHARED_DIR;
   std::string cache = QAMA_BENCH_CACHE;
@@ -648,6 +649,22 @@ Status prepare(Context& context) {
   return {};
 }
 
+/// The reported layers as files in the qama text format, CLASS_sSEED.txt.
+Status write_layers(const Context& context) {
+  std::error_code error;
+  std::filesystem::create_directories(context.options.write, error);
+  for (const InstanceClass& of : kInstanceClasses) {
+    for (int k = 0; k < (of.heads == 1 ? 1 : context.options.instances); ++k) {
+      const hal::FactorProblem problem = instance(of, kFirstReportSeed + static_cast<std::uint64_t>(k));
+      const std::string path = context.options.write + "/" + problem.name + ".txt";
+      std::ofstream stream(path, std::ios::binary);
+      stream << hal::to_text(problem);
+      if (!stream.flush()) return Error{ErrorCode::io_error, "file '" + path + "' cannot be written"};
+    }
+  }
+  return {};
+}
+
 Status tune(Context& context) {
   const bool quick = context.options.quick;
   const auto wanted = [&](const std::string& name) {
@@ -789,6 +806,7 @@ int run(int argc, char** argv) {
   CLI::App app{"The table of the annealer's targets, each beside a textbook annealer in the same run"};
   app.add_flag("--prepare", o.prepare, "only make the best-known energies of all instances (long runs, cached)");
   app.add_flag("--tune", o.tune, "only search parameters on the tuning instances; --only takes class names then");
+  app.add_option("--write", o.write, "only write the reported layers into this directory, in the qama format");
   app.add_flag("--check-generator", o.check_generator, "only compare generated layers with the shared files");
   app.add_flag("--quick", o.quick, "few instances and solves, to see that everything runs");
   app.add_flag("--cpu-time", o.cpu_time, "measure the thread's CPU time, for a machine that is busy otherwise");
@@ -816,7 +834,8 @@ int run(int argc, char** argv) {
   context.device = *device;
   context.parameters = ParameterTable::read(o.parameters);
   context.best_known = std::make_unique<BestKnown>(o.cache);
-  const Status status = o.prepare           ? prepare(context)
+  const Status status = !o.write.empty()    ? write_layers(context)
+                        : o.prepare         ? prepare(context)
                         : o.tune            ? tune(context)
                         : o.check_generator ? check_generator(context)
                                             : print_targets(context, from, cpu);
