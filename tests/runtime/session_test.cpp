@@ -98,8 +98,11 @@ class SolvesAgain final : public runtime::ProblemSink {
     const auto words = static_cast<std::size_t>(hal::words_per_head(layer.tokens));
     std::vector<std::uint64_t> spins(static_cast<std::size_t>(layer.heads) * words);
     hal::SolveResult result;
+    const weights::AnnealSchedule schedule;  // the one that make_model() files
     hal::SolveOptions options;
     options.seed = layer.seed;
+    options.t_start = static_cast<float>(schedule.t_start);
+    options.t_end = static_cast<float>(schedule.t_end);
     ASSERT_OK((*solver)->solve(problem, options, spins, result));
     energies.push_back(result.energy);
     std::vector<std::uint8_t> bytes;
