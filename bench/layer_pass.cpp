@@ -1,8 +1,9 @@
 #include "bench/layer_pass.h"
 
-#include <dnnl.h>
+#include <dnnl.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -11,15 +12,62 @@
 namespace qama::bench {
 namespace {
 
-/// C = A B of row-major matrices; `transpose_a`: A is stored transposed.
-void multiply(bool transpose_a, std::int64_t rows, std::int64_t columns, std::int64_t inner, float alpha,
-              const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride, float* c,
-              std::int64_t c_stride) {
-  (void)dnnl_sgemm(transpose_a ? 'T' : 'N', 'N', rows, columns, inner, alpha, a, a_stride, b, b_stride, 0.0F,
-                   c, c_stride);
+/// a . b in sixteen strands, which a compiler turns into vectors without being allowed to reorder sums.
+float dot(const float* a, const float* b, std::int64_t size) {
+  std::array<float, 16> strand{};
+  std::int64_t d = 0;
+  for (; d + 16 <= size; d += 16) {
+    for (std::int64_t k = 0; k < 16; ++k) strand[static_cast<std::size_t>(k)] += a[d + k] * b[d + k];
+  }
+  float sum = 0;
+  for (const float value : strand) sum += value;
+  for (; d < size; ++d) sum += a[d] * b[d];
+  return sum;
 }
 
+/// One row-major matrix product C = A B of fixed sizes.
+class Product {
+ public:
+  Product(const dnnl::engine& engine, std::int64_t rows, std::int64_t columns, std::int64_t inner,
+          bool transpose_a)
+      : a_desc_({rows, inner}, dnnl::memory::data_type::f32,
+                transpose_a ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{inner, 1}),
+        b_desc_({inner, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}),
+        c_desc_({rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}),
+        primitive_(dnnl::matmul::primitive_desc(engine, a_desc_, b_desc_, c_desc_)),
+        a_(a_desc_, engine, nullptr),
+        b_(b_desc_, engine, nullptr),
+        c_(c_desc_, engine, nullptr) {}
+  void operator()(const dnnl::stream& stream, const float* a, const float* b, float* c) {
+    a_.set_data_handle(const_cast<float*>(a));
+    b_.set_data_handle(const_cast<float*>(b));
+    c_.set_data_handle(c);
+    primitive_.execute(stream, {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}});
+  }
+
+ private:
+  dnnl::memory::desc a_desc_, b_desc_, c_desc_;
+  dnnl::matmul primitive_;
+  dnnl::memory a_, b_, c_;
+};
+
 }  // namespace
+
+struct FactorPass::Products {
+  explicit Products(std::int64_t tokens, std::int64_t rank)
+      : engine(dnnl::engine::kind::cpu, 0),
+        stream(engine),
+        gram(engine, rank, rank, tokens, true),
+        rows(engine, tokens, rank, rank, false),
+        square(engine, rank, rank, rank, false) {}
+  dnnl::engine engine;
+  dnnl::stream stream;
+  Product gram;    ///< [D][D] of two [N][D]
+  Product rows;    ///< [N][D] times [D][D]
+  Product square;  ///< [D][D] times [D][D]
+};
+
+FactorPass::~FactorPass() = default;
 
 PassData pass_data(const InstanceClass& of, std::uint64_t seed) {
   PassData out;
@@ -141,6 +189,11 @@ Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, 
   const auto heads = static_cast<std::size_t>(of.heads);
   const auto rank = static_cast<std::size_t>(of.rank);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
+  try {
+    out->products_ = std::make_unique<Products>(of.tokens, of.rank);
+  } catch (const dnnl::error& error) {
+    return Error{ErrorCode::unsupported, std::string("oneDNN: ") + error.what()};
+  }
   out->left_.resize(rows * rank);
   out->fields_.resize(rows);
   out->shift_.resize(heads);
@@ -161,12 +214,11 @@ void FactorPass::front(const PassData& data) {
     const float* queries = data.queries.data() + t * tokens * rank;
     const float* keys = data.keys.data() + t * tokens * rank;
     float* left = left_.data() + t * tokens * rank;
-    multiply(true, rank, rank, tokens, 1.0F / (2.0F * static_cast<float>(rank)), keys, rank, keys, rank,
-             key_gram_.data(), rank);
-    multiply(false, tokens, rank, rank, 1.0F, queries, rank, key_gram_.data(), rank, left, rank);
-    multiply(true, rank, rank, tokens, 1.0F, queries, rank, queries, rank, query_gram_.data(), rank);
-    multiply(false, rank, rank, rank, 1.0F, key_gram_.data(), rank, query_gram_.data(), rank, product_.data(),
-             rank);
+    products_->gram(products_->stream, keys, keys, key_gram_.data());
+    for (float& value : key_gram_.span()) value /= 2.0F * static_cast<float>(rank);
+    products_->rows(products_->stream, queries, key_gram_.data(), left);
+    products_->gram(products_->stream, queries, queries, query_gram_.data());
+    products_->square(products_->stream, key_gram_.data(), query_gram_.data(), product_.data());
     double squares = 0;
     for (std::int64_t a = 0; a < rank; ++a) {
       for (std::int64_t b = 0; b < rank; ++b) {
@@ -179,11 +231,9 @@ void FactorPass::front(const PassData& data) {
     double diagonal_squares = 0;
     for (std::int64_t i = 0; i < tokens; ++i) {
       const float* from = queries + i * rank;
-      float own = 0;
-      for (std::int64_t d = 0; d < rank; ++d) {
-        z_[static_cast<std::size_t>(d)] += from[d];
-        own += left[i * rank + d] * from[d];
-      }
+      float* sums = z_.data();
+      for (std::int64_t d = 0; d < rank; ++d) sums[d] += from[d];
+      const float own = dot(left + i * rank, from, rank);
       diagonal += static_cast<double>(own);
       diagonal_squares += static_cast<double>(own) * static_cast<double>(own);
     }
@@ -238,17 +288,15 @@ void FactorPass::output(PassData& data) {
     for (std::int64_t i = 0; i < tokens; ++i) {
       if (!selected(i)) continue;
       ++count;
-      for (std::int64_t d = 0; d < rank; ++d) z_[static_cast<std::size_t>(d)] += right[i * rank + d];
+      float* sums = z_.data();
+      for (std::int64_t d = 0; d < rank; ++d) sums[d] += right[i * rank + d];
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
       float* out = data.output.data() + (t * tokens + i) * rank;
       float energy = 0;
       if (selected(i)) {
-        float sum = shift * (count - 1);
-        for (std::int64_t d = 0; d < rank; ++d) {
-          sum += left[i * rank + d] * (z_[static_cast<std::size_t>(d)] - right[i * rank + d]);
-        }
-        energy = -sum - fields_[static_cast<std::size_t>(t * tokens + i)];
+        const float sum = dot(left + i * rank, z_.data(), rank) - dot(left + i * rank, right + i * rank, rank);
+        energy = -sum - shift * (count - 1) - fields_[static_cast<std::size_t>(t * tokens + i)];
       }
       for (std::int64_t d = 0; d < rank; ++d) out[d] = energy * 0.3F;
     }

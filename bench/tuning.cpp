@@ -71,7 +71,7 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, ha
        grid(quick ? std::vector<std::int32_t>{5, 10, 20, 40, 80}
                   : std::vector<std::int32_t>{3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120},
             {1, 4})) {
-    QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 60));
+    QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 30));
     trials.push_back(std::move(trial));
   }
   // Noise favours the lucky: the best few of each purpose are measured again, on more solves.
@@ -84,7 +84,7 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, ha
               [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
     candidates.resize(std::min<std::size_t>(candidates.size(), 8));
     for (Trial& trial : candidates) {
-      QAMA_ASSIGN_OR_RETURN(trial, try_out(trial.parameters, layers, *solver, quick ? 60 : 400));
+      QAMA_ASSIGN_OR_RETURN(trial, try_out(trial.parameters, layers, *solver, quick ? 60 : 200));
     }
     Trial best = *std::min_element(candidates.begin(), candidates.end(),
                                    [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
