@@ -176,6 +176,7 @@ Status row_a10(Context& context) {
 struct ClassFigures {
   double tts50_us = 0, tts99_us = 0, textbook_tts50_us = 0, textbook_tts99_us = 0;  ///< medians over layers
   double share = 0, textbook_share = 0;  ///< of all solves, within 0.1 %
+  double worst_share = 1;                ///< of the solves of the hardest layer
   double time_us = 0, time_p99_us = 0, textbook_time_us = 0;
   double best_energy = 0, flip_cost = 0;  ///< means over layers
   std::string checksum;
@@ -205,6 +206,7 @@ Result<ClassFigures> measure_class(Context& context, std::vector<Layer>& layers,
     textbook_tts50.push_back(time_to_solution(textbook_time, textbook_p, 0.5));
     textbook_tts99.push_back(time_to_solution(textbook_time, textbook_p, 0.99));
     out.share += p / static_cast<double>(layers.size());
+    out.worst_share = std::min(out.worst_share, p);
     out.textbook_share += textbook_p / static_cast<double>(layers.size());
     out.best_energy += best / static_cast<double>(layers.size());
     out.flip_cost += series.mean_single_flip / static_cast<double>(layers.size());
@@ -272,7 +274,8 @@ Status fixed_row(Context& context, const std::string& id, const std::string& nam
                target_us > 0 ? met(f.share >= 0.99 && fast) : "-",
                percent(f.textbook_share) + " in " + figure(f.textbook_time_us) + " us",
                figure(f.textbook_time_us / f.time_us),
-               parameters.text() + ", p99 of the time " + figure(f.time_p99_us) + " us, checksum " + f.checksum});
+               parameters.text() + ": hardest layer " + percent(f.worst_share) + ", p99 of the time " +
+                   figure(f.time_p99_us) + " us, checksum " + f.checksum});
   return {};
 }
 
