@@ -19,7 +19,7 @@ set(qama_drop_files "gemm_bf16_(matmul|inner)" "gemm_x8s8s32x_(matmul|inner)" "s
 function(qama_trim)
   list(JOIN qama_keep_files "|" keep)
   list(JOIN qama_drop_files "|" drop)
-  foreach(target dnnl_cpu dnnl_cpu_x64)
+  foreach(target dnnl_cpu dnnl_cpu_x64 dnnl_cpu_aarch64)
     if(NOT TARGET ${target})
       continue()
     endif()
