@@ -40,7 +40,7 @@ QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens, std::int64_
   const auto n = static_cast<std::size_t>(tokens);
   const auto s = static_cast<std::size_t>(token_stride(tokens));
   const auto d = static_cast<std::size_t>(dim_head);
-  // The scratch holds the factor kernel's, later a row sum a token as floats.
+  // The scratch holds the factor kernel's, later a sum a token as floats.
   const std::size_t scratch =
       std::max(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)), s);
   return {h * d * s, h * s, h, h * n * s, h * s, h * n * s, scratch, h * s / 64, h * s, (h + 2) * s};
@@ -56,7 +56,7 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
   const double penalty_sum = lambda * static_cast<double>(spec.heads - 1);
   const bool per_instance = spec.normalisation == QamaNormalisation::instance;
   const auto n = static_cast<double>(tokens);
-  auto* row_sums = reinterpret_cast<float*>(w.scratch);
+  auto* sums = reinterpret_cast<float*>(w.scratch);
 
   double largest_sum = 0;
   bool finite = true;
@@ -70,20 +70,26 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                           .factors = factors,
                           .scratch = w.scratch});
     float* couplings = w.couplings + t * tokens * stride;
-    QamaCouplingArgs built{
-        .tokens = tokens, .dim_head = spec.dim_head, .factors = factors, .couplings = couplings};
-    kernels.qama_couplings(built);
     Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
+    QamaCouplingArgs built{.tokens = tokens,
+                           .dim_head = spec.dim_head,
+                           .factors = factors,
+                           .scale = per_instance ? 1.0F : static_cast<float>(coupling.scale),
+                           .shift = per_instance ? 0.0F : static_cast<float>(coupling.shift),
+                           .couplings = couplings,
+                           .sums = sums,
+                           .statistics = per_instance};
+    kernels.qama_couplings(built);
     if (per_instance) {
       coupling = standardised(built.sum, built.sum_squares, n * (n - 1.0), spec.eps, coupling);
+      kernels.qama_scale({.tokens = tokens,
+                          .couplings = couplings,
+                          .scale = static_cast<float>(coupling.scale),
+                          .shift = static_cast<float>(coupling.shift),
+                          .sums = sums});
     }
     w.coupling_scale[t] = coupling.scale;
     w.coupling_shift[t] = coupling.shift;
-    kernels.qama_scale({.tokens = tokens,
-                        .couplings = couplings,
-                        .scale = static_cast<float>(coupling.scale),
-                        .shift = static_cast<float>(coupling.shift),
-                        .row_sums = row_sums});
 
     const float* h = qkh + 2 * inner + t;
     Affine field{at(spec.field_scale, t), at(spec.field_shift, t)};
@@ -100,7 +106,7 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     double* fields = w.fields + t * stride;
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
-      const double sum = static_cast<double>(row_sums[i]) + std::fabs(fields[i]) + penalty_sum;
+      const double sum = static_cast<double>(sums[i]) + std::fabs(fields[i]) + penalty_sum;
       // NaN compares false with everything, so it is looked for by itself.
       finite = finite && std::isfinite(sum);
       largest_sum = std::max(largest_sum, sum);
@@ -112,7 +118,9 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                  "a layer's couplings or fields are not finite: the input or the weights are out of range"};
   }
 
-  // See hal/problem_builder.cpp: each of the rounded numbers may add a half.
+  // See hal/problem_builder.cpp: each of the rounded numbers may add a half. The sums were added up as
+  // floats, which may lose a unit in the last place each time.
+  largest_sum *= 1.0 + n * 6e-8;
   const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
   kernels.qama_quantise({.count = spec.heads * tokens * stride,

@@ -95,29 +95,33 @@ void qama_factors(const QamaFactorArgs& a) {
 void qama_couplings(QamaCouplingArgs& a) {
   const std::int64_t stride = token_stride(a.tokens);
   a.sum = a.sum_squares = 0;
+  std::fill(a.sums, a.sums + stride, 0.0F);
   for (std::int64_t i = 0; i < a.tokens; ++i) {
     for (std::int64_t j = 0; j < stride; ++j) {
-      double dot = 0;
-      for (std::int64_t d = 0; d < a.dim_head && i != j; ++d) {
-        dot += static_cast<double>(a.factors[d * stride + i]) * a.factors[d * stride + j];
+      double value = 0;
+      if (i != j && j < a.tokens) {
+        for (std::int64_t d = 0; d < a.dim_head; ++d) {
+          value += static_cast<double>(a.factors[d * stride + i]) * a.factors[d * stride + j];
+        }
+        value = a.scale * value + a.shift;
       }
-      a.couplings[i * stride + j] = static_cast<float>(dot);
-      a.sum += dot;
-      a.sum_squares += dot * dot;
+      a.couplings[i * stride + j] = static_cast<float>(value);
+      a.sums[j] += std::fabs(static_cast<float>(value));
+      a.sum += value;
+      a.sum_squares += value * value;
     }
   }
 }
 
 void qama_scale(const QamaScaleArgs& a) {
   const std::int64_t stride = token_stride(a.tokens);
+  std::fill(a.sums, a.sums + stride, 0.0F);
   for (std::int64_t i = 0; i < a.tokens; ++i) {
-    double sum = 0;
     for (std::int64_t j = 0; j < stride; ++j) {
       float& value = a.couplings[i * stride + j];
       value = i == j || j >= a.tokens ? 0.0F : a.scale * value + a.shift;
-      sum += std::fabs(value);
+      a.sums[j] += std::fabs(value);
     }
-    a.row_sums[i] = static_cast<float>(sum);
   }
 }
 

@@ -73,20 +73,23 @@ struct QamaFactorArgs {
   return (tokens + dim_head) * padded8(dim_head);
 }
 
-/// J_ij = F_i . F_j off the diagonal, 0 on it; exactly symmetric. `sum` and `sum_squares` of all entries.
+/// J'_ij = scale F_i . F_j + shift off the diagonal, 0 on it; symmetric to the bit.
 struct QamaCouplingArgs {
   std::int64_t tokens = 0, dim_head = 0;
-  const float* factors = nullptr;  ///< [dim_head][token_stride]
-  float* couplings = nullptr;      ///< [tokens][token_stride], 0 behind the tokens
-  double sum = 0, sum_squares = 0; ///< out
+  const float* factors = nullptr;   ///< [dim_head][token_stride]
+  float scale = 1, shift = 0;
+  float* couplings = nullptr;       ///< [tokens][token_stride], 0 behind the tokens
+  float* sums = nullptr;            ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
+  bool statistics = false;          ///< wanted: the next two
+  double sum = 0, sum_squares = 0;  ///< out: of all J' and their squares
 };
 
-/// J' = scale J + shift off the diagonal, in place; `row_sums` gets sum_j |J'_ij|.
+/// J' = scale J + shift off the diagonal, in place.
 struct QamaScaleArgs {
   std::int64_t tokens = 0;
   float* couplings = nullptr;  ///< [tokens][token_stride]
-  float scale = 0, shift = 0;
-  float* row_sums = nullptr;   ///< [tokens]
+  float scale = 1, shift = 0;
+  float* sums = nullptr;       ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
 };
 
 /// W = round to nearest even (scale J'). Precondition: |scale J'| < 2^15 - 1.

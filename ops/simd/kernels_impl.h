@@ -262,67 +262,122 @@ struct Kernels {
     }
   }
 
+  /// Lane masks, as vectors of all-ones or all-zero bits. A row of `diagonal` has one hole; loading it k
+  /// floats before the hole's place puts the hole into lane k.
+  struct Masks {
+    alignas(64) std::uint32_t tail[2 * kF];
+    alignas(64) std::uint32_t diagonal[2 * kF];
+    Masks() {
+      for (std::int64_t l = 0; l < 2 * kF; ++l) {
+        tail[l] = l < kF ? 0xFFFFFFFFU : 0U;
+        diagonal[l] = l == kF ? 0U : 0xFFFFFFFFU;
+      }
+    }
+    static F read(const std::uint32_t* from) {
+      float lanes[kF];
+      std::memcpy(lanes, from, sizeof lanes);
+      return load(lanes);
+    }
+    /// Lanes of the tokens from `first` on that are below `tokens`.
+    F inside(std::int64_t first, std::int64_t tokens) const {
+      const std::int64_t lanes = tokens - first;
+      return read(tail + (lanes >= kF ? 0 : lanes <= 0 ? kF : kF - lanes));
+    }
+    /// All lanes but token `i` - `first`.
+    F without(std::int64_t i, std::int64_t first) const {
+      return read(diagonal + (i < first || i >= first + kF ? 0 : kF - (i - first)));
+    }
+  };
+
+  /// A vector holds kF columns j; rows i go by in fours. Because J is symmetric, a column's sum is a row's,
+  /// and nothing is added across lanes.
   static void qama_couplings(QamaCouplingArgs& a) {
+    const Masks masks;
     const std::int64_t n = a.tokens;
     const std::int64_t stride = token_stride(n);
+    const F scale(a.scale);
+    const F shift(a.shift);
     double sum = 0;
     double squares = 0;
-    for (std::int64_t i = 0; i < n; i += 4) {
-      const std::int64_t rows = n - i < 4 ? n - i : 4;
-      for (std::int64_t j = 0; j < stride; j += kF) {
-        // The products of a pair of tokens are added in the same order for (i, j) and (j, i).
-        F acc[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
+    for (std::int64_t j = 0; j < stride; j += 2 * kF) {
+      const F inside0 = masks.inside(j, n);
+      const F inside1 = masks.inside(j + kF, n);
+      F sums0(0.0F), sums1(0.0F);
+      F block_sum(0.0F), block_squares(0.0F);
+      for (std::int64_t i = 0; i < n; i += 4) {
+        // A pair of tokens' products are added in the same order for (i, j) and for (j, i).
+        F acc0[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
+        F acc1[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
         const float* factor = a.factors;
         for (std::int64_t d = 0; d < a.dim_head; ++d, factor += stride) {
-          const F column = load(factor + j);
-          for (int r = 0; r < 4; ++r) acc[r] = xsimd::fma(F(factor[i + r]), column, acc[r]);
+          const F column0 = load(factor + j);
+          const F column1 = load(factor + j + kF);
+          for (int r = 0; r < 4; ++r) {
+            const F row(factor[i + r]);
+            acc0[r] = xsimd::fma(row, column0, acc0[r]);
+            acc1[r] = xsimd::fma(row, column1, acc1[r]);
+          }
         }
-        for (std::int64_t r = 0; r < rows; ++r) {
-          acc[r].store_unaligned(a.couplings + (i + r) * stride + j);
+        const bool diagonal = i + 4 > j && i < j + 2 * kF;
+        const std::int64_t rows = n - i < 4 ? n - i : 4;
+        for (int r = 0; r < 4; ++r) {
+          acc0[r] = xsimd::bitwise_and(xsimd::fma(acc0[r], scale, shift), inside0);
+          acc1[r] = xsimd::bitwise_and(xsimd::fma(acc1[r], scale, shift), inside1);
+          if (r >= rows) break;
+          if (diagonal) {
+            acc0[r] = xsimd::bitwise_and(acc0[r], masks.without(i + r, j));
+            acc1[r] = xsimd::bitwise_and(acc1[r], masks.without(i + r, j + kF));
+          }
+          sums0 += xsimd::abs(acc0[r]);
+          sums1 += xsimd::abs(acc1[r]);
+          acc0[r].store_unaligned(a.couplings + (i + r) * stride + j);
+          acc1[r].store_unaligned(a.couplings + (i + r) * stride + j + kF);
+          if (a.statistics) {
+            block_sum += acc0[r] + acc1[r];
+            block_squares = xsimd::fma(acc0[r], acc0[r], xsimd::fma(acc1[r], acc1[r], block_squares));
+          }
+        }
+        // A few floats a lane are added as floats, blocks of them in double.
+        if (a.statistics && (i % 16 == 12 || i + 4 >= n)) {
+          sum += add_double(block_sum);
+          squares += add_double(block_squares);
+          block_sum = block_squares = F(0.0F);
         }
       }
-      for (std::int64_t r = 0; r < rows; ++r) {
-        float* row = a.couplings + (i + r) * stride;
-        row[i + r] = 0.0F;
-        add_double(row, stride, sum, squares);
-      }
+      sums0.store_unaligned(a.sums + j);
+      sums1.store_unaligned(a.sums + j + kF);
     }
     a.sum = sum;
     a.sum_squares = squares;
   }
 
-  /// sum += of row, squares += of its squares, in double, 64 floats at a time.
-  static void add_double(const float* row, std::int64_t count, double& sum, double& squares) {
-    double sums[8] = {};
-    double sqs[8] = {};
-    for (std::int64_t j = 0; j < count; j += 8) {
-      for (int l = 0; l < 8; ++l) {
-        const double v = static_cast<double>(row[j + l]);
-        sums[l] += v;
-        sqs[l] += v * v;
-      }
+  static double add_double(F value) {
+    alignas(64) float lanes[kF];
+    value.store_aligned(lanes);
+    double sums[4] = {};
+    for (std::int64_t l = 0; l < kF; l += 4) {
+      for (int k = 0; k < 4; ++k) sums[k] += static_cast<double>(lanes[l + k]);
     }
-    for (int l = 0; l < 8; ++l) {
-      sum += sums[l];
-      squares += sqs[l];
-    }
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
   }
 
   static void qama_scale(const QamaScaleArgs& a) {
+    const Masks masks;
     const std::int64_t n = a.tokens;
     const std::int64_t stride = token_stride(n);
     const F scale(a.scale);
     const F shift(a.shift);
-    for (std::int64_t i = 0; i < n; ++i) {
-      float* row = a.couplings + i * stride;
-      for (std::int64_t j = 0; j < n; j += kF) {
-        xsimd::fma(load(row + j), scale, shift).store_unaligned(row + j);
+    for (std::int64_t j = 0; j < stride; j += kF) {
+      const F inside = masks.inside(j, n);
+      F sums(0.0F);
+      float* column = a.couplings + j;
+      for (std::int64_t i = 0; i < n; ++i, column += stride) {
+        F v = xsimd::bitwise_and(xsimd::fma(load(column), scale, shift), inside);
+        if (i >= j && i < j + kF) v = xsimd::bitwise_and(v, masks.without(i, j));
+        sums += xsimd::abs(v);
+        v.store_unaligned(column);
       }
-      row[i] = 0.0F;
-      for (std::int64_t j = n; j < stride; ++j) row[j] = 0.0F;
-      F sum(0.0F);
-      for (std::int64_t j = 0; j < n; j += kF) sum += xsimd::abs(load(row + j));
-      a.row_sums[i] = xsimd::reduce_add(sum);
+      sums.store_unaligned(a.sums + j);
     }
   }
 

@@ -157,7 +157,7 @@ TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
   for (const float v : out) EXPECT_FLOAT_EQ(v, 4.0F);  // the largest score has all the weight
 }
 
-/// Factors are unique up to nothing the caller sees: what counts is the product, J.
+/// Factors are one way of many to write J: what counts is the product.
 TEST_P(Kernels, QamaFactorsAndCouplings) {
   for (const std::int64_t tokens : kSizes) {
     for (const std::int64_t dim_head : {1, 3, 4, 8, 9, 16, 21}) {
@@ -165,6 +165,8 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
       const std::int64_t stride = token_stride(tokens);
       const std::int64_t row = 2 * dim_head + 1;
       const auto qk = floats(tokens * row);
+      const float scale = dim_head % 2 == 0 ? 1.0F : -0.5F;
+      const float shift = dim_head % 2 == 0 ? 0.0F : 0.25F;
       std::vector<float> factors(static_cast<std::size_t>(dim_head * stride), -1.0F);
       std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
       kernels().qama_factors({.tokens = tokens,
@@ -175,19 +177,28 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
                               .factors = factors.data(),
                               .scratch = scratch.data()});
       std::vector<float> couplings(static_cast<std::size_t>(tokens * stride), -1.0F);
-      QamaCouplingArgs built{
-          .tokens = tokens, .dim_head = dim_head, .factors = factors.data(), .couplings = couplings.data()};
+      std::vector<float> sums(static_cast<std::size_t>(stride), -1.0F);
+      QamaCouplingArgs built{.tokens = tokens,
+                             .dim_head = dim_head,
+                             .factors = factors.data(),
+                             .scale = scale,
+                             .shift = shift,
+                             .couplings = couplings.data(),
+                             .sums = sums.data(),
+                             .statistics = true};
       kernels().qama_couplings(built);
 
       // By the definition: J = (Q K^T)(K Q^T) / 2D.
       std::vector<float> expected(couplings.size());
+      std::vector<float> expected_sums(sums.size());
       double sum = 0;
       double squares = 0;
       double largest = 0;
       for (std::int64_t i = 0; i < tokens; ++i) {
         for (std::int64_t j = 0; j < tokens; ++j) {
+          if (i == j) continue;
           double value = 0;
-          for (std::int64_t m = 0; m < tokens && i != j; ++m) {
+          for (std::int64_t m = 0; m < tokens; ++m) {
             double left = 0;
             double right = 0;
             for (std::int64_t d = 0; d < dim_head; ++d) {
@@ -197,13 +208,16 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
             }
             value += left * right / (2.0 * static_cast<double>(dim_head));
           }
+          value = value * scale + shift;
           expected[static_cast<std::size_t>(i * stride + j)] = static_cast<float>(value);
+          expected_sums[static_cast<std::size_t>(j)] += static_cast<float>(std::fabs(value));
           sum += value;
           squares += value * value;
           largest = std::max(largest, std::fabs(value));
         }
       }
       expect_near(couplings, expected, 3e-6 * std::max(1.0, largest));
+      expect_near(sums, expected_sums, 3e-6 * std::max(1.0, largest) * static_cast<double>(tokens));
       EXPECT_NEAR(built.sum, sum, 1e-5 * (1 + std::sqrt(squares) * static_cast<double>(tokens)));
       EXPECT_NEAR(built.sum_squares, squares, 1e-5 * (1 + squares));
       for (std::int64_t i = 0; i < tokens; ++i) {
@@ -225,13 +239,17 @@ TEST_P(Kernels, QamaFactorsOfSingularGram) {
   for (std::size_t i = 0; i < qk.size(); ++i) qk[i] = static_cast<float>(i % 16) - 7.5F;  // all rows equal
   std::vector<float> factors(static_cast<std::size_t>(dim_head * token_stride(tokens)));
   std::vector<float> couplings(static_cast<std::size_t>(tokens * token_stride(tokens)));
+  std::vector<float> sums(static_cast<std::size_t>(token_stride(tokens)));
   std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
   for (const float scale : {1.0F, 0.0F}) {
     for (float& v : qk) v *= scale;
     kernels().qama_factors({.tokens = tokens, .dim_head = dim_head, .q = qk.data(), .k = qk.data() + 8,
                             .stride = 16, .factors = factors.data(), .scratch = scratch.data()});
-    QamaCouplingArgs built{
-        .tokens = tokens, .dim_head = dim_head, .factors = factors.data(), .couplings = couplings.data()};
+    QamaCouplingArgs built{.tokens = tokens,
+                           .dim_head = dim_head,
+                           .factors = factors.data(),
+                           .couplings = couplings.data(),
+                           .sums = sums.data()};
     kernels().qama_couplings(built);
     double dot = 0;
     for (int d = 0; d < 8; ++d) dot += (d - 7.5) * (d + 0.5) * scale * scale;
@@ -248,12 +266,12 @@ TEST_P(Kernels, QamaScaleAndQuantise) {
     const std::int64_t stride = token_stride(tokens);
     auto couplings = floats(tokens * stride, 3.0);
     auto expected = couplings;
-    std::vector<float> sums(static_cast<std::size_t>(tokens));
+    std::vector<float> sums(static_cast<std::size_t>(stride), -1.0F);
     std::vector<float> expected_sums(sums.size());
     kernels().qama_scale({.tokens = tokens, .couplings = couplings.data(), .scale = -1.5F, .shift = 0.25F,
-                          .row_sums = sums.data()});
+                          .sums = sums.data()});
     plain().qama_scale({.tokens = tokens, .couplings = expected.data(), .scale = -1.5F, .shift = 0.25F,
-                        .row_sums = expected_sums.data()});
+                        .sums = expected_sums.data()});
     expect_near(couplings, expected, 2e-6);
     expect_near(sums, expected_sums, 1e-4);
 
