@@ -18,18 +18,25 @@ struct Trial {
     for (std::size_t k = 0; k < shares.size(); ++k) out.push_back(time_to_solution(times_us[k], shares[k], q));
     return median(std::move(out));
   }
-  /// Repetitions after which all but `miss` of the solves are within, if repetitions are independent.
-  [[nodiscard]] int repetitions_for(double miss) const {
-    for (int k = 1; k <= 256; ++k) {
-      double missed = 0;
-      for (const double p : shares) missed += std::pow(1 - p, k);
-      if (missed <= miss * static_cast<double>(shares.size())) return k;
-    }
-    return 0;
+  /// Share of all solves that miss when each is repeated k times, if repetitions are independent.
+  [[nodiscard]] double missed(int k) const {
+    double sum = 0;
+    for (const double p : shares) sum += std::pow(1 - p, k);
+    return sum / static_cast<double>(shares.size());
   }
-  [[nodiscard]] double fixed_time() const {
-    const int k = repetitions_for(kFixedMiss);
-    return k == 0 ? HUGE_VAL : k * median(times_us);
+  /// Repetitions after which all but kFixedMiss succeed, but no more than fit into `budget_us` (0: any number).
+  [[nodiscard]] int repetitions(double budget_us) const {
+    const int most = budget_us > 0 ? std::max(1, static_cast<int>(budget_us / median(times_us))) : 400;
+    int k = 1;
+    while (k < most && missed(k) > kFixedMiss) ++k;
+    return k;
+  }
+  /// Lower is better: the time if it reaches the quality, else by how much it misses.
+  [[nodiscard]] double fixed_cost(double budget_us) const {
+    const int k = repetitions(budget_us);
+    const double time = k * median(times_us);
+    const bool late = budget_us > 0 && time > budget_us;
+    return missed(k) <= kFixedMiss && !late ? time : 1e9 * (1 + missed(k) + (late ? 1 : 0));
   }
   static constexpr double kFixedMiss = 0.006;
 };
@@ -63,8 +70,8 @@ std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps, const std:
 
 }  // namespace
 
-Status tune_layers(const std::string& name, const std::vector<Layer>& layers, hal::Device& device, bool quick,
-                   ParameterTable& table) {
+Status tune_layers(const std::string& name, const std::vector<Layer>& layers, double fixed_budget_us,
+                   hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(layers.front().integers().shape));
   std::vector<Trial> trials;
   for (const Parameters& parameters :
@@ -88,16 +95,17 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, ha
     }
     Trial best = *std::min_element(candidates.begin(), candidates.end(),
                                    [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
-    std::fprintf(stderr, "%s %s: %s: %s us\n", name.c_str(), purpose, best.parameters.text().c_str(),
-                figure(cost(best)).c_str());
+    std::fprintf(stderr, "%s %s: %s: %s us a solve\n", name.c_str(), purpose, best.parameters.text().c_str(),
+                figure(median(best.times_us)).c_str());
     return best;
   };
   QAMA_ASSIGN_OR_RETURN(const Trial half, choose("tts50", [](const Trial& t) { return t.solution_time(0.5); }, false));
   table.set(name, "tts50", half.parameters);
   QAMA_ASSIGN_OR_RETURN(const Trial most, choose("tts99", [](const Trial& t) { return t.solution_time(0.99); }, false));
   table.set(name, "tts99", most.parameters);
-  QAMA_ASSIGN_OR_RETURN(Trial fixed, choose("fixed", [](const Trial& t) { return t.fixed_time(); }, true));
-  fixed.parameters.restarts *= std::max(1, fixed.repetitions_for(Trial::kFixedMiss));
+  QAMA_ASSIGN_OR_RETURN(
+      Trial fixed, choose("fixed", [=](const Trial& t) { return t.fixed_cost(fixed_budget_us); }, true));
+  fixed.parameters.restarts *= fixed.repetitions(fixed_budget_us);
   table.set(name, "fixed", fixed.parameters);
   return {};
 }

@@ -11,9 +11,10 @@
 namespace qama::bench {
 
 /// Fills the lines "tts50", "tts99" and "fixed" of `name`: the least median time to solution over `layers`, and
-/// the least time with which 99.4 % of all solves come within 0.1 %.
-Status tune_layers(const std::string& name, const std::vector<Layer>& layers, hal::Device& device, bool quick,
-                   ParameterTable& table);
+/// the least time with which 99.4 % of all solves come within 0.1 %; where that does not fit into
+/// `fixed_budget_us` (0: no bound), the largest share that does.
+Status tune_layers(const std::string& name, const std::vector<Layer>& layers, double fixed_budget_us,
+                   hal::Device& device, bool quick, ParameterTable& table);
 
 /// Fills the line "target" of `name`: least mean time until a solve reaches `energy`.
 Status tune_target(const std::string& name, const hal::SelectionProblem& problem, std::int64_t energy,
