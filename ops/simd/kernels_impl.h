@@ -289,66 +289,88 @@ struct Kernels {
     }
   };
 
+  /// What two vectors of columns gather from all rows.
+  struct ColumnSums {
+    F inside0, inside1;                    // lane masks of the tokens
+    F sums0{0.0F}, sums1{0.0F};            // of |J'|
+    F block_sum{0.0F}, block_squares{0.0F};
+  };
+
+  /// Rows i .. i + R - 1 of the columns from j on. Products of a pair of tokens are added in the same order
+  /// for (i, j) and for (j, i).
+  template <int R>
+  static void coupling_rows(const QamaCouplingArgs& a, const Masks& masks, std::int64_t i, std::int64_t j,
+                            std::int64_t stride, ColumnSums& columns) {
+    F acc0[R];
+    F acc1[R];
+    for (int r = 0; r < R; ++r) acc0[r] = acc1[r] = F(0.0F);
+    const float* factor = a.factors;
+    for (std::int64_t d = 0; d < a.dim_head; ++d, factor += stride) {
+      const F column0 = load(factor + j);
+      const F column1 = load(factor + j + kF);
+      for (int r = 0; r < R; ++r) {
+        const F row(factor[i + r]);
+        acc0[r] = xsimd::fma(row, column0, acc0[r]);
+        acc1[r] = xsimd::fma(row, column1, acc1[r]);
+      }
+    }
+    const F scale(a.scale);
+    const F shift(a.shift);
+    for (int r = 0; r < R; ++r) {
+      acc0[r] = xsimd::bitwise_and(xsimd::fma(acc0[r], scale, shift), columns.inside0);
+      acc1[r] = xsimd::bitwise_and(xsimd::fma(acc1[r], scale, shift), columns.inside1);
+    }
+    if (i + R > j && i < j + 2 * kF) {
+      for (int r = 0; r < R; ++r) {
+        acc0[r] = xsimd::bitwise_and(acc0[r], masks.without(i + r, j));
+        acc1[r] = xsimd::bitwise_and(acc1[r], masks.without(i + r, j + kF));
+      }
+    }
+    float* out = a.couplings + i * stride + j;
+    for (int r = 0; r < R; ++r, out += stride) {
+      columns.sums0 += xsimd::abs(acc0[r]);
+      columns.sums1 += xsimd::abs(acc1[r]);
+      acc0[r].store_unaligned(out);
+      acc1[r].store_unaligned(out + kF);
+    }
+    if (a.statistics) {
+      for (int r = 0; r < R; ++r) {
+        columns.block_sum += acc0[r] + acc1[r];
+        columns.block_squares = xsimd::fma(acc0[r], acc0[r], columns.block_squares);
+        columns.block_squares = xsimd::fma(acc1[r], acc1[r], columns.block_squares);
+      }
+    }
+  }
+
   /// A vector holds kF columns j; rows i go by in fours. Because J is symmetric, a column's sum is a row's,
   /// and nothing is added across lanes.
   static void qama_couplings(QamaCouplingArgs& a) {
     const Masks masks;
     const std::int64_t n = a.tokens;
     const std::int64_t stride = token_stride(n);
-    const F scale(a.scale);
-    const F shift(a.shift);
     double sum = 0;
     double squares = 0;
     for (std::int64_t j = 0; j < stride; j += 2 * kF) {
-      const F inside0 = masks.inside(j, n);
-      const F inside1 = masks.inside(j + kF, n);
-      F sums0(0.0F), sums1(0.0F);
-      F block_sum(0.0F), block_squares(0.0F);
-      for (std::int64_t i = 0; i < n; i += 4) {
-        // A pair of tokens' products are added in the same order for (i, j) and for (j, i).
-        F acc0[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
-        F acc1[4] = {F(0.0F), F(0.0F), F(0.0F), F(0.0F)};
-        const float* factor = a.factors;
-        for (std::int64_t d = 0; d < a.dim_head; ++d, factor += stride) {
-          const F column0 = load(factor + j);
-          const F column1 = load(factor + j + kF);
-          for (int r = 0; r < 4; ++r) {
-            const F row(factor[i + r]);
-            acc0[r] = xsimd::fma(row, column0, acc0[r]);
-            acc1[r] = xsimd::fma(row, column1, acc1[r]);
-          }
-        }
-        const bool diagonal = i + 4 > j && i < j + 2 * kF;
-        const std::int64_t rows = n - i < 4 ? n - i : 4;
-        for (int r = 0; r < 4; ++r) {
-          acc0[r] = xsimd::bitwise_and(xsimd::fma(acc0[r], scale, shift), inside0);
-          acc1[r] = xsimd::bitwise_and(xsimd::fma(acc1[r], scale, shift), inside1);
-          if (r >= rows) break;
-          if (diagonal) {
-            acc0[r] = xsimd::bitwise_and(acc0[r], masks.without(i + r, j));
-            acc1[r] = xsimd::bitwise_and(acc1[r], masks.without(i + r, j + kF));
-          }
-          sums0 += xsimd::abs(acc0[r]);
-          sums1 += xsimd::abs(acc1[r]);
-          acc0[r].store_unaligned(a.couplings + (i + r) * stride + j);
-          acc1[r].store_unaligned(a.couplings + (i + r) * stride + j + kF);
-          if (a.statistics) {
-            block_sum += acc0[r] + acc1[r];
-            block_squares = xsimd::fma(acc0[r], acc0[r], xsimd::fma(acc1[r], acc1[r], block_squares));
-          }
-        }
+      ColumnSums columns{masks.inside(j, n), masks.inside(j + kF, n)};
+      std::int64_t i = 0;
+      for (; i + 4 <= n; i += 4) {
+        coupling_rows<4>(a, masks, i, j, stride, columns);
         // A few floats a lane are added as floats, blocks of them in double.
-        if (a.statistics && (i % 16 == 12 || i + 4 >= n)) {
-          sum += add_double(block_sum);
-          squares += add_double(block_squares);
-          block_sum = block_squares = F(0.0F);
-        }
+        if (a.statistics && i % 16 == 12) flush(columns, sum, squares);
       }
-      sums0.store_unaligned(a.sums + j);
-      sums1.store_unaligned(a.sums + j + kF);
+      for (; i < n; ++i) coupling_rows<1>(a, masks, i, j, stride, columns);
+      if (a.statistics) flush(columns, sum, squares);
+      columns.sums0.store_unaligned(a.sums + j);
+      columns.sums1.store_unaligned(a.sums + j + kF);
     }
     a.sum = sum;
     a.sum_squares = squares;
+  }
+
+  static void flush(ColumnSums& columns, double& sum, double& squares) {
+    sum += add_double(columns.block_sum);
+    squares += add_double(columns.block_squares);
+    columns.block_sum = columns.block_squares = F(0.0F);
   }
 
   static double add_double(F value) {
