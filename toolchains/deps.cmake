@@ -23,6 +23,20 @@ if(bootstrap_result EQUAL 0)
   list(APPEND CMAKE_FIND_ROOT_PATH "${QAMA_DEPS_PREFIX_DIR}")
 endif()
 
+# A build folder follows the recipe: what was found in the prefix of an older one is looked for again.
+if(DEFINED CACHE{QAMA_LAST_PREFIX} AND NOT QAMA_LAST_PREFIX STREQUAL QAMA_DEPS_PREFIX_DIR)
+  foreach(package dnnl xsimd xtensor xtl)
+    string(FIND "${${package}_DIR}" "${QAMA_LAST_PREFIX}/" at)
+    if(at EQUAL 0)
+      unset(${package}_DIR CACHE)
+    endif()
+  endforeach()
+endif()
+set(QAMA_LAST_PREFIX "${QAMA_DEPS_PREFIX_DIR}" CACHE INTERNAL "Prefix that the last configure run found libraries in")
+file(GLOB recipe_files ${CMAKE_CURRENT_LIST_DIR}/onednn/*)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${recipe_files})
+
 # One sentence that names the remedy, for every library that is not there.
 macro(qama_require package)
   find_package(${package} ${ARGN} QUIET)
