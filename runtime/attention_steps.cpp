@@ -87,30 +87,12 @@ Status QamaSolveStep::run(SampleRun& run) const {
 Status QamaSolveStep::solve(SampleRun& run, std::span<std::uint64_t> spins, LayerSolve& out) const {
   hal::SolveOptions options = run.settings->options;
   options.seed = out.seed = solve_seed(run.settings->seed, run.index, layer_);
-  bool late = false;
   if (run.deadline_ns != 0) {
     // What is left is shared evenly by the layers to come.
     const std::int64_t left_us = (run.deadline_ns - now_ns()) / 1000;
-    late = left_us <= 0;
     options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - layer_), 1);
   }
-  hal::Solver* const local = run.lane->fallback.get();
-  if (local != nullptr && late && run.settings->fallback == FallbackPolicy::deadline) {
-    QAMA_RETURN_IF_ERROR(local->solve(run.problem, options, spins, out.result));
-    out.result.fallback = hal::FallbackReason::deadline;
-    return {};
-  }
-  Status status = run.lane->solver->solve(run.problem, options, spins, out.result);
-  if (status.ok() || local == nullptr) return status;
-  const ErrorCode code = status.error().code;
-  // A problem that the device could never take is the caller's to know of, not to be papered over.
-  if (code == ErrorCode::cancelled || code == ErrorCode::problem_bad_value) return status;
-  out.result = {};
-  QAMA_RETURN_IF_ERROR(local->solve(run.problem, options, spins, out.result));
-  out.result.fallback = code == ErrorCode::deadline_exceeded ? hal::FallbackReason::deadline
-                                                             : hal::FallbackReason::error;
-  out.result.device_error = code;
-  return {};
+  return run.lane->solver->solve(run.problem, options, spins, out.result);
 }
 
 QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,

@@ -29,22 +29,9 @@ constexpr std::string_view kLocalDevice = "cpu:";
 
 }  // namespace
 
-std::string_view name_of(FallbackPolicy policy) noexcept {
-  switch (policy) {
-    case FallbackPolicy::never: return "never";
-    case FallbackPolicy::error: return "error";
-    case FallbackPolicy::deadline: return "deadline";
-  }
-  return "unknown";
-}
+std::string_view name_of(FallbackPolicy policy) noexcept { return hal::schedule_policy_name(policy); }
 
-Result<FallbackPolicy> parse_fallback(std::string_view text) {
-  for (const auto policy : {FallbackPolicy::never, FallbackPolicy::error, FallbackPolicy::deadline}) {
-    if (text == name_of(policy)) return policy;
-  }
-  return Error{ErrorCode::invalid_argument, "fall-back '" + std::string(text.substr(0, 40)) +
-                                                "', expected never, error or deadline"};
-}
+Result<FallbackPolicy> parse_fallback(std::string_view text) { return hal::parse_schedule_policy(text); }
 
 std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t layer) noexcept {
   return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
@@ -53,7 +40,6 @@ std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t l
 struct Session::Impl {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<hal::Device> device;
-  std::shared_ptr<hal::Device> fallback_device;
   SolveSettings settings;
   std::int64_t deadline_us = 0;
   AlignedBuffer<std::byte> own_arena;
@@ -137,7 +123,6 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     impl->plan = std::move(plan);
     const weights::AnnealSchedule& schedule = impl->plan->model().architecture().attention.anneal;
     impl->settings.seed = options.seed.value_or(schedule.seed);
-    impl->settings.fallback = options.fallback;
     impl->settings.options.sweeps = options.sweeps.value_or(schedule.sweeps);
     impl->settings.options.restarts = options.restarts.value_or(schedule.restarts);
     impl->settings.options.t_start = static_cast<float>(schedule.t_start);
@@ -167,14 +152,15 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
   const weights::Architecture& a = plan->model().architecture();
   const hal::ProblemShape shape{a.heads, a.tokens()};
   QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
-  QAMA_RETURN_IF_ERROR(device->supports(shape));
   // The annealer is always at hand; falling back from it to itself would only hide an error.
   const bool local = std::string_view(options.device).starts_with(kLocalDevice);
   if (options.fallback != FallbackPolicy::never && !local) {
-    QAMA_ASSIGN_OR_RETURN(fallback_device, hal::open_device(kLocalDevice));
-    QAMA_RETURN_IF_ERROR(fallback_device->supports(shape));
+    QAMA_ASSIGN_OR_RETURN(auto annealer, hal::open_device(kLocalDevice));
+    hal::ScheduleOptions schedule;
+    schedule.policy = options.fallback;
+    QAMA_ASSIGN_OR_RETURN(device, hal::schedule(std::move(device), std::move(annealer), schedule));
   }
-  return {};
+  return device->supports(shape);
 }
 
 Status Session::Impl::make_lanes(std::span<std::byte> arena) {
@@ -191,9 +177,6 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
     for (const LinearStep* step : p.linear_steps) QAMA_RETURN_IF_ERROR(step->bind(lane));
     if (device != nullptr) {
       QAMA_ASSIGN_OR_RETURN(lane.solver, device->compile(shape));
-    }
-    if (fallback_device != nullptr) {
-      QAMA_ASSIGN_OR_RETURN(lane.fallback, fallback_device->compile(shape));
     }
   }
   return {};

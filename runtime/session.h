@@ -12,19 +12,16 @@
 
 #include "hal/device.h"
 #include "hal/problem.h"
+#include "hal/scheduler.h"
 #include "runtime/base/result.h"
 #include "runtime/hooks.h"
 #include "runtime/plan.h"
 
 namespace qama::runtime {
 
-/// When a layer is solved by the local annealer instead of the device that was asked.
-enum class FallbackPolicy : std::uint8_t {
-  never,    ///< a device's error is the run's error
-  error,    ///< when the device fails
-  deadline  ///< also when it would miss the deadline
-};
-/// "never", "error", "deadline".
+/// When a layer is solved by the local annealer instead of the device that was asked: never, error, deadline,
+/// hedge (hal/scheduler.h says what each means).
+using FallbackPolicy = hal::SchedulePolicy;
 [[nodiscard]] std::string_view name_of(FallbackPolicy policy) noexcept;
 /// INVALID_ARGUMENT for any other text.
 [[nodiscard]] Result<FallbackPolicy> parse_fallback(std::string_view text);
@@ -34,6 +31,7 @@ struct SessionOptions {
   std::int32_t threads = 1;
   std::optional<std::uint64_t> seed = {};  ///< of the solver; none: the model file's
   std::string device = "cpu:";            ///< URI
+  /// To "cpu:", for any device but that one.
   FallbackPolicy fallback = FallbackPolicy::error;
   std::int64_t deadline_us = 0;           ///< a sample; 0: none
   std::optional<std::int32_t> sweeps = {};   ///< none: the model file's

@@ -22,7 +22,6 @@ struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
   std::unique_ptr<hal::Solver> solver;                ///< null without QAMA layers
-  std::unique_ptr<hal::Solver> fallback;              ///< null if none is wanted
 
   template <typename T>
   [[nodiscard]] T* at(std::size_t region) const noexcept {
@@ -34,7 +33,6 @@ struct Lane {
 struct SolveSettings {
   hal::SolveOptions options;
   std::uint64_t seed = 0;
-  FallbackPolicy fallback = FallbackPolicy::error;
 };
 
 /// One sample on its way. The session fills it, the steps read it.

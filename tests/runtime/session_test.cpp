@@ -230,15 +230,34 @@ TEST_F(Sessions, ArgumentsAreChecked) {
   EXPECT_ERROR(invalid_argument, Session::create(held.model, {.threads = 1000000}));
   EXPECT_ERROR(device_unknown, Session::create(held.model, {.device = "nonsense:"}));
   EXPECT_ERROR(invalid_argument, runtime::parse_fallback("sometimes"));
-  for (const auto* text : {"never", "error", "deadline"}) {
+  for (const auto* text : {"never", "error", "deadline", "hedge"}) {
     ASSERT_OK_AND_ASSIGN(const auto policy, runtime::parse_fallback(text));
-    EXPECT_EQ(name_of(policy), text);
+    EXPECT_EQ(runtime::name_of(policy), text);
   }
 }
 
-TEST_F(Sessions, AnExhaustiveDeviceRefusesALayerThatIsTooLarge) {
-  const auto made = Session::create(held.model, {.device = "exact:"});
-  EXPECT_ERROR(problem_too_large, made);
+TEST_F(Sessions, ALayerThatTheDeviceCannotTakeFallsBackAndSaysSo) {
+  // 392 spins are too many for the exhaustive device.
+  EXPECT_ERROR(problem_too_large, Session::create(held.model, {.device = "exact:",
+                                                               .fallback = runtime::FallbackPolicy::never}));
+  auto asked_exact = session({.device = "exact:"});
+  auto asked_cpu = session({});
+  std::vector<float> logits(10);
+  std::vector<float> expected(10);
+  ASSERT_OK(asked_exact->run_u8(std::span(pixels).first(784), 1, logits));
+  ASSERT_OK(asked_cpu->run_u8(std::span(pixels).first(784), 1, expected));
+  EXPECT_EQ(logits, expected);
+  for (const auto& solve : asked_exact->solves(0)) {
+    EXPECT_EQ(solve.result.fallback, hal::FallbackReason::unsupported);
+    EXPECT_TRUE(std::string_view(solve.result.solved_by).starts_with("cpu:"));
+  }
+}
+
+TEST_F(Sessions, ADeadlineIsSharedByTheLayers) {
+  auto hurried = session({.deadline_us = 1});
+  std::vector<float> logits(10);
+  ASSERT_OK(hurried->run_u8(std::span(pixels).first(784), 1, logits));  // stops early, still an answer
+  for (const float v : logits) EXPECT_TRUE(std::isfinite(v));
 }
 
 TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {

@@ -65,7 +65,7 @@ typedef struct qama_session_options {
   int32_t threads;          /* 0: 1 */
   uint64_t seed;            /* of the annealer; 0: the default */
   const char* device;       /* device URI; NULL: "cpu:" */
-  const char* fallback;     /* "never", "error", "deadline"; NULL: "error" */
+  const char* fallback;     /* "never", "error", "deadline", "hedge"; NULL: "error" */
   int64_t deadline_us;      /* per sample; 0: none */
   int32_t sweeps;           /* < 0: as the model file says */
   int32_t restarts;         /* <= 0: as the model file says */
