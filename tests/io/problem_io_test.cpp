@@ -165,9 +165,9 @@ TEST(ProblemIo, QuboOfFractionsAndOfExtremes) {
 }
 
 TEST(ProblemIo, OneHeadHasNoPenaltyHoweverLargeLambda) {
-  ASSERT_OK_AND_ASSIGN(const ProblemFile file,
-                       parse_problem("qama x\n1 2 1 1 250\n1\n0.5 1\n0.25 2\n",
-                                     ProblemFormat::qama, "file"));
+  ASSERT_OK_AND_ASSIGN(
+      const ProblemFile file,
+      parse_problem("qama x\n1 2 1 1 250\n1\n0.5 1\n0.25 2\n", ProblemFormat::qama, "file"));
   ASSERT_OK_AND_ASSIGN(const SelectionBuild build, to_selection(file));
   EXPECT_OK(validate(build.buffer.problem()));
 }
