@@ -29,7 +29,8 @@ def model_tensors(model, vocabulary=None):
     folded = ("coupling", "field", "energy")
     for name, value in model.state_dict().items():
         if not any(f".attn.{part}." in name for part in folded):
-            found[name] = value.detach().cpu().float().numpy()
+            value = value.detach().cpu()
+            found[name] = (value.float() if value.is_floating_point() else value).numpy()
     for index, block in enumerate(model.blocks):
         attention = block.attn
         if not isinstance(attention, QamaAttention):

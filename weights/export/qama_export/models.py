@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from . import rivals
 from .qama_attention import QamaAttention
 
 
@@ -59,7 +60,10 @@ def make_attention(record):
     if attention["kind"] == "qama":
         return QamaAttention(dim, heads, dim_head, eps, attention["normalisation"],
                              attention["energy_norm"], attention["rho0"], attention["gamma0"])
-    raise ValueError(f"attention kind '{attention['kind']}', expected 'softmax' or 'qama'")
+    if attention["kind"] in rivals.KINDS:
+        return rivals.KINDS[attention["kind"]](record)
+    raise ValueError(f"attention kind '{attention['kind']}', expected softmax, qama, "
+                     f"{', '.join(rivals.KINDS)}")
 
 
 class Mlp(nn.Module):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import augment, datasets, export
+from . import augment, datasets, export, rivals
 from .models import build
 from .solver import Solver
 
@@ -41,7 +41,7 @@ def parse(arguments=None):
     add("--dataset", required=True, choices=datasets.NAMES)
     add("--data", required=True, help="folder of the official files or of NAME.npz packs")
     add("--out", required=True, help="folder of this run")
-    add("--attention", required=True, choices=["qama", "softmax"])
+    add("--attention", required=True, choices=["qama", "softmax", *rivals.KINDS])
     for name in ("dim", "depth", "heads", "dim-head", "mlp", "patch", "epochs", "batch"):
         add("--" + name, type=int)
     for name in ("lr", "dropout", "word-dropout"):
@@ -53,6 +53,9 @@ def parse(arguments=None):
     add("--gelu", default="erf", choices=["erf", "tanh"])
     add("--normalisation", default="batch", choices=["none", "instance", "batch"])
     add("--energy-norm", default="batch", choices=["none", "layer", "batch"])
+    for kind, layer in rivals.KINDS.items():
+        for name, value in layer.options.items():
+            add("--" + name.replace("_", "-"), type=int, default=value, help=kind)
     add("--rho0", type=float, default=0.16)
     add("--gamma0", type=float, default=0.8)
     add("--sweeps", type=int, default=10, help="of the annealer while training")
@@ -105,6 +108,10 @@ def architecture(options, data):
                   mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5, pool="mean")
     if options.attention == "softmax":
         record["attention"] = {"kind": "softmax"}
+    elif options.attention in rivals.KINDS:
+        layer = rivals.KINDS[options.attention]
+        record["attention"] = {"kind": options.attention,
+                               **{name: getattr(options, name) for name in layer.options}}
     else:
         record["attention"] = {
             "kind": "qama", "normalisation": options.normalisation, "energy_norm": options.energy_norm,
