@@ -29,6 +29,14 @@ Status SoftmaxStep::run(SampleRun& run) const {
   return {};
 }
 
+Status MixingStep::run(SampleRun& run) const {
+  const std::int64_t inner = op_->shape().inner();
+  auto* out = run.lane->at<float>(out_);
+  op_->run(run.count, run.lane->at<float>(qkv_), out, run.lane->at<float>(scratch_));
+  std::fill(out + run.count * inner, out + run.rows * inner, 0.0F);
+  return {};
+}
+
 Status QamaProblemStep::run(SampleRun& run) const {
   const ops::QamaWorkspace w = regions_.in(*run.lane);
   QAMA_RETURN_IF_ERROR(op_->front(run.count, run.lane->at<float>(qkh_), w, run.problem));
@@ -70,7 +78,7 @@ Status QamaSolveStep::run(SampleRun& run) const {
                                      static_cast<std::size_t>(tokens_);
     std::fill(spins.begin(), spins.end(), 0);
     for (std::size_t t = 0; t < heads; ++t) {
-      for (std::int64_t i = 0; i < run.count; ++i) {
+      for (std::int64_t i = 0; i < run.problem.shape.tokens; ++i) {
         const std::uint64_t bit = forced[static_cast<std::int64_t>(t) * tokens_ + i] != 0 ? 1 : 0;
         spins[t * words + static_cast<std::size_t>(i / 64)] |= bit << (i % 64);
       }
@@ -93,6 +101,52 @@ Status QamaSolveStep::solve(SampleRun& run, std::span<std::uint64_t> spins, Laye
     options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - layer_), 1);
   }
   return run.lane->solver->solve(run.problem, options, spins, out.result);
+}
+
+ops::QamaV1Workspace QamaV1Regions::in(const Lane& lane) const noexcept {
+  return {.couplings = lane.at<double>(couplings),
+          .fields = lane.at<double>(fields),
+          .entropies = lane.at<double>(entropies),
+          .shares = lane.at<double>(shares),
+          .selected = lane.at<double>(selected),
+          .weights = lane.at<std::int16_t>(weights),
+          .biases = lane.at<std::int16_t>(biases),
+          .spins = lane.at<std::uint64_t>(spins),
+          .energies = lane.at<double>(energies)};
+}
+
+Status QamaV1ProblemStep::run(SampleRun& run) const {
+  return op_->front(run.count, run.lane->at<float>(qkv_), regions_.in(*run.lane), run.problem);
+}
+
+Status QamaV1EnergyStep::run(SampleRun& run) const {
+  const ops::QamaV1Workspace w = regions_.in(*run.lane);
+  const std::int64_t inner = op_->spec().heads * op_->spec().dim_head;
+  auto* out = run.lane->at<float>(out_);
+  op_->energies(run.count, w);
+  op_->output(run.count, w, out);
+  std::fill(out + run.count * inner, out + run.rows * inner, 0.0F);
+  if (run.hooks->recorder != nullptr) record(run, w);
+  return {};
+}
+
+void QamaV1EnergyStep::record(const SampleRun& run, const ops::QamaV1Workspace& w) const {
+  const std::int64_t heads = op_->spec().heads;
+  const std::int64_t used = run.count * op_->spec().bits;
+  const std::int64_t all = tokens_ * op_->spec().bits;
+  const std::int64_t words = hal::words_per_head(static_cast<std::int32_t>(used));
+  std::vector<std::uint8_t> spins(static_cast<std::size_t>(heads * all));
+  std::vector<double> energies(static_cast<std::size_t>(heads * tokens_));
+  for (std::int64_t t = 0; t < heads; ++t) {
+    for (std::int64_t i = 0; i < used; ++i) {
+      spins[static_cast<std::size_t>(t * all + i)] =
+          static_cast<std::uint8_t>(w.spins[t * words + i / 64] >> (i % 64) & 1U);
+    }
+    std::copy_n(w.energies + t * run.count, run.count, energies.begin() + t * tokens_);
+  }
+  const std::string block = "block." + std::to_string(info.block);
+  run.hooks->recorder->spins(block + ".spins", run.sample, spins);
+  run.hooks->recorder->energies(block + ".energies", run.sample, energies);
 }
 
 QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,

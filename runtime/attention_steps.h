@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "ops/attention/mixing.h"
 #include "ops/attention/qama.h"
+#include "ops/attention/qama_v1.h"
 #include "ops/attention/softmax.h"
 #include "runtime/step.h"
 
@@ -28,6 +30,18 @@ class SoftmaxStep final : public Step {
 
  private:
   ops::SoftmaxAttention op_;
+  std::size_t qkv_, out_, scratch_;
+};
+
+class MixingStep final : public Step {
+ public:
+  MixingStep(StepInfo step_info, std::unique_ptr<ops::MixingAttention> op, std::size_t qkv,
+             std::size_t out, std::size_t scratch)
+      : Step(std::move(step_info)), op_(std::move(op)), qkv_(qkv), out_(out), scratch_(scratch) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  std::unique_ptr<ops::MixingAttention> op_;
   std::size_t qkv_, out_, scratch_;
 };
 
@@ -60,6 +74,43 @@ class QamaSolveStep final : public Step {
   std::size_t spins_;
   std::int32_t layer_, layers_;
   std::int64_t tokens_;  // the model's N
+};
+
+/// Regions of a lane that hold an ops::QamaV1Workspace.
+struct QamaV1Regions {
+  std::size_t couplings, fields, entropies, shares, selected, weights, biases, spins, energies;
+  [[nodiscard]] ops::QamaV1Workspace in(const Lane& lane) const noexcept;
+};
+
+/// First-version QAMA: q, k, v -> integers.
+class QamaV1ProblemStep final : public Step {
+ public:
+  QamaV1ProblemStep(StepInfo step_info, std::shared_ptr<const ops::QamaV1Attention> op,
+                    QamaV1Regions regions, std::size_t qkv)
+      : Step(std::move(step_info)), op_(std::move(op)), regions_(regions), qkv_(qkv) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  std::shared_ptr<const ops::QamaV1Attention> op_;
+  QamaV1Regions regions_;
+  std::size_t qkv_;
+};
+
+/// First-version QAMA: spins -> energies -> what the output projection takes.
+class QamaV1EnergyStep final : public Step {
+ public:
+  QamaV1EnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaV1Attention> op,
+                   QamaV1Regions regions, std::size_t out, std::int64_t tokens)
+      : Step(std::move(step_info)), op_(std::move(op)), regions_(regions), out_(out), tokens_(tokens) {}
+  Status run(SampleRun& run) const override;
+
+ private:
+  void record(const SampleRun& run, const ops::QamaV1Workspace& workspace) const;
+
+  std::shared_ptr<const ops::QamaV1Attention> op_;
+  QamaV1Regions regions_;
+  std::size_t out_;
+  std::int64_t tokens_;
 };
 
 /// Spins -> energies -> the layer's output.

@@ -4,7 +4,13 @@
 #include <new>
 
 #include "hal/problem.h"
+#include "ops/attention/bigbird.h"
+#include "ops/attention/linformer.h"
+#include "ops/attention/longformer.h"
+#include "ops/attention/performer.h"
 #include "ops/attention/qama.h"
+#include "ops/attention/qama_v1.h"
+#include "ops/attention/reformer.h"
 #include "ops/attention/softmax.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
@@ -379,6 +385,16 @@ class Builder {
       case weights::AttentionKind::qama:
         QAMA_RETURN_IF_ERROR(qama_attention(block, prefix, tensor));
         break;
+      case weights::AttentionKind::longformer:
+      case weights::AttentionKind::bigbird:
+      case weights::AttentionKind::linformer:
+      case weights::AttentionKind::performer:
+      case weights::AttentionKind::reformer:
+        QAMA_RETURN_IF_ERROR(mixing_attention(block, prefix, tensor));
+        break;
+      case weights::AttentionKind::qama_v1:
+        QAMA_RETURN_IF_ERROR(qama_v1_attention(block, prefix, tensor));
+        break;
       default:
         return Error{ErrorCode::unsupported, "attention '" + std::string(name_of(a_.attention.kind)) +
                                                  "' has no operator in this build"};
@@ -414,6 +430,61 @@ class Builder {
     const std::int64_t macs = 2 * static_cast<std::int64_t>(a_.tokens()) * a_.tokens() * a_.inner();
     add(std::make_unique<SoftmaxStep>(info(prefix + "attn.softmax", "softmax_attention", lanes(), block, macs),
                                       op, qkv, mixed, scratch),
+        {qkv, mixed, scratch});
+    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
+                            ops::Activation::none, plan_.rows, mixed, delta_);
+  }
+
+  Result<std::unique_ptr<ops::MixingAttention>> mixing_operator(const std::string& attn) const {
+    using Kind = weights::AttentionKind;
+    const weights::AttentionSpec& s = a_.attention;
+    const ops::MixingShape shape{a_.tokens(), a_.heads, a_.dim_head};
+    if (s.kind == Kind::longformer) {
+      return std::unique_ptr<ops::MixingAttention>(
+          ops::LongformerAttention::create(shape, s.window, s.global_tokens));
+    }
+    if (s.kind == Kind::bigbird) {
+      ops::BigBirdSpec spec{s.block, s.window_blocks, s.global_blocks, s.random_blocks, {}};
+      if (s.random_blocks > 0) {
+        QAMA_ASSIGN_OR_RETURN(const auto* table, plan_.model->file().tensor(attn + "random_blocks"));
+        QAMA_ASSIGN_OR_RETURN(spec.random, table->i32());
+      }
+      return as_mixing(ops::BigBirdAttention::create(shape, spec));
+    }
+    if (s.kind == Kind::linformer) {
+      QAMA_ASSIGN_OR_RETURN(const auto proj_k, weight(attn + "proj_k"));
+      QAMA_ASSIGN_OR_RETURN(const auto proj_v, weight(attn + "proj_v"));
+      return as_mixing(ops::LinformerAttention::create(shape, s.rank, proj_k, proj_v));
+    }
+    if (s.kind == Kind::performer) {
+      QAMA_ASSIGN_OR_RETURN(const auto features, weight(attn + "features"));
+      return as_mixing(ops::PerformerAttention::create(shape, s.features, features));
+    }
+    QAMA_ASSIGN_OR_RETURN(const auto rotations, weight(attn + "rotations"));
+    return as_mixing(
+        ops::ReformerAttention::create(shape, {s.hashes, s.buckets, s.chunk, rotations}));
+  }
+  template <typename Op>
+  static Result<std::unique_ptr<ops::MixingAttention>> as_mixing(Result<std::unique_ptr<Op>> op) {
+    if (!op.ok()) return op.error();
+    return std::unique_ptr<ops::MixingAttention>(std::move(*op));
+  }
+
+  Status mixing_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
+    const auto n = static_cast<std::size_t>(a_.tokens());
+    const auto inner = static_cast<std::size_t>(a_.inner());
+    const auto parts = static_cast<std::size_t>(a_.projections());
+    QAMA_ASSIGN_OR_RETURN(auto op, mixing_operator(tensor + "attn."));
+    QAMA_ASSIGN_OR_RETURN(const Region qkv, region(prefix + "qkv", {n, parts * inner}));
+    QAMA_ASSIGN_OR_RETURN(const Region mixed, region(prefix + "mixed", {n, inner}));
+    QAMA_ASSIGN_OR_RETURN(const Region scratch, region(prefix + "attn.scratch", {op->scratch_floats()}));
+    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "attn.qkv", tensor + "attn.qkv", block, a_.dim,
+                                          static_cast<std::int64_t>(parts * inner), false,
+                                          ops::Activation::none, plan_.rows, normed_, qkv));
+    plan_.weight_bytes += op->weight_bytes();
+    const std::string name(op->name());
+    StepInfo step_info = info(prefix + "attn." + name, name, lanes(), block, op->macs());
+    add(std::make_unique<MixingStep>(std::move(step_info), std::move(op), qkv, mixed, scratch),
         {qkv, mixed, scratch});
     return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
                             ops::Activation::none, plan_.rows, mixed, delta_);
@@ -499,6 +570,61 @@ class Builder {
         {r.factors, r.fields, r.coefficients, r.spins, r.energies, r.project, delta_});
     ++plan_.qama_layers;
     return {};
+  }
+
+  Status qama_v1_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
+    const std::string attn = tensor + "attn.";
+    if (a_.spins_per_head() > hal::kMaxDenseTokens) {
+      return Error{ErrorCode::unsupported,
+                   "first-version QAMA over " + std::to_string(a_.spins_per_head()) +
+                       " spins a head, expected at most " + std::to_string(hal::kMaxDenseTokens)};
+    }
+    const weights::AttentionSpec& spec = a_.attention;
+    ops::QamaV1Spec v;
+    v.heads = a_.heads;
+    v.dim_head = a_.dim_head;
+    v.bits = spec.bits;
+    v.quadratic = spec.quadratic;
+    v.linear = spec.linear;
+    v.penalty = spec.penalty;
+    QAMA_ASSIGN_OR_RETURN(v.coupling_scale, weight(attn + "coupling.scale"));
+    QAMA_ASSIGN_OR_RETURN(v.coupling_shift, weight(attn + "coupling.shift"));
+    QAMA_ASSIGN_OR_RETURN(v.field_scale, weight(attn + "field.scale"));
+    QAMA_ASSIGN_OR_RETURN(v.field_shift, weight(attn + "field.shift"));
+    QAMA_ASSIGN_OR_RETURN(v.energy_scale, weight(attn + "energy.scale"));
+    QAMA_ASSIGN_OR_RETURN(v.energy_shift, weight(attn + "energy.shift"));
+    QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaV1Attention> op, ops::QamaV1Attention::create(v));
+
+    const auto n = static_cast<std::size_t>(a_.tokens());
+    const auto inner = static_cast<std::size_t>(a_.inner());
+    const auto e = ops::QamaV1Extents::of(v, a_.tokens());
+    QamaV1Regions r{};
+    QAMA_ASSIGN_OR_RETURN(const Region qkv, region(prefix + "qkv", {n, 3 * inner}));
+    QAMA_ASSIGN_OR_RETURN(const Region mixed, region(prefix + "mixed", {n, inner}));
+    QAMA_ASSIGN_OR_RETURN(r.couplings, region(prefix + "couplings", {e.couplings}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.fields, region(prefix + "fields", {e.fields}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.entropies, region(prefix + "entropies", {e.entropies}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.shares, region(prefix + "shares", {e.shares}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.selected, region(prefix + "selected", {e.selected}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.weights, region(prefix + "weights", {e.weights}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.biases, region(prefix + "biases", {e.biases}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.spins, region(prefix + "spins", {e.spins}, sizeof(std::uint64_t)));
+    QAMA_ASSIGN_OR_RETURN(r.energies, region(prefix + "energies", {e.energies}, sizeof(double)));
+    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "attn.qkv", tensor + "attn.qkv", block, a_.dim,
+                                          static_cast<std::int64_t>(3 * inner), false,
+                                          ops::Activation::none, plan_.rows, normed_, qkv));
+    add(std::make_unique<QamaV1ProblemStep>(info(prefix + "attn.problem", "qama_v1.problem", "plain", block),
+                                            op, r, qkv),
+        {qkv, r.couplings, r.fields, r.entropies, r.shares, r.weights, r.biases});
+    add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block), r.spins,
+                                        block, a_.depth, a_.spins_per_head()),
+        {r.weights, r.biases, r.spins});
+    add(std::make_unique<QamaV1EnergyStep>(info(prefix + "attn.energy", "qama_v1.energy", "plain", block), op,
+                                           r, mixed, a_.tokens()),
+        {r.couplings, r.fields, r.entropies, r.selected, r.spins, r.energies, mixed});
+    ++plan_.qama_layers;
+    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
+                            ops::Activation::none, plan_.rows, mixed, delta_);
   }
 
   Status classifier() {

@@ -150,7 +150,7 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
 
 Status Session::Impl::open_devices(const SessionOptions& options) {
   const weights::Architecture& a = plan->model().architecture();
-  const hal::ProblemShape shape{a.heads, a.tokens()};
+  const hal::ProblemShape shape{a.heads, a.spins_per_head()};
   QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
   // The annealer is always at hand; falling back from it to itself would only hide an error.
   const bool local = std::string_view(options.device).starts_with(kLocalDevice);
@@ -166,7 +166,7 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
 Status Session::Impl::make_lanes(std::span<std::byte> arena) {
   const Plan::Impl& p = plan->impl();
   const weights::Architecture& a = plan->model().architecture();
-  const hal::ProblemShape shape{a.heads, a.tokens()};
+  const hal::ProblemShape shape{a.heads, a.spins_per_head()};
   lanes.resize(static_cast<std::size_t>(plan->options().threads));
   for (std::size_t worker = 0; worker < lanes.size(); ++worker) {
     Lane& lane = lanes[worker];
@@ -212,7 +212,8 @@ Status Session::Impl::start(std::int32_t count, std::span<float> logits, const R
     return bad_count("layers of forced spins", hooks.forced_spins.size(),
                      static_cast<std::size_t>(plan->qama_layers()));
   }
-  const std::size_t spins = n * static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.tokens());
+  const std::size_t spins =
+      n * static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.spins_per_head());
   for (const auto& layer : hooks.forced_spins) {
     if (!layer.empty() && layer.size() != spins) return bad_count("forced spins", layer.size(), spins);
   }

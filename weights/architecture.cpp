@@ -16,7 +16,10 @@ constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
 constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}};
 constexpr std::pair<std::string_view, AttentionKind> kAttentionKinds[] = {
-    {"softmax", AttentionKind::softmax}, {"qama", AttentionKind::qama}};
+    {"softmax", AttentionKind::softmax},       {"qama", AttentionKind::qama},
+    {"longformer", AttentionKind::longformer}, {"bigbird", AttentionKind::bigbird},
+    {"linformer", AttentionKind::linformer},   {"performer", AttentionKind::performer},
+    {"reformer", AttentionKind::reformer},     {"qama_v1", AttentionKind::qama_v1}};
 constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
     {"none", Normalisation::none},
     {"instance", Normalisation::instance},
@@ -27,6 +30,42 @@ constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize:
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {{"words", Tokeniser::words}};
 constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
+
+// The numbers that a kind of attention has besides its name, with their bounds. Reading, checking
+// and writing go by these tables; enumerations and the schedule of qama are done by hand.
+struct IntegerKey {
+  AttentionKind kind;
+  std::string_view name;
+  std::int32_t AttentionSpec::*value;
+  std::int32_t low, high;
+};
+constexpr IntegerKey kIntegerKeys[] = {
+    {AttentionKind::longformer, "window", &AttentionSpec::window, 0, kMaxTokens},
+    {AttentionKind::longformer, "global_tokens", &AttentionSpec::global_tokens, 0, kMaxTokens},
+    {AttentionKind::bigbird, "block", &AttentionSpec::block, 1, kMaxTokens},
+    {AttentionKind::bigbird, "window_blocks", &AttentionSpec::window_blocks, 0, kMaxTokens},
+    {AttentionKind::bigbird, "global_blocks", &AttentionSpec::global_blocks, 0, kMaxTokens},
+    {AttentionKind::bigbird, "random_blocks", &AttentionSpec::random_blocks, 0, kMaxDim},
+    {AttentionKind::linformer, "rank", &AttentionSpec::rank, 1, kMaxDim},
+    {AttentionKind::performer, "features", &AttentionSpec::features, 1, kMaxDim},
+    {AttentionKind::reformer, "hashes", &AttentionSpec::hashes, 1, kMaxHeads},
+    {AttentionKind::reformer, "buckets", &AttentionSpec::buckets, 2, kMaxDim},
+    {AttentionKind::reformer, "chunk", &AttentionSpec::chunk, 1, kMaxTokens},
+    {AttentionKind::qama_v1, "bits", &AttentionSpec::bits, 1, kMaxSelectionBits}};
+struct RealKey {
+  AttentionKind kind;
+  std::string_view name;
+  double AttentionSpec::*value;
+};
+constexpr RealKey kRealKeys[] = {{AttentionKind::qama, "rho0", &AttentionSpec::rho0},
+                                 {AttentionKind::qama, "gamma0", &AttentionSpec::gamma0},
+                                 {AttentionKind::qama_v1, "quadratic", &AttentionSpec::quadratic},
+                                 {AttentionKind::qama_v1, "linear", &AttentionSpec::linear},
+                                 {AttentionKind::qama_v1, "penalty", &AttentionSpec::penalty}};
+
+bool anneals(AttentionKind kind) noexcept {
+  return kind == AttentionKind::qama || kind == AttentionKind::qama_v1;
+}
 
 template <typename Enum, std::size_t n>
 std::string_view name_in(const std::pair<std::string_view, Enum> (&table)[n], Enum value) noexcept {
@@ -85,8 +124,14 @@ Status read_attention(const Json& value, AttentionSpec& out) {
   if (out.kind == AttentionKind::qama) {
     reader.read("normalisation", out.normalisation, kNormalisations);
     reader.read("energy_norm", out.energy_norm, kEnergyNorms);
-    reader.read("rho0", out.rho0);
-    reader.read("gamma0", out.gamma0);
+  }
+  for (const IntegerKey& key : kIntegerKeys) {
+    if (key.kind == out.kind) reader.read(key.name, out.*key.value);
+  }
+  for (const RealKey& key : kRealKeys) {
+    if (key.kind == out.kind) reader.read(key.name, out.*key.value);
+  }
+  if (anneals(out.kind)) {
     if (const Json* anneal = reader.raw("anneal")) {
       ObjectReader schedule(*anneal, where + ".anneal", kBad);
       schedule.read("sweeps", out.anneal.sweeps);
@@ -161,18 +206,33 @@ void check_text(const Architecture& a, Bounds& bounds) {
 }
 
 void check_attention(const AttentionSpec& attention, Bounds& bounds) {
-  if (attention.kind != AttentionKind::qama) {
-    AttentionSpec plain;
-    plain.kind = attention.kind;
-    if (attention != plain) {
-      bounds.fail("attention", "a parameter of qama",
-                  "none with kind " + std::string(name_of(attention.kind)));
-    }
-    return;
+  // What does not belong to the kind must have its default.
+  AttentionSpec own;
+  own.kind = attention.kind;
+  for (const IntegerKey& key : kIntegerKeys) {
+    if (key.kind != attention.kind) continue;
+    bounds.range("attention." + std::string(key.name), attention.*key.value, key.low, key.high);
+    own.*key.value = attention.*key.value;
   }
+  for (const RealKey& key : kRealKeys) {
+    if (key.kind != attention.kind) continue;
+    bounds.real_range("attention." + std::string(key.name), attention.*key.value, 0.0, kLargest);
+    own.*key.value = attention.*key.value;
+  }
+  if (attention.kind == AttentionKind::qama) {
+    own.normalisation = attention.normalisation;
+    own.energy_norm = attention.energy_norm;
+  }
+  if (anneals(attention.kind)) own.anneal = attention.anneal;
+  if (attention != own) {
+    bounds.fail("attention", "a parameter of another kind",
+                "none with kind " + std::string(name_of(attention.kind)));
+  }
+  if (attention.kind == AttentionKind::reformer) {
+    bounds.divides("attention.buckets: halves", 2, "buckets", attention.buckets);
+  }
+  if (!anneals(attention.kind)) return;
   const AnnealSchedule& anneal = attention.anneal;
-  bounds.real_range("attention.rho0", attention.rho0, 0.0, kLargest);
-  bounds.real_range("attention.gamma0", attention.gamma0, 0.0, kLargest);
   bounds.range("attention.anneal.sweeps", anneal.sweeps, 0, kMaxSweeps);
   bounds.range("attention.anneal.restarts", anneal.restarts, 1, kMaxRestarts);
   bounds.real_range("attention.anneal.t_start", anneal.t_start, kSmallest, kLargest);
@@ -237,6 +297,9 @@ Status Architecture::validate() const {
   bounds.range("classes", classes, 1, kMaxDim);
   bounds.real_range("norm_eps", norm_eps, kSmallest * kSmallest, 1.0);
   check_attention(attention, bounds);
+  if (bounds.ok() && is_qama()) {
+    bounds.range("attention: spins a head", std::int64_t{tokens()} * spin_bits(), 1, kMaxTokens);
+  }
   return bounds.take();
 }
 
@@ -293,11 +356,17 @@ std::string Architecture::to_json() const {
   out["pool"] = name_of(pool);
   Ordered spec;
   spec["kind"] = name_of(attention.kind);
-  if (is_qama()) {
+  if (attention.kind == AttentionKind::qama) {
     spec["normalisation"] = name_of(attention.normalisation);
     spec["energy_norm"] = name_of(attention.energy_norm);
-    spec["rho0"] = attention.rho0;
-    spec["gamma0"] = attention.gamma0;
+  }
+  for (const IntegerKey& key : kIntegerKeys) {
+    if (key.kind == attention.kind) spec[std::string(key.name)] = attention.*key.value;
+  }
+  for (const RealKey& key : kRealKeys) {
+    if (key.kind == attention.kind) spec[std::string(key.name)] = attention.*key.value;
+  }
+  if (is_qama()) {
     spec["anneal"] = Ordered{{"sweeps", attention.anneal.sweeps},
                              {"restarts", attention.anneal.restarts},
                              {"t_start", attention.anneal.t_start},

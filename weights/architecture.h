@@ -22,6 +22,7 @@ inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
 inline constexpr std::int32_t kMaxHeads = 64;
 inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
+inline constexpr std::int32_t kMaxSelectionBits = 8;
 inline constexpr std::int32_t kMaxSweeps = 1000000;
 inline constexpr std::int32_t kMaxRestarts = 65536;
 
@@ -30,7 +31,16 @@ enum class Gelu : std::uint8_t { erf, tanh };
 enum class Pool : std::uint8_t { mean };  ///< mean over tokens; text: over the real, unpadded ones
 /// One enumerator a kind of attention; a new kind is appended here and in the tables of
 /// architecture.cpp.
-enum class AttentionKind : std::uint8_t { softmax, qama };
+enum class AttentionKind : std::uint8_t {
+  softmax,
+  qama,
+  longformer,
+  bigbird,
+  linformer,
+  performer,
+  reformer,
+  qama_v1  ///< the first version of the paper: Jensen-Shannon couplings, soft selection
+};
 /// What the couplings J and fields h are brought to before rho and lambda apply: nothing,
 /// standardised per sample and head, or batch norm folded into the stored scale and shift.
 enum class Normalisation : std::uint8_t { none, instance, batch };
@@ -56,14 +66,38 @@ struct AnnealSchedule {
   bool operator==(const AnnealSchedule&) const = default;
 };
 
-/// The attention of every block. All fields but `kind` belong to qama.
+/// The attention of every block. Fields of other kinds than `kind` keep their defaults.
 struct AttentionSpec {
   AttentionKind kind = AttentionKind::softmax;
+
+  // qama
   Normalisation normalisation = Normalisation::none;
   EnergyNorm energy_norm = EnergyNorm::none;
   double rho0 = 0.16;   ///< Eq. 10
   double gamma0 = 0.8;  ///< Eq. 10
-  AnnealSchedule anneal;
+  AnnealSchedule anneal;  ///< qama_v1, too
+
+  // longformer
+  std::int32_t window = 0;         ///< tokens seen on either side
+  std::int32_t global_tokens = 0;  ///< the first ones: see everything, are seen by everything
+  // bigbird, in blocks of `block` tokens
+  std::int32_t block = 0;
+  std::int32_t window_blocks = 0;  ///< seen on either side
+  std::int32_t global_blocks = 0;  ///< the first ones
+  std::int32_t random_blocks = 0;  ///< seen besides; which ones is a tensor
+  // linformer
+  std::int32_t rank = 0;  ///< rows that keys and values are projected to
+  // performer
+  std::int32_t features = 0;  ///< random features of the softmax kernel
+  // reformer
+  std::int32_t hashes = 0;   ///< rounds
+  std::int32_t buckets = 0;  ///< even
+  std::int32_t chunk = 0;    ///< tokens
+  // qama_v1
+  std::int32_t bits = 0;   ///< of a selection x / (2^bits - 1)
+  double quadratic = 0.0;  ///< coefficient of the coupling term
+  double linear = 0.0;     ///< coefficient of the field term
+  double penalty = 0.0;    ///< of equal bits in two heads, divided by the number of pairs of heads
   bool operator==(const AttentionSpec&) const = default;
 };
 
@@ -99,7 +133,20 @@ struct Architecture {
 
   [[nodiscard]] bool is_image() const noexcept { return kind == ModelKind::simple_vit; }
   [[nodiscard]] bool is_text() const noexcept { return kind == ModelKind::text_transformer; }
-  [[nodiscard]] bool is_qama() const noexcept { return attention.kind == AttentionKind::qama; }
+  /// Attention that anneals, of either version.
+  [[nodiscard]] bool is_qama() const noexcept {
+    return attention.kind == AttentionKind::qama || attention.kind == AttentionKind::qama_v1;
+  }
+  /// Binary variables a token and head; 0 where nothing is annealed.
+  [[nodiscard]] std::int32_t spin_bits() const noexcept {
+    return attention.kind == AttentionKind::qama_v1 ? attention.bits : is_qama() ? 1 : 0;
+  }
+  /// Binary variables a head of a sample; spin i * spin_bits() + k is bit k of token i.
+  [[nodiscard]] std::int32_t spins_per_head() const noexcept { return tokens() * spin_bits(); }
+  /// What qkv projects to: queries, keys and values, or (reformer) shared queries and values.
+  [[nodiscard]] std::int32_t projections() const noexcept {
+    return attention.kind == AttentionKind::reformer ? 2 : 3;
+  }
 
   /// Rows and columns of the patch grid; 0 for text.
   [[nodiscard]] std::int32_t grid_rows() const noexcept {

@@ -148,11 +148,11 @@ Status GoldenFile::matches(const Architecture& a, std::string_view model_sha256)
     const std::string block = "block." + std::to_string(i) + ".";
     checker.take(block + "attn_norm", Dtype::f32, token_shape);
     if (a.is_qama()) {
-      const Shape spin_shape = {b, a.heads, a.tokens()};
+      const Shape spin_shape = {b, a.heads, a.spins_per_head()};
       if (const auto* spins = checker.take(block + "spins", Dtype::u8, spin_shape)) {
         checker.merge(check_spins(*spins));
       }
-      checker.take(block + "energies", Dtype::f32, spin_shape);
+      checker.take(block + "energies", Dtype::f32, {b, a.heads, a.tokens()});
     }
     checker.take(block + "attn_out", Dtype::f32, token_shape);
     checker.take(block + "out", Dtype::f32, token_shape);

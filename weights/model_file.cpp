@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <unordered_set>
 #include <utility>
 
+#include "runtime/base/checked.h"
+#include "weights/half.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {
 namespace {
 
-// Builds the list of expected tensors; all but the vocabulary are F32.
+// Builds the list of expected tensors; all but the vocabulary and lists of numbers are floats.
 class SpecList {
  public:
   void add(std::string name, std::vector<std::int64_t> shape,
@@ -27,6 +30,9 @@ class SpecList {
     add(name + ".scale", {size});
     add(name + ".shift", {size});
   }
+  void add_i32(std::string name, std::vector<std::int64_t> shape) {
+    specs_.push_back({std::move(name), Dtype::i32, std::move(shape), {}});
+  }
   void add_u8(std::string name) { specs_.push_back({std::move(name), Dtype::u8, {kAnySize}, {}}); }
   [[nodiscard]] std::vector<TensorSpec> take() { return std::move(specs_); }
 
@@ -38,10 +44,33 @@ void add_attention(const Architecture& a, const std::string& prefix, SpecList& l
   const std::int64_t heads = a.heads;
   const std::int64_t inner = a.inner();
   list.add_norm(prefix + "norm", a.dim);
-  list.add(prefix + "qkv.weight", {3 * inner, a.dim});
+  list.add(prefix + "qkv.weight", {a.projections() * inner, a.dim});
   list.add(prefix + "out.weight", {a.dim, inner});
   switch (a.attention.kind) {
     case AttentionKind::softmax:
+    case AttentionKind::longformer:
+      break;
+    case AttentionKind::bigbird:
+      if (a.attention.random_blocks > 0) {
+        const std::int64_t blocks = (a.tokens() + a.attention.block - 1) / a.attention.block;
+        list.add_i32(prefix + "random_blocks", {blocks, a.attention.random_blocks});
+      }
+      break;
+    case AttentionKind::linformer:
+      list.add(prefix + "proj_k", {a.attention.rank, a.tokens()});
+      list.add(prefix + "proj_v", {a.attention.rank, a.tokens()});
+      break;
+    case AttentionKind::performer:
+      list.add(prefix + "features", {a.attention.features, a.dim_head});
+      break;
+    case AttentionKind::reformer:
+      list.add(prefix + "rotations",
+               {a.attention.hashes, a.dim_head, a.attention.buckets / 2});
+      break;
+    case AttentionKind::qama_v1:
+      list.add_scale_shift(prefix + "coupling", heads);
+      list.add_scale_shift(prefix + "field", heads);
+      list.add_scale_shift(prefix + "energy", heads);
       break;
     case AttentionKind::qama:
       list.add(prefix + "w_eps", {1, a.dim_head}, {heads, a.dim_head});
@@ -71,10 +100,13 @@ std::string expected_text(const TensorSpec& spec) {
 Status check_tensor(const TensorFile& file, const TensorSpec& spec) {
   QAMA_ASSIGN_OR_RETURN(const TensorView* tensor, file.tensor(spec.name));
   const std::string where = "tensor " + quoted_name(spec.name);
-  if (tensor->dtype != spec.dtype) {
+  // Weights may be stored in half precision.
+  const bool half = spec.dtype == Dtype::f32 && is_half(tensor->dtype);
+  if (tensor->dtype != spec.dtype && !half) {
     return Error{ErrorCode::model_bad_dtype,
                  where + ": dtype " + std::string(dtype_name(tensor->dtype)) + ", expected " +
-                     std::string(dtype_name(spec.dtype))};
+                     std::string(dtype_name(spec.dtype)) +
+                     (spec.dtype == Dtype::f32 ? ", F16 or BF16" : "")};
   }
   if (!matches(tensor->shape, spec.shape) &&
       (spec.other.empty() || !matches(tensor->shape, spec.other))) {
@@ -170,6 +202,24 @@ Result<std::vector<std::string_view>> read_vocabulary(const TensorView& tensor,
   return words;
 }
 
+// BigBird's random blocks are block numbers.
+Status check_block_numbers(const TensorFile& file, const Architecture& a) {
+  if (a.attention.kind != AttentionKind::bigbird || a.attention.random_blocks == 0) return {};
+  const std::int32_t blocks = (a.tokens() + a.attention.block - 1) / a.attention.block;
+  for (std::int32_t i = 0; i < a.depth; ++i) {
+    const std::string name = "blocks." + std::to_string(i) + ".attn.random_blocks";
+    QAMA_ASSIGN_OR_RETURN(const TensorView* tensor, file.tensor(name));
+    QAMA_ASSIGN_OR_RETURN(const auto numbers, tensor->i32());
+    for (const std::int32_t number : numbers) {
+      if (number >= 0 && number < blocks) continue;
+      return Error{ErrorCode::model_bad_value, "tensor " + quoted_name(name) + ": block " +
+                                                   std::to_string(number) + ", expected 0 to " +
+                                                   std::to_string(blocks - 1)};
+    }
+  }
+  return {};
+}
+
 Status check_training(std::string_view json) {
   QAMA_ASSIGN_OR_RETURN(const Json value,
                         parse_strict_json(json, "training", ErrorCode::model_bad_metadata));
@@ -246,13 +296,16 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
   }
 
   QAMA_RETURN_IF_ERROR(check_tensors(*file, model->architecture_));
+  QAMA_RETURN_IF_ERROR(check_block_numbers(*file, model->architecture_));
   if (model->architecture_.is_text()) {
     QAMA_ASSIGN_OR_RETURN(model->vocabulary_, read_vocabulary(*file->find("vocabulary"),
                                                               model->architecture_.vocabulary));
   }
   for (const TensorView& tensor : file->tensors()) {
-    if (tensor.dtype == Dtype::f32)
-      model->parameters_ += static_cast<std::int64_t>(tensor.elements());
+    const bool half = is_half(tensor.dtype);
+    if (tensor.dtype != Dtype::f32 && !half) continue;
+    model->parameters_ += static_cast<std::int64_t>(tensor.elements());
+    if (half) QAMA_RETURN_IF_ERROR(model->widen(tensor));
   }
   model->file_ = std::move(file);
   return std::shared_ptr<const ModelFile>(model);
@@ -260,7 +313,29 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
 
 Result<std::span<const float>> ModelFile::f32(std::string_view name) const {
   QAMA_ASSIGN_OR_RETURN(const TensorView* found, file_->tensor(name));
+  const auto wide = widened_.find(found->name);
+  if (wide != widened_.end()) return wide->second.span();
   return found->f32();
+}
+
+Status ModelFile::widen(const TensorView& tensor) {
+  const std::size_t count = tensor.elements();
+  if (!checked_mul(count, sizeof(float))) {
+    return Error{ErrorCode::size_overflow,
+                 "tensor " + quoted_name(tensor.name) + ": does not fit this machine's addresses"};
+  }
+  AlignedBuffer<float> out;
+  try {
+    out.resize(count);
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::out_of_memory,
+                 "tensor " + quoted_name(tensor.name) + ": no memory to widen it"};
+  }
+  const auto* half = reinterpret_cast<const std::uint16_t*>(tensor.bytes.data());
+  const auto to_float = tensor.dtype == Dtype::f16 ? float_from_f16 : float_from_bf16;
+  for (std::size_t i = 0; i < count; ++i) out.data()[i] = to_float(half[i]);
+  widened_.emplace(tensor.name, std::move(out));
+  return {};
 }
 
 }  // namespace qama::weights

@@ -5,12 +5,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/aligned.h"
 #include "runtime/base/result.h"
 #include "weights/architecture.h"
 #include "weights/tensor_file.h"
@@ -60,8 +63,8 @@ class ModelFile {
   [[nodiscard]] Result<const TensorView*> tensor(std::string_view name) const {
     return file_->tensor(name);
   }
-  /// The elements of a float tensor, row-major, 64-byte aligned. MODEL_MISSING_TENSOR,
-  /// MODEL_BAD_DTYPE.
+  /// The elements of a float tensor, row-major, 64-byte aligned; what is stored in half precision
+  /// was widened when the file was opened. MODEL_MISSING_TENSOR, MODEL_BAD_DTYPE.
   [[nodiscard]] Result<std::span<const float>> f32(std::string_view name) const;
 
   /// Float elements of all tensors.
@@ -79,8 +82,10 @@ class ModelFile {
  private:
   ModelFile() = default;
   static Result<std::shared_ptr<const ModelFile>> check(std::shared_ptr<const TensorFile> file);
+  Status widen(const TensorView& tensor);
 
   std::shared_ptr<const TensorFile> file_;
+  std::map<std::string, AlignedBuffer<float>, std::less<>> widened_;  // F16 and BF16 tensors by name
   Architecture architecture_;
   Preprocess preprocess_;
   std::vector<std::string> labels_;

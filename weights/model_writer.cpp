@@ -226,6 +226,15 @@ Result<TensorFileWriter> random_model(const Architecture& architecture, std::uin
                                       std::as_bytes(std::span(text))));
       continue;
     }
+    if (spec.dtype == Dtype::i32) {  // block numbers, one row a block
+      std::vector<std::int32_t> numbers;
+      for (std::int64_t i = 0; i < spec.shape[0] * spec.shape[1]; ++i) {
+        const double unit = 0.5 + 0.49 * static_cast<double>(random.next());
+        numbers.push_back(static_cast<std::int32_t>(unit * static_cast<double>(spec.shape[0])));
+      }
+      QAMA_RETURN_IF_ERROR(writer.add_i32(spec.name, spec.shape, numbers));
+      continue;
+    }
     std::size_t count = 1;
     for (const std::int64_t size : spec.shape) count *= static_cast<std::size_t>(size);
     const Spread spread = spread_of(spec);

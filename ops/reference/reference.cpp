@@ -160,9 +160,71 @@ void qama_project(const QamaProjectArgs& a) {
   }
 }
 
+bool sees(const KeyRange& range, std::int64_t i, std::int64_t j) {
+  if (range.band == kOtherKeys) return i != j;
+  return range.band == kEveryKey || std::abs(i - j) <= range.band;
+}
+
+void attend(const AttendArgs& a) {
+  for (std::int64_t i = 0; i < a.queries; ++i) {
+    std::vector<std::int64_t> keys;
+    std::vector<double> scores;
+    for (std::int64_t r = 0; r < a.range_count; ++r) {
+      for (std::int64_t j = a.ranges[r].begin; j < std::min(a.ranges[r].end, a.keys); ++j) {
+        if (!sees(a.ranges[r], a.position + i, j)) continue;
+        double score = 0;
+        for (std::int64_t d = 0; d < a.dim_head; ++d) {
+          score += static_cast<double>(a.q[i * a.q_stride + d]) * a.k[j * a.k_stride + d];
+        }
+        keys.push_back(j);
+        scores.push_back(score * a.scale);
+      }
+    }
+    const double top = *std::max_element(scores.begin(), scores.end());
+    double total = 0;
+    for (const double score : scores) total += std::exp(score - top);
+    if (a.log_sum != nullptr) a.log_sum[i] = static_cast<float>(top + std::log(total));
+    for (std::int64_t d = 0; d < a.dim_head; ++d) {
+      double sum = 0;
+      for (std::size_t n = 0; n < keys.size(); ++n) {
+        sum += std::exp(scores[n] - top) * a.v[keys[n] * a.v_stride + d];
+      }
+      a.out[i * a.out_stride + d] = static_cast<float>(sum / total);
+    }
+  }
+}
+
+void product(const ProductArgs& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    for (std::int64_t c = 0; c < a.columns; ++c) {
+      double sum = a.add ? static_cast<double>(a.c[r * a.c_stride + c]) : 0.0;
+      for (std::int64_t k = 0; k < a.inner; ++k) {
+        sum += static_cast<double>(a.a[r * a.a_row + k * a.a_inner]) * a.b[k * a.b_stride + c];
+      }
+      a.c[r * a.c_stride + c] = static_cast<float>(sum);
+    }
+  }
+}
+
+void row_max(const RowMaxArgs& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    a.largest[r] = *std::max_element(a.x + r * a.columns, a.x + (r + 1) * a.columns);
+  }
+}
+
+void exp_rows(const ExpRowsArgs& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    for (std::int64_t c = 0; c < a.columns; ++c) {
+      float& x = a.x[r * a.columns + c];
+      x = static_cast<float>(std::exp(static_cast<double>(x) - a.offset[r])) + a.addend;
+    }
+  }
+}
+
 constexpr KernelTable kReference = {
     "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
-    qama_couplings, qama_scale, qama_quantise, qama_energies, qama_project};
+    qama_couplings, qama_scale, qama_quantise, qama_energies, qama_project,
+    attend,         product,    row_max,       exp_rows};
 
 /// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.
 void normalise(std::vector<double>& values, bool per_instance, double eps, double scale, double shift) {

@@ -122,6 +122,63 @@ struct QamaProjectArgs {
   float* out = nullptr;              ///< [tokens][dim]
 };
 
+/// Keys that queries may see: numbers begin .. end - 1, of which a query with number i sees
+///   band >= 0       those with |i - j| <= band
+///   kEveryKey       all
+///   kOtherKeys      all but j = i
+struct KeyRange {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t band = -1;
+};
+inline constexpr std::int64_t kEveryKey = -1;
+inline constexpr std::int64_t kOtherKeys = -2;
+
+/// Softmax attention of consecutive queries over ranges of keys:
+///   out_i = sum_j p_ij v_j,  p_ij = exp(scale q_i . k_j) / sum_j' exp(scale q_i . k_j').
+/// Every query must see a key.
+struct AttendArgs {
+  std::int64_t queries = 0, keys = 0, dim_head = 0;
+  const float* q = nullptr;  ///< row i at q + i * q_stride
+  const float* k = nullptr;
+  const float* v = nullptr;
+  std::int64_t q_stride = 0, k_stride = 0, v_stride = 0;
+  std::int64_t position = 0;         ///< the first query's number among the keys
+  const KeyRange* ranges = nullptr;  ///< disjoint; clipped to the keys that there are
+  std::int64_t range_count = 0;
+  float scale = 0;
+  float* out = nullptr;      ///< row i at out + i * out_stride
+  std::int64_t out_stride = 0;
+  float* log_sum = nullptr;  ///< [queries] log of the sum of exponentials, or null
+  float* scratch = nullptr;  ///< softmax_scratch_floats(most keys that 16 queries see, dim_head)
+};
+
+/// C = A B, or C += A B: c_rc = sum_k a_rk b_kc. A may lie transposed.
+struct ProductArgs {
+  std::int64_t rows = 0, inner = 0, columns = 0;
+  const float* a = nullptr;  ///< a_rk at a + r * a_row + k * a_inner
+  std::int64_t a_row = 0, a_inner = 0;
+  const float* b = nullptr;  ///< row k at b + k * b_stride
+  std::int64_t b_stride = 0;
+  float* c = nullptr;        ///< row r at c + r * c_stride
+  std::int64_t c_stride = 0;
+  bool add = false;
+};
+
+/// largest_r = max_c x_rc.
+struct RowMaxArgs {
+  std::int64_t rows = 0, columns = 0;  ///< columns >= 1
+  const float* x = nullptr;            ///< [rows][columns]
+  float* largest = nullptr;            ///< [rows]
+};
+
+/// x_rc = exp(x_rc - offset_r) + addend, in place.
+struct ExpRowsArgs {
+  std::int64_t rows = 0, columns = 0;
+  float* x = nullptr;             ///< [rows][columns]
+  const float* offset = nullptr;  ///< [rows]
+  float addend = 0;
+};
+
 struct KernelTable {
   std::string_view name;  ///< "avx512"
   void (*layer_norm)(const LayerNormArgs&);
@@ -133,6 +190,10 @@ struct KernelTable {
   void (*qama_quantise)(const QamaQuantiseArgs&);
   void (*qama_energies)(const QamaEnergyArgs&);
   void (*qama_project)(const QamaProjectArgs&);
+  void (*attend)(const AttendArgs&);
+  void (*product)(const ProductArgs&);
+  void (*row_max)(const RowMaxArgs&);
+  void (*exp_rows)(const ExpRowsArgs&);
 };
 
 /// Tables that were compiled in and that this machine can run, slowest first.

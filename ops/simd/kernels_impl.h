@@ -469,9 +469,207 @@ struct Kernels {
     }
   }
 
+  /// As softmax_head: a vector holds kF queries. A range is first cut to what its queries can see.
+  static void attend(const AttendArgs& a) {
+    const std::int64_t d_count = a.dim_head;
+    float* queries = a.scratch;                 // [dim_head][kF]
+    float* weights = a.scratch + 16 * d_count;  // [keys seen][kF]
+    alignas(64) float numbers[kF];
+    for (std::int64_t i0 = 0; i0 < a.queries; i0 += kF) {
+      const std::int64_t lanes = a.queries - i0 < kF ? a.queries - i0 : kF;
+      const std::int64_t first = a.position + i0;
+      const std::int64_t last = first + lanes - 1;
+      for (std::int64_t l = 0; l < kF; ++l) {
+        // Lanes behind the last query repeat it; their results are not stored.
+        const std::int64_t i = l < lanes ? l : lanes - 1;
+        const float* row = a.q + (i0 + i) * a.q_stride;
+        for (std::int64_t d = 0; d < d_count; ++d) queries[d * kF + l] = row[d] * a.scale;
+        numbers[l] = static_cast<float>(i);
+      }
+      const F number = F::load_aligned(numbers);
+      F largest(-3.0e38F);
+      float* weight = weights;
+      for (std::int64_t r = 0; r < a.range_count; ++r) {
+        const KeyRange range = cut(a.ranges[r], first, last, a.keys);
+        std::int64_t j = range.begin;
+        while (j < range.end) {
+          const float* k = a.k + j * a.k_stride;
+          if (j + 4 <= range.end && sees_all(range, first, last, j, j + 3)) {
+            const float* k1 = k + a.k_stride;
+            const float* k2 = k1 + a.k_stride;
+            const float* k3 = k2 + a.k_stride;
+            F s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
+            for (std::int64_t d = 0; d < d_count; ++d) {
+              const F q = load(queries + d * kF);
+              s0 = xsimd::fma(q, F(k[d]), s0);
+              s1 = xsimd::fma(q, F(k1[d]), s1);
+              s2 = xsimd::fma(q, F(k2[d]), s2);
+              s3 = xsimd::fma(q, F(k3[d]), s3);
+            }
+            s0.store_unaligned(weight);
+            s1.store_unaligned(weight + kF);
+            s2.store_unaligned(weight + 2 * kF);
+            s3.store_unaligned(weight + 3 * kF);
+            largest = xsimd::max(largest, xsimd::max(xsimd::max(s0, s1), xsimd::max(s2, s3)));
+            weight += 4 * kF;
+            j += 4;
+            continue;
+          }
+          F s(0.0F);
+          for (std::int64_t d = 0; d < d_count; ++d) {
+            s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
+          }
+          if (!sees_all(range, first, last, j, j)) {
+            const F distance = xsimd::abs(number - F(static_cast<float>(j - first)));
+            const F hidden(-3.0e38F);
+            s = range.band >= 0
+                    ? xsimd::select(distance <= F(static_cast<float>(range.band)), s, hidden)
+                    : xsimd::select(distance >= F(0.5F), s, hidden);
+          }
+          s.store_unaligned(weight);
+          largest = xsimd::max(largest, s);
+          weight += kF;
+          ++j;
+        }
+      }
+      const std::int64_t seen = (weight - weights) / kF;
+      F total(0.0F);
+      for (std::int64_t j = 0; j < seen; ++j) {
+        const F p = xsimd::exp(load(weights + j * kF) - largest);
+        p.store_unaligned(weights + j * kF);
+        total += p;
+      }
+      if (a.log_sum != nullptr) store_part_or_all(a.log_sum + i0, largest + xsimd::log(total), lanes);
+      const F inverse = F(1.0F) / total;
+      alignas(64) float out[8 * kF];
+      for (std::int64_t d0 = 0; d0 < d_count; d0 += 8) {
+        const std::int64_t columns = d_count - d0 < 8 ? d_count - d0 : 8;
+        F o[8];
+        for (F& value : o) value = F(0.0F);
+        weight = weights;
+        for (std::int64_t r = 0; r < a.range_count; ++r) {
+          const KeyRange range = cut(a.ranges[r], first, last, a.keys);
+          for (std::int64_t j = range.begin; j < range.end; ++j, weight += kF) {
+            const F p = load(weight);
+            const float* v = a.v + j * a.v_stride + d0;
+            if (columns == 8) {
+              for (int c = 0; c < 8; ++c) o[c] = xsimd::fma(p, F(v[c]), o[c]);
+            } else {
+              for (std::int64_t c = 0; c < columns; ++c) o[c] = xsimd::fma(p, F(v[c]), o[c]);
+            }
+          }
+        }
+        for (int c = 0; c < 8; ++c) (o[c] * inverse).store_aligned(out + c * kF);
+        for (std::int64_t l = 0; l < lanes; ++l) {
+          float* row = a.out + (i0 + l) * a.out_stride + d0;
+          for (std::int64_t c = 0; c < columns; ++c) row[c] = out[c * kF + l];
+        }
+      }
+    }
+  }
+
+  static void store_part_or_all(float* p, F value, std::int64_t count) {
+    if (count == kF) {
+      value.store_unaligned(p);
+    } else {
+      store_part(p, value, count);
+    }
+  }
+
+  /// The keys of a range that at least one of the queries first .. last sees.
+  static KeyRange cut(const KeyRange& range, std::int64_t first, std::int64_t last, std::int64_t keys) {
+    KeyRange out = range;
+    if (out.end > keys) out.end = keys;
+    if (out.band >= 0) {
+      if (out.begin < first - out.band) out.begin = first - out.band;
+      if (out.end > last + out.band + 1) out.end = last + out.band + 1;
+    }
+    return out;
+  }
+  /// Whether all queries see all keys from j to `to`.
+  static bool sees_all(const KeyRange& range, std::int64_t first, std::int64_t last, std::int64_t j,
+                       std::int64_t to) {
+    if (range.band >= 0) return j >= last - range.band && to <= first + range.band;
+    return range.band == kEveryKey || to < first || j > last;
+  }
+
+  /// R rows and V vectors of columns; `tail` columns in the last vector, kF for a whole one.
+  template <int R, int V>
+  static void product_tile(const ProductArgs& a, std::int64_t r, std::int64_t c, std::int64_t tail) {
+    F acc[R][V];
+    for (auto& row : acc) {
+      for (F& value : row) value = F(0.0F);
+    }
+    const float* left = a.a + r * a.a_row;
+    const float* right = a.b + c;
+    for (std::int64_t k = 0; k < a.inner; ++k, left += a.a_inner, right += a.b_stride) {
+      F b[V];
+      for (int v = 0; v + 1 < V; ++v) b[v] = load(right + v * kF);
+      b[V - 1] = tail == kF ? load(right + (V - 1) * kF) : load_part(right + (V - 1) * kF, tail);
+      for (int i = 0; i < R; ++i) {
+        const F factor(left[i * a.a_row]);
+        for (int v = 0; v < V; ++v) acc[i][v] = xsimd::fma(factor, b[v], acc[i][v]);
+      }
+    }
+    for (int i = 0; i < R; ++i) {
+      float* out = a.c + (r + i) * a.c_stride + c;
+      for (int v = 0; v < V; ++v) {
+        const std::int64_t count = v + 1 < V ? kF : tail;
+        if (a.add) {
+          acc[i][v] += count == kF ? load(out + v * kF) : load_part(out + v * kF, count);
+        }
+        store_part_or_all(out + v * kF, acc[i][v], count);
+      }
+    }
+  }
+
+  template <int R>
+  static void product_rows(const ProductArgs& a, std::int64_t r) {
+    std::int64_t c = 0;
+    for (; c + 2 * kF <= a.columns; c += 2 * kF) product_tile<R, 2>(a, r, c, kF);
+    for (; c < a.columns; c += kF) {
+      product_tile<R, 1>(a, r, c, a.columns - c < kF ? a.columns - c : kF);
+    }
+  }
+
+  static void product(const ProductArgs& a) {
+    std::int64_t r = 0;
+    for (; r + 4 <= a.rows; r += 4) product_rows<4>(a, r);
+    for (; r < a.rows; ++r) product_rows<1>(a, r);
+  }
+
+  static void row_max(const RowMaxArgs& a) {
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      const float* row = a.x + r * a.columns;
+      F lanes(row[0]);
+      std::int64_t c = 0;
+      for (; c + kF <= a.columns; c += kF) lanes = xsimd::max(lanes, load(row + c));
+      float largest = xsimd::reduce_max(lanes);
+      for (; c < a.columns; ++c) largest = row[c] > largest ? row[c] : largest;
+      a.largest[r] = largest;
+    }
+  }
+
+  static void exp_rows(const ExpRowsArgs& a) {
+    const F addend(a.addend);
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      float* row = a.x + r * a.columns;
+      const F offset(a.offset[r]);
+      std::int64_t c = 0;
+      for (; c + kF <= a.columns; c += kF) {
+        (xsimd::exp(load(row + c) - offset) + addend).store_unaligned(row + c);
+      }
+      if (c < a.columns) {
+        const std::int64_t tail = a.columns - c;
+        store_part(row + c, xsimd::exp(load_part(row + c, tail) - offset) + addend, tail);
+      }
+    }
+  }
+
   static constexpr KernelTable table(std::string_view name) {
     return {name,          layer_norm,    mean_rows,     softmax_head, qama_factors,
-            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project};
+            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project,
+            attend,         product,      row_max,       exp_rows};
   }
 };
 

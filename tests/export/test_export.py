@@ -76,7 +76,40 @@ class Container(Folder):
             tensor_file.write(self.folder / "x", {"one": np.zeros(3)}, {})
 
 
+    def test_half_precision_rounds_to_nearest_and_comes_back_as_float(self):
+        values = np.array([[1.0, -2.5, 1e-7, 0.0], [65504.0, 0.1, 1 + 2 ** -11, 3e-5]], np.float32)
+        for storage, kind in (("F16", torch.float16), ("BF16", torch.bfloat16)):
+            path = self.folder / storage
+            tensor_file.write(path, {"m": values, "v": values[0]}, {}, {"m": storage})
+            read, _ = tensor_file.read(path)
+            self.assertEqual(read["m"].dtype, np.float32)
+            np.testing.assert_array_equal(read["m"], torch.from_numpy(values).to(kind).float().numpy())
+            np.testing.assert_array_equal(read["v"], values[0])
+            self.assertEqual(tensor_file.half_storage(path), {"m": storage})
+            self.assertEqual(tensor_file.read_raw(path)[0]["m"]["dtype"], storage)
+
+    def test_what_does_not_fit_half_precision_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "70000.0 does not fit F16"):
+            tensor_file.write(self.folder / "x", {"m": np.full((2, 2), 7e4, np.float32)}, {}, {"m": "F16"})
+        with self.assertRaisesRegex(ValueError, "uint8 as F16"):
+            tensor_file.write(self.folder / "x", {"m": np.zeros(2, np.uint8)}, {}, {"m": "F16"})
+
+
 class Models(Folder):
+    def test_half_files_hold_matrices_in_half_and_the_rest_as_it_was(self):
+        model = trained(reference.vit_record())
+        export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)
+        export.write_half(self.folder / "m", self.folder / "h", "bf16")
+        full, half = tensor_file.read(self.folder / "m")[0], tensor_file.read(self.folder / "h")[0]
+        stored = tensor_file.half_storage(self.folder / "h")
+        self.assertEqual(set(stored), {name for name, value in full.items() if value.ndim > 1})
+        for name, value in full.items():
+            bound = np.abs(value).max() * 2 ** -8 if name in stored else 0
+            np.testing.assert_allclose(half[name], value, rtol=0, atol=bound)
+        self.assertLess((self.folder / "h").stat().st_size, (self.folder / "m").stat().st_size)
+        export.write_schedule(self.folder / "h", self.folder / "s", sweeps=3)
+        self.assertEqual(tensor_file.half_storage(self.folder / "s"), stored)
+
     def records(self):
         for normalisation in ("none", "instance", "batch"):
             for energy_norm in ("none", "layer", "batch"):

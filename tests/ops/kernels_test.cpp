@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "ops/reference/reference.h"
@@ -350,6 +351,88 @@ TEST_P(Kernels, QamaProject) {
       plain().qama_project(a);
       expect_near(out, expected, 2e-5);
     }
+  }
+}
+
+TEST_P(Kernels, AttendToRanges) {
+  for (const std::int64_t keys : kSizes) {
+    for (const std::int64_t dim_head : {1, 7, 8, 19}) {
+      const auto q = floats(keys * dim_head);
+      const auto k = floats(keys * dim_head);
+      const auto v = floats(keys * dim_head);
+      const std::int64_t middle = keys / 2;
+      const KeyRange all[] = {{0, keys + 5, kEveryKey}};
+      const KeyRange band[] = {{0, 1, kEveryKey}, {1, keys, 3}};
+      const KeyRange two[] = {{0, middle, kEveryKey}, {middle, keys, kOtherKeys}};
+      for (const auto& [ranges, count, first] :
+           {std::tuple{all, 1, std::int64_t{0}}, {band, 2, std::int64_t{1}}, {two, 2, std::int64_t{0}}}) {
+        if (first >= keys || (ranges == two && keys == 1)) continue;
+        SCOPED_TRACE(std::to_string(keys) + " keys of " + std::to_string(dim_head));
+        AttendArgs a;
+        a.queries = keys - first;
+        a.keys = keys;
+        a.dim_head = dim_head;
+        a.q = q.data() + first * dim_head;
+        a.k = k.data();
+        a.v = v.data();
+        a.q_stride = a.k_stride = a.v_stride = a.out_stride = dim_head;
+        a.position = first;
+        a.ranges = ranges;
+        a.range_count = count;
+        a.scale = 0.4F;
+        std::vector<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(keys, dim_head)));
+        a.scratch = scratch.data();
+        std::vector<float> out(static_cast<std::size_t>(a.queries * dim_head));
+        std::vector<float> sums(static_cast<std::size_t>(a.queries));
+        a.out = out.data();
+        a.log_sum = sums.data();
+        kernels().attend(a);
+        auto out_plain = out;
+        auto sums_plain = sums;
+        a.out = out_plain.data();
+        a.log_sum = sums_plain.data();
+        plain().attend(a);
+        expect_near(out, out_plain, 2e-6);
+        expect_near(sums, sums_plain, 4e-6);
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, Product) {
+  for (const std::int64_t columns : kSizes) {
+    for (const std::int64_t rows : {1, 3, 4, 9}) {
+      for (const bool transposed : {false, true}) {
+        SCOPED_TRACE(std::to_string(rows) + "x" + std::to_string(columns));
+        const std::int64_t inner = 13;
+        const auto a = floats(rows * inner);
+        const auto b = floats(inner * (columns + 2));
+        auto c = floats(rows * (columns + 1));
+        auto c_plain = c;
+        ProductArgs args{rows, inner, columns, a.data(), transposed ? 1 : inner, transposed ? rows : 1,
+                         b.data(), columns + 2, c.data(), columns + 1, transposed};
+        kernels().product(args);
+        args.c = c_plain.data();
+        plain().product(args);
+        expect_near(c, c_plain, 5e-6);
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, RowMaxAndExpRows) {
+  for (const std::int64_t columns : kSizes) {
+    SCOPED_TRACE(columns);
+    auto x = floats(3 * columns, 2.0);
+    for (float& value : x) value -= 5.0F;  // all below 0: a vector's empty lanes must not win
+    std::vector<float> largest(3), largest_plain(3);
+    kernels().row_max({3, columns, x.data(), largest.data()});
+    plain().row_max({3, columns, x.data(), largest_plain.data()});
+    EXPECT_EQ(largest, largest_plain);
+    auto x_plain = x;
+    kernels().exp_rows({3, columns, x.data(), largest.data(), 1e-4F});
+    plain().exp_rows({3, columns, x_plain.data(), largest.data(), 1e-4F});
+    expect_near(x, x_plain, 3e-7);
   }
 }
 

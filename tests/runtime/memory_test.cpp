@@ -78,6 +78,10 @@ std::vector<Architecture> all_kinds() {
     out.push_back(text_architecture(AttentionKind::qama));
     out.back().attention.normalisation = norm;
   }
+  for (const AttentionKind kind : kOtherKinds) {
+    out.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
+    out.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));
+  }
   return out;
 }
 

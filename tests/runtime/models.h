@@ -33,6 +33,24 @@ inline weights::Architecture mnist_architecture(weights::AttentionKind kind) {
   return a;
 }
 
+/// `a` with an attention kind that is neither softmax nor qama, at sizes that fit some 50 tokens.
+inline weights::Architecture with_kind(weights::Architecture a, weights::AttentionKind kind) {
+  using Kind = weights::AttentionKind;
+  weights::AttentionSpec& s = a.attention;
+  s = {};
+  s.kind = kind;
+  if (kind == Kind::longformer) s.window = 5, s.global_tokens = 2;
+  if (kind == Kind::bigbird) s.block = 8, s.window_blocks = s.global_blocks = s.random_blocks = 1;
+  if (kind == Kind::linformer) s.rank = 9;
+  if (kind == Kind::performer) s.features = 20;
+  if (kind == Kind::reformer) s.hashes = 2, s.buckets = 4, s.chunk = 8;
+  if (kind == Kind::qama_v1) s.bits = 3, s.quadratic = s.linear = 1.0, s.penalty = 2.0;
+  return a;
+}
+inline constexpr weights::AttentionKind kOtherKinds[] = {
+    weights::AttentionKind::longformer, weights::AttentionKind::bigbird,  weights::AttentionKind::linformer,
+    weights::AttentionKind::performer,  weights::AttentionKind::reformer, weights::AttentionKind::qama_v1};
+
 inline weights::Architecture text_architecture(weights::AttentionKind kind) {
   weights::Architecture a;
   a.kind = weights::ModelKind::text_transformer;

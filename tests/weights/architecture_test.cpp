@@ -102,6 +102,47 @@ TEST(Architecture, SurvivesARoundTrip) {
   }
 }
 
+TEST(Architecture, EveryOtherKindOfAttentionHasItsOwnKeys) {
+  const std::pair<AttentionKind, const char*> kinds[] = {
+      {AttentionKind::longformer, R"({"kind":"longformer","window":4,"global_tokens":2})"},
+      {AttentionKind::bigbird,
+       R"({"kind":"bigbird","block":8,"window_blocks":1,"global_blocks":2,"random_blocks":3})"},
+      {AttentionKind::linformer, R"({"kind":"linformer","rank":32})"},
+      {AttentionKind::performer, R"({"kind":"performer","features":64})"},
+      {AttentionKind::reformer, R"({"kind":"reformer","hashes":2,"buckets":4,"chunk":16})"},
+      {AttentionKind::qama_v1, R"({"kind":"qama_v1","bits":4,"quadratic":1.0,"linear":0.5,"penalty":2.0,
+        "anneal":{"sweeps":5,"restarts":2,"t_start":0.3,"t_end":0.03,"seed":1}})"}};
+  for (const auto& [kind, attention] : kinds) {
+    SCOPED_TRACE(attention);
+    Json json = Json::parse(kImage);
+    json["attention"] = Json::parse(attention);
+    ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+    EXPECT_EQ(a.attention.kind, kind);
+    EXPECT_EQ(Json::parse(a.to_json()), json);
+    EXPECT_EQ(a.is_qama(), kind == AttentionKind::qama_v1);
+    EXPECT_EQ(a.spin_bits(), kind == AttentionKind::qama_v1 ? 4 : 0);
+    // Every key is needed, has a lower bound, and is unknown to the others.
+    for (const auto& [key, value] : json["attention"].items()) {
+      if (key == "kind") continue;
+      Json without = json;
+      without["attention"].erase(key);
+      EXPECT_ERROR(model_bad_architecture, Architecture::parse(without.dump()));
+      Json negative = json;
+      negative["attention"][key] = -1;
+      EXPECT_ERROR(model_bad_architecture, Architecture::parse(negative.dump()));
+      Json other = Json::parse(kText);
+      other["attention"][key] = value;
+      EXPECT_ERROR(model_bad_architecture, Architecture::parse(other.dump()));
+    }
+    Architecture mixed = a;
+    mixed.attention.rho0 = 0.5;
+    EXPECT_ERROR(model_bad_architecture, mixed.validate());
+  }
+  Json odd = Json::parse(kImage);
+  odd["attention"] = Json::parse(R"({"kind":"reformer","hashes":2,"buckets":5,"chunk":16})");
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(odd.dump()));
+}
+
 TEST(Architecture, TokenPoolMayBeLeftOut) {
   Json json = Json::parse(kImage);
   json.erase("token_pool");

@@ -419,7 +419,7 @@ void add_tensors(Changes& c) {
   c.tensor("tensor-one-head-too-many", model_bad_shape, "blocks.0.attn.w_eps", Dtype::f32,
            {3, tiny_qama_vit().dim_head});
   c.tensor("tensor-f64", model_bad_dtype, "norm.weight", Dtype::f64, {dim});
-  c.tensor("tensor-f16", model_bad_dtype, "norm.weight", Dtype::f16, {dim});
+  c.tensor("tensor-i16", model_bad_dtype, "norm.weight", Dtype::i16, {dim});
 }
 
 void add_vocabulary(Changes& c) {

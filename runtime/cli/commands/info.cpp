@@ -20,7 +20,7 @@ class Info final : public Command {
     QAMA_ASSIGN_OR_RETURN(const auto plan, runtime::Plan::create(model, {1, threads_}));
     const weights::ModelFile& file = model->file();
     const weights::Architecture& a = model->architecture();
-    const std::int64_t spins = a.is_qama() ? std::int64_t{a.heads} * a.tokens() : 0;
+    const std::int64_t spins = std::int64_t{a.heads} * a.spins_per_head();
 
     Json tensors = Json::array();
     for (const weights::TensorView& tensor : file.tensors()) {
@@ -68,10 +68,13 @@ class Info final : public Command {
     console.line("producer      " + file.producer());
     if (!file.training().empty()) console.line("training      " + file.training());
     if (a.is_qama()) {
-      console.line(format("spins         %lld a layer (%d heads x %d tokens), %d layers",
-                          static_cast<long long>(spins), a.heads, a.tokens(), plan->qama_layers()));
+      console.line(format("spins         %lld a layer (%d heads x %d tokens%s), %d layers",
+                          static_cast<long long>(spins), a.heads, a.tokens(),
+                          a.spin_bits() > 1 ? format(" x %d bits", a.spin_bits()).c_str() : "",
+                          plan->qama_layers()));
     } else {
-      console.line("spins         none (softmax attention)");
+      console.line("spins         none (" + std::string(weights::name_of(a.attention.kind)) +
+                   " attention)");
     }
     console.line(format("memory        arena %zu bytes, weights as laid out here %zu bytes",
                         plan->arena_bytes(), plan->weight_bytes()));

@@ -179,7 +179,7 @@ class Verify final : public Command {
     const auto batch = static_cast<std::size_t>(golden_->batch());
     const auto classes = static_cast<std::size_t>(a.classes);
     const std::size_t spins =
-        static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.tokens());
+        static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.spins_per_head());
     std::vector<float> logits(classes);
     Answers out;
     std::size_t right = 0;

@@ -5,6 +5,7 @@ write_golden() records the inputs and every named intermediate of one forward pa
 
     python3 -m qama_export.export golden MODEL.safetensors --data DIR --dataset mnist --count 64 --out G.safetensors
     python3 -m qama_export.export info MODEL.safetensors
+    python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
 """
 import argparse
 import json
@@ -15,6 +16,7 @@ import torch
 from . import datasets, tensor_file
 from .models import SimpleViT, TextTransformer, build
 from .qama_attention import QamaAttention
+from .qama_v1 import QamaV1Attention
 from .solver import Solver
 
 PRODUCER = "qama_export 0.1"
@@ -33,7 +35,7 @@ def model_tensors(model, vocabulary=None):
             found[name] = (value.float() if value.is_floating_point() else value).numpy()
     for index, block in enumerate(model.blocks):
         attention = block.attn
-        if not isinstance(attention, QamaAttention):
+        if not isinstance(attention, (QamaAttention, QamaV1Attention)):
             continue
         prefix = f"blocks.{index}.attn."
         for part in ("coupling", "field"):
@@ -120,8 +122,8 @@ def golden_inputs(model, preprocess, data, count, start=0):
 
 
 def anneal_solver(record, threads=1, library=None, **changes):
-    """The solver that a model's architecture record asks for, None for softmax."""
-    if record["attention"]["kind"] != "qama":
+    """The solver that a model's architecture record asks for, None for kinds that do not anneal."""
+    if "anneal" not in record["attention"]:
         return None
     return Solver(threads=threads, library=library, **{**record["attention"]["anneal"], **changes})
 
@@ -130,12 +132,24 @@ def write_schedule(path, out, **schedule):
     """Copies a model file with another annealer schedule; the tensors and their checksum stay the same."""
     tensors, metadata = tensor_file.read(path)
     record = json.loads(metadata["architecture"])
-    if record["attention"]["kind"] != "qama":
-        raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama'")
+    if "anneal" not in record["attention"]:
+        raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' or 'qama_v1'")
     record["attention"]["anneal"].update(schedule)
     metadata["architecture"] = json.dumps(record)
     metadata.pop("sha256", None)
-    tensor_file.write(out, tensors, metadata)
+    tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
+
+
+def write_half(path, out, dtype):
+    """Copies a model file with its matrices in half precision; vectors and tables of numbers stay as they are.
+
+    dtype: "f16" or "bf16". Returns the SHA-256 of the new data.
+    """
+    tensors, metadata = tensor_file.read(path)
+    metadata.pop("sha256", None)
+    storage = {name: dtype.upper() for name, value in tensors.items()
+               if value.dtype == np.float32 and value.ndim > 1}
+    return tensor_file.write(out, tensors, metadata, storage)
 
 
 def main():
@@ -157,7 +171,14 @@ def main():
     schedule.add_argument("--t-start", type=float, required=True, help="in row norms of the couplings")
     schedule.add_argument("--t-end", type=float, required=True)
     schedule.add_argument("--out", required=True)
+    half = commands.add_parser("half", help="write a model file anew with its matrices in half precision")
+    half.add_argument("model")
+    half.add_argument("--dtype", required=True, choices=["f16", "bf16"])
+    half.add_argument("--out", required=True)
     arguments = parser.parse_args()
+    if arguments.command == "half":
+        write_half(arguments.model, arguments.out, arguments.dtype)
+        return
     if arguments.command == "info":
         tensors, metadata = tensor_file.read(arguments.model)
         for key, value in metadata.items():

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from . import rivals
 from .qama_attention import QamaAttention
+from .qama_v1 import QamaV1Attention
 
 
 def sincos_2d(rows, columns, dim, temperature=10000.0):
@@ -60,9 +61,12 @@ def make_attention(record):
     if attention["kind"] == "qama":
         return QamaAttention(dim, heads, dim_head, eps, attention["normalisation"],
                              attention["energy_norm"], attention["rho0"], attention["gamma0"])
+    if attention["kind"] == "qama_v1":
+        return QamaV1Attention(dim, heads, dim_head, eps, attention["bits"], attention["quadratic"],
+                               attention["linear"], attention["penalty"])
     if attention["kind"] in rivals.KINDS:
         return rivals.KINDS[attention["kind"]](record)
-    raise ValueError(f"attention kind '{attention['kind']}', expected softmax, qama, "
+    raise ValueError(f"attention kind '{attention['kind']}', expected softmax, qama, qama_v1, "
                      f"{', '.join(rivals.KINDS)}")
 
 
@@ -128,7 +132,7 @@ class Encoder(nn.Module):
     def set_solver(self, solver):
         """Gives every QAMA layer its solver; softmax layers need none."""
         for block in self.blocks:
-            if isinstance(block.attn, QamaAttention):
+            if isinstance(block.attn, (QamaAttention, QamaV1Attention)):
                 block.attn.solver = solver
 
     def encode(self, x, mask, count, trace, spins):

@@ -2,7 +2,8 @@
 
 Every tensor starts at a multiple of 64 bytes of the file; holes are filled by `__pad.N` U8 tensors and the
 header is padded by spaces, because the format itself allows no gaps. `__metadata__` carries a SHA-256 of
-all bytes behind the header. What the tensors mean belongs in export.py.
+all bytes behind the header. Floats may be stored in half precision (F16, BF16) and are read as float32. What
+the tensors mean belongs in export.py.
 """
 import hashlib
 import json
@@ -11,12 +12,42 @@ import struct
 import numpy as np
 
 ALIGNMENT = 64
-DTYPES = {"F32": np.float32, "F16": np.float16, "I32": np.int32, "I64": np.int64, "U8": np.uint8}
+DTYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8}
 NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
+HALVES = ("F16", "BF16")
 
 
-def write(path, tensors, metadata):
-    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str); returns the data's SHA-256."""
+def halved(name, value, storage):
+    """The little-endian bytes of a float32 array in half precision, rounded to nearest, ties to even."""
+    if storage not in HALVES or value.dtype != np.float32:
+        raise ValueError(f"tensor '{name}': {value.dtype} as {storage}, expected float32 as F16 or BF16")
+    if storage == "F16":
+        with np.errstate(over="ignore"):
+            half = value.astype("<f2")
+        lost = ~np.isfinite(half)
+    else:
+        bits = value.view(np.uint32)
+        rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16)
+        half = rounded.astype("<u2")
+        lost = half & np.uint16(0x7F80) == 0x7F80
+    if lost.any():
+        raise ValueError(f"tensor '{name}': {value[lost].flat[0]} does not fit {storage}")
+    return half.tobytes()
+
+
+def widened(raw, storage):
+    """float32 values of half-precision bytes; exact."""
+    if storage == "F16":
+        return np.frombuffer(raw, "<f2").astype(np.float32)
+    return (np.frombuffer(raw, "<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def write(path, tensors, metadata, storage=None):
+    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str); returns the data's SHA-256.
+
+    storage: name -> "F16" or "BF16" for the float32 tensors that are to be stored so.
+    """
+    storage = storage or {}
     chunks, entries, offset = [], {}, 0
 
     def append(name, dtype, shape, raw):
@@ -34,7 +65,11 @@ def write(path, tensors, metadata):
         if hole:
             append(f"__pad.{pads}", "U8", [hole], bytes(hole))
             pads += 1
-        append(name, NAMES[value.dtype], value.shape, value.astype(value.dtype.newbyteorder("<")).tobytes())
+        if name in storage:
+            append(name, storage[name], value.shape, halved(name, value, storage[name]))
+        else:
+            raw = value.astype(value.dtype.newbyteorder("<")).tobytes()
+            append(name, NAMES[value.dtype], value.shape, raw)
     digest = hashlib.sha256(b"".join(chunks)).hexdigest()
     header = json.dumps({"__metadata__": {**metadata, "sha256": digest}, **entries},
                         separators=(",", ":")).encode()
@@ -47,13 +82,8 @@ def write(path, tensors, metadata):
 
 
 def read(path):
-    """Returns (tensors, metadata); raises ValueError if the checksum is wrong."""
-    with open(path, "rb") as source:
-        raw = source.read()
-    if len(raw) < 8 or struct.unpack("<Q", raw[:8])[0] > len(raw) - 8:
-        raise ValueError(f"{path}: truncated: {len(raw)} bytes")
-    length = struct.unpack("<Q", raw[:8])[0]
-    header, data = json.loads(raw[8:8 + length]), raw[8 + length:]
+    """Returns (tensors, metadata); raises ValueError if the checksum is wrong. Half precision is widened."""
+    header, data = read_raw(path)
     metadata = header.pop("__metadata__")
     digest = hashlib.sha256(data).hexdigest()
     if digest != metadata["sha256"]:
@@ -61,7 +91,28 @@ def read(path):
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        if not name.startswith("__pad."):
+        if name.startswith("__pad."):
+            continue
+        if entry["dtype"] in HALVES:
+            tensors[name] = widened(data[begin:end], entry["dtype"]).reshape(entry["shape"])
+        else:
             dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
             tensors[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"]).copy()
     return tensors, metadata
+
+
+def half_storage(path):
+    """Name -> dtype of the tensors that the file stores in half precision: write()'s `storage`."""
+    header, _ = read_raw(path)
+    return {name: entry["dtype"] for name, entry in header.items()
+            if name != "__metadata__" and entry["dtype"] in HALVES}
+
+
+def read_raw(path):
+    """(header, data bytes) of a file."""
+    with open(path, "rb") as source:
+        raw = source.read()
+    if len(raw) < 8 or struct.unpack("<Q", raw[:8])[0] > len(raw) - 8:
+        raise ValueError(f"{path}: truncated: {len(raw)} bytes")
+    length = struct.unpack("<Q", raw[:8])[0]
+    return json.loads(raw[8:8 + length]), raw[8 + length:]

@@ -41,7 +41,7 @@ def parse(arguments=None):
     add("--dataset", required=True, choices=datasets.NAMES)
     add("--data", required=True, help="folder of the official files or of NAME.npz packs")
     add("--out", required=True, help="folder of this run")
-    add("--attention", required=True, choices=["qama", "softmax", *rivals.KINDS])
+    add("--attention", required=True, choices=["qama", "qama_v1", "softmax", *rivals.KINDS])
     for name in ("dim", "depth", "heads", "dim-head", "mlp", "patch", "epochs", "batch"):
         add("--" + name, type=int)
     for name in ("lr", "dropout", "word-dropout"):
@@ -58,6 +58,10 @@ def parse(arguments=None):
             add("--" + name.replace("_", "-"), type=int, default=value, help=kind)
     add("--rho0", type=float, default=0.16)
     add("--gamma0", type=float, default=0.8)
+    add("--bits", type=int, default=4, help="qama_v1: of the soft selection")
+    add("--quadratic", type=float, default=1.0, help="qama_v1")
+    add("--linear", type=float, default=1.0, help="qama_v1")
+    add("--penalty", type=float, default=2.0, help="qama_v1")
     add("--sweeps", type=int, default=10, help="of the annealer while training")
     add("--restarts", type=int, default=1)
     add("--eval-sweeps", type=int, default=20, help="written into the model file and used to evaluate")
@@ -113,9 +117,13 @@ def architecture(options, data):
         record["attention"] = {"kind": options.attention,
                                **{name: getattr(options, name) for name in layer.options}}
     else:
+        if options.attention == "qama":
+            numbers = {"normalisation": options.normalisation, "energy_norm": options.energy_norm,
+                       "rho0": options.rho0, "gamma0": options.gamma0}
+        else:
+            numbers = {name: getattr(options, name) for name in ("bits", "quadratic", "linear", "penalty")}
         record["attention"] = {
-            "kind": "qama", "normalisation": options.normalisation, "energy_norm": options.energy_norm,
-            "rho0": options.rho0, "gamma0": options.gamma0,
+            "kind": options.attention, **numbers,
             "anneal": {"sweeps": options.eval_sweeps, "restarts": options.eval_restarts,
                        "t_start": options.t_start, "t_end": options.t_end, "seed": 1}}
     return record
@@ -256,7 +264,7 @@ class Run:
         self.model.to(self.device)
         self.optimizer = make_optimizer(self.model, options)
         self.solvers = None
-        if options.attention == "qama":
+        if options.attention in ("qama", "qama_v1"):
             training = Solver(seed=options.seed, sweeps=options.sweeps, restarts=options.restarts,
                               t_start=options.t_start, t_end=options.t_end, threads=options.threads,
                               library=options.library)

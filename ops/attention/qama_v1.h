@@ -1,0 +1,73 @@
+// QamaV1Attention: the first version of QAMA, as its authors' published code computes it, so that their models
+// can be carried over. The equations stand in weights/export/qama_export/qama_v1.py and FORMAT.md:
+// couplings are Jensen-Shannon divergences, fields entropies, and a token's selection is a number of b bits, so
+// that a head has N b spins, spin i b + k being bit k of token i. Plain code: nothing here is on a hot path of
+// the models that this project trains.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "hal/problem.h"
+#include "runtime/base/aligned.h"
+#include "runtime/base/result.h"
+
+namespace qama::ops {
+
+/// Spans have one entry a head: batch norms folded into y = scale x + shift.
+struct QamaV1Spec {
+  std::int64_t heads = 0, dim_head = 0, bits = 0;
+  double quadratic = 1, linear = 1, penalty = 2;
+  std::span<const float> coupling_scale, coupling_shift;  ///< of J off the diagonal
+  std::span<const float> field_scale, field_shift;        ///< of h
+  std::span<const float> energy_scale, energy_shift;      ///< of the output
+};
+
+/// One sample's layer in memory, S = row_stride(N b). front() writes all but `spins` and `energies`.
+struct QamaV1Workspace {
+  double* couplings = nullptr;      ///< [heads][N][N] J', the diagonal as it is
+  double* fields = nullptr;         ///< [heads][N] h'
+  double* entropies = nullptr;      ///< [heads][N][dim_head] u
+  double* shares = nullptr;         ///< [2][N][dim_head] softmax of queries and keys; scratch
+  double* selected = nullptr;       ///< [N] w; scratch
+  std::int16_t* weights = nullptr;  ///< [heads][N b][S]
+  std::int16_t* biases = nullptr;   ///< [heads][S]
+  std::uint64_t* spins = nullptr;   ///< [heads][S / 64]
+  double* energies = nullptr;       ///< [heads][N] e
+};
+
+/// Elements of each piece for at most `tokens` tokens.
+struct QamaV1Extents {
+  std::size_t couplings, fields, entropies, shares, selected, weights, biases, spins, energies;
+  [[nodiscard]] static QamaV1Extents of(const QamaV1Spec& spec, std::int64_t tokens) noexcept;
+};
+
+/// Immutable after create(); owns copies of all constants.
+class QamaV1Attention {
+ public:
+  /// INVALID_ARGUMENT if a span has not one entry a head or the bits are not 1 to 8.
+  [[nodiscard]] static Result<std::unique_ptr<QamaV1Attention>> create(const QamaV1Spec& spec);
+
+  [[nodiscard]] const QamaV1Spec& spec() const noexcept { return spec_; }
+  /// `qkv` [tokens][3 heads dim_head] -> the workspace and `problem`. PROBLEM_BAD_VALUE if a value is not finite.
+  Status front(std::int64_t tokens, const float* qkv, const QamaV1Workspace& w,
+               hal::SelectionProblem& problem) const;
+  /// w.energies from w.spins, with what front() left there.
+  void energies(std::int64_t tokens, const QamaV1Workspace& w) const noexcept;
+  /// `out` [tokens][heads dim_head], before the output projection.
+  void output(std::int64_t tokens, const QamaV1Workspace& w, float* out) const noexcept;
+
+  static constexpr double kEps = 1e-6;
+
+ private:
+  QamaV1Attention() = default;
+  Status quantise(std::int64_t tokens, const QamaV1Workspace& w,
+                  hal::SelectionProblem& problem) const;
+
+  QamaV1Spec spec_;  // its spans view constants_
+  AlignedBuffer<float> constants_;
+};
+
+}  // namespace qama::ops

@@ -1,0 +1,55 @@
+// Half-precision numbers as model files store them: IEEE binary16 (F16) and bfloat16 (BF16). Every
+// one of them is a float exactly; the way back rounds to nearest, ties to even.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "weights/tensor_file.h"
+
+namespace qama::weights {
+
+[[nodiscard]] constexpr bool is_half(Dtype dtype) noexcept {
+  return dtype == Dtype::f16 || dtype == Dtype::bf16;
+}
+
+[[nodiscard]] constexpr float float_from_bf16(std::uint16_t half) noexcept {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+
+[[nodiscard]] constexpr float float_from_f16(std::uint16_t half) noexcept {
+  const std::uint32_t sign = (half & 0x8000U) << 16;
+  const std::uint32_t exponent = half >> 10 & 0x1FU;
+  const std::uint32_t fraction = half & 0x3FFU;
+  if (exponent == 0) {  // zero and subnormal: fraction 2^-24
+    const float magnitude = static_cast<float>(fraction) * 0x1p-24F;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const std::uint32_t wide = exponent == 31 ? 255 : exponent + 112;
+  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+}
+
+[[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7FFFFFFFU) > 0x7F800000U)
+    return static_cast<std::uint16_t>(bits >> 16 | 0x40U);  // NaN
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+}
+
+/// A magnitude of 65520 or more becomes infinity, which no model file may hold.
+[[nodiscard]] constexpr std::uint16_t f16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000U);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
+  if (magnitude > 0x7F800000U) return sign | 0x7E00U;
+  if (magnitude >= 0x477FF000U) return sign | 0x7C00U;
+  if (magnitude >= 0x38800000U) {  // normal: 13 bits of the fraction go
+    const std::uint32_t rounded = magnitude + 0xFFFU + (magnitude >> 13 & 1U);
+    return static_cast<std::uint16_t>(sign | (rounded - 0x38000000U) >> 13);
+  }
+  // Subnormal: adding 0.5 leaves multiples of 2^-24 in the lowest bits, rounded by the addition.
+  const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
+  return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000U));
+}
+
+}  // namespace qama::weights
