@@ -135,7 +135,7 @@ Status row_a1(Context& context) {
 
 Status row_a8(Context& context) {
   QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_selection(complete_graph(2000, 2000)));
-  const Parameters parameters{500, 4, 0.5F, 0.05F};
+  const Parameters parameters{500, 4, 0.5F, 0.025F};
   QAMA_ASSIGN_OR_RETURN(const Throughput got, throughput(*context.device, build.buffer.problem(), parameters,
                                                          context.options.quick ? 1 : 5));
   const double textbook = textbook_ns(build.buffer.problem(), parameters, context.options.quick ? 1 : 3);

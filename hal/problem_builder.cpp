@@ -14,6 +14,7 @@ Result<ProblemBuffer> ProblemBuffer::create(const ProblemShape& largest) {
   const std::size_t stride = static_cast<std::size_t>(row_stride(largest.tokens));
   out.couplings_.resize(static_cast<std::size_t>(largest.heads) * largest.tokens * stride);
   out.fields_.resize(static_cast<std::size_t>(largest.heads) * stride);
+  out.sums_.resize(static_cast<std::size_t>(largest.tokens));
   return out;
 }
 
@@ -48,12 +49,19 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   double largest_sum = 0;
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
+      sums_[static_cast<std::size_t>(i)] = std::fabs(static_cast<double>(fields[t * field_stride + i])) +
+                                           static_cast<double>(lambda) * (heads - 1);
+    }
+    // What is summed up is what is stored, the upper triangle: a lower one that differs must not spoil
+    // fits_int16.
+    for (std::int32_t i = 0; i < tokens; ++i) {
       const float* row = couplings + (t * rows_per_head + i) * coupling_stride;
-      double sum = std::fabs(static_cast<double>(fields[t * field_stride + i])) +
-                   static_cast<double>(lambda) * (heads - 1);
-      // The diagonal is skipped, not read and subtracted: it may be anything.
-      for (std::int32_t j = 0; j < i; ++j) sum += std::fabs(static_cast<double>(row[j]));
-      for (std::int32_t j = i + 1; j < tokens; ++j) sum += std::fabs(static_cast<double>(row[j]));
+      double sum = sums_[static_cast<std::size_t>(i)];
+      for (std::int32_t j = i + 1; j < tokens; ++j) {
+        const double size = std::fabs(static_cast<double>(row[j]));
+        sum += size;
+        sums_[static_cast<std::size_t>(j)] += size;
+      }
       if (!std::isfinite(sum)) {
         return Error{ErrorCode::problem_bad_value,
                      "head " + std::to_string(t) + ", spin " + std::to_string(i) +
@@ -63,7 +71,7 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
     }
   }
   // Rounding may add 1/2 for each of the tokens - 1 couplings, the field and the heads - 1 penalties;
-  // 2 more cover a pair of couplings that differ in the last bit of a float.
+  // 2 more cover the rounding of the sums themselves.
   const double room = 32765.0 - 0.5 * (tokens + heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
   const auto rounded = [scale](float value) {

@@ -20,8 +20,8 @@ class ProblemBuffer {
 
   /// Rounds a real layer into integers: W = round(scale J), b = round(scale field), P = round(scale
   /// lambda), with the largest scale that keeps fits_int16 after rounding (1 if all are 0).
-  ///   couplings  [heads][rows_per_head][coupling_stride] (rows_per_head 0: tokens), symmetric (up to float rounding: the upper triangle
-  ///              decides); the diagonal is ignored
+  ///   couplings  [heads][rows_per_head][coupling_stride] (rows_per_head 0: tokens), of which the upper triangle is
+  ///              read; the diagonal and what lies below it are ignored
   ///   fields     [heads][field_stride], rho * h
   /// Padded memory of a smaller problem is zeroed. PROBLEM_BAD_VALUE on NaN or infinity or lambda < 0.
   Status build(const ProblemShape& shape, const float* couplings, std::int64_t coupling_stride,
@@ -43,6 +43,7 @@ class ProblemBuffer {
   ProblemShape largest_;
   AlignedBuffer<std::int16_t> couplings_;
   AlignedBuffer<std::int16_t> fields_;
+  AlignedBuffer<double> sums_;  // of one head's rows, while they are added up
   SelectionProblem problem_;
 };
 

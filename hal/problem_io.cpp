@@ -320,12 +320,18 @@ Status build_sparse(const ProblemFile& file, SelectionBuild& out) {
   std::memset(to.couplings, 0, size * stride * sizeof(std::int16_t));
   std::memset(to.fields, 0, stride * sizeof(std::int16_t));
   for (std::size_t i = 0; i < size; ++i) to.fields[i] = rounded(ising.fields[i]);
+  std::int64_t squares = 0;
   for (const Edge& edge : ising.couplings) {
     const auto i = static_cast<std::size_t>(edge.first);
     const auto j = static_cast<std::size_t>(edge.second);
-    to.couplings[i * stride + j] = to.couplings[j * stride + i] = rounded(edge.weight);
+    const std::int16_t value = rounded(edge.weight);
+    to.couplings[i * stride + j] = to.couplings[j * stride + i] = value;
+    squares += static_cast<std::int64_t>(value) * value;
   }
   to.problem->scale = scale;
+  // The unit of temperature, which a solver would have to read all couplings for; each pair stands in two rows.
+  to.problem->row_norm =
+      squares == 0 ? 1.0 : std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(size));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -42,10 +43,25 @@ Status check_options(const SolveOptions& options) {
   return {};
 }
 
+/// What SolveResult::solved_by says, in static storage.
+struct KernelNames {
+  const char* plain;
+  const char* planes;  ///< on bit planes
+};
+
+KernelNames names_of(std::string_view kernel) {
+  if (kernel == "scalar") return {"cpu:scalar", ""};
+  if (kernel == "sse2") return {"cpu:sse2", "cpu:sse2 bit planes"};
+  if (kernel == "avx2") return {"cpu:avx2", "cpu:avx2 bit planes"};
+  if (kernel == "avx512") return {"cpu:avx512", "cpu:avx512 bit planes"};
+  if (kernel == "neon") return {"cpu:neon", "cpu:neon bit planes"};
+  return {"cpu:", "cpu: bit planes"};
+}
+
 class CpuSolver final : public Solver {
  public:
-  CpuSolver(const Kernel& kernel, const ProblemShape& shape, const char* solved_by)
-      : kernel_(kernel), shape_(shape), solved_by_(solved_by) {
+  CpuSolver(const Kernel& kernel, const ProblemShape& shape, const KernelNames& names)
+      : kernel_(kernel), shape_(shape), names_(names) {
     const std::size_t stride = static_cast<std::size_t>(row_stride(shape.tokens));
     words_ = static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens);
     fields_.resize(kMaxChains * shape.heads * stride);
@@ -75,14 +91,20 @@ class CpuSolver final : public Solver {
     fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
                       temperatures_.data());
     const AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed, true};
+    const bool planes = packs(problem);
     result_ = SolveResult{};
-    result_.solved_by = solved_by_;
+    result_.solved_by = planes ? names_.planes : names_.plain;
     const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
                               static_cast<std::size_t>(words_per_head(problem.shape.tokens));
     for (std::int32_t done = 0; done < options.restarts;) {
       const std::int32_t count = std::min(kMaxChains, options.restarts - done);
       for (std::int32_t c = 0; c < count; ++c) chains_[c].restart = done + c;
-      kernel_.anneal(job, std::span<Chain>(chains_).first(static_cast<std::size_t>(count)));
+      const auto group = std::span<Chain>(chains_).first(static_cast<std::size_t>(count));
+      if (planes) {
+        kernel_.anneal_planes(job, planes_, group, counters_.data());
+      } else {
+        kernel_.anneal(job, group);
+      }
       for (std::int32_t c = 0; c < count; ++c) {
         const Chain& chain = chains_[c];
         result_.proposals += chain.proposals;
@@ -141,10 +163,41 @@ class CpuSolver final : public Solver {
     return check_options(options);
   }
 
+  // Whether the couplings are few-valued, so that bit planes do it (planes.h). A layer's couplings show in
+  // their first row that they are not. Heads of one word gain nothing.
+  bool packs(const SelectionProblem& problem) {
+    if (kernel_.pack_planes == nullptr || problem.shape.heads != 1 || problem.shape.tokens <= 64) return false;
+    if (plane_bits_.size() == 0) {
+      // Once, at the first job that may need it: layers of long heads must not pay for it.
+      if (!few_values_in_first_row(problem)) return false;
+      plane_bits_.resize(plane_bits_words(shape_.tokens));
+      plane_own_.resize(plane_own_words(shape_.tokens));
+      counters_.resize(kMaxChains * plane_counter_words(shape_.tokens));
+      planes_.bits = plane_bits_.data();
+      planes_.own = plane_own_.data();
+    }
+    return kernel_.pack_planes(problem, planes_);
+  }
+
+  static bool few_values_in_first_row(const SelectionProblem& problem) {
+    std::array<std::int16_t, kMaxPlanes + 1> value{};
+    std::size_t values = 0;
+    for (std::int32_t j = 1; j < problem.shape.tokens; ++j) {
+      const std::int16_t w = problem.couplings[j];
+      if (std::find(value.begin(), value.begin() + values, w) != value.begin() + values) continue;
+      if (values == value.size()) return false;
+      value[values++] = w;
+    }
+    return true;
+  }
+
   const Kernel& kernel_;
   const ProblemShape shape_;
-  const char* const solved_by_;
+  const KernelNames names_;
   std::size_t words_ = 0;
+  CouplingPlanes planes_;
+  AlignedBuffer<std::uint64_t> plane_bits_, plane_own_;
+  AlignedBuffer<std::uint64_t> counters_;
   AlignedBuffer<std::int16_t> fields_;
   AlignedBuffer<std::int16_t> counts_;
   AlignedBuffer<std::uint64_t> spins_;
@@ -208,6 +261,7 @@ class CpuLowRankSolver final : public LowRankSolver {
     layout_.tokens = problem.shape.tokens;
     layout_.tiles = (problem.shape.tokens + kTile - 1) / kTile;
     kernel_.load_low_rank(problem, layout_);
+    QAMA_RETURN_IF_ERROR(check_finite(problem));
     if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
       temperatures_.resize(static_cast<std::size_t>(options.sweeps));
     }
@@ -235,11 +289,32 @@ class CpuLowRankSolver final : public LowRankSolver {
         if (spent + spent / (restart + 1) > static_cast<double>(options.deadline_us)) break;
       }
     }
+    if (!std::isfinite(result.real_energy)) {
+      return Error{ErrorCode::problem_bad_value,
+                   "a low-rank problem's energy is not finite: its factors or fields are too large"};
+    }
     result.sweeps = result.restarts * options.sweeps;
     std::memcpy(spins.data(), best_.data(), words * sizeof(std::uint64_t));
     result.timing.anneal_us = microseconds_since(start);
     result.timing.total_us = result.timing.anneal_us;
     return {};
+  }
+
+  // A factor that is not finite shows in its own token's product left_i . right_i, which the layout holds:
+  // nothing of size N D is read again.
+  Status check_finite(const LowRankProblem& problem) const {
+    const std::size_t rows = static_cast<std::size_t>(layout_.tiles) * kTile;
+    bool finite = std::isfinite(problem.penalty) && std::isfinite(layout_.unit);
+    for (std::int32_t t = 0; t < layout_.heads; ++t) {
+      const float* self = layout_.self + static_cast<std::size_t>(t) * rows;
+      const float* fields = layout_.fields + static_cast<std::size_t>(t) * rows;
+      for (std::int32_t i = 0; i < layout_.tokens; ++i) {
+        finite = finite && std::isfinite(self[i]) && std::isfinite(fields[i]);
+      }
+    }
+    if (finite) return {};
+    return Error{ErrorCode::problem_bad_value,
+                 "a low-rank problem has a factor, shift, field or penalty that is not a finite number"};
   }
 
   std::size_t memory_bytes() const noexcept override {
@@ -261,15 +336,6 @@ class CpuLowRankSolver final : public LowRankSolver {
   AlignedBuffer<std::uint64_t> spins_, best_;
 };
 
-const char* solved_by_name(std::string_view kernel) {
-  if (kernel == "scalar") return "cpu:scalar";
-  if (kernel == "sse2") return "cpu:sse2";
-  if (kernel == "avx2") return "cpu:avx2";
-  if (kernel == "avx512") return "cpu:avx512";
-  if (kernel == "neon") return "cpu:neon";
-  return "cpu:";
-}
-
 class CpuDevice final : public Device {
  public:
   CpuDevice(const Kernel& kernel, std::string_view asked) : kernel_(kernel) {
@@ -288,7 +354,7 @@ class CpuDevice final : public Device {
   Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
     QAMA_RETURN_IF_ERROR(supports(shape));
     return std::unique_ptr<Solver>(
-        std::make_unique<CpuSolver>(kernel_, shape, solved_by_name(kernel_.name)));
+        std::make_unique<CpuSolver>(kernel_, shape, names_of(kernel_.name)));
   }
   Result<std::unique_ptr<LowRankSolver>> compile_low_rank(const ProblemShape& shape,
                                                           std::int32_t rank) override {
@@ -301,7 +367,7 @@ class CpuDevice final : public Device {
                        std::to_string(kMaxTokens) + ", rank " + std::to_string(kMaxRankLimit)};
     }
     return std::unique_ptr<LowRankSolver>(
-        std::make_unique<CpuLowRankSolver>(kernel_, shape, rank, solved_by_name(kernel_.name)));
+        std::make_unique<CpuLowRankSolver>(kernel_, shape, rank, names_of(kernel_.name).plain));
   }
 
  private:

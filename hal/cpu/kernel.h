@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "hal/cpu/low_rank.h"
+#include "hal/cpu/planes.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -48,6 +49,8 @@ struct Kernel {
   AnnealFunction anneal;
   LowRankLoadFunction load_low_rank;
   LowRankAnnealFunction anneal_low_rank;
+  PackPlanesFunction pack_planes;      ///< null: this kernel has no form on bit planes
+  AnnealPlanesFunction anneal_planes;
   bool (*supported)() noexcept;
   std::string_view needs;      ///< for people: "AVX-512 F, BW, VL"
 };

@@ -2,6 +2,7 @@
 // nothing here that other files share as inline code.
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
+#include "hal/cpu/planes_impl.h"
 
 namespace qama::hal::cpu {
 
@@ -15,6 +16,15 @@ void load_low_rank_avx2(const LowRankProblem& problem, LowRankLayout& layout) {
 
 void anneal_low_rank_avx2(const LowRankJob& job, LowRankChain& chain) {
   anneal_low_rank<xsimd::avx2>(job, chain);
+}
+
+bool pack_planes_avx2(const SelectionProblem& problem, CouplingPlanes& planes) {
+  return pack_planes<xsimd::avx2>(problem, planes);
+}
+
+void anneal_planes_avx2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
+                        std::uint64_t* counters) {
+  anneal_planes<xsimd::avx2>(job, planes, chains, counters);
 }
 
 }  // namespace qama::hal::cpu

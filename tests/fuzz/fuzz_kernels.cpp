@@ -2,14 +2,17 @@
 // flips and proposals. The first bytes choose shape, penalty, schedule and chains; the rest are couplings and
 // fields (repeated from a hash where they run out), cut so that the problem keeps its rules.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/schedule.h"
+#include "hal/device.h"
 #include "tests/hal/hal_test_support.h"
 
 namespace {
@@ -39,6 +42,38 @@ class Bytes {
   std::size_t at_ = 0;
   std::uint64_t key_ = 0;
 };
+
+/// A problem of one head and few values through the devices, which take bit planes for it; three values, or
+/// four, which none of them may take for three.
+void compare_few_valued(Bytes& in, std::int32_t tokens) {
+  OwnedProblem owned({1, tokens}, 0);
+  std::array<std::int16_t, 4> values{};
+  for (auto& value : values) value = static_cast<std::int16_t>(static_cast<std::int32_t>(in.byte()) - 128);
+  const std::uint32_t count = 1 + in.byte() % 4;
+  for (std::int32_t i = 0; i < tokens; ++i) {
+    for (std::int32_t j = i + 1; j < tokens; ++j) owned.couple(0, i, j, values[in.byte() % count]);
+    owned.field(0, i) = static_cast<std::int16_t>(static_cast<std::int32_t>(in.byte()) - 128);
+  }
+  SolveOptions options;
+  options.seed = in.word();
+  options.sweeps = static_cast<std::int32_t>(in.byte() % 12);
+  options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 6);
+  std::vector<std::uint64_t> expected;
+  for (const cpu::Kernel& kernel : cpu::kernels()) {
+    if (!kernel.supported()) continue;
+    std::vector<std::uint64_t> spins(static_cast<std::size_t>(words_per_head(tokens)));
+    SolveResult result;
+    const auto device = open_device("cpu:" + std::string(kernel.name));
+    if (!device.ok()) std::abort();
+    const auto solver = (*device)->compile({1, tokens});
+    if (!solver.ok() || !(*solver)->solve(owned.problem(), options, spins, result).ok()) std::abort();
+    if (result.energy != energy_of(owned.problem(), spins)) std::abort();
+    if (expected.empty()) expected = spins;
+    if (spins == expected) continue;
+    std::fprintf(stderr, "%s differs on %d few-valued spins\n", result.solved_by, tokens);
+    std::abort();
+  }
+}
 
 }  // namespace
 
@@ -74,6 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const SelectionProblem problem = owned.problem();
   if (!validate(problem).ok()) std::abort();
+  if (shape.tokens > 64) compare_few_valued(in, shape.tokens);
 
   const auto answer = [&](const cpu::Kernel& kernel) {
     return KernelRun(kernel, shape)(problem, temperatures, seed, first, chains, settle);

@@ -1,4 +1,5 @@
 // Every kernel must give the reference's spins, energy, flips and proposals, bit for bit, on every problem.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -131,7 +132,8 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
         EXPECT_EQ(result.flips, expected.flips);
         EXPECT_EQ(result.restarts, restarts);
         EXPECT_EQ(result.energy, energy_of(owned.problem(), spins));
-        EXPECT_EQ(std::string(result.solved_by), "cpu:" + std::string(kernel->name));
+        // Few-valued problems of one head are solved on bit planes, which the name then says.
+        EXPECT_THAT(result.solved_by, testing::StartsWith("cpu:" + std::string(kernel->name)));
       }
     }
   }

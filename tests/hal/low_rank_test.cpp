@@ -166,6 +166,39 @@ TEST(LowRank, MemoryIsLinearInTheTokens) {
   EXPECT_LE(large->memory_bytes(), 64U << 20);
 }
 
+// A number that is not finite anywhere in the problem is refused, wherever it stands.
+TEST(LowRank, NumbersThatAreNotFinite) {
+  Random random(5);
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
+  for (const cpu::Kernel* kernel : kernels_under_test()) {
+    ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:" + std::string(kernel->name)));
+    ASSERT_OK_AND_ASSIGN(const auto solver, device->compile_low_rank({2, 37}, 5));
+    std::vector<std::uint64_t> spins(2);
+    SolveResult result;
+    for (const float value : bad) {
+      for (const std::size_t at : {std::size_t{0}, std::size_t{2 * 37 * 5 - 1}, std::size_t{100}}) {
+        OwnedFactors left({2, 37}, 5, random);
+        left.left[at] = value;
+        EXPECT_ERROR(problem_bad_value, solver->solve(left.problem(), {}, spins, result));
+        OwnedFactors right({2, 37}, 5, random);
+        right.right[at] = value;
+        EXPECT_ERROR(problem_bad_value, solver->solve(right.problem(), {}, spins, result));
+      }
+      OwnedFactors field({2, 37}, 5, random);
+      field.fields[73] = value;
+      EXPECT_ERROR(problem_bad_value, solver->solve(field.problem(), {}, spins, result));
+      OwnedFactors shift({2, 37}, 5, random);
+      shift.shift[1] = value;
+      EXPECT_ERROR(problem_bad_value, solver->solve(shift.problem(), {}, spins, result));
+      OwnedFactors penalty({2, 37}, 5, random);
+      penalty.penalty = value;
+      EXPECT_ERROR(problem_bad_value, solver->solve(penalty.problem(), {}, spins, result));
+    }
+    EXPECT_OK(solver->solve(OwnedFactors({2, 37}, 5, random).problem(), {}, spins, result));
+  }
+}
+
 TEST(LowRank, Misuse) {
   ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:"));
   for (const auto& [shape, rank] : {std::pair{ProblemShape{0, 5}, 3}, {ProblemShape{1, 0}, 3},

@@ -232,6 +232,25 @@ TEST(ProblemBuffer, RoundsToTheNearestIntegerAtItsScale) {
   EXPECT_GT(largest, 32000);
 }
 
+// The upper triangle alone counts: neither the room that a row needs nor its numbers come from the lower one.
+TEST(ProblemBuffer, IgnoresTheLowerTriangle) {
+  const std::int32_t tokens = 40;
+  ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({1, tokens}));
+  RealLayer layer = RealLayer::make({1, tokens}, 0.0F, [] { return 0.0F; });
+  // All couplings are with the last spin, whose own row says 0.
+  for (std::int32_t i = 0; i + 1 < tokens; ++i) {
+    layer.couplings[static_cast<std::size_t>(i * tokens + tokens - 1)] = 1.0F;
+  }
+  ASSERT_OK(layer.build(buffer));
+  EXPECT_OK(validate(buffer.problem()));
+  EXPECT_GT(buffer.problem().couplings[(tokens - 1) * 64], 0);
+  // The other way round: what stands below is not read, whatever it is.
+  layer = RealLayer::make({1, tokens}, 0.0F, [] { return 0.0F; });
+  layer.couplings[static_cast<std::size_t>((tokens - 1) * tokens)] = std::numeric_limits<float>::quiet_NaN();
+  ASSERT_OK(layer.build(buffer));
+  EXPECT_EQ(buffer.problem().couplings[(tokens - 1) * 64], 0);
+}
+
 TEST(ProblemBuffer, RefusesWhatIsNotANumber) {
   ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({2, 20}));
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
