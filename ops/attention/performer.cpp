@@ -9,9 +9,15 @@ namespace {
 /// Tokens whose features are at hand at a time.
 constexpr std::int64_t kChunk = 64;
 
+/// Columns of the values: D, a one, and zeros up to whole vectors, because a product's tail is slow.
+constexpr std::int64_t value_width(std::int64_t dim_head) {
+  return (dim_head + 1 + 15) / 16 * 16;
+}
+
 }  // namespace
 
-/// V has a column of ones behind it, so that numerator and denominator are one product; width = D + 1.
+/// V has a column of ones behind it, so that numerator and denominator are one product; width =
+/// value_width(D).
 struct PerformerAttention::Scratch {
   float* features;  ///< [kChunk][count]
   float* values;    ///< [kChunk][width]
@@ -40,7 +46,7 @@ Result<std::unique_ptr<PerformerAttention>> PerformerAttention::create(
 }
 
 PerformerAttention::Scratch PerformerAttention::pieces(float* scratch) const noexcept {
-  const std::int64_t width = shape_.dim_head + 1;
+  const std::int64_t width = value_width(shape_.dim_head);
   Scratch s{};
   s.features = scratch;
   s.values = s.features + kChunk * count_;
@@ -52,7 +58,7 @@ PerformerAttention::Scratch PerformerAttention::pieces(float* scratch) const noe
 }
 
 std::size_t PerformerAttention::scratch_floats() const noexcept {
-  const std::int64_t width = shape_.dim_head + 1;
+  const std::int64_t width = value_width(shape_.dim_head);
   return static_cast<std::size_t>(kChunk * count_ + kChunk * width + count_ * width + width +
                                   2 * kChunk);
 }
@@ -88,7 +94,7 @@ void PerformerAttention::project(std::int64_t rows, const float* x, std::int64_t
 
 void PerformerAttention::sum_keys(std::int64_t tokens, const float* k, const float* v,
                                   std::int64_t stride, const Scratch& s) const noexcept {
-  const std::int64_t width = shape_.dim_head + 1;
+  const std::int64_t width = value_width(shape_.dim_head);
   std::fill(s.sums, s.sums + count_ * width, 0.0F);
   std::fill(s.plain, s.plain + width, 0.0F);
   float largest = 0;
@@ -107,7 +113,8 @@ void PerformerAttention::sum_keys(std::int64_t tokens, const float* k, const flo
       s.offsets[r] += largest;
       float* value = s.values + r * width;
       std::copy_n(v + (first + r) * stride, shape_.dim_head, value);
-      value[width - 1] = 1.0F;
+      value[shape_.dim_head] = 1.0F;
+      std::fill(value + shape_.dim_head + 1, value + width, 0.0F);
       for (std::int64_t c = 0; c < width; ++c) s.plain[c] += value[c];
     }
     kernels_->exp_rows(
@@ -134,7 +141,7 @@ void PerformerAttention::run(std::int64_t tokens, const float* qkv, float* out,
                              float* scratch) const noexcept {
   const std::int64_t inner = shape_.inner();
   const std::int64_t stride = 3 * inner;
-  const std::int64_t width = shape_.dim_head + 1;
+  const std::int64_t width = value_width(shape_.dim_head);
   const Scratch s = pieces(scratch);
   for (std::int64_t t = 0; t < shape_.heads; ++t) {
     const float* q = qkv + t * shape_.dim_head;
@@ -159,7 +166,8 @@ void PerformerAttention::run(std::int64_t tokens, const float* qkv, float* out,
       for (std::int64_t r = 0; r < rows; ++r) {
         const float* value = s.values + r * width;
         float* row = out + (first + r) * inner + t * shape_.dim_head;
-        for (std::int64_t d = 0; d < shape_.dim_head; ++d) row[d] = value[d] / value[width - 1];
+        for (std::int64_t d = 0; d < shape_.dim_head; ++d)
+          row[d] = value[d] / value[shape_.dim_head];
       }
     }
   }

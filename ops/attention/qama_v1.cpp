@@ -8,9 +8,9 @@
 namespace qama::ops {
 namespace {
 
-/// p log2 p, 0 for p = 0.
+/// p log2 p, 0 for p = 0; a NaN comes through, so that it is found.
 double plogp(double p) noexcept {
-  return p > 0 ? p * std::log2(p) : 0.0;
+  return p == 0 ? 0.0 : p * std::log2(p);
 }
 
 double at(std::span<const float> values, std::int64_t t) noexcept {

@@ -69,6 +69,21 @@ class Operator(unittest.TestCase):
                 outputs[i, t] = torch.tensor([e_scale * -energy * u / h + e_shift for u in entropies])
         torch.testing.assert_close(found[0], outputs.flatten(1) @ layer.out.weight.T)
 
+    def test_the_authors_batch_norms_are_taken_over(self):
+        layer = layer_of()
+        theirs = torch.nn.ModuleDict({"J_bn": torch.nn.BatchNorm1d(2), "h_bn": torch.nn.BatchNorm1d(2),
+                                      "H_bn": torch.nn.BatchNorm2d(2)}).double().eval()
+        for norm in theirs.values():
+            for value in (norm.weight.data, norm.bias.data, norm.running_mean):
+                value.normal_()
+            norm.running_var.uniform_(0.5, 2.0)
+        layer.adopt(theirs.state_dict())
+        for ours, name, shape in ((layer.coupling, "J_bn", (4, 2, 6)), (layer.field, "h_bn", (4, 2, 5)),
+                                  (layer.energy, "H_bn", (4, 2, 5, 3))):
+            x = torch.randn(shape, dtype=torch.float64)
+            scale, shift = (value.view(1, 2, *[1] * (x.dim() - 2)) for value in ours.folded())
+            torch.testing.assert_close(x * scale + shift, theirs[name](x))
+
     def test_the_problem_of_the_bits_has_the_objectives_values(self):
         layer = layer_of()
         couplings, field = torch.randn(1, 2, 2, 2).double(), torch.randn(1, 2, 2).double()

@@ -72,6 +72,17 @@ class QamaV1Attention(nn.Module):
         result = self.out(heads.transpose(1, 2).flatten(2))
         return result if mask is None else result * mask[..., None]
 
+    def adopt(self, state):
+        """Takes over the batch norms of the authors' published layer: J_bn, h_bn and H_bn of its state_dict.
+
+        The projections stay the caller's: qkv.weight is their W_q, W_k and W_v one below the other, out.weight
+        what follows their attention.
+        """
+        with torch.no_grad():
+            for theirs, ours in (("J_bn", self.coupling), ("h_bn", self.field), ("H_bn", self.energy)):
+                for leaf in ("weight", "bias", "running_mean", "running_var"):
+                    getattr(ours, leaf).copy_(state[f"{theirs}.{leaf}"])
+
     def places(self, like):
         """What a bit is worth in w, [b], of the dtype and on the device of `like`."""
         return 2 ** torch.arange(self.bits, dtype=like.dtype, device=like.device) / (2 ** self.bits - 1)

@@ -382,6 +382,12 @@ class Run:
         torch.save(self.model.state_dict(), self.out / "weights.pt")
         skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit",
                    "limit_from")
+        # Options of attention kinds that this model has not would only mislead.
+        for kind, layer in rivals.KINDS.items():
+            if kind != self.options.attention:
+                skipped += tuple(layer.options)
+        if self.options.attention != "qama_v1":
+            skipped += ("bits", "quadratic", "linear", "penalty")
         training = {"test_accuracy": accuracy, "test_samples": len(self.data.test_labels),
                     "steps": self.step, "epochs": round(self.step / self.epoch_steps, 2),
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
