@@ -330,6 +330,7 @@ class ScheduledDevice final : public Device {
                                                                      std::move(verifier), shape));
   }
   [[nodiscard]] const Shared& shared() const noexcept { return *shared_; }
+  [[nodiscard]] const Device& first() const noexcept { return *first_; }
 
  private:
   const std::shared_ptr<Device> first_;
@@ -358,6 +359,11 @@ Result<std::shared_ptr<Device>> schedule(std::shared_ptr<Device> first, std::sha
     return Error{ErrorCode::invalid_argument, "a schedule needs two devices and positive times"};
   }
   return std::shared_ptr<Device>(std::make_shared<ScheduledDevice>(std::move(first), std::move(second), options));
+}
+
+const Device* first_of(const Device& device) noexcept {
+  const auto* scheduled = dynamic_cast<const ScheduledDevice*>(&device);
+  return scheduled != nullptr ? &scheduled->first() : nullptr;
 }
 
 ScheduleCounts schedule_counts(const Device& device) {

@@ -44,6 +44,9 @@ struct ScheduleCounts {
 [[nodiscard]] Result<std::shared_ptr<Device>> schedule(std::shared_ptr<Device> first, std::shared_ptr<Device> second,
                                                        const ScheduleOptions& options);
 
+/// The device that is asked first, of one that schedule() made; null for another.
+[[nodiscard]] const Device* first_of(const Device& device) noexcept;
+
 /// Of a device that schedule() made; all zero for another.
 [[nodiscard]] ScheduleCounts schedule_counts(const Device& device);
 

@@ -64,35 +64,38 @@ Status QamaProblemStep::run(SampleRun& run) const {
   return {};
 }
 
+std::span<std::uint64_t> QamaSolveStep::spins_of(const SampleRun& run) const noexcept {
+  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
+  return {run.lane->at<std::uint64_t>(spins_), static_cast<std::size_t>(run.problem.shape.heads) * words};
+}
+
 Status QamaSolveStep::run(SampleRun& run) const {
   LayerSolve& out = run.solves[layer_];
   out = {};
-  const auto heads = static_cast<std::size_t>(run.problem.shape.heads);
-  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
-  const std::span<std::uint64_t> spins(run.lane->at<std::uint64_t>(spins_), heads * words);
   const auto forced_layers = run.hooks->forced_spins;
   const auto layer = static_cast<std::size_t>(layer_);
-  if (layer < forced_layers.size() && !forced_layers[layer].empty()) {
-    const std::uint8_t* forced = forced_layers[layer].data() +
-                                 static_cast<std::size_t>(run.sample) * heads *
-                                     static_cast<std::size_t>(tokens_);
-    std::fill(spins.begin(), spins.end(), 0);
-    for (std::size_t t = 0; t < heads; ++t) {
-      for (std::int64_t i = 0; i < run.problem.shape.tokens; ++i) {
-        const std::uint64_t bit = forced[static_cast<std::int64_t>(t) * tokens_ + i] != 0 ? 1 : 0;
-        spins[t * words + static_cast<std::size_t>(i / 64)] |= bit << (i % 64);
-      }
+  if (layer >= forced_layers.size() || forced_layers[layer].empty()) return submit(run, out);
+
+  const auto heads = static_cast<std::size_t>(run.problem.shape.heads);
+  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
+  const std::span<std::uint64_t> spins = spins_of(run);
+  const std::uint8_t* forced = forced_layers[layer].data() +
+                               static_cast<std::size_t>(run.sample) * heads *
+                                   static_cast<std::size_t>(tokens_);
+  std::fill(spins.begin(), spins.end(), 0);
+  for (std::size_t t = 0; t < heads; ++t) {
+    for (std::int64_t i = 0; i < run.problem.shape.tokens; ++i) {
+      const std::uint64_t bit = forced[static_cast<std::int64_t>(t) * tokens_ + i] != 0 ? 1 : 0;
+      spins[t * words + static_cast<std::size_t>(i / 64)] |= bit << (i % 64);
     }
-    out.result.solved_by = "forced";
-    out.result.energy = hal::energy_of(run.problem, spins);
-  } else {
-    QAMA_RETURN_IF_ERROR(solve(run, spins, out));
   }
+  out.result.solved_by = "forced";
+  out.result.energy = hal::energy_of(run.problem, spins);
   out.energy = static_cast<double>(out.result.energy) / run.problem.scale + run.problem.offset;
   return {};
 }
 
-Status QamaSolveStep::solve(SampleRun& run, std::span<std::uint64_t> spins, LayerSolve& out) const {
+Status QamaSolveStep::submit(SampleRun& run, LayerSolve& out) const {
   hal::SolveOptions options = run.settings->options;
   options.seed = out.seed = solve_seed(run.settings->seed, run.index, layer_);
   if (run.deadline_ns != 0) {
@@ -100,7 +103,16 @@ Status QamaSolveStep::solve(SampleRun& run, std::span<std::uint64_t> spins, Laye
     const std::int64_t left_us = (run.deadline_ns - now_ns()) / 1000;
     options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - layer_), 1);
   }
-  return run.lane->solver->solve(run.problem, options, spins, out.result);
+  QAMA_RETURN_IF_ERROR(run.lane->solver->submit(run.lane->slot, run.problem, options));
+  run.waiting = true;
+  return {};
+}
+
+Status QamaSolveStep::finish(SampleRun& run) const {
+  LayerSolve& out = run.solves[layer_];
+  QAMA_RETURN_IF_ERROR(run.lane->solver->wait(run.lane->slot, spins_of(run), out.result));
+  out.energy = static_cast<double>(out.result.energy) / run.problem.scale + run.problem.offset;
+  return {};
 }
 
 ops::QamaV1Workspace QamaV1Regions::in(const Lane& lane) const noexcept {

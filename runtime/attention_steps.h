@@ -67,9 +67,11 @@ class QamaSolveStep final : public Step {
                 std::int64_t tokens)
       : Step(std::move(step_info)), spins_(spins), layer_(layer), layers_(layers), tokens_(tokens) {}
   Status run(SampleRun& run) const override;
+  Status finish(SampleRun& run) const override;
 
  private:
-  Status solve(SampleRun& run, std::span<std::uint64_t> spins, LayerSolve& out) const;
+  [[nodiscard]] std::span<std::uint64_t> spins_of(const SampleRun& run) const noexcept;
+  Status submit(SampleRun& run, LayerSolve& out) const;
 
   std::size_t spins_;
   std::int32_t layer_, layers_;

@@ -647,7 +647,9 @@ class Builder {
       plan_.offsets.push_back(region.offset);
       if (region.bytes > 0) plan_.regions.push_back({region.name, region.offset, region.bytes});
     }
-    const auto all = checked_mul(plan_.lane_bytes, static_cast<std::size_t>(plan_.options.threads));
+    const std::size_t lanes = static_cast<std::size_t>(plan_.options.threads) *
+                              static_cast<std::size_t>(plan_.options.in_flight);
+    const auto all = checked_mul(plan_.lane_bytes, lanes);
     if (!all) return Error{ErrorCode::size_overflow, "the arena does not fit this machine's addresses"};
     plan_.arena_bytes = *all;
     for (const auto& step : plan_.steps) plan_.infos.push_back(step->info);
@@ -664,6 +666,16 @@ class Builder {
 
 }  // namespace
 
+bool is_reference(std::string_view implementation) noexcept {
+  while (!implementation.empty()) {
+    const std::size_t end = std::min(implementation.find_first_of(":+,"), implementation.size());
+    const std::string_view part = implementation.substr(0, end);
+    if (part == "ref" || part == "reference" || part == "scalar" || part.starts_with("ref_")) return true;
+    implementation.remove_prefix(std::min(end + 1, implementation.size()));
+  }
+  return false;
+}
+
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 
@@ -676,6 +688,11 @@ Result<std::shared_ptr<const Plan>> Plan::create(std::shared_ptr<const Model> mo
   if (options.threads < 1 || options.threads > kMaxThreads) {
     return Error{ErrorCode::invalid_argument, std::to_string(options.threads) +
                                                   " threads, expected 1 to " + std::to_string(kMaxThreads)};
+  }
+  if (options.in_flight < 1 || options.in_flight > kMaxInFlight) {
+    return Error{ErrorCode::invalid_argument, std::to_string(options.in_flight) +
+                                                  " samples in flight, expected 1 to " +
+                                                  std::to_string(kMaxInFlight)};
   }
   try {
     auto impl = std::make_unique<Impl>();

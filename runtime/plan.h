@@ -24,9 +24,13 @@ namespace qama::runtime {
 /// What a plan must be able to do.
 struct PlanOptions {
   std::int32_t max_batch = 1;  ///< samples a run takes at most
-  std::int32_t threads = 1;    ///< workers, each with a lane of the arena; 1 .. kMaxThreads
+  std::int32_t threads = 1;    ///< workers, each with its lanes of the arena; 1 .. kMaxThreads
+  /// Samples that a worker has on their way at the same time, each in a lane of its own: while a device
+  /// that lies elsewhere solves one, the worker goes on with the others. 1 .. kMaxInFlight
+  std::int32_t in_flight = 1;
 };
 inline constexpr std::int32_t kMaxThreads = 256;
+inline constexpr std::int32_t kMaxInFlight = 64;
 inline constexpr std::int32_t kMaxBatch = 1 << 16;
 
 /// One step as a person reads it.
@@ -37,6 +41,10 @@ struct StepInfo {
   std::int32_t block = -1;     ///< which block it belongs to; -1: none
   std::int64_t macs = 0;       ///< multiply-adds a full-length sample, 0 where that means nothing
 };
+
+/// Whether an implementation's name is that of a plain reference (oneDNN's "ref...", our "scalar"), which is right and
+/// slow: a step that got it has no kernel for this machine.
+[[nodiscard]] bool is_reference(std::string_view implementation) noexcept;
 
 /// A named piece of a lane. Pieces that are never alive together share bytes.
 struct ArenaRegion {
@@ -61,7 +69,7 @@ class Plan {
   [[nodiscard]] const PlanOptions& options() const noexcept;
   [[nodiscard]] std::span<const StepInfo> steps() const noexcept;
   [[nodiscard]] std::span<const ArenaRegion> regions() const noexcept;
-  /// Bytes of one worker's lane.
+  /// Bytes of one lane; there are threads x in_flight.
   [[nodiscard]] std::size_t lane_bytes() const noexcept;
   /// Exactly what a session needs: one byte less is refused. Weights and the devices' own scratch are
   /// not part of it.

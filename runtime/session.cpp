@@ -1,10 +1,12 @@
 #include "runtime/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <new>
 #include <vector>
 
+#include "hal/reopen.h"
 #include "runtime/base/aligned.h"
 #include "runtime/step.h"
 #include "runtime/thread_pool.h"
@@ -27,6 +29,15 @@ Error bad_count(const char* what, std::size_t got, std::size_t expected) {
 
 constexpr std::string_view kLocalDevice = "cpu:";
 
+/// A sample on its way through the steps, which may stop at one that waits for a device.
+struct Flight {
+  SampleRun run;
+  std::size_t step = 0;
+  std::int64_t start_ns = 0;       ///< of the sample
+  std::int64_t step_start_ns = 0;  ///< of the step that waits
+  std::uint64_t ticket = 0;        ///< rises with every wait: the lowest waits longest; 0: lane is free
+};
+
 }  // namespace
 
 std::string_view name_of(FallbackPolicy policy) noexcept { return hal::schedule_policy_name(policy); }
@@ -43,8 +54,12 @@ struct Session::Impl {
   SolveSettings settings;
   std::int64_t deadline_us = 0;
   AlignedBuffer<std::byte> own_arena;
-  std::vector<Lane> lanes;
+  std::vector<std::unique_ptr<hal::Solver>> solvers;  // one a worker
+  std::vector<Lane> lanes;                            // [threads][in_flight]
+  std::vector<Flight> flights;                        // one a lane
+  std::int32_t in_flight = 1;                         // what the device holds of the plan's
   std::unique_ptr<ThreadPool> pool;
+  std::atomic<std::int32_t> next_sample{0};           // of a run with several in flight
 
   // What the last run left; one entry a sample.
   std::vector<LayerSolve> solves;
@@ -59,6 +74,7 @@ struct Session::Impl {
     const std::int32_t* lengths = nullptr;
     float* logits = nullptr;
     const RunOptions* options = nullptr;
+    std::int32_t count = 0;
   } batch;
 
   Status open_devices(const SessionOptions& options);
@@ -66,7 +82,10 @@ struct Session::Impl {
   Status start(std::int32_t count, std::span<float> logits, const RunOptions& options, bool text);
   Status run(std::int32_t count);
   void run_sample(std::int32_t sample, std::int32_t worker) noexcept;
-  Status run_steps(SampleRun& run, std::int32_t worker) const;
+  void run_interleaved(std::int32_t worker) noexcept;
+  void begin(Flight& flight, std::int32_t sample, std::int32_t worker) noexcept;
+  bool advance(Flight& flight) noexcept;
+  Status run_steps(Flight& flight) const;
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -94,7 +113,8 @@ double Session::latency_us(std::int32_t sample) const noexcept {
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model,
                                                  const SessionOptions& options) {
   QAMA_ASSIGN_OR_RETURN(auto plan,
-                        Plan::create(std::move(model), {options.max_batch, options.threads}));
+                        Plan::create(std::move(model),
+                                                {options.max_batch, options.threads, options.in_flight}));
   return create(std::move(plan), options);
 }
 
@@ -151,10 +171,12 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
 Status Session::Impl::open_devices(const SessionOptions& options) {
   const weights::Architecture& a = plan->model().architecture();
   const hal::ProblemShape shape{a.heads, a.spins_per_head()};
-  QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
   // The annealer is always at hand; falling back from it to itself would only hide an error.
   const bool local = std::string_view(options.device).starts_with(kLocalDevice);
-  if (options.fallback != FallbackPolicy::never && !local) {
+  if (options.fallback == FallbackPolicy::never || local) {
+    QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
+  } else {
+    QAMA_ASSIGN_OR_RETURN(device, hal::open_device_or_retry(options.device));
     QAMA_ASSIGN_OR_RETURN(auto annealer, hal::open_device(kLocalDevice));
     hal::ScheduleOptions schedule;
     schedule.policy = options.fallback;
@@ -167,17 +189,26 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
   const Plan::Impl& p = plan->impl();
   const weights::Architecture& a = plan->model().architecture();
   const hal::ProblemShape shape{a.heads, a.spins_per_head()};
-  lanes.resize(static_cast<std::size_t>(plan->options().threads));
-  for (std::size_t worker = 0; worker < lanes.size(); ++worker) {
-    Lane& lane = lanes[worker];
-    std::byte* base = arena.data() + worker * p.lane_bytes;
+  const auto workers = static_cast<std::size_t>(plan->options().threads);
+  const auto lanes_a_worker = static_cast<std::size_t>(plan->options().in_flight);
+  lanes.resize(workers * lanes_a_worker);
+  flights.resize(lanes.size());
+  in_flight = plan->options().in_flight;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    Lane& lane = lanes[i];
+    std::byte* base = arena.data() + i * p.lane_bytes;
     lane.regions.reserve(p.offsets.size());
     for (const std::size_t offset : p.offsets) lane.regions.push_back(base + offset);
     lane.linears.resize(p.linear_steps.size());
     for (const LinearStep* step : p.linear_steps) QAMA_RETURN_IF_ERROR(step->bind(lane));
-    if (device != nullptr) {
-      QAMA_ASSIGN_OR_RETURN(lane.solver, device->compile(shape));
+    if (device == nullptr) continue;
+    if (i % lanes_a_worker == 0) {
+      QAMA_ASSIGN_OR_RETURN(auto solver, device->compile(shape));
+      in_flight = std::min(in_flight, solver->max_in_flight());
+      solvers.push_back(std::move(solver));
     }
+    lane.solver = solvers.back().get();
+    lane.slot = static_cast<std::int32_t>(i % lanes_a_worker);
   }
   return {};
 }
@@ -227,6 +258,15 @@ Status Session::Impl::run(std::int32_t count) {
   const Hooks& hooks = batch.options->hooks;
   if (hooks.recorder != nullptr || hooks.problems != nullptr) {
     for (std::int32_t sample = 0; sample < count; ++sample) run_sample(sample, 0);
+  } else if (in_flight > 1 && count > 1 && device != nullptr) {
+    batch.count = count;
+    next_sample = 0;
+    pool->run(
+        pool->threads(),
+        [](void* context, std::int32_t /*index*/, std::int32_t worker) {
+          static_cast<Impl*>(context)->run_interleaved(worker);
+        },
+        this);
   } else {
     pool->run(
         count,
@@ -243,21 +283,59 @@ Status Session::Impl::run(std::int32_t count) {
 }
 
 void Session::Impl::run_sample(std::int32_t sample, std::int32_t worker) noexcept {
+  Flight& flight = flights[static_cast<std::size_t>(worker * plan->options().in_flight)];
+  begin(flight, sample, worker);
+  while (!advance(flight)) {
+  }
+}
+
+/// Keeps up to in_flight samples on their way: whatever need not wait is done while the device solves.
+void Session::Impl::run_interleaved(std::int32_t worker) noexcept {
+  const std::span<Flight> mine =
+      std::span(flights).subspan(static_cast<std::size_t>(worker * plan->options().in_flight),
+                                 static_cast<std::size_t>(in_flight));
+  for (Flight& flight : mine) flight.ticket = 0;
+  std::uint64_t last_ticket = 0;
+  bool more = true;
+  while (true) {
+    Flight* oldest = nullptr;
+    for (Flight& flight : mine) {
+      if (flight.ticket == 0 && more) {
+        const std::int32_t sample = next_sample.fetch_add(1);
+        more = sample < batch.count;
+        if (more) {
+          begin(flight, sample, worker);
+          if (!advance(flight)) flight.ticket = ++last_ticket;
+        }
+      }
+      if (flight.ticket != 0 && (oldest == nullptr || flight.ticket < oldest->ticket)) oldest = &flight;
+    }
+    if (oldest != nullptr) {
+      oldest->ticket = advance(*oldest) ? 0 : ++last_ticket;
+    } else if (!more) {
+      return;
+    }
+  }
+}
+
+void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t worker) noexcept {
   const auto s = static_cast<std::size_t>(sample);
   const weights::Architecture& a = plan->model().architecture();
   const Plan::Impl& p = plan->impl();
   const RunOptions& options = *batch.options;
-  const std::int64_t start_ns = now_ns();
+  flight.start_ns = now_ns();
+  flight.step = 0;
 
-  SampleRun run;
-  run.lane = &lanes[static_cast<std::size_t>(worker)];
+  SampleRun& run = flight.run;
+  run = {};
+  run.lane = &lanes[static_cast<std::size_t>(&flight - flights.data())];
   run.settings = &settings;
   run.hooks = &options.hooks;
   run.solves = solves.data() + s * static_cast<std::size_t>(p.qama_layers);
   run.sample = sample;
   run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
   run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);
-  run.deadline_ns = deadline_us > 0 ? start_ns + deadline_us * 1000 : 0;
+  run.deadline_ns = deadline_us > 0 ? flight.start_ns + deadline_us * 1000 : 0;
   const std::size_t floats = plan->model().input_floats();
   if (batch.pixels != nullptr) run.pixels = batch.pixels + s * floats;
   if (batch.images != nullptr) run.image = batch.images + s * floats;
@@ -268,32 +346,48 @@ void Session::Impl::run_sample(std::int32_t sample, std::int32_t worker) noexcep
   }
   while (p.rows[run.variant] < run.count) ++run.variant;
   run.rows = p.rows[run.variant];
-
-  Status status;
-  try {
-    status = run_steps(run, worker);
-  } catch (const std::bad_alloc&) {
-    // Only a hook or the wording of an error allocates.
-    status = Error{ErrorCode::out_of_memory, {}};
-  }
-  if (!status.ok()) {
-    std::fill_n(run.logits, a.classes, std::numeric_limits<float>::quiet_NaN());
-  }
-  statuses[s] = std::move(status);
-  latency_us[s] = static_cast<double>(now_ns() - start_ns) * 1e-3;
+  if (options.hooks.profiler != nullptr) options.hooks.profiler->worker(sample) = worker;
 }
 
-Status Session::Impl::run_steps(SampleRun& run, std::int32_t worker) const {
+/// Goes on with the sample until it waits for the device (false) or is done (true).
+bool Session::Impl::advance(Flight& flight) noexcept {
+  SampleRun& run = flight.run;
+  Status status;
+  try {
+    status = run_steps(flight);
+  } catch (const std::bad_alloc&) {
+    // Only a hook or the wording of an error allocates.
+    run.waiting = false;
+    status = Error{ErrorCode::out_of_memory, {}};
+  }
+  if (run.waiting) return false;
+  const auto s = static_cast<std::size_t>(run.sample);
+  if (!status.ok()) {
+    std::fill_n(run.logits, plan->model().architecture().classes, std::numeric_limits<float>::quiet_NaN());
+  }
+  statuses[s] = std::move(status);
+  latency_us[s] = static_cast<double>(now_ns() - flight.start_ns) * 1e-3;
+  return true;
+}
+
+Status Session::Impl::run_steps(Flight& flight) const {
   const Plan::Impl& p = plan->impl();
+  SampleRun& run = flight.run;
   Profiler* const profiler = run.hooks->profiler;
   Recorder* const recorder = run.hooks->recorder;
-  if (profiler != nullptr) profiler->worker(run.sample) = worker;
-  for (std::size_t i = 0; i < p.steps.size(); ++i) {
+  for (std::size_t& i = flight.step; i < p.steps.size(); ++i) {
     const Step& step = *p.steps[i];
-    const std::int64_t before = profiler != nullptr ? now_ns() : 0;
-    Status status = step.run(run);
-    if (!status.ok()) return status;
-    if (profiler != nullptr) profiler->row(run.sample)[i] = {before, now_ns() - before};
+    if (run.waiting) {
+      run.waiting = false;
+      QAMA_RETURN_IF_ERROR(step.finish(run));
+    } else {
+      flight.step_start_ns = profiler != nullptr ? now_ns() : 0;
+      QAMA_RETURN_IF_ERROR(step.run(run));
+      if (run.waiting) return {};
+    }
+    if (profiler != nullptr) {
+      profiler->row(run.sample)[i] = {flight.step_start_ns, now_ns() - flight.step_start_ns};
+    }
     if (recorder == nullptr) continue;
     for (const Tap& tap : step.taps) {
       auto* values = run.lane->at<float>(tap.region);

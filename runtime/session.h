@@ -29,6 +29,9 @@ using FallbackPolicy = hal::SchedulePolicy;
 struct SessionOptions {
   std::int32_t max_batch = 1;
   std::int32_t threads = 1;
+  /// Samples of a batch that a worker has on their way at the same time, for devices that lie elsewhere;
+  /// a device that holds fewer jobs gets fewer. Memory: an arena lane each.
+  std::int32_t in_flight = 1;
   std::optional<std::uint64_t> seed = {};  ///< of the solver; none: the model file's
   std::string device = "cpu:";            ///< URI
   /// To "cpu:", for any device but that one.
@@ -65,7 +68,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// ARENA_TOO_SMALL, INVALID_ARGUMENT, the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY.
-  /// `options.max_batch` and `.threads` are the plan's.
+  /// `options.max_batch`, `.threads` and `.in_flight` are the plan's.
   [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan,
                                                                const SessionOptions& options);
   /// Plan and session in one.

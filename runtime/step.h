@@ -17,11 +17,12 @@
 
 namespace qama::runtime {
 
-/// One worker's memory and what is tied to it.
+/// One sample's memory on its way through the steps, and what is tied to it. A worker has in_flight of them.
 struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
-  std::unique_ptr<hal::Solver> solver;                ///< null without QAMA layers
+  hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
+  std::int32_t slot = 0;                              ///< of the solver, this lane's own
 
   template <typename T>
   [[nodiscard]] T* at(std::size_t region) const noexcept {
@@ -51,6 +52,7 @@ struct SampleRun {
   std::int64_t count = 0;                  ///< tokens of this sample, after pooling
   std::size_t variant = 0;                 ///< which number of rows the linear layers run
   std::int64_t rows = 0;                   ///< that number, >= count
+  bool waiting = false;                    ///< a step was started whose finish() is due
   hal::SelectionProblem problem;           ///< of the layer at hand
 };
 
@@ -72,8 +74,11 @@ class Step {
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
-  /// Allocates nothing unless it fails.
+  /// Allocates nothing unless it fails. A step that asks somebody else and would wait for the answer may
+  /// set `run.waiting` and return: finish() then ends it, and the worker has time for other samples between.
   virtual Status run(SampleRun& run) const = 0;
+  /// What is left of a step that set `run.waiting`.
+  virtual Status finish(SampleRun& /*run*/) const { return {}; }
 
   StepInfo info;
   std::vector<Tap> taps;

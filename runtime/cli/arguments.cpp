@@ -1,9 +1,18 @@
 #include "runtime/cli/arguments.h"
 
+#include "hal/reopen.h"
 #include "runtime/base/quote.h"
 #include "weights/architecture.h"
 
 namespace qama::cli {
+namespace {
+
+/// Devices that solve in this process.
+bool is_local(std::string_view uri) noexcept {
+  return uri.starts_with("cpu:") || uri.starts_with("exact:");
+}
+
+}  // namespace
 
 void declare_model(CLI::App& app, std::string& path) {
   app.add_option("-m,--model", path, "Model file")->required()->type_name("MODEL");
@@ -32,13 +41,17 @@ void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char*
 
 void RunArguments::declare(CLI::App& app) {
   declare_device(app, device);
+  declare_without_device(app);
+}
+
+void RunArguments::declare_without_device(CLI::App& app) {
   declare_threads(app, threads);
   declare_seed(app, seed, "the model's");
   app.add_option(
          "--fallback", fallback,
-         "When the local annealer takes over: never, error (the device fails), deadline (it would "
-         "miss it)")
-      ->check(CLI::IsMember({"never", "error", "deadline"}))
+         "When the local annealer takes over: never, error (the device fails or is down), deadline "
+         "(it would miss it), hedge (it is late: both solve, the first answer counts)")
+      ->check(CLI::IsMember({"never", "error", "deadline", "hedge"}))
       ->type_name("WHEN")
       ->capture_default_str();
   app.add_option("--deadline-us", deadline_us, "Microseconds a sample may take; 0: no limit")
@@ -53,26 +66,47 @@ void RunArguments::declare(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(1, weights::kMaxRestarts))
       ->default_str("the model's");
+  app.add_option("--in-flight", in_flight,
+                 "Samples of a batch that a thread has on their way at once; more than 1 helps where the "
+                 "device lies elsewhere")
+      ->type_name("N")
+      ->check(CLI::Range(1, runtime::kMaxInFlight))
+      ->default_str("1; 4 for a device over a network");
+}
+
+std::int32_t RunArguments::in_flight_for(std::string_view uri) const noexcept {
+  constexpr std::int32_t kFarInFlight = 4;
+  if (in_flight > 0) return in_flight;
+  return is_local(uri) ? 1 : kFarInFlight;
 }
 
 Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     std::shared_ptr<const runtime::Model> model, const std::string& model_path,
     std::int32_t max_batch, const Console& console) const {
+  const std::int32_t lanes = max_batch > 1 ? in_flight_for(device) : 1;
+  QAMA_ASSIGN_OR_RETURN(auto plan,
+                        runtime::Plan::create(std::move(model), {max_batch, threads, lanes}));
+  return open(std::move(plan), model_path, console);
+}
+
+Result<std::unique_ptr<runtime::Session>> RunArguments::open(
+    std::shared_ptr<const runtime::Plan> plan, const std::string& model_path,
+    const Console& console) const {
   runtime::SessionOptions options;
-  options.max_batch = max_batch;
-  options.threads = threads;
   options.seed = seed;
   options.device = device;
   QAMA_ASSIGN_OR_RETURN(options.fallback, runtime::parse_fallback(fallback));
   options.deadline_us = deadline_us;
   options.sweeps = sweeps;
   options.restarts = restarts;
-  QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(model), options));
+  QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(plan), options));
   std::string sentence = "model " + quote(model_path);
   if (session->device() != nullptr) {
     sentence += ", device " + session->device()->info().uri + ", seed " +
                 std::to_string(session->seed()) + ", " + std::to_string(session->sweeps()) +
                 " sweeps, " + std::to_string(session->restarts()) + " restarts";
+    const std::string down = hal::why_not_reached(*session->device());
+    if (!down.empty()) sentence += " (the device is down: " + down + ")";
   } else {
     sentence += ", softmax attention (no device, no seed)";
   }

@@ -14,7 +14,8 @@
 
 namespace qama::cli {
 
-/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts of commands that run a model.
+/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --in-flight of commands that run a
+/// model.
 struct RunArguments {
   std::string device = "cpu:";
   std::int32_t threads = 1;
@@ -23,12 +24,21 @@ struct RunArguments {
   std::int64_t deadline_us = 0;
   std::optional<std::int32_t> sweeps;
   std::optional<std::int32_t> restarts;
+  std::int32_t in_flight = 0;  ///< 0: what suits the device
 
   void declare(CLI::App& app);
+  /// All of them but --device, for commands that take several.
+  void declare_without_device(CLI::App& app);
+  /// Samples in flight a worker: --in-flight, or what suits the device: 1 for those that work in this process.
+  [[nodiscard]] std::int32_t in_flight_for(std::string_view uri) const noexcept;
   /// A session for batches of up to `max_batch` samples; logs what it uses: model, device, seed, schedule.
   [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(
       std::shared_ptr<const runtime::Model> model, const std::string& model_path,
       std::int32_t max_batch, const Console& console) const;
+  /// The same on a plan that is there already.
+  [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(std::shared_ptr<const runtime::Plan> plan,
+                                                               const std::string& model_path,
+                                                               const Console& console) const;
 };
 
 /// -m, --model.

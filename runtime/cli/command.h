@@ -41,6 +41,8 @@ struct CommandEntry {
 [[nodiscard]] std::unique_ptr<Command> make_eval();
 [[nodiscard]] std::unique_ptr<Command> make_solve();
 [[nodiscard]] std::unique_ptr<Command> make_info();
+[[nodiscard]] std::unique_ptr<Command> make_profile();
+[[nodiscard]] std::unique_ptr<Command> make_explain();
 [[nodiscard]] std::unique_ptr<Command> make_verify();
 [[nodiscard]] std::unique_ptr<Command> make_devices();
 [[nodiscard]] std::unique_ptr<Command> make_device();

@@ -18,6 +18,18 @@ constexpr CommandEntry kCommands[] = {
      "  qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (problems for `qama "
      "solve`)\n",
      make_eval},
+    {"profile", "where the time goes, on one or several devices",
+     "Measured time (a clock), modelled time (an emulator's) and computed time (bytes over a rate) are\n"
+     "never mixed in one column.\n"
+     "Examples:\n"
+     "  qama profile -m weights/models/fashion-mnist-qama.safetensors\n"
+     "  qama profile -m MODEL --device cpu: --device cim://127.0.0.1:7010 --html profile.html\n"
+     "  qama profile -m MODEL shoe.png --runs 1000 --csv runs.csv --trace trace.json --json\n",
+     make_profile},
+    {"explain", "what the heads selected for one input, and what a flip would cost",
+     "Example:\n"
+     "  qama explain -m MODEL shoe.png --html shoe.html\n",
+     make_explain},
     {"solve", "solve one problem from a file",
      "Formats (white-space separated numbers):\n"
      "  qama    a QAMA layer in factor form, first word 'qama'\n"

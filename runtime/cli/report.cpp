@@ -51,6 +51,15 @@ std::string SolveCounter::text() const {
   return out;
 }
 
+Status refuse_references(std::span<const runtime::StepInfo> steps) {
+  for (const runtime::StepInfo& step : steps) {
+    if (!runtime::is_reference(step.implementation)) continue;
+    return Error{ErrorCode::unsupported, "step '" + step.name + "' (" + step.op + "): implementation '" + step.implementation +
+                                             "', expected none of the reference ones (--strict)"};
+  }
+  return {};
+}
+
 Json device_json(const hal::DeviceInfo& info, const hal::DeviceHealth* health) {
   Json out;
   out["uri"] = info.uri;

@@ -37,6 +37,9 @@ class SolveCounter {
   std::map<std::string, std::int64_t> fallbacks_;
 };
 
+/// UNSUPPORTED if a step fell to a reference implementation (runtime::is_reference): `--strict`.
+[[nodiscard]] Status refuse_references(std::span<const runtime::StepInfo> steps);
+
 /// The fields of a device that cli.md names, from its description and, if it was probed, its health.
 [[nodiscard]] Json device_json(const hal::DeviceInfo& info, const hal::DeviceHealth* health);
 

@@ -104,7 +104,9 @@ class Eval final : public Command {
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
     QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
-    const std::int32_t batch = run_.threads == 1 ? 1 : run_.threads * kSamplesAThread;
+    const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1
+                                   ? 1
+                                   : run_.threads * kSamplesAThread;
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model_, model_path_, batch, console));
     if (!split_.empty() && split_ != set->info().split) {
       console.log("split '" + set->info().split + "' stands for '" + split_ + "'");

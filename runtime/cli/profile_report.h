@@ -1,0 +1,79 @@
+// What `qama profile` measured and how it is written: JSON, tables on the terminal, CSV, a Chrome trace, an HTML page.
+// Three kinds of time are told apart everywhere and never added up in one column: measured (a clock of this
+// machine), modelled (an emulator's device time) and computed (bytes over a rate). A new output is a function here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hal/device.h"
+#include "runtime/cli/console.h"
+#include "runtime/cli/report.h"
+#include "runtime/plan.h"
+#include "runtime/profiler.h"
+#include "runtime/session.h"
+
+namespace qama::cli {
+
+/// One run of one sample on one device.
+struct ProfileRun {
+  std::int32_t input = 0;
+  double latency_us = 0;
+  std::vector<runtime::StepTime> steps;     ///< one a step of the plan
+  std::vector<runtime::LayerSolve> solves;  ///< one a QAMA layer
+};
+
+/// Quality of a device's answers: relative gaps to the best energy known of each problem.
+struct GapReport {
+  std::vector<double> sorted;  ///< (E - best) / |best|, one a layer and input
+  std::int32_t reference_sweeps = 0, reference_restarts = 0;
+};
+
+/// What the Ising machine's link would carry for this model's layers.
+struct LinkBytes {
+  bool fits = false;
+  std::string why_not;
+  std::int32_t spins = 0, ancillas = 0;
+  std::int64_t block_request = 0, dense_request = 0, reply = 0;  ///< bytes of a job, TCP payload
+  double zeroed_share = 0, mean_error = 0, coupling_deviation = 0;
+};
+
+struct DeviceProfile {
+  std::string uri;       ///< as the user named it
+  hal::DeviceInfo info;  ///< empty for a model without QAMA layers
+  bool has_device = false;
+  double model_us = 0, plan_us = 0, session_us = 0, first_us = 0;
+  std::size_t arena_bytes = 0, weight_bytes = 0;
+  std::int64_t peak_rss = 0;
+  std::int32_t sweeps = 0, restarts = 0;
+  std::uint64_t seed = 0;
+  std::vector<runtime::StepInfo> steps;  ///< implementations as they were, the solver's included
+  std::vector<ProfileRun> runs;
+  SolveCounter solvers;
+  GapReport gap;
+  std::int32_t batch = 0, in_flight = 0;  ///< of the throughput measurement; 0: not made
+  double samples_per_s = 0;
+};
+
+struct Profile {
+  std::string model_path, sha256, architecture;
+  std::string inputs;  ///< what was run: "16 synthetic inputs, seed 1"
+  std::int32_t runs = 0, warm_up = 0, threads = 1;
+  std::int64_t spins = 0;
+  std::int32_t layers = 0;
+  LinkBytes link;
+  std::vector<DeviceProfile> devices;
+  Json provenance;
+};
+
+/// The object of `--json`: the first device's fields, and `devices` with everybody's.
+[[nodiscard]] Json profile_json(const Profile& profile);
+/// The tables of the terminal.
+void print_profile(const Profile& profile, Console& console);
+/// IO_ERROR.
+Status write_profile_csv(const Profile& profile, const std::string& path);
+Status write_profile_trace(const Profile& profile, const std::string& path);
+Status write_profile_html(const Profile& profile, const std::string& path);
+
+}  // namespace qama::cli
