@@ -273,7 +273,8 @@ class Eval final : public Command {
       out["mean_label_probability"] = tally.label_probability / n;
       out["confusion"] = tally.confusion;
       out["classes"] = model_->file().labels();
-      out["latency_us"] = {{"p50", p50}, {"p90", p90}, {"p99", p99}};
+      out["latency_us"] = {
+          {"p50", p50}, {"p90", p90}, {"p99", p99}, {"max", percentile(tally.latency_us, 100)}};
       out["images_per_s"] = rate;
       out["seconds"] = tally.seconds;
       out["device"] = session.device() != nullptr ? Json(session.device()->info().uri) : Json();
