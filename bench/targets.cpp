@@ -18,13 +18,20 @@ hal::SolveOptions Parameters::options(std::uint64_t seed) const {
   out.restarts = restarts;
   out.t_start = t_start;
   out.t_end = t_end;
+  out.rounds = rounds;
+  out.round_sweeps = round_sweeps;
+  out.t_round = t_round;
   return out;
 }
 
 std::string Parameters::text() const {
-  char out[80];
-  std::snprintf(out, sizeof(out), "%d sweeps x %d, T %.3g..%.3g", sweeps, restarts,
-                static_cast<double>(t_start), static_cast<double>(t_end));
+  char out[160];
+  int length = std::snprintf(out, sizeof(out), "%d sweeps x %d, T %.3g..%.3g", sweeps, restarts,
+                             static_cast<double>(t_start), static_cast<double>(t_end));
+  if (rounds > 0) {
+    std::snprintf(out + length, sizeof(out) - static_cast<std::size_t>(length),
+                  ", then %d rounds of %d sweeps from T %.3g", rounds, round_sweeps, static_cast<double>(t_round));
+  }
   return out;
 }
 
@@ -38,6 +45,8 @@ ParameterTable ParameterTable::read(const std::string& path) {
     std::string purpose;
     Parameters p;
     if (words >> name >> purpose >> p.sweeps >> p.restarts >> p.t_start >> p.t_end) {
+      // Absent in lines of before there were rounds.
+      if (!(words >> p.rounds >> p.round_sweeps >> p.t_round)) p.rounds = 0;
       out.lines_[{name, purpose}] = p;
     }
   }
@@ -55,10 +64,10 @@ void ParameterTable::set(std::string_view name, std::string_view purpose, const 
 
 bool ParameterTable::write(const std::string& path, std::string_view comment) const {
   std::ofstream stream(path);
-  stream << "# class purpose sweeps restarts t_start t_end\n# " << comment << '\n';
+  stream << "# class purpose sweeps restarts t_start t_end rounds round_sweeps t_round\n# " << comment << '\n';
   for (const auto& [key, p] : lines_) {
     stream << key.first << '\t' << key.second << '\t' << p.sweeps << '\t' << p.restarts << '\t' << p.t_start
-           << '\t' << p.t_end << '\n';
+           << '\t' << p.t_end << '\t' << p.rounds << '\t' << p.round_sweeps << '\t' << p.t_round << '\n';
   }
   return stream.flush().good();
 }

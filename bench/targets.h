@@ -22,6 +22,9 @@ struct Parameters {
   std::int32_t restarts = 4;
   float t_start = 0.25F;
   float t_end = 0.03F;
+  std::int32_t rounds = 0;
+  std::int32_t round_sweeps = 6;
+  float t_round = 1.0F;
   [[nodiscard]] hal::SolveOptions options(std::uint64_t seed) const;
   [[nodiscard]] std::string text() const;
 };

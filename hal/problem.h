@@ -81,7 +81,12 @@ struct SolveOptions {
   std::int32_t restarts = 1;     ///< independent starts, the best answer counts
   float t_start = 1.2F;          ///< first temperature
   float t_end = 0.1F;            ///< last temperature; beta rises linearly between them
-  std::int64_t deadline_us = 0;  ///< 0: none; else restarts stop early so that it is kept
+  /// Then: groups of four restarts that start from the best answer so far and anneal half of its heads, chosen
+  /// at random for each restart, from `t_round` to `t_end` again. For quality at a fixed time.
+  std::int32_t rounds = 0;
+  std::int32_t round_sweeps = 6;
+  float t_round = 1.0F;
+  std::int64_t deadline_us = 0;  ///< 0: none; else sweeps, restarts and rounds stop early so that it is kept
 };
 
 /// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks times that
@@ -103,7 +108,8 @@ struct SolveResult {
   std::int64_t proposals = 0;   ///< spin flips tried
   std::int64_t flips = 0;       ///< spin flips done
   std::int32_t sweeps = 0;      ///< sweeps done, all restarts together
-  std::int32_t restarts = 0;    ///< restarts done
+  std::int32_t restarts = 0;    ///< restarts done, without those of rounds
+  std::int32_t rounds = 0;      ///< rounds done
   const char* solved_by = "";   ///< kernel or device, static storage: "cpu:avx512", "cim"
   FallbackReason fallback = FallbackReason::none;
   ErrorCode device_error = ErrorCode::ok;  ///< what went wrong on the first device, if anything

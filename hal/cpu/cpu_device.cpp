@@ -34,7 +34,18 @@ Status check_options(const SolveOptions& options) {
                                                   " restarts, expected 1 to " +
                                                   std::to_string(kMaxRestarts)};
   }
+  if (options.rounds < 0 || options.rounds > kMaxRestarts || options.round_sweeps < 0 ||
+      options.round_sweeps > kMaxSweeps) {
+    return Error{ErrorCode::invalid_argument,
+                 std::to_string(options.rounds) + " rounds of " + std::to_string(options.round_sweeps) +
+                     " sweeps, expected 0 to " + std::to_string(kMaxRestarts) + " of 0 to " +
+                     std::to_string(kMaxSweeps)};
+  }
   const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
+  if (!usable(options.t_round)) {
+    return Error{ErrorCode::invalid_argument, "temperature " + std::to_string(options.t_round) +
+                                                  " of rounds, expected a number between 0 and 1e6"};
+  }
   if (!usable(options.t_start) || !usable(options.t_end)) {
     return Error{ErrorCode::invalid_argument,
                  "temperatures " + std::to_string(options.t_start) + " and " +
@@ -58,20 +69,51 @@ KernelNames names_of(std::string_view kernel) {
   return {"cpu:", "cpu: bit planes"};
 }
 
+/// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still time for the
+/// final descent, which is taken to last as long as kDescentSweeps of them.
+class Deadline {
+ public:
+  Deadline(Clock::time_point start, std::int64_t deadline_us) : start_(start), limit_us_(deadline_us) {}
+  [[nodiscard]] bool given() const { return limit_us_ > 0; }
+  void start_group() {
+    group_us_ = microseconds_since(start_);
+    asked_ = 0;
+  }
+  /// Whether another group of restarts would be too late, after one that took as long as the last.
+  [[nodiscard]] bool no_time_for_another() const {
+    const double now = microseconds_since(start_);
+    return given() && now + (now - group_us_) > static_cast<double>(limit_us_);
+  }
+  static bool stop(void* context) {
+    auto& self = *static_cast<Deadline*>(context);
+    const double now = microseconds_since(self.start_);
+    const double sweep = self.asked_ > 0 ? (now - self.group_us_) / self.asked_ : 0.0;
+    ++self.asked_;
+    return now + kDescentSweeps * sweep > static_cast<double>(self.limit_us_);
+  }
+
+ private:
+  static constexpr double kDescentSweeps = 8;
+  const Clock::time_point start_;
+  const std::int64_t limit_us_;
+  double group_us_ = 0;
+  std::int64_t asked_ = 0;
+};
+
 class CpuSolver final : public Solver {
  public:
   CpuSolver(const Kernel& kernel, const ProblemShape& shape, const KernelNames& names)
       : kernel_(kernel), shape_(shape), names_(names) {
     const std::size_t stride = static_cast<std::size_t>(row_stride(shape.tokens));
-    words_ = static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens);
-    fields_.resize(kMaxChains * shape.heads * stride);
-    counts_.resize(kMaxChains * stride);
-    spins_.resize(kMaxChains * round_up(words_, 8));
-    best_spins_.resize(words_);
-    for (std::int32_t c = 0; c < kMaxChains; ++c) {
-      chains_[c].fields = fields_.data() + c * shape.heads * stride;
-      chains_[c].counts = counts_.data() + c * stride;
-      chains_[c].spins = spins_.data() + c * round_up(words_, 8);
+    const std::size_t words = round_up(words_of(shape), 8);
+    fields_.resize((kMaxChains + 1) * shape.heads * stride);
+    counts_.resize((kMaxChains + 1) * stride);
+    spins_.resize((kMaxChains + 1) * words);
+    for (std::int32_t c = 0; c <= kMaxChains; ++c) {
+      Chain& chain = c < kMaxChains ? chains_[static_cast<std::size_t>(c)] : best_;
+      chain.fields = fields_.data() + c * shape.heads * stride;
+      chain.counts = counts_.data() + c * stride;
+      chain.spins = spins_.data() + c * words;
     }
     temperatures_.resize(kInitialSweeps);
   }
@@ -84,46 +126,50 @@ class CpuSolver final : public Solver {
     }
     QAMA_RETURN_IF_ERROR(check(problem, options));
     const auto start = Clock::now();
-    if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
-      temperatures_.resize(static_cast<std::size_t>(options.sweeps));
-    }
+    const auto longest = static_cast<std::size_t>(std::max(options.sweeps, options.round_sweeps));
+    if (longest > temperatures_.size()) temperatures_.resize(longest);
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
     fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
                       temperatures_.data());
-    const AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed, true};
-    const bool planes = packs(problem);
-    result_ = SolveResult{};
-    result_.solved_by = planes ? names_.planes : names_.plain;
-    const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
-                              static_cast<std::size_t>(words_per_head(problem.shape.tokens));
-    for (std::int32_t done = 0; done < options.restarts;) {
-      const std::int32_t count = std::min(kMaxChains, options.restarts - done);
-      for (std::int32_t c = 0; c < count; ++c) chains_[c].restart = done + c;
-      const auto group = std::span<Chain>(chains_).first(static_cast<std::size_t>(count));
-      if (planes) {
-        kernel_.anneal_planes(job, planes_, group, counters_.data());
-      } else {
-        kernel_.anneal(job, group);
-      }
-      for (std::int32_t c = 0; c < count; ++c) {
-        const Chain& chain = chains_[c];
-        result_.proposals += chain.proposals;
-        result_.flips += chain.flips;
-        if (done + c == 0 || chain.energy < result_.energy) {
-          result_.energy = chain.energy;
-          std::memcpy(best_spins_.data(), chain.spins, words * sizeof(std::uint64_t));
-        }
-      }
-      done += count;
-      result_.restarts = done;
-      if (options.deadline_us > 0) {
-        // Stop when another group of the same length would not fit any more.
-        const double spent = microseconds_since(start);
-        const double groups = static_cast<double>((done + kMaxChains - 1) / kMaxChains);
-        if (spent + spent / groups > static_cast<double>(options.deadline_us)) break;
-      }
+    Deadline deadline(start, options.deadline_us);
+    AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed, true};
+    if (deadline.given()) {
+      job.stop = Deadline::stop;
+      job.context = &deadline;
     }
-    result_.sweeps = result_.restarts * options.sweeps;
+    result_ = SolveResult{};
+    const bool planes = options.rounds == 0 && packs(problem);
+    result_.solved_by = planes ? names_.planes : names_.plain;
+    for (std::int32_t done = 0; done < options.restarts; done = result_.restarts) {
+      const std::int32_t count = std::min(kMaxChains, options.restarts - done);
+      for (std::int32_t c = 0; c < count; ++c) {
+        chains_[c].restart = done + c;
+        chains_[c].resume = false;
+      }
+      run_group(job, count, deadline, options.rounds > 0, planes);
+      result_.restarts += count;
+      if (deadline.no_time_for_another()) break;
+    }
+    if (options.rounds > 0 && !deadline.no_time_for_another()) {
+      job.visits = (problem.shape.heads + 1) / 2;
+      job.sweeps = options.round_sweeps;
+      fill_temperatures(unit, options.t_round, options.t_end, options.round_sweeps, temperatures_.data());
+      do {
+        for (std::int32_t c = 0; c < kMaxChains; ++c) {
+          Chain& chain = chains_[c];
+          chain.restart = options.restarts + result_.rounds * kMaxChains + c;
+          chain.resume = true;
+          copy_state(problem.shape, best_, chain);
+          random_heads(options.seed, chain.restart, problem.shape.heads, job.visits, chain.order.data());
+        }
+        run_group(job, kMaxChains, deadline, true, false);
+        ++result_.rounds;
+      } while (result_.rounds < options.rounds && !deadline.no_time_for_another());
+    }
+    const std::size_t words = words_of(problem.shape);
+    const std::int64_t sweeps = static_cast<std::int64_t>(result_.restarts) * options.sweeps +
+                                static_cast<std::int64_t>(result_.rounds) * kMaxChains * options.round_sweeps;
+    result_.sweeps = static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
     result_.real_energy = static_cast<double>(result_.energy) / problem.scale + problem.offset;
     answer_words_ = words;
     pending_ = true;
@@ -143,7 +189,7 @@ class CpuSolver final : public Solver {
                                                     " words of spins, expected " +
                                                     std::to_string(answer_words_)};
     }
-    std::memcpy(spins.data(), best_spins_.data(), answer_words_ * sizeof(std::uint64_t));
+    std::memcpy(spins.data(), best_.spins, answer_words_ * sizeof(std::uint64_t));
     result = result_;
     return {};
   }
@@ -151,6 +197,42 @@ class CpuSolver final : public Solver {
  private:
   // Longer schedules than this grow the table once, at the first job that asks for it.
   static constexpr std::size_t kInitialSweeps = 1024;
+
+  static std::size_t words_of(const ProblemShape& shape) {
+    return static_cast<std::size_t>(shape.heads) * static_cast<std::size_t>(words_per_head(shape.tokens));
+  }
+
+  static void copy_state(const ProblemShape& shape, const Chain& from, Chain& to) {
+    const auto stride = static_cast<std::size_t>(row_stride(shape.tokens));
+    std::memcpy(to.fields, from.fields, static_cast<std::size_t>(shape.heads) * stride * sizeof(std::int16_t));
+    std::memcpy(to.counts, from.counts, stride * sizeof(std::int16_t));
+    std::memcpy(to.spins, from.spins, words_of(shape) * sizeof(std::uint64_t));
+  }
+
+  // Anneals the first `count` chains and keeps the best answer; the first of equals, so that the order of
+  // restarts decides and nothing else. With `whole` its fields and counts are kept too.
+  void run_group(const AnnealJob& job, std::int32_t count, Deadline& deadline, bool whole, bool planes) {
+    deadline.start_group();
+    const auto group = std::span<Chain>(chains_).first(static_cast<std::size_t>(count));
+    if (planes) {
+      kernel_.anneal_planes(job, planes_, group, counters_.data());
+    } else {
+      kernel_.anneal(job, group);
+    }
+    for (std::int32_t c = 0; c < count; ++c) {
+      const Chain& chain = chains_[c];
+      const bool first = result_.restarts == 0 && c == 0;
+      result_.proposals += chain.proposals;
+      result_.flips += chain.flips;
+      if (!first && chain.energy >= result_.energy) continue;
+      result_.energy = chain.energy;
+      if (whole) {
+        copy_state(job.problem.shape, chain, best_);
+      } else {
+        std::memcpy(best_.spins, chain.spins, words_of(job.problem.shape) * sizeof(std::uint64_t));
+      }
+    }
+  }
 
   Status check(const SelectionProblem& problem, const SolveOptions& options) const {
     if (problem.shape.heads != shape_.heads || problem.shape.tokens < 1 ||
@@ -194,16 +276,15 @@ class CpuSolver final : public Solver {
   const Kernel& kernel_;
   const ProblemShape shape_;
   const KernelNames names_;
-  std::size_t words_ = 0;
   CouplingPlanes planes_;
   AlignedBuffer<std::uint64_t> plane_bits_, plane_own_;
   AlignedBuffer<std::uint64_t> counters_;
   AlignedBuffer<std::int16_t> fields_;
   AlignedBuffer<std::int16_t> counts_;
   AlignedBuffer<std::uint64_t> spins_;
-  AlignedBuffer<std::uint64_t> best_spins_;
   AlignedBuffer<std::uint16_t> temperatures_;
   std::array<Chain, kMaxChains> chains_;
+  Chain best_;  ///< state of the best answer
   SolveResult result_;
   std::size_t answer_words_ = 0;
   bool pending_ = false;

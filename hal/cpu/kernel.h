@@ -4,6 +4,7 @@
 // instantiates kernel_impl.h, its flags in hal/CMakeLists.txt, one line in kernels.cpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -24,6 +25,10 @@ struct AnnealJob {
   std::int32_t sweeps = 0;
   std::uint64_t seed = 0;
   bool settle = true;  ///< false: stop after the sweeps (tests of the stationary distribution)
+  std::int32_t visits = 0;  ///< a sweep visits the first `visits` heads of a chain's `order`; 0: all, in order
+  /// Asked before every sweep if given; true: no more sweeps, on to descent. For deadlines.
+  bool (*stop)(void* context) = nullptr;
+  void* context = nullptr;
 };
 
 /// One restart: its state and its answer. Memory belongs to the solver (`fields`: [heads][row_stride],
@@ -33,13 +38,15 @@ struct Chain {
   std::int16_t* fields = nullptr;     ///< g_ti = b_ti + sum_j W_tij s_tj
   std::int16_t* counts = nullptr;     ///< P * number of heads that select token i
   std::uint64_t* spins = nullptr;
+  bool resume = false;                ///< in: start from the given state (all three) instead of all spins 0
+  std::array<std::uint8_t, kMaxHeads> order{};  ///< in: see AnnealJob::visits
   std::int64_t energy = 0;            ///< out
   std::int64_t proposals = 0;         ///< out
   std::int64_t flips = 0;             ///< out
 };
 
-/// Anneals `chains` (1 to kMaxChains) from all spins 0: `sweeps` exact sequential Metropolis sweeps (heads
-/// in order, tokens ascending), then descent to a local minimum under single flips and the exact best
+/// Anneals `chains` (1 to kMaxChains) from all spins 0, or from where they are: `sweeps` exact sequential
+/// Metropolis sweeps (heads in order, tokens ascending), then descent to a local minimum under single flips and the exact best
 /// subset of heads per token.
 using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);
 

@@ -27,6 +27,7 @@ class FastAnnealer {
   using Batch = Lanes<Arch>;
   using Batch64 = Lanes64<Arch>;
   static constexpr std::size_t kParts = kVectors<Arch>;
+  using Heads = std::array<std::int32_t, kChains>;  // of a pass, one a restart
 
  public:
   FastAnnealer(const AnnealJob& job, Chain* chains)
@@ -38,6 +39,7 @@ class FastAnnealer {
         words_(kOneWord ? 1 : words_per_head(tokens_)),
         stride_(static_cast<std::size_t>(words_) * 64),
         penalty_(job.problem.penalty),
+        variates_(variate_table().value.data()),
         last_valid_(tokens_ % 64 == 0 ? ~std::uint64_t{0}
                                       : (std::uint64_t{1} << (tokens_ % 64)) - 1) {}
 
@@ -49,9 +51,16 @@ class FastAnnealer {
     }
     std::uint64_t pass_number = 0;
     std::array<std::uint64_t, kChains> random{};
-    for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
+    Heads heads{};
+    const std::int32_t visits = job_.visits > 0 ? job_.visits : heads_;
+    std::int32_t sweep = 0;
+    for (; sweep < job_.sweeps; ++sweep) {
+      if (job_.stop != nullptr && job_.stop(job_.context)) break;
       const Batch temperature(static_cast<std::int16_t>(job_.temperatures[sweep]));
-      for (std::int32_t t = 0; t < heads_; ++t) {
+      for (std::int32_t k = 0; k < visits; ++k) {
+        for (int c = 0; c < kChains; ++c) {
+          heads[c] = job_.visits > 0 ? chains_[c].order[k] : k;
+        }
         for (std::int32_t w = 0; w < words_; ++w, ++pass_number) {
           const bool fresh = (pass_number & 3) == 0;
           std::array<Batch64, kChains> bound;
@@ -59,18 +68,18 @@ class FastAnnealer {
             // variate_offset(), four passes from one number.
             random[c] = fresh ? counter_random(keys[c], pass_number >> 2) : random[c] >> 16;
             const auto* from = reinterpret_cast<const std::int16_t*>(
-                variate_table().value.data() + (random[c] & (kVariates - 1)));
-            for (std::size_t k = 0; k < kParts; ++k) {
-              bound[c][k] =
-                  mul_high_u16(Batch::load_unaligned(from + k * Batch::size), temperature);
+                variates_ + (random[c] & (kVariates - 1)));
+            for (std::size_t part = 0; part < kParts; ++part) {
+              bound[c][part] =
+                  mul_high_u16(Batch::load_unaligned(from + part * Batch::size), temperature);
             }
           }
-          pass(t, w, bound);
+          pass(heads, w, bound);
         }
       }
     }
     for (int c = 0; c < kChains; ++c) {
-      chains_[c].proposals = static_cast<std::int64_t>(job_.sweeps) * heads_ * tokens_;
+      chains_[c].proposals = static_cast<std::int64_t>(sweep) * visits * tokens_;
     }
     if (job_.settle) settle();
     for (int c = 0; c < kChains; ++c) chains_[c].energy = energy(chains_[c]);
@@ -78,6 +87,9 @@ class FastAnnealer {
 
  private:
   void start(Chain& chain) {
+    chain.proposals = 0;
+    chain.flips = 0;
+    if (chain.resume) return;
     const std::size_t all = static_cast<std::size_t>(heads_) * stride_;
     for (std::size_t k = 0; k < all; k += Batch::size) {
       Batch::load_aligned(job_.problem.fields + k).store_aligned(chain.fields + k);
@@ -86,8 +98,6 @@ class FastAnnealer {
       Batch(std::int16_t{0}).store_aligned(chain.counts + k);
     }
     for (std::int32_t k = 0; k < heads_ * words_; ++k) chain.spins[k] = 0;
-    chain.proposals = 0;
-    chain.flips = 0;
   }
 
   [[nodiscard]] std::uint64_t valid(std::int32_t w) const {
@@ -104,26 +114,30 @@ class FastAnnealer {
     return mask_bits(mask);
   }
 
-  // One pass of all restarts over word w of head t; `bound` holds the thresholds. Returns a bit for each
-  // restart that flipped something.
-  std::uint32_t pass(std::int32_t t, std::int32_t w, std::array<Batch64, kChains>& bound) {
-    const std::size_t at = static_cast<std::size_t>(t) * stride_ + static_cast<std::size_t>(w) * 64;
-    const std::int16_t* rows = couplings_ + static_cast<std::size_t>(t) * tokens_ * stride_ +
-                               static_cast<std::size_t>(w) * 64 * stride_;
+  // One pass of all restarts over word w, each in its own head; `bound` holds the thresholds. Returns a bit
+  // for each restart that flipped something.
+  std::uint32_t pass(const Heads& heads, std::int32_t w, std::array<Batch64, kChains>& bound) {
     const Batch penalty(penalty_);
     const Batch ones(static_cast<std::int16_t>(-1));
     const std::uint64_t usable = valid(w);
     const std::uint64_t last_lane = usable ^ (usable >> 1);
+    std::array<std::int16_t*, kChains> fields;
+    std::array<const std::int16_t*, kChains> rows;
+    std::array<std::uint64_t*, kChains> words;
     std::array<Batch64, kChains> f;
     std::array<Batch64, kChains> m;
     std::array<std::uint64_t, kChains> spins;
     std::array<std::uint64_t, kChains> accept;
     std::uint64_t any = 0;
     for (int c = 0; c < kChains; ++c) {
-      spins[c] = chains_[c].spins[t * words_ + w];
+      const auto t = static_cast<std::size_t>(heads[c]);
+      fields[c] = chains_[c].fields + t * stride_ + static_cast<std::size_t>(w) * 64;
+      rows[c] = couplings_ + (t * static_cast<std::size_t>(tokens_) + static_cast<std::size_t>(w) * 64) * stride_;
+      words[c] = chains_[c].spins + heads[c] * words_ + w;
+      spins[c] = *words[c];
       const Batch64 own = lanes_of_bits(spins[c], Arch{});
       for (std::size_t k = 0; k < kParts; ++k) {
-        const Batch g = Batch::load_aligned(chains_[c].fields + at + k * Batch::size);
+        const Batch g = Batch::load_aligned(fields[c] + k * Batch::size);
         const Batch count = Batch::load_aligned(chains_[c].counts + w * 64 + k * Batch::size);
         f[c][k] = g - (count - (penalty & own[k]));
         m[c][k] = own[k] ^ ones;
@@ -132,6 +146,7 @@ class FastAnnealer {
       accept[c] = accepting(f[c], m[c], bound[c]) & usable;
       any |= accept[c];
     }
+    if (any == 0) return 0;
     while (any != 0) {
       any = 0;
       for (int c = 0; c < kChains; ++c) {
@@ -140,14 +155,14 @@ class FastAnnealer {
         // A restart with nothing to flip goes through the same motions: the last row times 0.
         const auto i = static_cast<std::size_t>(__builtin_ctzll(accept[c] | last_lane));
         const auto sign = static_cast<std::int16_t>((bit != 0) - 2 * static_cast<int>(leaves));
-        const std::int16_t* row = rows + i * stride_;
+        const std::int16_t* row = rows[c] + i * stride_;
         const std::int16_t* mine = row + static_cast<std::size_t>(w) * 64;
         const Batch signs(sign);
         for (std::size_t k = 0; k < kParts; ++k) {
           f[c][k] = f[c][k] + Batch::load_aligned(mine + k * Batch::size) * signs;
         }
         if constexpr (!kOneWord) {
-          if (bit != 0) add_to_other_words(chains_[c], t, w, row, signs);
+          if (bit != 0) add_to_other_words(chains_[c], heads[c], w, row, signs);
         }
         spins[c] ^= bit;
         accept[c] = accepting(f[c], m[c], bound[c]) & usable & ~(bit | (bit - 1));
@@ -156,17 +171,17 @@ class FastAnnealer {
     }
     std::uint32_t flipped = 0;
     for (int c = 0; c < kChains; ++c) {
-      const std::uint64_t changed = spins[c] ^ chains_[c].spins[t * words_ + w];
+      const std::uint64_t changed = spins[c] ^ *words[c];
       flipped |= static_cast<std::uint32_t>(changed != 0) << c;
       chains_[c].flips += __builtin_popcountll(changed);
-      chains_[c].spins[t * words_ + w] = spins[c];
+      *words[c] = spins[c];
       const Batch64 own = lanes_of_bits(spins[c], Arch{});
       for (std::size_t k = 0; k < kParts; ++k) {
         // f was g - (count - P own_before) all along; own_before = ~m.
-        const Batch count = Batch::load_aligned(chains_[c].counts + w * 64 + k * Batch::size);
-        const Batch others = count - (penalty & (m[c][k] ^ ones));
-        (f[c][k] + others).store_aligned(chains_[c].fields + at + k * Batch::size);
-        (others + (penalty & own[k])).store_aligned(chains_[c].counts + w * 64 + k * Batch::size);
+        std::int16_t* counts = chains_[c].counts + w * 64 + k * Batch::size;
+        const Batch others = Batch::load_aligned(counts) - (penalty & (m[c][k] ^ ones));
+        (f[c][k] + others).store_aligned(fields[c] + k * Batch::size);
+        (others + (penalty & own[k])).store_aligned(counts);
       }
     }
     return flipped;
@@ -209,60 +224,46 @@ class FastAnnealer {
   std::uint32_t descent_sweep() {
     std::uint32_t flipped = 0;
     for (std::int32_t t = 0; t < heads_; ++t) {
+      Heads heads;
+      heads.fill(t);
       for (std::int32_t w = 0; w < words_; ++w) {
         std::array<Batch64, kChains> bound;
         for (Batch64& one : bound) one.fill(Batch(static_cast<std::int16_t>(-1)));
-        flipped |= pass(t, w, bound);
+        flipped |= pass(heads, w, bound);
       }
     }
     return flipped;
   }
 
-  // Tokens of word w whose set of heads may not be the best one, all 64 at once: sort the heads' fields
-  // (lanes are tokens), count how many are worth taking, compare with the spins. Ties are reported too;
-  // improve_token() decides.
+  // Tokens of word w whose set of heads may not be the best one, all 64 at once (lanes are tokens). A token's
+  // k heads are the best set if no head outside has a larger field than one inside (low >= high), the last one
+  // inside is worth its k - 1 penalties and no other one is worth k: then they are the first k of the sorted
+  // fields, and gains fall along those. Everything else is a suspect; improve_token() decides.
   [[nodiscard]] std::uint64_t improvable(const Chain& chain, std::int32_t w) const {
-    std::uint64_t suspects = 0;
-    for (std::size_t k = 0; k < kParts; ++k) {
-      const std::size_t at = static_cast<std::size_t>(w) * 64 + k * Batch::size;
-      std::array<Batch, kMaxHeads> sorted;
-      for (std::int32_t t = 0; t < heads_; ++t) {
-        Batch value = Batch::load_aligned(chain.fields + static_cast<std::size_t>(t) * stride_ + at);
-        for (std::int32_t rank = 0; rank < t; ++rank) {
-          const Batch larger = xsimd::max(sorted[rank], value);
-          value = xsimd::min(sorted[rank], value);
-          sorted[rank] = larger;
-        }
-        sorted[t] = value;
+    const Batch highest(std::int16_t{32767});
+    const Batch lowest(std::int16_t{-32768});
+    const Batch penalty(penalty_);
+    Batch64 low;
+    Batch64 high;
+    low.fill(highest);
+    high.fill(lowest);
+    for (std::int32_t t = 0; t < heads_; ++t) {
+      const std::int16_t* fields =
+          chain.fields + static_cast<std::size_t>(t) * stride_ + static_cast<std::size_t>(w) * 64;
+      const Batch64 own = lanes_of_bits(chain.spins[t * words_ + w], Arch{});
+      for (std::size_t k = 0; k < kParts; ++k) {
+        const Batch g = Batch::load_aligned(fields + k * Batch::size);
+        low[k] = xsimd::min(low[k], (g & own[k]) | xsimd::bitwise_andnot(highest, own[k]));
+        high[k] = xsimd::max(high[k], xsimd::bitwise_andnot(g, own[k]) | (lowest & own[k]));
       }
-      // The gain of taking the (rank+1)-th is sorted[rank] - P rank, and gains fall with the rank:
-      // `last` becomes the smallest field that is taken, `next` the largest that is not.
-      const Batch highest(std::int16_t{32767});
-      const Batch lowest(std::int16_t{-32768});
-      Batch last = highest;
-      Batch next = lowest;
-      for (std::int32_t rank = 0; rank < heads_; ++rank) {
-        const std::int32_t cost = penalty_ * rank;
-        const Batch price(static_cast<std::int16_t>(cost > 32767 ? 32767 : cost));
-        const auto taken = sorted[rank] > price;
-        last = xsimd::select(taken, sorted[rank], last);
-        next = xsimd::max(next, xsimd::select(taken, lowest, sorted[rank]));
-      }
-      // Tokens that take nothing have last = highest, which a field may equal: fields stay below it by
-      // fits_int16 unless everything else is 0; such a tie is decided by improve_token() too.
-      std::uint64_t wrong = static_cast<std::uint64_t>((last == next).mask()) |
-                            static_cast<std::uint64_t>((last == highest && next == highest).mask());
-      const std::uint64_t lanes_mask =
-          Batch::size == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << Batch::size) - 1;
-      for (std::int32_t t = 0; t < heads_; ++t) {
-        const Batch field =
-            Batch::load_aligned(chain.fields + static_cast<std::size_t>(t) * stride_ + at);
-        const std::uint64_t wanted = (field >= last).mask();
-        wrong |= wanted ^ ((chain.spins[t * words_ + w] >> (k * Batch::size)) & lanes_mask);
-      }
-      suspects |= (wrong & lanes_mask) << (k * Batch::size);
     }
-    return suspects & valid(w);
+    Mask64<Arch> best;
+    for (std::size_t k = 0; k < kParts; ++k) {
+      // All heads: P H may pass 2^15, but then `high` is the lowest number there is.
+      const Batch count = Batch::load_aligned(chain.counts + w * 64 + k * Batch::size);
+      best[k] = (low[k] >= high[k]) & (low[k] >= count - penalty) & (high[k] <= count);
+    }
+    return ~mask_bits(best) & valid(w);
   }
 
   bool subset_sweep(Chain& chain) {
@@ -284,43 +285,50 @@ class FastAnnealer {
     return changed;
   }
 
-  // For one token the heads' fields do not depend on each other, so its best set of heads is exact.
+  // For one token the heads' fields do not depend on each other, so its best set of heads is exact. Of the heads
+  // sorted by field, the lower head first among equals, each is taken whose field is more than the penalties
+  // of those before it; such gains fall along the order. Ranks are counted, so that there is no branch.
   bool improve_token(Chain& chain, std::int32_t i) {
+    constexpr std::int32_t kBlock = 8;
     const std::uint64_t bit = std::uint64_t{1} << (i % 64);
     const std::int32_t w = i / 64;
-    std::array<std::int16_t, kMaxHeads> sorted;
-    std::array<std::uint8_t, kMaxHeads> order;
-    std::int32_t current = 0;
+    // A field and its head as one number, no two alike.
+    alignas(64) std::array<std::int32_t, kMaxHeads> key;
+    std::int64_t current = 0;
     std::int32_t count = 0;
+    std::uint64_t selected = 0;
     for (std::int32_t t = 0; t < heads_; ++t) {
-      const std::int16_t field = chain.fields[static_cast<std::size_t>(t) * stride_ + i];
-      if ((chain.spins[t * words_ + w] & bit) != 0) {
-        current -= field - penalty_ * count;
-        ++count;
-      }
-      // Insertion sort, largest first, lower head first among equals.
-      std::int32_t rank = t;
-      for (; rank > 0 && sorted[rank - 1] < field; --rank) {
-        sorted[rank] = sorted[rank - 1];
-        order[rank] = order[rank - 1];
-      }
-      sorted[rank] = field;
-      order[rank] = static_cast<std::uint8_t>(t);
+      const std::int32_t field = chain.fields[static_cast<std::size_t>(t) * stride_ + i];
+      const std::int32_t own = (chain.spins[t * words_ + w] & bit) != 0 ? 1 : 0;
+      key[t] = field * kMaxHeads + (kMaxHeads - 1 - t);
+      current -= own * field;
+      count += own;
+      selected |= static_cast<std::uint64_t>(own) << t;
     }
-    std::int32_t best = 0;
-    std::int32_t take = 0;
-    while (take < heads_ && sorted[take] > penalty_ * take) {
-      best -= sorted[take] - penalty_ * take;
-      ++take;
+    current += static_cast<std::int64_t>(penalty_) * count * (count - 1) / 2;
+    for (std::int32_t t = heads_; t % kBlock != 0; ++t) key[t] = INT32_MIN;
+    std::int64_t best = 0;
+    std::uint64_t wanted = 0;
+    for (std::int32_t first = 0; first < heads_; first += kBlock) {
+      alignas(32) std::array<std::int32_t, kBlock> rank{};
+      for (std::int32_t u = 0; u < heads_; ++u) {
+        const std::int32_t other = key[u];
+        for (std::int32_t k = 0; k < kBlock; ++k) rank[k] += other > key[first + k] ? 1 : 0;
+      }
+      const std::int32_t heads = heads_ - first < kBlock ? heads_ - first : kBlock;
+      for (std::int32_t k = 0; k < heads; ++k) {
+        const std::int64_t gain = (key[first + k] >> 6) - static_cast<std::int64_t>(penalty_) * rank[k];
+        best -= gain > 0 ? gain : 0;
+        wanted |= static_cast<std::uint64_t>(gain > 0) << (first + k);
+      }
     }
     if (best >= current) return false;
-    for (std::int32_t rank = 0; rank < heads_; ++rank) {
-      const std::int32_t t = order[rank];
-      const bool selected = (chain.spins[t * words_ + w] & bit) != 0;
-      if (selected != (rank < take)) flip(chain, t, i);
+    for (std::uint64_t left = wanted ^ selected; left != 0; left &= left - 1) {
+      flip(chain, __builtin_ctzll(left), i);
     }
     return true;
   }
+  static_assert(kMaxHeads == 64, "improve_token() keeps a head in six bits");
 
   void flip(Chain& chain, std::int32_t t, std::int32_t i) {
     std::uint64_t& word = chain.spins[t * words_ + i / 64];
@@ -338,26 +346,29 @@ class FastAnnealer {
     ++chain.flips;
   }
 
-  // E = -1/2 sum s (g + b) + P sum_i c_i (c_i - 1) / 2, exact: g holds every coupling twice.
+  // E = -1/2 sum s (g + b) + P sum_i c_i (c_i - 1) / 2 = 1/2 sum s (P (c_i - 1) - g - b), exact: g holds every
+  // coupling twice, and P (c_i - 1) is the penalty that a selected spin sees from the other heads.
   [[nodiscard]] std::int64_t energy(const Chain& chain) const {
+    const Batch penalty(penalty_);
     std::int64_t twice = 0;
+    Sums<Arch> plus;
+    Sums<Arch> minus;
     for (std::int32_t t = 0; t < heads_; ++t) {
       for (std::int32_t w = 0; w < words_; ++w) {
         const std::size_t at =
             static_cast<std::size_t>(t) * stride_ + static_cast<std::size_t>(w) * 64;
-        for (std::uint64_t left = chain.spins[t * words_ + w]; left != 0; left &= left - 1) {
-          const auto i = static_cast<std::size_t>(__builtin_ctzll(left));
-          twice -= chain.fields[at + i] + job_.problem.fields[at + i];
+        const Batch64 own = lanes_of_bits(chain.spins[t * words_ + w], Arch{});
+        for (std::size_t k = 0; k < kParts; ++k) {
+          const std::size_t lane = k * Batch::size;
+          const Batch others = Batch::load_aligned(chain.counts + w * 64 + lane) - penalty;
+          plus.add(own[k] & others);
+          minus.add(own[k] & Batch::load_aligned(chain.fields + at + lane));
+          minus.add(own[k] & Batch::load_aligned(job_.problem.fields + at + lane));
         }
       }
+      if constexpr (!kOneWord) twice += plus.take() - minus.take();
     }
-    if (penalty_ != 0) {
-      for (std::int32_t i = 0; i < tokens_; ++i) {
-        const std::int64_t total = static_cast<std::uint16_t>(chain.counts[i]);  // P c, below 2^16
-        twice += total * (total / penalty_ - 1);
-      }
-    }
-    return twice / 2;
+    return (twice + plus.take() - minus.take()) / 2;
   }
 
   const AnnealJob& job_;
@@ -368,6 +379,7 @@ class FastAnnealer {
   const std::int32_t words_;
   const std::size_t stride_;
   const std::int16_t penalty_;
+  const std::uint16_t* const variates_;
   const std::uint64_t last_valid_;
 };
 

@@ -107,7 +107,9 @@ class PlaneAnnealer {
     for (State& s : state_) start(s);
     std::uint64_t pass_number = 0;
     std::array<std::uint64_t, kChains> random{};
-    for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
+    std::int32_t sweep = 0;
+    for (; sweep < job_.sweeps; ++sweep) {
+      if (job_.stop != nullptr && job_.stop(job_.context)) break;
       const Batch temperature(static_cast<std::int16_t>(job_.temperatures[sweep]));
       for (std::int32_t w = 0; w < words_; ++w, ++pass_number) {
         std::array<Batch64, kChains> bound;
@@ -124,7 +126,7 @@ class PlaneAnnealer {
         pass(w, bound);
       }
     }
-    for (State& s : state_) s.chain->proposals = static_cast<std::int64_t>(job_.sweeps) * tokens_;
+    for (State& s : state_) s.chain->proposals = static_cast<std::int64_t>(sweep) * tokens_;
     if (job_.settle) settle();
     for (State& s : state_) s.chain->energy = energy(s);
   }

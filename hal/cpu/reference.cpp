@@ -24,10 +24,14 @@ class ReferenceAnnealer {
   void run() {
     start();
     const std::uint64_t key = restart_key(job_.seed, chain_.restart);
+    const std::int32_t visits = job_.visits > 0 ? job_.visits : heads_;
     std::uint64_t pass = 0;
     for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
-      metropolis_sweep(key, pass, job_.temperatures[sweep]);
-      pass += static_cast<std::uint64_t>(heads_) * words_;
+      if (job_.stop != nullptr && job_.stop(job_.context)) break;
+      for (std::int32_t k = 0; k < visits; ++k) {
+        metropolis_pass(key, pass, job_.visits > 0 ? chain_.order[k] : k, job_.temperatures[sweep]);
+        pass += static_cast<std::uint64_t>(words_);
+      }
     }
     if (job_.settle) {
       do {
@@ -42,6 +46,7 @@ class ReferenceAnnealer {
   void start() {
     chain_.proposals = 0;
     chain_.flips = 0;
+    if (chain_.resume) return;
     for (std::int32_t t = 0; t < heads_; ++t) {
       for (std::int32_t w = 0; w < words_; ++w) chain_.spins[t * words_ + w] = 0;
       for (std::size_t i = 0; i < stride_; ++i) {
@@ -79,17 +84,14 @@ class ReferenceAnnealer {
 
   // Metropolis: accept if u < exp(-dE / T), that is dE <= -T ln u; the threshold is rounded down, which
   // changes nothing for an integer dE.
-  void metropolis_sweep(std::uint64_t key, std::uint64_t pass, std::uint32_t temperature) {
-    for (std::int32_t t = 0; t < heads_; ++t) {
-      for (std::int32_t i = 0; i < tokens_; ++i) {
-        const std::uint64_t this_pass = pass + static_cast<std::uint64_t>(t) * words_ + i / 64;
-        const std::uint32_t offset = variate_offset(key, this_pass);
-        const std::uint32_t variate = variate_table().value[offset + i % 64];
-        const auto threshold = static_cast<std::int32_t>((variate * temperature) >> 16);
-        if (flip_cost(t, i) <= threshold) flip(t, i);
-      }
+  void metropolis_pass(std::uint64_t key, std::uint64_t pass, std::int32_t t, std::uint32_t temperature) {
+    for (std::int32_t i = 0; i < tokens_; ++i) {
+      const std::uint32_t offset = variate_offset(key, pass + static_cast<std::uint64_t>(i / 64));
+      const std::uint32_t variate = variate_table().value[offset + i % 64];
+      const auto threshold = static_cast<std::int32_t>((variate * temperature) >> 16);
+      if (flip_cost(t, i) <= threshold) flip(t, i);
     }
-    chain_.proposals += static_cast<std::int64_t>(heads_) * tokens_;
+    chain_.proposals += tokens_;
   }
 
   bool descent_sweep() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "hal/cpu/low_rank.h"
 
@@ -68,6 +69,19 @@ constexpr FloatTable kFloatTable = make_float_table();
 
 const VariateTable& variate_table() noexcept { return kTable; }
 const float* float_variates() noexcept { return kFloatTable.value.data(); }
+
+void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
+                  std::uint8_t* order) noexcept {
+  const std::uint64_t key = mix64(restart_key(seed, restart) ^ 0x4845414453ULL);
+  std::array<std::uint8_t, kMaxHeads> all;
+  for (std::int32_t t = 0; t < heads; ++t) all[static_cast<std::size_t>(t)] = static_cast<std::uint8_t>(t);
+  for (std::int32_t k = 0; k < count; ++k) {
+    const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(k));
+    const auto other = static_cast<std::size_t>(k) + random % static_cast<std::uint64_t>(heads - k);
+    std::swap(all[static_cast<std::size_t>(k)], all[other]);
+    order[k] = all[static_cast<std::size_t>(k)];
+  }
+}
 
 double row_norm(const SelectionProblem& problem) noexcept {
   const std::size_t rows =

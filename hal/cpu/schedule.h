@@ -48,6 +48,10 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
          (kVariates - 1);
 }
 
+/// The first `count` heads of a random order of all, which restart `restart` of a round reheats.
+void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
+                  std::uint8_t* order) noexcept;
+
 /// Root of the mean squared row norm of W: the unit of SolveOptions' temperatures. 1 if W is 0.
 [[nodiscard]] double row_norm(const SelectionProblem& problem) noexcept;
 

@@ -2,6 +2,7 @@
 //   mul_high_u16   (a * b) >> 16 of unsigned 16-bit lanes
 //   mask_bits      64 comparison results in lane order as one 64-bit word, bit k = lane k
 //   lanes_of_bits  the way back: lane k all ones if bit k is set
+//   add_pairs      32-bit lanes plus sums of neighbouring 16-bit lanes
 // Included only by kernel_<target>.cpp; everything has internal linkage, because each of those files is
 // compiled with other instruction-set flags.
 #pragma once
@@ -23,6 +24,9 @@ using Lanes64 = std::array<Lanes<Arch>, kVectors<Arch>>;
 template <class Arch>
 using Mask64 = std::array<xsimd::batch_bool<std::int16_t, Arch>, kVectors<Arch>>;
 
+template <class Arch>
+using Lanes32 = xsimd::batch<std::int32_t, Arch>;
+
 #if XSIMD_WITH_AVX512BW
 using Avx512 = xsimd::avx512bw;
 
@@ -32,6 +36,9 @@ inline Lanes<Avx512> mul_high_u16(Lanes<Avx512> a, Lanes<Avx512> b) {
 inline std::uint64_t mask_bits(const Mask64<Avx512>& m) {
   return static_cast<std::uint64_t>(static_cast<__mmask32>(m[0])) |
          static_cast<std::uint64_t>(static_cast<__mmask32>(m[1])) << 32;
+}
+inline Lanes32<Avx512> add_pairs(Lanes32<Avx512> sums, Lanes<Avx512> v) {
+  return _mm512_add_epi32(sums, _mm512_madd_epi16(v, _mm512_set1_epi16(1)));
 }
 inline Lanes64<Avx512> lanes_of_bits(std::uint64_t bits, Avx512 /*arch*/) {
   return {Lanes<Avx512>(_mm512_movm_epi16(static_cast<__mmask32>(bits))),
@@ -50,6 +57,9 @@ inline std::uint64_t mask_bits(const Mask64<Avx2>& m) {
     return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(packed)));
   };
   return pair(m[0], m[1]) | pair(m[2], m[3]) << 32;
+}
+inline Lanes32<Avx2> add_pairs(Lanes32<Avx2> sums, Lanes<Avx2> v) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(v, _mm256_set1_epi16(1)));
 }
 inline Lanes64<Avx2> lanes_of_bits(std::uint64_t bits, Avx2 /*arch*/) {
   const __m256i weight = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
@@ -75,6 +85,9 @@ inline std::uint64_t mask_bits(const Mask64<Sse2>& m) {
             << (16 * k);
   }
   return bits;
+}
+inline Lanes32<Sse2> add_pairs(Lanes32<Sse2> sums, Lanes<Sse2> v) {
+  return _mm_add_epi32(sums, _mm_madd_epi16(v, _mm_set1_epi16(1)));
 }
 inline Lanes64<Sse2> lanes_of_bits(std::uint64_t bits, Sse2 /*arch*/) {
   const __m128i weight = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
@@ -111,6 +124,7 @@ inline std::uint64_t mask_bits(const Mask64<Neon>& m) {
   const uint8x16_t halves = vpaddq_u8(vpaddq_u8(part[0], part[1]), vpaddq_u8(part[2], part[3]));
   return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)), 0);
 }
+inline Lanes32<Neon> add_pairs(Lanes32<Neon> sums, Lanes<Neon> v) { return vpadalq_s16(sums, v); }
 inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
   static constexpr std::uint16_t kWeight[8] = {1, 2, 4, 8, 16, 32, 64, 128};
   const uint16x8_t weight = vld1q_u16(kWeight);
@@ -122,6 +136,25 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
   return out;
 }
 #endif
+
+/// The sum of vectors of 16-bit numbers: at most 2^15 vectors, so that 32-bit lanes hold it.
+template <class Arch>
+class Sums {
+ public:
+  void add(Lanes<Arch> v) { sums_ = add_pairs(sums_, v); }
+  /// The sum so far; the next one starts from 0.
+  [[nodiscard]] std::int64_t take() {
+    alignas(64) std::array<std::int32_t, Lanes32<Arch>::size> lane;
+    sums_.store_aligned(lane.data());
+    std::int64_t sum = 0;
+    for (const std::int32_t value : lane) sum += value;
+    sums_ = Lanes32<Arch>(std::int32_t{0});
+    return sum;
+  }
+
+ private:
+  Lanes32<Arch> sums_{std::int32_t{0}};
+};
 
 }  // namespace
 }  // namespace qama::hal::cpu

@@ -167,6 +167,29 @@ TEST(CpuDevice, MoreRestartsAreNeverWorse) {
   }
 }
 
+TEST(CpuDevice, MoreRoundsAreNeverWorse) {
+  Random random(8);
+  for (const ProblemShape shape : {ProblemShape{8, 49}, {1, 130}, {3, 64}}) {
+    const auto solver = solver_for("cpu:", shape);
+    ASSERT_NE(solver, nullptr);
+    const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
+    SolveOptions options;
+    options.sweeps = 1;
+    options.restarts = 2;
+    options.round_sweeps = 2;
+    std::int64_t last = INT64_MAX;
+    for (options.rounds = 0; options.rounds <= 12; ++options.rounds) {
+      const Answer answer = solve(*solver, owned.problem(), options);
+      EXPECT_LE(answer.result.energy, last) << options.rounds;
+      EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
+      EXPECT_EQ(answer.result.restarts, 2);
+      EXPECT_EQ(answer.result.rounds, options.rounds);
+      EXPECT_EQ(answer.result.sweeps, 2 + 8 * options.rounds);
+      last = answer.result.energy;
+    }
+  }
+}
+
 TEST(CpuDevice, FewerTokensThanCompiledFor) {
   Random random(6);
   const auto large = solver_for("cpu:", {4, 300});
@@ -200,6 +223,29 @@ TEST(CpuDevice, ADeadlineStopsRestarts) {
   // A deadline that cannot be kept still gets an answer.
   options.deadline_us = 1;
   EXPECT_GE(solve(*solver, owned.problem(), options).result.restarts, 1);
+}
+
+// One group of restarts, and rounds, that would take minutes: the sweeps themselves must end.
+TEST(CpuDevice, ADeadlineEndsSweeps) {
+  Random random(9);
+  const ProblemShape shape{8, 64};
+  const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
+  for (const char* device : {"cpu:", "cpu:scalar"}) {
+    const auto solver = solver_for(device, shape);
+    ASSERT_NE(solver, nullptr);
+    for (const bool in_rounds : {false, true}) {
+      SolveOptions options;
+      options.sweeps = in_rounds ? 1 : 1 << 20;
+      options.restarts = 4;
+      options.rounds = in_rounds ? 1 << 20 : 0;
+      options.round_sweeps = 1 << 20;
+      options.deadline_us = 20000;
+      const auto start = std::chrono::steady_clock::now();
+      const Answer answer = solve(*solver, owned.problem(), options);
+      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000)) << device;
+      EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
+    }
+  }
 }
 
 TEST(CpuDevice, SaysWhoSolved) {
@@ -305,6 +351,10 @@ TEST_P(CpuSolverMisuse, OptionsOutOfRange) {
   refused([](SolveOptions& o) { o.sweeps = INT32_MAX; });
   refused([](SolveOptions& o) { o.restarts = 0; });
   refused([](SolveOptions& o) { o.restarts = INT32_MAX; });
+  refused([](SolveOptions& o) { o.rounds = -1; });
+  refused([](SolveOptions& o) { o.rounds = INT32_MAX; });
+  refused([](SolveOptions& o) { o.round_sweeps = -1; });
+  refused([](SolveOptions& o) { o.t_round = 0; });
   refused([](SolveOptions& o) { o.t_start = 0; });
   refused([](SolveOptions& o) { o.t_end = -1; });
   refused([](SolveOptions& o) { o.t_start = std::numeric_limits<float>::quiet_NaN(); });

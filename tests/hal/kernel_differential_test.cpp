@@ -115,6 +115,8 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
       options.seed = random.next();
       options.sweeps = static_cast<std::int32_t>(random.between(0, 12));
       options.restarts = restarts;
+      options.rounds = static_cast<std::int32_t>(random.between(0, 3));
+      options.round_sweeps = static_cast<std::int32_t>(random.between(0, 4));
       const auto words = static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens));
       std::vector<std::uint64_t> expected_spins(words);
       SolveResult expected;
@@ -131,6 +133,7 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
         EXPECT_EQ(result.proposals, expected.proposals);
         EXPECT_EQ(result.flips, expected.flips);
         EXPECT_EQ(result.restarts, restarts);
+        EXPECT_EQ(result.rounds, options.rounds);
         EXPECT_EQ(result.energy, energy_of(owned.problem(), spins));
         // Few-valued problems of one head are solved on bit planes, which the name then says.
         EXPECT_THAT(result.solved_by, testing::StartsWith("cpu:" + std::string(kernel->name)));
