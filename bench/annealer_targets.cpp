@@ -347,7 +347,7 @@ Status row_a5(Context& context) {
   const InstanceClass& of = *find_class("norm0_8x49x8");
   QAMA_ASSIGN_OR_RETURN(const auto pass, DensePass::create(of, *context.device));
   // TTS50 quality: as many restarts as make half of the solves succeed.
-  Parameters parameters = context.parameters.get(of.name, "tts50");
+  Parameters parameters = context.parameters.get(of.name, "layer");
   PassFigures f;
   for (int repeat = 1;; repeat *= 2) {
     Parameters more = parameters;

@@ -7,6 +7,23 @@
 namespace qama::bench {
 namespace {
 
+/// Short restarts followed by rounds: for quality at a fixed time and for TTS99.
+std::vector<Parameters> grid_of_rounds() {
+  std::vector<Parameters> out;
+  for (const std::int32_t restarts : {4, 8, 12}) {
+    for (const std::int32_t sweeps : {8, 12, 20, 60}) {
+      for (const std::int32_t rounds : {2, 4, 8, 12}) {
+        for (const std::int32_t round_sweeps : {4, 6, 12}) {
+          for (const float hot : {0.6F, 1.0F}) {
+            out.push_back({sweeps, restarts, hot, 0.06F, rounds, round_sweeps, hot});
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
 /// How a parameter set did on every tuning layer.
 struct Trial {
   Parameters parameters;
@@ -26,6 +43,7 @@ struct Trial {
   }
   /// Repetitions after which all but kFixedMiss succeed, but no more than fit into `budget_us` (0: any number).
   [[nodiscard]] int repetitions(double budget_us) const {
+    if (parameters.rounds > 0) return 1;  // tried at their full length
     const int most = budget_us > 0 ? std::max(1, static_cast<int>(budget_us / median(times_us))) : 400;
     int k = 1;
     while (k < most && missed(k) > kFixedMiss) ++k;
@@ -74,10 +92,13 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, do
                    hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(layers.front().integers().shape));
   std::vector<Trial> trials;
-  for (const Parameters& parameters :
-       grid(quick ? std::vector<std::int32_t>{5, 10, 20, 40, 80}
-                  : std::vector<std::int32_t>{3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120},
-            {1, 4})) {
+  std::vector<Parameters> tried =
+      grid(quick ? std::vector<std::int32_t>{5, 10, 20, 40, 80}
+                 : std::vector<std::int32_t>{3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120},
+           {1, 4});
+  const std::vector<Parameters> with_rounds = grid_of_rounds();
+  tried.insert(tried.end(), with_rounds.begin(), with_rounds.end());
+  for (const Parameters& parameters : tried) {
     QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 30));
     trials.push_back(std::move(trial));
   }

@@ -86,11 +86,16 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
 double row_norm(const SelectionProblem& problem) noexcept {
   const std::size_t rows =
       static_cast<std::size_t>(problem.shape.heads) * static_cast<std::size_t>(problem.shape.tokens);
-  const std::size_t count = rows * static_cast<std::size_t>(row_stride(problem.shape.tokens));
-  std::int64_t sum = 0;  // exact: |W| <= 32767 and rows are bounded by fits_int16
-  for (std::size_t k = 0; k < count; ++k) {
-    const std::int32_t w = problem.couplings[k];
-    sum += w * w;
+  const auto stride = static_cast<std::size_t>(row_stride(problem.shape.tokens));
+  const std::int16_t* row = problem.couplings;
+  std::int64_t sum = 0;
+  for (std::size_t k = 0; k < rows; ++k, row += stride) {
+    // By fits_int16 a row's squares are at most 2^30 together, so that they add up in 32 bits, which is fast.
+    std::uint32_t squares = 0;
+    for (std::size_t j = 0; j < stride; ++j) {
+      squares += static_cast<std::uint32_t>(static_cast<std::int32_t>(row[j]) * row[j]);
+    }
+    sum += squares;
   }
   if (sum == 0) return 1.0;
   return std::sqrt(static_cast<double>(sum) / static_cast<double>(rows));
