@@ -331,7 +331,7 @@ class Explain final : public Command {
                               [&](std::size_t i) {
                                 const bool on = layer.mask[t * n + i] != 0;
                                 if (picture)
-                                  return std::string(on ? "fill=\"#ffd34d\" fill-opacity=\"0.12\""
+                                  return std::string(on ? "fill=\"#ffd34d\" fill-opacity=\"0.22\""
                                                         : "fill=\"#101820\" fill-opacity=\"0.78\"");
                                 return std::string(on ? "fill=\"#ffd34d\"" : "fill=\"#2b3440\"");
                               }),
