@@ -53,6 +53,38 @@ TEST_F(Sessions, AnswersDoNotDependOnBatchesOrThreads) {
   }
 }
 
+// A device that solves in this process holds one job: more lanes change nothing but the arena.
+TEST_F(Sessions, SamplesInFlight) {
+  std::vector<float> expected(kCount * 10);
+  auto one = session({.max_batch = kCount});
+  ASSERT_OK(one->run_u8(pixels, kCount, expected));
+  for (const std::int32_t threads : {1, 3}) {
+    auto several = session({.max_batch = kCount, .threads = threads, .in_flight = 4});
+    EXPECT_EQ(several->plan().arena_bytes(),
+              4 * static_cast<std::size_t>(threads) * one->plan().arena_bytes());
+    std::vector<float> logits(kCount * 10);
+    ASSERT_OK(several->run_u8(pixels, kCount, logits));
+    EXPECT_EQ(logits, expected);
+  }
+  for (const std::int32_t in_flight : {0, -1, 65}) {
+    const auto refused = Session::create(held.model, {.max_batch = 2, .in_flight = in_flight});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(refused.error().message.find("expected 1 to 64"), std::string::npos)
+        << refused.error().message;
+  }
+}
+
+TEST_F(Sessions, IsReferenceKnowsItsNames) {
+  for (const char* name : {"ref:any", "simd:scalar", "cpu:scalar", "gemm:ref", "ref_int8"}) {
+    EXPECT_TRUE(runtime::is_reference(name)) << name;
+  }
+  for (const char* name : {"", "brgemm:avx512_core", "gemm:jit", "simd:avx2", "cpu:neon", "plain",
+                           "prefer", "cim:emulated"}) {
+    EXPECT_FALSE(runtime::is_reference(name)) << name;
+  }
+}
+
 TEST_F(Sessions, IndicesNameSamples) {
   auto one = session({.max_batch = 2});
   const std::vector<std::uint64_t> indices{41, 7};
