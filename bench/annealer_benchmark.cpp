@@ -1,5 +1,5 @@
 // The google-benchmark suite over the list of kernels: nanoseconds a proposal and latency of a solve, for
-// every kernel that this machine runs. A kernel that is added to hal/cpu/kernels.cpp is measured here without
+// every kernel that this machine runs; complete +-1 graphs (bit planes) and long heads on factors. A kernel that is added to hal/cpu/kernels.cpp is measured here without
 // another line.
 #include <benchmark/benchmark.h>
 
@@ -10,10 +10,14 @@
 #include <vector>
 
 #include "bench/instances.h"
+#include "bench/layer_pass.h"
 #include "bench/measure.h"
 #include "bench/textbook_sa.h"
 #include "hal/cpu/kernel.h"
 #include "hal/device.h"
+#include "hal/problem_io.h"
+#include "ops/simd/kernels.h"
+#include "ops/simd/long_factors.h"
 
 namespace qama::bench {
 namespace {
@@ -98,7 +102,95 @@ void run_textbook(benchmark::State& state, const Work& work) {
       benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+/// A complete +-1 graph, which kernels but the scalar one solve on bit planes.
+void run_graph(benchmark::State& state, const std::string& uri) {
+  auto device = hal::open_device(uri);
+  const auto problem = hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
+  if (!device.ok() || !problem.ok()) {
+    state.SkipWithError("no device or no problem");
+    return;
+  }
+  const hal::ProblemShape shape = problem->buffer.problem().shape;
+  auto solver = (*device)->compile(shape);
+  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
+  hal::SolveOptions options;
+  options.sweeps = 500;
+  options.restarts = 4;
+  options.t_start = 0.5F;
+  options.t_end = 0.025F;
+  std::int64_t proposals = 0;
+  for (auto _ : state) {
+    ++options.seed;
+    hal::SolveResult result;
+    if (!solver.ok() || !(*solver)->solve(problem->buffer.problem(), options, spins, result).ok()) {
+      state.SkipWithError("not solved");
+      return;
+    }
+    proposals += result.proposals;
+  }
+  state.counters["proposal"] =
+      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+/// A long head from Q, K, V to its output on factors, descent only.
+void run_factors(benchmark::State& state, const std::string& uri) {
+  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)), 64};
+  auto device = hal::open_device(uri);
+  PassData data = pass_data(of, kFirstReportSeed);
+  auto pass = device.ok() ? FactorPass::create(of, **device) : Result<std::unique_ptr<FactorPass>>(device.error());
+  hal::SolveOptions options;
+  options.sweeps = 0;
+  for (auto _ : state) {
+    PassTimes times;
+    if (!pass.ok() || !(*pass)->run(data, options, times).ok()) {
+      state.SkipWithError("not solved");
+      return;
+    }
+    benchmark::DoNotOptimize(data.output.data());
+  }
+}
+
+/// The front end of such a head alone, on every target of ops.
+void run_long_factors(benchmark::State& state, const ops::KernelTable& kernels) {
+  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)), 64};
+  const PassData data = pass_data(of, kFirstReportSeed);
+  AlignedBuffer<float> factors(static_cast<std::size_t>(of.tokens * ops::long_factor_width(of.rank)));
+  AlignedBuffer<double> scratch(static_cast<std::size_t>(ops::long_factor_scratch(of.rank)));
+  ops::LongFactorArgs args;
+  args.tokens = of.tokens;
+  args.dim_head = of.rank;
+  args.q = data.queries.data();
+  args.k = data.keys.data();
+  args.stride = of.rank;
+  args.factors = factors.data();
+  args.scratch = scratch.data();
+  args.statistics = true;
+  for (auto _ : state) {
+    kernels.qama_long_factors(args);
+    benchmark::DoNotOptimize(args.sum_squares);
+  }
+}
+
+void add_long_benchmarks() {
+  for (const hal::cpu::Kernel& kernel : hal::cpu::kernels()) {
+    if (!kernel.supported()) continue;
+    const std::string uri = "cpu:" + std::string(kernel.name);
+    benchmark::RegisterBenchmark(("complete_graph/" + uri).c_str(),
+                                 [uri](benchmark::State& state) { run_graph(state, uri); })
+        ->Arg(800)->Arg(2000)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(("factors_1x64/" + uri).c_str(),
+                                 [uri](benchmark::State& state) { run_factors(state, uri); })
+        ->Arg(512)->Arg(2048)->Unit(benchmark::kMicrosecond);
+  }
+  for (const ops::KernelTable* kernels : ops::kernel_tables()) {
+    benchmark::RegisterBenchmark(("long_factors_1x64/" + std::string(kernels->name)).c_str(),
+                                 [kernels](benchmark::State& state) { run_long_factors(state, *kernels); })
+        ->Arg(512)->Arg(2048)->Unit(benchmark::kMicrosecond);
+  }
+}
+
 void add_benchmarks() {
+  add_long_benchmarks();
   for (const Work& work : works()) {
     const std::string name = work.name + "/sweeps:" + std::to_string(work.options.sweeps) +
                              "/restarts:" + std::to_string(work.options.restarts);

@@ -1,13 +1,12 @@
 #include "bench/layer_pass.h"
 
-#include <dnnl.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 
 #include "bench/measure.h"
+#include "ops/simd/long_factors.h"
 
 namespace qama::bench {
 namespace {
@@ -25,49 +24,7 @@ float dot(const float* a, const float* b, std::int64_t size) {
   return sum;
 }
 
-/// One row-major matrix product C = A B of fixed sizes.
-class Product {
- public:
-  Product(const dnnl::engine& engine, std::int64_t rows, std::int64_t columns, std::int64_t inner,
-          bool transpose_a)
-      : a_desc_({rows, inner}, dnnl::memory::data_type::f32,
-                transpose_a ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{inner, 1}),
-        b_desc_({inner, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}),
-        c_desc_({rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}),
-        primitive_(dnnl::matmul::primitive_desc(engine, a_desc_, b_desc_, c_desc_)),
-        a_(a_desc_, engine, nullptr),
-        b_(b_desc_, engine, nullptr),
-        c_(c_desc_, engine, nullptr) {}
-  void operator()(const dnnl::stream& stream, const float* a, const float* b, float* c) {
-    a_.set_data_handle(const_cast<float*>(a));
-    b_.set_data_handle(const_cast<float*>(b));
-    c_.set_data_handle(c);
-    primitive_.execute(stream, {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}});
-  }
-
- private:
-  dnnl::memory::desc a_desc_, b_desc_, c_desc_;
-  dnnl::matmul primitive_;
-  dnnl::memory a_, b_, c_;
-};
-
 }  // namespace
-
-struct FactorPass::Products {
-  explicit Products(std::int64_t tokens, std::int64_t rank)
-      : engine(dnnl::engine::kind::cpu, 0),
-        stream(engine),
-        gram(engine, rank, rank, tokens, true),
-        rows(engine, tokens, rank, rank, false),
-        square(engine, rank, rank, rank, false) {}
-  dnnl::engine engine;
-  dnnl::stream stream;
-  Product gram;    ///< [D][D] of two [N][D]
-  Product rows;    ///< [N][D] times [D][D]
-  Product square;  ///< [D][D] times [D][D]
-};
-
-FactorPass::~FactorPass() = default;
 
 PassData pass_data(const InstanceClass& of, std::uint64_t seed) {
   PassData out;
@@ -185,71 +142,40 @@ Status DensePass::run(PassData& data, const hal::SolveOptions& options, PassTime
 Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, hal::Device& device) {
   auto out = std::make_unique<FactorPass>();
   out->of_ = of;
-  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile_low_rank({of.heads, of.tokens}, of.rank));
+  out->width_ = ops::long_factor_width(of.rank);
+  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile_low_rank({of.heads, of.tokens},
+                                                              static_cast<std::int32_t>(out->width_)));
   const auto heads = static_cast<std::size_t>(of.heads);
-  const auto rank = static_cast<std::size_t>(of.rank);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
-  try {
-    out->products_ = std::make_unique<Products>(of.tokens, of.rank);
-  } catch (const dnnl::error& error) {
-    return Error{ErrorCode::unsupported, std::string("oneDNN: ") + error.what()};
-  }
-  out->left_.resize(rows * rank);
+  out->factors_.resize(rows * static_cast<std::size_t>(out->width_));
   out->fields_.resize(rows);
   out->shift_.resize(heads);
-  out->key_gram_.resize(rank * rank);
-  out->query_gram_.resize(rank * rank);
-  out->product_.resize(rank * rank);
-  out->z_.resize(rank);
+  out->scratch_.resize(static_cast<std::size_t>(ops::long_factor_scratch(of.rank)));
+  out->z_.resize(static_cast<std::size_t>(out->width_));
   out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
   return out;
 }
 
-// J = Q M Q^T with M = K^T K / 2D; its mean and variance from M, G = Q^T Q and Q^T 1, less the diagonal.
+// J = F F^T at mean 0 and variance 1: F is scaled, and what the mean takes away is the same for all pairs.
 void FactorPass::front(const PassData& data) {
-  const std::int64_t rank = of_.rank;
   const std::int64_t tokens = of_.tokens;
   const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens - 1);
   for (std::int32_t t = 0; t < of_.heads; ++t) {
-    const float* queries = data.queries.data() + t * tokens * rank;
-    const float* keys = data.keys.data() + t * tokens * rank;
-    float* left = left_.data() + t * tokens * rank;
-    products_->gram(products_->stream, keys, keys, key_gram_.data());
-    for (float& value : key_gram_.span()) value /= 2.0F * static_cast<float>(rank);
-    products_->rows(products_->stream, queries, key_gram_.data(), left);
-    products_->gram(products_->stream, queries, queries, query_gram_.data());
-    products_->square(products_->stream, key_gram_.data(), query_gram_.data(), product_.data());
-    double squares = 0;
-    for (std::int64_t a = 0; a < rank; ++a) {
-      for (std::int64_t b = 0; b < rank; ++b) {
-        squares += static_cast<double>(product_[static_cast<std::size_t>(a * rank + b)]) *
-                   static_cast<double>(product_[static_cast<std::size_t>(b * rank + a)]);
-      }
-    }
-    std::fill(z_.data(), z_.data() + rank, 0.0F);
-    double diagonal = 0;
-    double diagonal_squares = 0;
-    for (std::int64_t i = 0; i < tokens; ++i) {
-      const float* from = queries + i * rank;
-      float* sums = z_.data();
-      for (std::int64_t d = 0; d < rank; ++d) sums[d] += from[d];
-      const float own = dot(left + i * rank, from, rank);
-      diagonal += static_cast<double>(own);
-      diagonal_squares += static_cast<double>(own) * static_cast<double>(own);
-    }
-    double sum = 0;
-    for (std::int64_t a = 0; a < rank; ++a) {
-      double along = 0;
-      for (std::int64_t b = 0; b < rank; ++b) {
-        along += static_cast<double>(key_gram_[static_cast<std::size_t>(a * rank + b)]) *
-                 static_cast<double>(z_[static_cast<std::size_t>(b)]);
-      }
-      sum += along * static_cast<double>(z_[static_cast<std::size_t>(a)]);
-    }
-    const double mean = (sum - diagonal) / pairs;
-    const double inverse = 1 / std::sqrt((squares - diagonal_squares) / pairs - mean * mean + 1e-5);
-    const auto scale = static_cast<float>(inverse);
-    for (std::int64_t k = 0; k < tokens * rank; ++k) left[k] *= scale;
+    float* factors = factors_.data() + t * tokens * width_;
+    ops::LongFactorArgs args;
+    args.tokens = tokens;
+    args.dim_head = of_.rank;
+    args.q = data.queries.data() + t * tokens * of_.rank;
+    args.k = data.keys.data() + t * tokens * of_.rank;
+    args.stride = of_.rank;
+    args.factors = factors;
+    args.scratch = scratch_.data();
+    args.statistics = true;
+    ops::best_kernels().qama_long_factors(args);
+    const double mean = args.sum / pairs;
+    const double inverse = 1 / std::sqrt(args.sum_squares / pairs - mean * mean + 1e-5);
+    const auto scale = static_cast<float>(std::sqrt(inverse));
+    for (std::int64_t k = 0; k < tokens * width_; ++k) factors[k] *= scale;
     shift_[static_cast<std::size_t>(t)] = static_cast<float>(-mean * inverse);
 
     const float* h = data.fields.data() + t * tokens;
@@ -277,25 +203,25 @@ void FactorPass::output(PassData& data) {
   const std::int64_t tokens = of_.tokens;
   const std::int64_t words = hal::words_per_head(of_.tokens);
   for (std::int64_t t = 0; t < of_.heads; ++t) {
-    const float* left = left_.data() + t * tokens * rank;
-    const float* right = data.queries.data() + t * tokens * rank;
+    const float* factors = factors_.data() + t * tokens * width_;
     const float shift = shift_[static_cast<std::size_t>(t)];
     const auto selected = [&](std::int64_t i) {
       return ((spins_[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) != 0;
     };
-    std::fill(z_.data(), z_.data() + rank, 0.0F);
+    std::fill(z_.data(), z_.data() + width_, 0.0F);
     float count = 0;
     for (std::int64_t i = 0; i < tokens; ++i) {
       if (!selected(i)) continue;
       ++count;
       float* sums = z_.data();
-      for (std::int64_t d = 0; d < rank; ++d) sums[d] += right[i * rank + d];
+      for (std::int64_t d = 0; d < width_; ++d) sums[d] += factors[i * width_ + d];
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
       float* out = data.output.data() + (t * tokens + i) * rank;
       float energy = 0;
       if (selected(i)) {
-        const float sum = dot(left + i * rank, z_.data(), rank) - dot(left + i * rank, right + i * rank, rank);
+        const float* own = factors + i * width_;
+        const float sum = dot(own, z_.data(), width_) - dot(own, own, width_);
         energy = -sum - shift * (count - 1) - fields_[static_cast<std::size_t>(t * tokens + i)];
       }
       for (std::int64_t d = 0; d < rank; ++d) out[d] = energy * 0.3F;
@@ -309,9 +235,8 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
   const double built = now_us();
   hal::LowRankProblem problem;
   problem.shape = {of_.heads, of_.tokens};
-  problem.rank = of_.rank;
-  problem.left = left_.data();
-  problem.right = data.queries.data();
+  problem.rank = static_cast<std::int32_t>(width_);
+  problem.left = problem.right = factors_.data();
   problem.shift = shift_.data();
   problem.fields = fields_.data();
   problem.penalty = penalty_;
@@ -326,10 +251,9 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
 }
 
 std::int64_t FactorPass::memory_bytes() const noexcept {
-  const std::size_t floats = left_.size() + fields_.size() + shift_.size() + key_gram_.size() +
-                             query_gram_.size() + product_.size() + z_.size();
-  return static_cast<std::int64_t>(floats * sizeof(float) + spins_.size() * sizeof(std::uint64_t) +
-                                   solver_->memory_bytes());
+  const std::size_t floats = factors_.size() + fields_.size() + shift_.size() + z_.size();
+  return static_cast<std::int64_t>(floats * sizeof(float) + scratch_.size() * sizeof(double) +
+                                   spins_.size() * sizeof(std::uint64_t) + solver_->memory_bytes());
 }
 
 }  // namespace qama::bench

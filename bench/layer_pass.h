@@ -53,7 +53,6 @@ class DensePass {
 
 class FactorPass {
  public:
-  ~FactorPass();
   [[nodiscard]] static Result<std::unique_ptr<FactorPass>> create(const InstanceClass& of, hal::Device& device);
   Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
@@ -64,12 +63,11 @@ class FactorPass {
   void front(const PassData& data);
   void output(PassData& data);
 
-  struct Products;  ///< oneDNN's matrix products for this shape
-
   InstanceClass of_{};
-  std::unique_ptr<Products> products_;
+  std::int64_t width_ = 0;  ///< rank of the low-rank problem
   std::unique_ptr<hal::LowRankSolver> solver_;
-  AlignedBuffer<float> left_, fields_, shift_, key_gram_, query_gram_, product_, z_;
+  AlignedBuffer<float> factors_, fields_, shift_, z_;
+  AlignedBuffer<double> scratch_;
   std::vector<std::uint64_t> spins_;
   float penalty_ = 0;
 };

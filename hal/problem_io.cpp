@@ -256,6 +256,23 @@ std::int32_t heaviest_vertex(const SparseProblem& graph) {
   return static_cast<std::int32_t>(std::max_element(sums.begin(), sums.end()) - sums.begin());
 }
 
+/// A complete graph of two weights that fits 16 bits as it is. To fix a vertex would bring in couplings of 0,
+/// a third value, and with it a second bit plane (hal/cpu/planes.h).
+bool stays_two_valued(const SparseProblem& graph) {
+  const auto size = static_cast<std::size_t>(graph.size);
+  if (size < 3 || graph.edges.size() != size * (size - 1) / 2) return false;
+  const double first = graph.edges.front().weight;
+  double other = first;
+  double largest = 0;
+  for (const Edge& edge : graph.edges) {
+    if (edge.weight != first && other == first) other = edge.weight;
+    if (edge.weight != first && edge.weight != other) return false;
+    largest = std::max(largest, std::fabs(edge.weight));
+  }
+  // A row's couplings are 2 w, its field is the sum of w.
+  return 3 * largest * static_cast<double>(size - 1) <= INT16_MAX;
+}
+
 SparseIsing to_ising(const ProblemFile& file) {
   SparseIsing out;
   out.fields.assign(static_cast<std::size_t>(file.graph.size), 0.0);
@@ -270,7 +287,7 @@ SparseIsing to_ising(const ProblemFile& file) {
     return out;
   }
   // w [s_i != s_j] = w (s_i + s_j - 2 s_i s_j), and with s_fixed = 0 only w s_i is left.
-  out.fixed = heaviest_vertex(file.graph);
+  out.fixed = stays_two_valued(file.graph) ? -1 : heaviest_vertex(file.graph);
   for (const Edge& edge : file.graph.edges) {
     out.fields[static_cast<std::size_t>(edge.first)] += edge.weight;
     out.fields[static_cast<std::size_t>(edge.second)] += edge.weight;
@@ -278,7 +295,7 @@ SparseIsing to_ising(const ProblemFile& file) {
       out.couplings.push_back({edge.first, edge.second, -2 * edge.weight});
     }
   }
-  out.fields[static_cast<std::size_t>(out.fixed)] = 0;
+  if (out.fixed >= 0) out.fields[static_cast<std::size_t>(out.fixed)] = 0;
   return out;
 }
 

@@ -100,7 +100,8 @@ struct SelectionBuild {
   ProblemBuffer buffer;  ///< holds the problem
   bool exact = false;    ///< every weight is represented without rounding, at scale 1
   /// A max-cut's vertex that was fixed to side 0, which costs nothing as both sides may be swapped, and
-  /// which turns its edges into fields; -1: none. Its own spin means nothing.
+  /// which turns its edges into fields; -1: none (qubo; a complete graph of two weights, which it would
+  /// give a third). Its own spin means nothing.
   std::int32_t fixed = -1;
 };
 

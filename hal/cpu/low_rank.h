@@ -35,7 +35,7 @@ struct LowRankLayout {
   float* fields = nullptr;       ///< [heads][tiles * 16], 0 behind the tokens
   float* shift = nullptr;        ///< [heads]
   float penalty = 0;
-  float unit = 1;                ///< unit of temperature
+  float unit = 1;  ///< unit of temperature, from the tiles' couplings: squares a lane in float, then in double
 };
 
 /// One chain's state and answer.

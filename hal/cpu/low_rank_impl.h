@@ -140,6 +140,7 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
             real ? problem.fields[head * problem.shape.tokens + static_cast<std::size_t>(first + i)]
                  : 0.0F;
       }
+      F sums = F::all(0.0F);
       for (std::int32_t j = 0; j < kTile; ++j) {
         // Row j: how flipping j moves every field of the tile.
         const F row = column_product<Arch>(columns, rows_out + j * layout.right_stride, rank) +
@@ -150,9 +151,13 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
         to[j] = 0.0F;
         for (std::int32_t i = used; i < kTile; ++i) to[i] = 0.0F;
         if (j < used) {
-          for (std::int32_t i = 0; i < used; ++i) squares += static_cast<double>(to[i]) * static_cast<double>(to[i]);
+          const F kept = F::load(to);
+          sums = sums + kept * kept;
         }
       }
+      alignas(64) std::array<float, kTile> lanes;
+      sums.store(lanes.data());
+      for (const float lane : lanes) squares += static_cast<double>(lane);
       for (std::int32_t i = used; i < kTile; ++i) self[i] = 0.0F;
     }
   }

@@ -174,6 +174,7 @@ void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layou
       const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
       pairs += static_cast<double>(used) * (used - 1);
       const std::size_t block = static_cast<std::size_t>(t) * layout.tiles + tile;
+      std::array<float, kTile> sums{};
       for (std::int32_t j = 0; j < kTile; ++j) {
         const float* right =
             layout.right + (t * rows + static_cast<std::size_t>(tile) * kTile + j) * layout.right_stride;
@@ -183,9 +184,10 @@ void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layou
                               layout.shift[t];
           if (i == j) layout.self[t * rows + static_cast<std::size_t>(tile) * kTile + j] = j < used ? value : 0.0F;
           to[i] = i == j || i >= used ? 0.0F : value;
-          if (j < used) squares += static_cast<double>(to[i]) * static_cast<double>(to[i]);
+          if (j < used) sums[static_cast<std::size_t>(i)] += to[i] * to[i];
         }
       }
+      for (const float sum : sums) squares += static_cast<double>(sum);
     }
   }
   layout.penalty = problem.penalty;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "ops/simd/long_factors.h"
 
 namespace qama::ops {
 namespace {
@@ -88,6 +91,37 @@ void qama_factors(const QamaFactorArgs& a) {
         sum += static_cast<double>(a.q[i * a.stride + static_cast<std::int64_t>(e)]) * l[e * d_count + d];
       }
       a.factors[static_cast<std::int64_t>(d) * stride + i] = static_cast<float>(sum);
+    }
+  }
+}
+
+/// The same factors as rows, and the sums over J itself.
+void long_factors(LongFactorArgs& a) {
+  const std::int64_t width = long_factor_width(a.dim_head);
+  const std::int64_t stride = token_stride(a.tokens);
+  std::vector<float> columns(static_cast<std::size_t>(a.dim_head * stride));
+  qama_factors({.tokens = a.tokens,
+                .dim_head = a.dim_head,
+                .q = a.q,
+                .k = a.k,
+                .stride = a.stride,
+                .factors = columns.data(),
+                .scratch = nullptr});
+  for (std::int64_t i = 0; i < a.tokens; ++i) {
+    for (std::int64_t d = 0; d < width; ++d) {
+      a.factors[i * width + d] = d < a.dim_head ? columns[static_cast<std::size_t>(d * stride + i)] : 0.0F;
+    }
+  }
+  a.sum = a.sum_squares = 0;
+  for (std::int64_t i = 0; i < a.tokens && a.statistics; ++i) {
+    for (std::int64_t j = 0; j < a.tokens; ++j) {
+      if (i == j) continue;
+      double sum = 0;
+      for (std::int64_t d = 0; d < width; ++d) {
+        sum += static_cast<double>(a.factors[i * width + d]) * static_cast<double>(a.factors[j * width + d]);
+      }
+      a.sum += sum;
+      a.sum_squares += sum * sum;
     }
   }
 }
@@ -224,7 +258,7 @@ void exp_rows(const ExpRowsArgs& a) {
 constexpr KernelTable kReference = {
     "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
     qama_couplings, qama_scale, qama_quantise, qama_energies, qama_project,
-    attend,         product,    row_max,       exp_rows};
+    long_factors,   attend,         product,    row_max,       exp_rows};
 
 /// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.
 void normalise(std::vector<double>& values, bool per_instance, double eps, double scale, double shift) {

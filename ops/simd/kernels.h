@@ -179,6 +179,8 @@ struct ExpRowsArgs {
   float addend = 0;
 };
 
+struct LongFactorArgs;  // long_factors.h
+
 struct KernelTable {
   std::string_view name;  ///< "avx512"
   void (*layer_norm)(const LayerNormArgs&);
@@ -190,6 +192,7 @@ struct KernelTable {
   void (*qama_quantise)(const QamaQuantiseArgs&);
   void (*qama_energies)(const QamaEnergyArgs&);
   void (*qama_project)(const QamaProjectArgs&);
+  void (*qama_long_factors)(LongFactorArgs&);
   void (*attend)(const AttendArgs&);
   void (*product)(const ProductArgs&);
   void (*row_max)(const RowMaxArgs&);

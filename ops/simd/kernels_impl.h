@@ -666,9 +666,9 @@ struct Kernels {
     }
   }
 
-  static constexpr KernelTable table(std::string_view name) {
+  static constexpr KernelTable table(std::string_view name, void (*long_factors)(LongFactorArgs&)) {
     return {name,          layer_norm,    mean_rows,     softmax_head, qama_factors,
-            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project,
+            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project, long_factors,
             attend,         product,      row_max,       exp_rows};
   }
 };

@@ -1,9 +1,10 @@
 // The kernels for Advanced SIMD, which every ARMv8-A core has. Compiled with that target's flags and nothing else.
 #include "ops/simd/kernels_impl.h"
+#include "ops/simd/long_factors_impl.h"
 
 namespace qama::ops {
 
 extern const KernelTable kKernels_neon;
-constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table("neon");
+constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table("neon", LongFactors<xsimd::neon64>::run);
 
 }  // namespace qama::ops

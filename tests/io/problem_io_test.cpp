@@ -118,6 +118,23 @@ TEST(ProblemIo, MaxCutIsExactInIntegers) {
   }
 }
 
+// A complete graph of two weights: no vertex is fixed, so that there is no third coupling.
+TEST(ProblemIo, CompleteGraphOfTwoWeightsStaysTwoValued) {
+  ASSERT_OK_AND_ASSIGN(const ProblemFile file,
+                       parse_problem("4 6\n1 2 1\n1 3 -1\n1 4 1\n2 3 1\n2 4 -1\n3 4 -1\n",
+                                     ProblemFormat::maxcut, "file"));
+  ASSERT_OK_AND_ASSIGN(const SelectionBuild build, to_selection(file));
+  EXPECT_TRUE(build.exact);
+  EXPECT_EQ(build.fixed, -1);
+  const SelectionProblem& problem = build.buffer.problem();
+  EXPECT_OK(validate(problem));
+  EXPECT_NEAR(problem.row_norm, std::sqrt(3 * 4.0), 1e-12);
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    const std::uint64_t spins[] = {bits};
+    EXPECT_EQ(energy_of(problem, spins), -cut_of(file.graph, spins)) << bits;
+  }
+}
+
 TEST(ProblemIo, MaxCutTooHeavyForIntegersIsRounded) {
   ASSERT_OK_AND_ASSIGN(const ProblemFile file,
                        parse_problem("4 4\n1 2 1000000\n2 3 700001\n3 4 3\n2 4 -500000\n",

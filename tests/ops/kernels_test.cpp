@@ -11,6 +11,7 @@
 
 #include "ops/reference/reference.h"
 #include "ops/simd/kernels.h"
+#include "ops/simd/long_factors.h"
 #include "runtime/base/aligned.h"
 
 namespace qama::test {
@@ -156,6 +157,77 @@ TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
                           .v = qkv.data() + 2, .stride = 3, .scale = 1.0F, .out = out.data(),
                           .out_stride = 1, .scratch = scratch.data()});
   for (const float v : out) EXPECT_FLOAT_EQ(v, 4.0F);  // the largest score has all the weight
+}
+
+/// Long heads: row-major factors, and J's sums without J. Sizes around a chunk of 64 rows and a fold of 512.
+TEST_P(Kernels, QamaLongFactors) {
+  for (const std::int64_t tokens : {1, 2, 7, 63, 64, 65, 200, 513, 577}) {
+    for (const std::int64_t dim_head : {1, 3, 8, 16, 17, 64}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const std::int64_t row = 2 * dim_head + 1;
+      const std::int64_t width = long_factor_width(dim_head);
+      const auto qk = floats(tokens * row);
+      AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
+      AlignedBuffer<double> scratch(static_cast<std::size_t>(long_factor_scratch(dim_head)));
+      std::fill(factors.data(), factors.data() + factors.size(), -1.0F);
+      LongFactorArgs args;
+      args.tokens = tokens;
+      args.dim_head = dim_head;
+      args.q = qk.data();
+      args.k = qk.data() + dim_head;
+      args.stride = row;
+      args.factors = factors.data();
+      args.scratch = scratch.data();
+      args.statistics = true;
+      kernels().qama_long_factors(args);
+
+      // By the definition: M = K^T K / 2D, J = Q M Q^T.
+      const auto at = [&](std::int64_t i, std::int64_t d) { return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]); };
+      std::vector<double> gram(static_cast<std::size_t>(dim_head * dim_head));
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        for (std::int64_t d = 0; d < dim_head; ++d) {
+          for (std::int64_t e = 0; e < dim_head; ++e) {
+            gram[static_cast<std::size_t>(d * dim_head + e)] +=
+                at(i, dim_head + d) * at(i, dim_head + e) / (2.0 * static_cast<double>(dim_head));
+          }
+        }
+      }
+      double sum = 0;
+      double squares = 0;
+      double largest = 0;
+      double worst = 0;
+      std::vector<double> left(static_cast<std::size_t>(dim_head));
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        for (std::int64_t e = 0; e < dim_head; ++e) {
+          left[static_cast<std::size_t>(e)] = 0;
+          for (std::int64_t d = 0; d < dim_head; ++d) {
+            left[static_cast<std::size_t>(e)] += at(i, d) * gram[static_cast<std::size_t>(d * dim_head + e)];
+          }
+        }
+        for (std::int64_t j = 0; j < tokens; ++j) {
+          double expected = 0;
+          double got = 0;
+          for (std::int64_t d = 0; d < dim_head; ++d) expected += left[static_cast<std::size_t>(d)] * at(j, d);
+          for (std::int64_t d = 0; d < width; ++d) {
+            got += static_cast<double>(factors[static_cast<std::size_t>(i * width + d)]) *
+                   static_cast<double>(factors[static_cast<std::size_t>(j * width + d)]);
+          }
+          largest = std::max(largest, std::fabs(expected));
+          worst = std::max(worst, std::fabs(got - expected));
+          if (i == j) continue;
+          sum += expected;
+          squares += expected * expected;
+        }
+        for (std::int64_t d = dim_head; d < width; ++d) {
+          ASSERT_EQ(factors[static_cast<std::size_t>(i * width + d)], 0.0F);
+        }
+      }
+      EXPECT_LE(worst, 1e-5 * largest);
+      const double size = largest * static_cast<double>(tokens);
+      EXPECT_NEAR(args.sum, sum, 1e-4 * size * std::sqrt(static_cast<double>(tokens)));
+      EXPECT_NEAR(args.sum_squares, squares, 1e-4 * size * size);
+    }
+  }
 }
 
 /// Factors are one way of many to write J: what counts is the product.
