@@ -1,5 +1,7 @@
 // The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
 // nothing here that other files share as inline code.
+#include "hal/cpu/neon_direct.h"
+
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
