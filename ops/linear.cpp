@@ -6,6 +6,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <tuple>
 
+#include "ops/linear_sizes.h"
 #include "runtime/base/aligned.h"
 
 namespace qama::ops {
@@ -104,16 +105,7 @@ std::size_t Linear::weight_bytes() const noexcept {
 Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const LinearSpec& spec,
                                                std::span<const float> weights,
                                                std::span<const float> bias) {
-  const std::size_t expected = static_cast<std::size_t>(spec.in) * static_cast<std::size_t>(spec.out);
-  const std::size_t expected_bias = spec.bias ? static_cast<std::size_t>(spec.out) : 0;
-  if (spec.in < 1 || spec.out < 1 || spec.rows.empty() || spec.rows.front() < 1 ||
-      weights.size() != expected || bias.size() != expected_bias) {
-    return Error{ErrorCode::invalid_argument,
-                 "linear layer of " + std::to_string(spec.in) + " -> " + std::to_string(spec.out) +
-                     ": " + std::to_string(weights.size()) + " weights and " +
-                     std::to_string(bias.size()) + " biases, expected " + std::to_string(expected) +
-                     " and " + std::to_string(expected_bias)};
-  }
+  QAMA_RETURN_IF_ERROR(check_linear_sizes(spec, weights, bias));
   try {
     LinearFactory::Impl& shared = factory.impl();
     auto impl = std::make_unique<Impl>();

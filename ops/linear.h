@@ -1,6 +1,7 @@
-// Linear: y = activation(x W^T + b) through oneDNN, f32. Primitives are created and weights re-laid when the
-// operator is made; running one allocates nothing (with the oneDNN of toolchains/bootstrap). No oneDNN type
-// appears here. To add an activation: one enumerator and one line in linear.cpp.
+// Linear: y = activation(x W^T + b), f32. Weights are re-laid when the operator is made; running one allocates nothing
+// (with the oneDNN of toolchains/bootstrap). Two implementations, of which a build links one (QAMA_LINEAR in
+// CMakeLists.txt): linear.cpp through oneDNN, linear_packed.cpp through kernels of our own. To add an activation: one
+// enumerator in activation.h, and what it does in linear.cpp and in simd/packed_linear_impl.h.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "ops/activation.h"
 #include "runtime/base/result.h"
 
 namespace qama::ops {
 
-/// gelu_erf is x Phi(x) (PyTorch's default); gelu_tanh its tanh approximation.
-enum class Activation : std::uint8_t { none, gelu_erf, gelu_tanh };
-
-/// oneDNN's engine and the primitives made so far, so that layers of one shape share code. Used while a
+/// What layers share: oneDNN's engine and the primitives made so far, one a shape. Used while a
 /// plan is made, by one thread; what it made stays usable by any number of threads.
 class LinearFactory {
  public:
@@ -50,7 +49,7 @@ class LinearCall {
   ~LinearCall();
   LinearCall(LinearCall&&) noexcept;
   LinearCall& operator=(LinearCall&&) noexcept;
-  /// False if oneDNN reports an error, which for arguments that were bound means a bug.
+  /// False if the implementation reports an error, which for arguments that were bound means a bug.
   [[nodiscard]] bool run() const noexcept;
 
  private:
@@ -72,7 +71,7 @@ class Linear {
   Linear& operator=(const Linear&) = delete;
 
   [[nodiscard]] const LinearSpec& spec() const noexcept;
-  /// What oneDNN chose, e.g. "brgemm:avx512_core", for the largest number of rows.
+  /// What was chosen, e.g. "brgemm:avx512_core" or "packed:neon", for the largest number of rows.
   [[nodiscard]] const std::string& implementation() const noexcept;
   /// The most scratch memory that a call needs, 64-byte aligned.
   [[nodiscard]] std::size_t scratch_bytes() const noexcept;
