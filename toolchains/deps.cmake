@@ -7,12 +7,26 @@
 # ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_stb (headers of stb only), GTest::gtest, GTest::gmock,
 # GTest::gtest_main, benchmark::benchmark.
 
-option(QAMA_STATIC_DEPS "Link zlib and libmd from their static archives" OFF)
+option(QAMA_STATIC_DEPS "Link zlib and libmd from their static archives" ${QAMA_STATIC})
+
+# Which implementation linear layers have: oneDNN's generated code, or the kernels of ops/simd/packed_linear.h. The
+# latter are better on ARM cores without SVE (HACKING has the figures) and need no oneDNN at all.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(QAMA_LINEAR packed CACHE STRING "Linear layers: onednn or packed")
+else()
+  set(QAMA_LINEAR onednn CACHE STRING "Linear layers: onednn or packed")
+endif()
+if(NOT QAMA_LINEAR MATCHES "^(onednn|packed)$")
+  message(FATAL_ERROR "QAMA_LINEAR is '${QAMA_LINEAR}', expected onednn or packed")
+endif()
 
 # A prefix given by the caller (-DCMAKE_PREFIX_PATH, or QAMA_DEPS_PREFIX in the environment) goes first.
 set(bootstrap_arguments --print-prefix)
 if(CMAKE_CROSSCOMPILING)
   list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
+  if(QAMA_LINEAR STREQUAL onednn)
+    list(APPEND bootstrap_arguments --own-dnnl)
+  endif()
 endif()
 execute_process(
   COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}
@@ -46,12 +60,14 @@ macro(qama_require package)
   endif()
 endmacro()
 
-qama_require(dnnl 3 CONFIG)
-# ON where oneDNN is the one that bootstrap built: it executes without allocating (toolchains/onednn).
-if(EXISTS "${dnnl_DIR}/qama-patches")
-  set(QAMA_DNNL_PATCHED ON)
+if(QAMA_LINEAR STREQUAL onednn OR QAMA_BUILD_BENCH)
+  qama_require(dnnl 3 CONFIG)
+endif()
+# ON where linear layers allocate nothing: without oneDNN, or with the one that bootstrap built (toolchains/onednn).
+if(QAMA_LINEAR STREQUAL packed OR EXISTS "${dnnl_DIR}/qama-patches")
+  set(QAMA_LINEAR_NO_ALLOC ON)
 else()
-  set(QAMA_DNNL_PATCHED OFF)
+  set(QAMA_LINEAR_NO_ALLOC OFF)
 endif()
 qama_require(xsimd 13 CONFIG)
 qama_require(xtensor 0.25 CONFIG)

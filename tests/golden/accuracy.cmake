@@ -7,7 +7,7 @@ if(NOT EXISTS ${DATA})
 endif()
 set(at_least_mnist 960)
 set(at_least_fashion-mnist 850)
-execute_process(COMMAND ${PROGRAM} eval -m ${MODEL} --dataset ${DATASET} --data ${DATA} --limit 1000 --json
+execute_process(COMMAND ${EMULATOR} ${PROGRAM} eval -m ${MODEL} --dataset ${DATASET} --data ${DATA} --limit 1000 --json
                 OUTPUT_VARIABLE answer RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "qama eval ended with ${status}")

@@ -1,0 +1,44 @@
+# The Debian package: program, library, headers, models, man page. `cpack -G DEB` in a build folder makes it, from the
+# presets `minimal` (for this machine) and `aarch64-release`; included last by the top-level CMakeLists.txt.
+include(GNUInstallDirs)
+
+install(DIRECTORY weights/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/qama/models COMPONENT qama_data
+  FILES_MATCHING PATTERN "*.safetensors")
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT qama_data)
+find_program(QAMA_GZIP gzip)
+if(QAMA_GZIP)
+  # Without name and time, so that the same sources give the same package.
+  set(manual ${PROJECT_SOURCE_DIR}/runtime/cli/qama.1)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz
+    COMMAND ${QAMA_GZIP} -9nc ${manual} > ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz
+    DEPENDS ${manual} VERBATIM)
+  add_custom_target(qama_manual ALL DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT qama_data)
+endif()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE amd64)
+endif()
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME qama)
+set(CPACK_PACKAGE_CONTACT "The qama authors <qama@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "inference of transformers with quantum annealing attention")
+set(CPACK_PACKAGE_DESCRIPTION
+  "The program qama, the library libqama with its C and C++ headers, and trained models.
+Every attention head selects tokens by minimising a quadratic binary problem; a bit-packed annealer solves it on one core.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+# The program of a static build needs none of these; the library does. They are named, because a cross build has no
+# packages of its target to look them up in.
+if(QAMA_STATIC)
+  set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.34), libgcc-s1 (>= 4.2), libstdc++6 (>= 12)")
+else()
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
+include(CPack)
