@@ -60,7 +60,7 @@ macro(qama_require package)
   endif()
 endmacro()
 
-if(QAMA_LINEAR STREQUAL onednn OR QAMA_BUILD_BENCH)
+if(QAMA_LINEAR STREQUAL onednn)
   qama_require(dnnl 3 CONFIG)
 endif()
 # ON where linear layers allocate nothing: without oneDNN, or with the one that bootstrap built (toolchains/onednn).
