@@ -71,23 +71,18 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                           .scratch = w.scratch});
     float* couplings = w.couplings + t * tokens * stride;
     Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
-    QamaCouplingArgs built{.tokens = tokens,
-                           .dim_head = spec.dim_head,
-                           .factors = factors,
-                           .scale = per_instance ? 1.0F : static_cast<float>(coupling.scale),
-                           .shift = per_instance ? 0.0F : static_cast<float>(coupling.shift),
-                           .couplings = couplings,
-                           .sums = sums,
-                           .statistics = per_instance};
-    kernels.qama_couplings(built);
     if (per_instance) {
-      coupling = standardised(built.sum, built.sum_squares, n * (n - 1.0), spec.eps, coupling);
-      kernels.qama_scale({.tokens = tokens,
-                          .couplings = couplings,
-                          .scale = static_cast<float>(coupling.scale),
-                          .shift = static_cast<float>(coupling.shift),
-                          .sums = sums});
+      QamaMomentArgs moments{.tokens = tokens, .dim_head = spec.dim_head, .factors = factors};
+      kernels.qama_moments(moments);
+      coupling = standardised(moments.sum, moments.sum_squares, n * (n - 1.0), spec.eps, coupling);
     }
+    kernels.qama_couplings({.tokens = tokens,
+                            .dim_head = spec.dim_head,
+                            .factors = factors,
+                            .scale = static_cast<float>(coupling.scale),
+                            .shift = static_cast<float>(coupling.shift),
+                            .couplings = couplings,
+                            .sums = sums});
     w.coupling_scale[t] = coupling.scale;
     w.coupling_shift[t] = coupling.shift;
 

@@ -126,9 +126,8 @@ void long_factors(LongFactorArgs& a) {
   }
 }
 
-void qama_couplings(QamaCouplingArgs& a) {
+void qama_couplings(const QamaCouplingArgs& a) {
   const std::int64_t stride = token_stride(a.tokens);
-  a.sum = a.sum_squares = 0;
   std::fill(a.sums, a.sums + stride, 0.0F);
   for (std::int64_t i = 0; i < a.tokens; ++i) {
     for (std::int64_t j = 0; j < stride; ++j) {
@@ -141,20 +140,21 @@ void qama_couplings(QamaCouplingArgs& a) {
       }
       a.couplings[i * stride + j] = static_cast<float>(value);
       a.sums[j] += std::fabs(static_cast<float>(value));
-      a.sum += value;
-      a.sum_squares += value * value;
     }
   }
 }
 
-void qama_scale(const QamaScaleArgs& a) {
+void qama_moments(QamaMomentArgs& a) {
   const std::int64_t stride = token_stride(a.tokens);
-  std::fill(a.sums, a.sums + stride, 0.0F);
+  a.sum = a.sum_squares = 0;
   for (std::int64_t i = 0; i < a.tokens; ++i) {
-    for (std::int64_t j = 0; j < stride; ++j) {
-      float& value = a.couplings[i * stride + j];
-      value = i == j || j >= a.tokens ? 0.0F : a.scale * value + a.shift;
-      a.sums[j] += std::fabs(value);
+    for (std::int64_t j = 0; j < a.tokens; ++j) {
+      double value = 0;
+      for (std::int64_t d = 0; d < a.dim_head && i != j; ++d) {
+        value += static_cast<double>(a.factors[d * stride + i]) * static_cast<double>(a.factors[d * stride + j]);
+      }
+      a.sum += value;
+      a.sum_squares += value * value;
     }
   }
 }
@@ -257,7 +257,7 @@ void exp_rows(const ExpRowsArgs& a) {
 
 constexpr KernelTable kReference = {
     "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
-    qama_couplings, qama_scale, qama_quantise, qama_energies, qama_project,
+    qama_moments, qama_couplings, qama_quantise, qama_energies, qama_project,
     long_factors,   attend,         product,    row_max,       exp_rows};
 
 /// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.

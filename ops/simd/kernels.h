@@ -80,16 +80,13 @@ struct QamaCouplingArgs {
   float scale = 1, shift = 0;
   float* couplings = nullptr;       ///< [tokens][token_stride], 0 behind the tokens
   float* sums = nullptr;            ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
-  bool statistics = false;          ///< wanted: the next two
-  double sum = 0, sum_squares = 0;  ///< out: of all J' and their squares
 };
 
-/// J' = scale J + shift off the diagonal, in place.
-struct QamaScaleArgs {
-  std::int64_t tokens = 0;
-  float* couplings = nullptr;  ///< [tokens][token_stride]
-  float scale = 1, shift = 0;
-  float* sums = nullptr;       ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
+/// Sum and sum of squares of all F_i . F_j off the diagonal, from F^T 1 and F^T F: J itself is not needed.
+struct QamaMomentArgs {
+  std::int64_t tokens = 0, dim_head = 0;
+  const float* factors = nullptr;   ///< [dim_head][token_stride], 0 behind the tokens
+  double sum = 0, sum_squares = 0;  ///< out
 };
 
 /// W = round to nearest even (scale J'). Precondition: |scale J'| < 2^15 - 1.
@@ -187,8 +184,8 @@ struct KernelTable {
   void (*mean_rows)(const MeanRowsArgs&);
   void (*softmax_head)(const SoftmaxHeadArgs&);
   void (*qama_factors)(const QamaFactorArgs&);
-  void (*qama_couplings)(QamaCouplingArgs&);
-  void (*qama_scale)(const QamaScaleArgs&);
+  void (*qama_moments)(QamaMomentArgs&);
+  void (*qama_couplings)(const QamaCouplingArgs&);
   void (*qama_quantise)(const QamaQuantiseArgs&);
   void (*qama_energies)(const QamaEnergyArgs&);
   void (*qama_project)(const QamaProjectArgs&);

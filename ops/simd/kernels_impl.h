@@ -293,7 +293,6 @@ struct Kernels {
   struct ColumnSums {
     F inside0, inside1;                    // lane masks of the tokens
     F sums0{0.0F}, sums1{0.0F};            // of |J'|
-    F block_sum{0.0F}, block_squares{0.0F};
   };
 
   /// Rows i .. i + R - 1 of the columns from j on. Products of a pair of tokens are added in the same order
@@ -333,44 +332,22 @@ struct Kernels {
       acc0[r].store_unaligned(out);
       acc1[r].store_unaligned(out + kF);
     }
-    if (a.statistics) {
-      for (int r = 0; r < R; ++r) {
-        columns.block_sum += acc0[r] + acc1[r];
-        columns.block_squares = xsimd::fma(acc0[r], acc0[r], columns.block_squares);
-        columns.block_squares = xsimd::fma(acc1[r], acc1[r], columns.block_squares);
-      }
-    }
   }
 
   /// A vector holds kF columns j; rows i go by in fours. Because J is symmetric, a column's sum is a row's,
   /// and nothing is added across lanes.
-  static void qama_couplings(QamaCouplingArgs& a) {
+  static void qama_couplings(const QamaCouplingArgs& a) {
     const Masks masks;
     const std::int64_t n = a.tokens;
     const std::int64_t stride = token_stride(n);
-    double sum = 0;
-    double squares = 0;
     for (std::int64_t j = 0; j < stride; j += 2 * kF) {
       ColumnSums columns{masks.inside(j, n), masks.inside(j + kF, n)};
       std::int64_t i = 0;
-      for (; i + 4 <= n; i += 4) {
-        coupling_rows<4>(a, masks, i, j, stride, columns);
-        // A few floats a lane are added as floats, blocks of them in double.
-        if (a.statistics && i % 16 == 12) flush(columns, sum, squares);
-      }
+      for (; i + 4 <= n; i += 4) coupling_rows<4>(a, masks, i, j, stride, columns);
       for (; i < n; ++i) coupling_rows<1>(a, masks, i, j, stride, columns);
-      if (a.statistics) flush(columns, sum, squares);
       columns.sums0.store_unaligned(a.sums + j);
       columns.sums1.store_unaligned(a.sums + j + kF);
     }
-    a.sum = sum;
-    a.sum_squares = squares;
-  }
-
-  static void flush(ColumnSums& columns, double& sum, double& squares) {
-    sum += add_double(columns.block_sum);
-    squares += add_double(columns.block_squares);
-    columns.block_sum = columns.block_squares = F(0.0F);
   }
 
   static double add_double(F value) {
@@ -383,24 +360,40 @@ struct Kernels {
     return (sums[0] + sums[2]) + (sums[1] + sums[3]);
   }
 
-  static void qama_scale(const QamaScaleArgs& a) {
-    const Masks masks;
-    const std::int64_t n = a.tokens;
-    const std::int64_t stride = token_stride(n);
-    const F scale(a.scale);
-    const F shift(a.shift);
-    for (std::int64_t j = 0; j < stride; j += kF) {
-      const F inside = masks.inside(j, n);
-      F sums(0.0F);
-      float* column = a.couplings + j;
-      for (std::int64_t i = 0; i < n; ++i, column += stride) {
-        F v = xsimd::bitwise_and(xsimd::fma(load(column), scale, shift), inside);
-        if (i >= j && i < j + kF) v = xsimd::bitwise_and(v, masks.without(i, j));
-        sums += xsimd::abs(v);
-        v.store_unaligned(column);
+  static void qama_moments(QamaMomentArgs& a) {
+    const std::int64_t stride = token_stride(a.tokens);
+    double sum = 0;
+    double squares = 0;
+    for (std::int64_t d = 0; d < a.dim_head; ++d) {
+      const float* left = a.factors + d * stride;
+      F column(0.0F);
+      for (std::int64_t i = 0; i < stride; i += kF) column += load(left + i);
+      const double total = add_double(column);
+      sum += total * total;
+      for (std::int64_t e = 0; e <= d; ++e) {
+        const float* right = a.factors + e * stride;
+        F product(0.0F);
+        for (std::int64_t i = 0; i < stride; i += kF) {
+          product = xsimd::fma(load(left + i), load(right + i), product);
+        }
+        const double gram = add_double(product);
+        squares += (e < d ? 2.0 : 1.0) * gram * gram;
       }
-      sums.store_unaligned(a.sums + j);
     }
+    // The diagonal, F_i . F_i, is in both.
+    F diagonal(0.0F);
+    F diagonal_squares(0.0F);
+    for (std::int64_t i = 0; i < stride; i += kF) {
+      F own(0.0F);
+      for (std::int64_t d = 0; d < a.dim_head; ++d) {
+        const F value = load(a.factors + d * stride + i);
+        own = xsimd::fma(value, value, own);
+      }
+      diagonal += own;
+      diagonal_squares = xsimd::fma(own, own, diagonal_squares);
+    }
+    a.sum = sum - add_double(diagonal);
+    a.sum_squares = squares - add_double(diagonal_squares);
   }
 
   static void qama_quantise(const QamaQuantiseArgs& a) {
@@ -668,7 +661,7 @@ struct Kernels {
 
   static constexpr KernelTable table(std::string_view name, void (*long_factors)(LongFactorArgs&)) {
     return {name,          layer_norm,    mean_rows,     softmax_head, qama_factors,
-            qama_couplings, qama_scale,   qama_quantise, qama_energies, qama_project, long_factors,
+            qama_moments, qama_couplings,   qama_quantise, qama_energies, qama_project, long_factors,
             attend,         product,      row_max,       exp_rows};
   }
 };

@@ -251,15 +251,15 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
                               .scratch = scratch.data()});
       std::vector<float> couplings(static_cast<std::size_t>(tokens * stride), -1.0F);
       std::vector<float> sums(static_cast<std::size_t>(stride), -1.0F);
-      QamaCouplingArgs built{.tokens = tokens,
-                             .dim_head = dim_head,
-                             .factors = factors.data(),
-                             .scale = scale,
-                             .shift = shift,
-                             .couplings = couplings.data(),
-                             .sums = sums.data(),
-                             .statistics = true};
-      kernels().qama_couplings(built);
+      kernels().qama_couplings({.tokens = tokens,
+                                .dim_head = dim_head,
+                                .factors = factors.data(),
+                                .scale = scale,
+                                .shift = shift,
+                                .couplings = couplings.data(),
+                                .sums = sums.data()});
+      QamaMomentArgs moments{.tokens = tokens, .dim_head = dim_head, .factors = factors.data()};
+      kernels().qama_moments(moments);
 
       // By the definition: J = (Q K^T)(K Q^T) / 2D.
       std::vector<float> expected(couplings.size());
@@ -281,18 +281,18 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
             }
             value += left * right / (2.0 * static_cast<double>(dim_head));
           }
+          sum += value;
+          squares += value * value;
           value = value * scale + shift;
           expected[static_cast<std::size_t>(i * stride + j)] = static_cast<float>(value);
           expected_sums[static_cast<std::size_t>(j)] += static_cast<float>(std::fabs(value));
-          sum += value;
-          squares += value * value;
           largest = std::max(largest, std::fabs(value));
         }
       }
       expect_near(couplings, expected, 3e-6 * std::max(1.0, largest));
       expect_near(sums, expected_sums, 3e-6 * std::max(1.0, largest) * static_cast<double>(tokens));
-      EXPECT_NEAR(built.sum, sum, 1e-5 * (1 + std::sqrt(squares) * static_cast<double>(tokens)));
-      EXPECT_NEAR(built.sum_squares, squares, 1e-5 * (1 + squares));
+      EXPECT_NEAR(moments.sum, sum, 1e-5 * (1 + std::sqrt(squares) * static_cast<double>(tokens)));
+      EXPECT_NEAR(moments.sum_squares, squares, 1e-5 * (1 + squares));
       for (std::int64_t i = 0; i < tokens; ++i) {
         for (std::int64_t j = 0; j < i; ++j) {
           ASSERT_EQ(couplings[static_cast<std::size_t>(i * stride + j)],
@@ -318,12 +318,11 @@ TEST_P(Kernels, QamaFactorsOfSingularGram) {
     for (float& v : qk) v *= scale;
     kernels().qama_factors({.tokens = tokens, .dim_head = dim_head, .q = qk.data(), .k = qk.data() + 8,
                             .stride = 16, .factors = factors.data(), .scratch = scratch.data()});
-    QamaCouplingArgs built{.tokens = tokens,
-                           .dim_head = dim_head,
-                           .factors = factors.data(),
-                           .couplings = couplings.data(),
-                           .sums = sums.data()};
-    kernels().qama_couplings(built);
+    kernels().qama_couplings({.tokens = tokens,
+                              .dim_head = dim_head,
+                              .factors = factors.data(),
+                              .couplings = couplings.data(),
+                              .sums = sums.data()});
     double dot = 0;
     for (int d = 0; d < 8; ++d) dot += (d - 7.5) * (d + 0.5) * scale * scale;
     const double expected = 6 * dot * dot / 16;
@@ -333,21 +332,11 @@ TEST_P(Kernels, QamaFactorsOfSingularGram) {
   }
 }
 
-TEST_P(Kernels, QamaScaleAndQuantise) {
+TEST_P(Kernels, QamaQuantise) {
   for (const std::int64_t tokens : kSizes) {
     SCOPED_TRACE(tokens);
     const std::int64_t stride = token_stride(tokens);
-    auto couplings = floats(tokens * stride, 3.0);
-    auto expected = couplings;
-    std::vector<float> sums(static_cast<std::size_t>(stride), -1.0F);
-    std::vector<float> expected_sums(sums.size());
-    kernels().qama_scale({.tokens = tokens, .couplings = couplings.data(), .scale = -1.5F, .shift = 0.25F,
-                          .sums = sums.data()});
-    plain().qama_scale({.tokens = tokens, .couplings = expected.data(), .scale = -1.5F, .shift = 0.25F,
-                        .sums = expected_sums.data()});
-    expect_near(couplings, expected, 2e-6);
-    expect_near(sums, expected_sums, 1e-4);
-
+    const auto couplings = floats(tokens * stride, 3.0);
     std::vector<std::int16_t> ints(couplings.size());
     std::vector<std::int16_t> expected_ints(couplings.size());
     const QamaQuantiseArgs a{.count = tokens * stride, .couplings = couplings.data(), .scale = 1700.0F,
