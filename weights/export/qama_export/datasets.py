@@ -6,6 +6,7 @@ IDX (also .gz), cifar-10-batches-bin, aclImdb folders, GLUE SST-2 tsv; the text 
 LOADERS.
 """
 import gzip
+import itertools
 import lzma
 import struct
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Dataset:
 
 
 def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None):
-    """The data set `name`; for text, with the given vocabulary or one built from its training texts.
+    """The data set `name`; for text, with the given vocabulary or one built from its training texts and filled
+    up to vocabulary_size with words that have a vector.
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
     """
@@ -53,6 +55,12 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
         return data
     if vocabulary is None:
         vocabulary = tokeniser.build_vocabulary(data.train, vocabulary_size)
+        if vectors is not None:
+            # Words that training never shows still have a vector near those of their neighbours.
+            known = set(vocabulary)
+            extra = (word for word in read_vectors(vectors)[0]
+                     if word not in known and tokeniser.split(word) == [word.encode("utf-8")])
+            vocabulary += itertools.islice(extra, vocabulary_size - len(vocabulary))
     index = tokeniser.index_of(vocabulary)
     for part in ("train", "test"):
         encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512), np.int32)

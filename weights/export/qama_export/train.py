@@ -49,6 +49,10 @@ def parse(arguments=None):
     add("--token-pool", default="1x1", help="average pooling of the token grid, ROWSxCOLUMNS")
     add("--max-tokens", type=int, default=512)
     add("--vocabulary", type=int, default=20000)
+    add("--lengths", default="mixed", choices=["mixed", "sorted"],
+        help="of the texts in a batch: as they come (batch statistics are those of the whole set), or similar\n"
+             "(less padding; with batch norm, evaluation then sees other statistics than training)")
+    add("--vector-lr", type=float, default=1.0, help="learning rate of the word vectors, as a part of --lr")
     add("--vectors", help="folder of word vectors for text read from official files")
     add("--gelu", default="erf", choices=["erf", "tanh"])
     add("--normalisation", default="batch", choices=["none", "instance", "batch"])
@@ -162,7 +166,7 @@ class Images:
 
 
 class Texts:
-    """Batches of texts of similar length, padded to a multiple of LENGTH_STEP."""
+    """Batches of texts, padded to a multiple of LENGTH_STEP."""
 
     def __init__(self, options, data, device):
         self.parts, self.device = {}, device
@@ -171,10 +175,13 @@ class Texts:
             self.parts[part] = (torch.from_numpy(tokens).to(device), torch.from_numpy(lengths),
                                 torch.from_numpy(y).to(device))
         self.max_tokens, self.word_dropout = options.max_tokens, options.word_dropout
+        self.sorted = options.lengths == "sorted"
 
     def epoch_order(self, generator, batch):
         lengths = self.parts["train"][1]
         count = len(lengths)
+        if not self.sorted:
+            return torch.randperm(count, generator=generator)[:count // batch * batch].view(-1, batch)
         # Equal lengths in random order, then batches in random order.
         noisy = lengths.float() + torch.rand(count, generator=generator) * 8
         rows = noisy.argsort()[:count // batch * batch].view(-1, batch)
@@ -223,13 +230,16 @@ def rate(progress, warmup):
 
 def make_optimizer(model, options):
     """AdamW; vectors (biases, norms, affine numbers) and w_eps are not decayed."""
+    vectors = [p for n, p in model.named_parameters() if n == "embed.weight"]
     decayed = [p for n, p in model.named_parameters() if p.dim() > 1 and not n.endswith("w_eps")
                and n != "embed.weight"]
-    ids = {id(p) for p in decayed}
+    ids = {id(p) for p in decayed + vectors}
     rest = [p for p in model.parameters() if id(p) not in ids]
     extra = {"fused": True} if options.device == "cuda" else {}
-    return torch.optim.AdamW([{"params": decayed, "weight_decay": options.weight_decay},
-                              {"params": rest, "weight_decay": 0.0}], lr=options.lr, betas=(0.9, 0.99), **extra)
+    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    if vectors:
+        groups.append({"params": vectors, "weight_decay": 0.0, "part": options.vector_lr})
+    return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), **extra)
 
 
 class Run:
@@ -353,7 +363,7 @@ class Run:
                         break
                 lr = options.lr * rate(self.step / self.total, options.warmup)
                 for group in self.optimizer.param_groups:
-                    group["lr"] = lr
+                    group["lr"] = lr * group.get("part", 1.0)
                 inputs, labels = self.batches.train(chosen)
                 loss = functional.cross_entropy(self.model(*inputs), labels,
                                                 label_smoothing=options.label_smoothing)
