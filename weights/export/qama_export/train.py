@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from . import augment, datasets, export, rivals
 from .models import build
+from .qama_attention import HeadNorm
 from .solver import Solver
 
 # What a data set's runs start from; every value has an option of the same name.
@@ -52,6 +53,11 @@ def parse(arguments=None):
     add("--lengths", default="mixed", choices=["mixed", "sorted"],
         help="of the texts in a batch: as they come (batch statistics are those of the whole set), or similar\n"
              "(less padding; with batch norm, evaluation then sees other statistics than training)")
+    add("--average", type=float, default=0.0,
+        help="evaluate and export a running average of the weights with this decay a step (0.998: of the last 500)")
+    add("--recalibrate", type=int, default=0,
+        help="training batches, without dropout, from which batch norm takes its statistics before an evaluation\n"
+             "and the export (dropout and --average make the running ones unfit)")
     add("--vector-lr", type=float, default=1.0, help="learning rate of the word vectors, as a part of --lr")
     add("--vectors", help="folder of word vectors for text read from official files")
     add("--gelu", default="erf", choices=["erf", "tanh"])
@@ -196,7 +202,9 @@ class Texts:
     def train(self, chosen):
         tokens, lengths, labels = self.select("train", chosen)
         if self.word_dropout:
-            drop = (torch.rand(tokens.shape, device=self.device) < self.word_dropout) & (tokens > 0)
+            # Each text has its own rate, so that whole texts, which evaluation sees, are no strangers.
+            rate_of_text = self.word_dropout * torch.rand(len(tokens), 1, device=self.device)
+            drop = (torch.rand(tokens.shape, device=self.device) < rate_of_text) & (tokens > 0)
             tokens = tokens.masked_fill(drop, 1)
         return (tokens, lengths), labels
 
@@ -289,8 +297,11 @@ class Run:
         self.planned = options.max_steps or steps * options.epochs
         self.step, self.total, self.spent = 0, self.planned, 0.0
         self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
+        self.average = None
         if options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
+        if options.average:
+            self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():
             self.restore()
 
@@ -307,7 +318,8 @@ class Run:
     def checkpoint(self):
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
                  "step": self.step, "total": self.total, "spent": self.spent + self.elapsed(),
-                 "random": torch.get_rng_state(), "calls": self.solvers["train"].calls if self.solvers else 0}
+                 "random": torch.get_rng_state(), "calls": self.solvers["train"].calls if self.solvers else 0,
+                 "average": self.average}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         temporary = self.out / "checkpoint.tmp"
@@ -320,6 +332,8 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.spent = state["step"], state["spent"]
         self.total = self.planned
+        if self.average is not None:
+            self.average = state["average"]
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"])
@@ -327,11 +341,47 @@ class Run:
             self.solvers["train"].calls = state["calls"]
         self.log(event="resumed")
 
-    def evaluate(self):
+    def follow_average(self):
+        """Moves the average towards the weights; early on with a shorter memory, so that it forgets the start."""
+        decay = min(self.options.average, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - decay)
+
+    def recalibrate(self):
+        """Batch norm's running statistics become the means over some training batches as evaluation sees them."""
+        norms = [m for m in self.model.modules() if isinstance(m, HeadNorm) and m.kind == "batch"]
+        self.model.eval()
+        momentum, word_dropout = [m.momentum for m in norms], getattr(self.batches, "word_dropout", 0.0)
+        self.batches.word_dropout = 0.0
+        order = self.batches.epoch_order(torch.Generator().manual_seed(self.options.seed), self.options.batch)
+        for index, chosen in enumerate(order[:self.options.recalibrate]):
+            for norm in norms:
+                norm.training, norm.momentum = True, 1.0 / (index + 1)
+            inputs, _ = self.batches.train(chosen.to(self.device))
+            with torch.no_grad():
+                self.model(*inputs)
+        for norm, value in zip(norms, momentum):
+            norm.training, norm.momentum = False, value
+        self.batches.word_dropout = word_dropout
+        self.model.train()
+
+    def evaluate(self, last=False):
+        """(accuracy, loss); the model then is as before, or after the last one as it was evaluated."""
         if self.solvers:
             self.solvers["eval"].reset()
             self.model.set_solver(self.solvers["eval"])
+        trained = None
+        if self.average is not None or self.options.recalibrate:
+            trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            self.model.load_state_dict(self.average)
+        if self.options.recalibrate:
+            self.recalibrate()
         result = evaluate(self.model, self.batches)
+        if trained is not None and not last:
+            self.model.load_state_dict(trained)
         if self.solvers:
             self.model.set_solver(self.solvers["train"])
         return result
@@ -374,6 +424,8 @@ class Run:
                 running += loss.detach()
                 counted += 1
                 self.step += 1
+                if self.average is not None:
+                    self.follow_average()
                 if self.step % 100 == 0:
                     self.log(loss=round(float(running) / counted, 5), lr=round(lr, 7), total=self.total)
                     running.zero_()
@@ -387,7 +439,7 @@ class Run:
 
     def finish(self):
         """Last evaluation, weights, model file, goldens."""
-        accuracy, loss = self.evaluate()
+        accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
         torch.save(self.model.state_dict(), self.out / "weights.pt")
         skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit",
