@@ -88,7 +88,9 @@ TEST(Planes, EveryKernelEqualsTheReference) {
         const Answer got =
             solve(*solver_of("cpu:" + std::string(kernel->name), tokens), owned.problem(), options);
         expect_same(got, expected);
-        if (kernel->pack_planes != nullptr) EXPECT_THAT(got.result.solved_by, EndsWith(kMark));
+        if (kernel->pack_planes != nullptr) {
+          EXPECT_THAT(got.result.solved_by, EndsWith(kMark));
+        }
         if (HasFailure()) return;
       }
     }
