@@ -1,4 +1,5 @@
 """Training on a made-up task: it learns, it resumes, it exports what it evaluated; the solver is libqama."""
+import contextlib
 import itertools
 import json
 import struct
@@ -10,6 +11,8 @@ import numpy as np
 import reference
 import torch
 from qama_export import export, train
+from qama_export.half_products import half_products
+from qama_export.models import build
 from qama_export.solver import Solver, find_library
 
 LIBRARY = find_library()
@@ -66,6 +69,65 @@ class Training(unittest.TestCase):
     def test_qama_learns(self):
         self.check_learns("qama")
 
+    @unittest.skipUnless(LIBRARY, "libqama.so is not built")
+    def test_half_precision_products_learn_as_well(self):
+        run = self.run_training("half", "--attention", "qama", "--products", "bf16")
+        run.train()
+        self.assertGreater(run.evaluate()[0], 0.9)
+
+    def test_gradients_of_half_precision_products_are_those_of_float(self):
+        run = self.run_training("gradients", "--attention", "softmax")
+        images = torch.randn(8, 1, 28, 28)
+        weights = torch.randn(8, 10)
+        gradients = []
+        for context in (contextlib.nullcontext(), half_products()):
+            run.optimizer.zero_grad(set_to_none=True)
+            with context:
+                loss = (run.model(images) * weights).sum()
+            loss.backward()
+            gradients.append([p.grad for p in run.model.parameters()])
+        for one, other in zip(*gradients):
+            # Eight bits a factor: the sums of many rounding errors stay below a hundredth of the whole.
+            self.assertLess((one - other).norm(), 0.02 * one.norm() + 1e-6)
+        self.assertFalse(all(torch.equal(one, other) for one, other in zip(*gradients)))
+
+    def test_nothing_is_rounded_without_gradients(self):
+        run = self.run_training("exact", "--attention", "softmax")
+        images = torch.randn(8, 1, 28, 28)
+        with torch.no_grad():
+            exact = run.model(images)
+            with half_products():
+                self.assertTrue(torch.equal(run.model(images), exact))
+
+    def test_a_student_learns_from_its_teacher_alone(self):
+        teacher = self.run_training("teacher", "--attention", "softmax")
+        teacher.train()
+        teacher.finish()
+        student = self.run_training("student", "--attention", "softmax", "--dim", "20", "--teacher",
+                                    str(self.root / "teacher" / "model.safetensors"), "--teacher-weight", "1",
+                                    "--seed", "2")
+        # Wrong labels: what it learns can only come from the teacher.
+        images, labels = student.batches.parts["train"]
+        student.batches.parts["train"] = (images, (labels + 1) % 4)
+        student.train()
+        self.assertGreater(student.finish(), 0.9)
+        record = export.import_model(self.root / "student" / "model.safetensors")[1]["training"]
+        self.assertEqual(record["teacher"], "model.safetensors")
+        self.assertNotIn(str(self.root), json.dumps(record))
+
+    def test_a_model_of_another_shape_takes_over_what_fits(self):
+        first = self.run_training("first", "--attention", "softmax")
+        first.train()
+        first.finish()
+        file = str(self.root / "first" / "model.safetensors")
+        deeper = self.run_training("deeper", "--attention", "softmax", "--depth", "2", "--start-from", file)
+        trained = dict(first.model.named_parameters())
+        for name, value in deeper.model.named_parameters():
+            if name.startswith("blocks.1."):
+                self.assertNotIn(name, trained)
+            else:
+                torch.testing.assert_close(value, trained[name])
+
     def test_resumed_training_is_the_same_training(self):
         whole = self.run_training("whole", "--attention", "softmax", "--eval-every", "1")
         whole.train()
@@ -92,6 +154,23 @@ class Training(unittest.TestCase):
         self.assertLess(run.elapsed(), 8.0)
         self.assertEqual(run.step, run.total)
         self.assertGreater(run.step, 20)
+
+
+class TakeOver(unittest.TestCase):
+    def test_words_keep_their_vectors_when_the_vocabulary_changes(self):
+        record = {"kind": "text_transformer", "sequence": {"max_tokens": 8, "vocabulary": 5, "embedding": 3},
+                  "dim": 4, "depth": 1, "heads": 1, "dim_head": 4, "mlp": 4, "classes": 2, "gelu": "erf",
+                  "norm_eps": 1e-5, "pool": "mean", "attention": {"kind": "softmax"}}
+        old, new = build(record), build({**record, "sequence": {"max_tokens": 8, "vocabulary": 4, "embedding": 3}})
+        before = new.embed.weight.detach().clone()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "old.safetensors"
+            export.export_model(old, path, {}, ["a", "b"], vocabulary=["<pad>", "<unk>", "good", "bad", "film"])
+            taken, known = train.take_over(new, path, ["<pad>", "<unk>", "film", "new"])
+        self.assertEqual(known, 3)
+        self.assertEqual(taken, len(new.state_dict()) - 1)
+        self.assertTrue(torch.equal(new.embed.weight[2], old.embed.weight[4]))
+        self.assertTrue(torch.equal(new.embed.weight[3], before[3]))
 
 
 @unittest.skipUnless(LIBRARY, "libqama.so is not built: the solver binding stays untested")

@@ -92,7 +92,8 @@ def train_arguments(row, options):
              "--out", str(Path(options.out) / row.name), "--dim", shape["dim"], "--depth", shape["depth"],
              "--mlp", shape["mlp"], "--heads", row.heads, "--dim-head", shape["dim"] // row.heads,
              "--patch", row.patch, "--token-pool", row.pool, "--batch", 128, "--epochs", epochs, "--lr", 0.003,
-             "--eval-every", 0, "--golden", 1, "--threads", options.threads, "--device", options.device, "--resume"]
+             "--eval-every", 0, "--golden", 1, "--threads", options.threads, "--device", options.device,
+             "--products", options.products, "--resume"]
     if row.attention == "qama":
         found += ["--sweeps", 5, "--eval-sweeps", 8, "--eval-restarts", 8, "--t-end", 0.08]
     for name in ("train_samples", "test_samples", "time_limit"):
@@ -194,6 +195,7 @@ def parse(arguments=None):
     add("--time-limit", type=float, default=0, help="seconds a row")
     add("--threads", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
+    add("--products", default="float", choices=["float", "bf16"], help="of training (train --help)")
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from torch.nn import functional
 
 from . import augment, datasets, export, rivals
+from .half_products import half_products
 from .models import build
 from .qama_attention import HeadNorm
 from .solver import Solver
@@ -86,6 +88,8 @@ def parse(arguments=None):
     add("--clip", type=float, default=1.0, help="largest gradient norm")
     add("--seed", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
+    add("--products", default="float", choices=["float", "bf16"],
+        help="matrix products of the forward and backward pass (half_products.py); evaluation is always in float")
     add("--threads", type=int, default=1, help="of the solver; on the CPU also of torch")
     add("--library", help="libqama.so (default: $QAMA_LIBRARY, build/release, the system's)")
     add("--time-limit", type=float, default=0, help="seconds for everything; 0: none")
@@ -96,7 +100,11 @@ def parse(arguments=None):
     add("--test-samples", type=int, default=0)
     add("--golden", type=int, default=4, help="test samples in golden.safetensors")
     add("--resume", action="store_true", help="go on from OUT/checkpoint.pt where there is one")
-    add("--start-from", help="weights.pt of another run of the same shape")
+    add("--start-from", help="weights.pt of another run of the same shape, or any model file: every tensor of the same\n"
+        "name and shape is taken, word vectors by their words")
+    add("--teacher", help="model file of the same task, whose probabilities are part of what is to be learnt")
+    add("--teacher-weight", type=float, default=0.5, help="of the teacher's part of the loss; the labels have the rest")
+    add("--teacher-temperature", type=float, default=2.0)
     options = parser.parse_args(arguments)
     for name, value in PRESETS[options.dataset].items():
         if getattr(options, name, None) is None:
@@ -250,6 +258,44 @@ def make_optimizer(model, options):
     return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), **extra)
 
 
+def take_over(model, path, vocabulary):
+    """Fills `model` from a model file of another shape or task: tensors of the same name and shape, and the vectors of
+    the words (vocabulary: list, or None without text) that both know. Returns how many tensors and words were taken.
+    """
+    other, _, words = export.import_model(path)
+    found, state = other.state_dict(), model.state_dict()
+    taken, known = 0, 0
+    for name, value in state.items():
+        if name == "embed.weight" and vocabulary is not None and words is not None:
+            rows = {word: row for row, word in enumerate(words)}
+            pairs = [(row, rows[word]) for row, word in enumerate(vocabulary) if word in rows]
+            here, there = (torch.tensor(side) for side in zip(*pairs))
+            value[here] = found[name][there]
+            known = len(pairs)
+        elif name in found and found[name].shape == value.shape:
+            value.copy_(found[name])
+            taken += 1
+    return taken, known
+
+
+class Teacher:
+    """Hinton et al. 2015: part of the loss is the divergence from a trained model's softened probabilities."""
+
+    def __init__(self, options, device):
+        self.model, _, _ = export.import_model(options.teacher)
+        self.model.set_solver(export.anneal_solver(self.model.record, options.threads, options.library))
+        self.model.to(device)
+        self.weight, self.temperature = options.teacher_weight, options.teacher_temperature
+
+    def loss(self, inputs, logits, of_labels):
+        """The loss from both; of_labels: cross entropy from the labels."""
+        with torch.no_grad():
+            target = (self.model(*inputs) / self.temperature).softmax(1)
+        # The gradients of softened logits are smaller by the square of the temperature.
+        distance = functional.kl_div((logits / self.temperature).log_softmax(1), target, reduction="batchmean")
+        return (1 - self.weight) * of_labels + self.weight * self.temperature ** 2 * distance
+
+
 class Run:
     """One training run; everything that a checkpoint restores."""
 
@@ -298,8 +344,12 @@ class Run:
         self.step, self.total, self.spent = 0, self.planned, 0.0
         self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
         self.average = None
-        if options.start_from:
+        if options.start_from and options.start_from.endswith(".safetensors"):
+            taken, known = take_over(self.model, options.start_from, self.data.vocabulary)
+            self.log(event="taken over", tensors=taken, words=known)
+        elif options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
+        self.teacher = Teacher(options, self.device) if options.teacher else None
         if options.average:
             self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():
@@ -415,8 +465,11 @@ class Run:
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr * group.get("part", 1.0)
                 inputs, labels = self.batches.train(chosen)
-                loss = functional.cross_entropy(self.model(*inputs), labels,
-                                                label_smoothing=options.label_smoothing)
+                with half_products() if options.products == "bf16" else nullcontext():
+                    logits = self.model(*inputs)
+                    loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
+                if self.teacher is not None:
+                    loss = self.teacher.loss(inputs, logits, loss)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
@@ -442,8 +495,10 @@ class Run:
         accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
         torch.save(self.model.state_dict(), self.out / "weights.pt")
-        skipped = ("data", "out", "library", "vectors", "start_from", "resume", "golden", "time_limit",
+        skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "resume", "golden", "time_limit",
                    "limit_from")
+        if self.teacher is None:
+            skipped += ("teacher_weight", "teacher_temperature")
         # Options of attention kinds that this model has not would only mislead.
         for kind, layer in rivals.KINDS.items():
             if kind != self.options.attention:
@@ -454,6 +509,9 @@ class Run:
                     "steps": self.step, "epochs": round(self.step / self.epoch_steps, 2),
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
                     "options": {k: v for k, v in vars(self.options).items() if k not in skipped}}
+        for name in ("start_from", "teacher"):
+            if getattr(self.options, name):  # not the folder, which is this machine's business
+                training[name] = Path(getattr(self.options, name)).name
         preprocess = datasets.preprocess_record(self.options.dataset)
         model = self.model.cpu().eval()
         digest = export.export_model(model, self.out / "model.safetensors", preprocess, self.data.labels,
