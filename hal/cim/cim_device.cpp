@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "hal/cim/address.h"
 #include "hal/cim/link_codec.h"
 #include "hal/cim/link_stream.h"
 #include "hal/cim/quantise.h"
@@ -965,43 +966,29 @@ Result<LinkOptions> parse_uri(std::string_view rest, bool tls) {
   }
   out.endpoint.host = std::string(host);
   out.endpoint.port = number;
-  std::string_view query = question < rest.size() ? rest.substr(question + 1) : std::string_view{};
-  while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view item = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    const std::size_t equals = std::min(item.find('='), item.size());
-    const std::string_view key = item.substr(0, equals);
-    const std::string_view value = equals < item.size() ? item.substr(equals + 1) : std::string_view{};
-    const auto number_in = [&](std::int32_t low, std::int32_t high, std::int32_t& to) {
-      const auto got = std::from_chars(value.data(), value.data() + value.size(), to);
-      return got.ec == std::errc{} && got.ptr == value.data() + value.size() && to >= low && to <= high;
-    };
-    bool good = false;
-    if (key == "reads") {
-      good = number_in(1, 65535, out.reads);
-    } else if (key == "ancillas") {
-      good = number_in(0, kMaxAncillas, out.ancillas);
-    } else if (key == "in_flight") {
-      good = number_in(1, kMaxInFlight, out.in_flight);
-    } else if (key == "timeout_ms") {
-      good = number_in(1, 3'600'000, out.timeout_ms);
-    } else if (key == "attempt_ms") {
-      good = number_in(1, 3'600'000, out.attempt_ms);
-    } else if (key == "encoding") {
-      good = value == "block" || value == "dense";
+  const std::string_view query = question < rest.size() ? rest.substr(question + 1) : std::string_view{};
+  const auto refused = refused_option(query, [&](std::string_view key, std::string_view value) {
+    if (key == "reads") return number_in(value, 1, 65535, out.reads);
+    if (key == "ancillas") return number_in(value, 0, kMaxAncillas, out.ancillas);
+    if (key == "in_flight") return number_in(value, 1, kMaxInFlight, out.in_flight);
+    if (key == "timeout_ms") return number_in(value, 1, 3'600'000, out.timeout_ms);
+    if (key == "attempt_ms") return number_in(value, 1, 3'600'000, out.attempt_ms);
+    if (key == "encoding") {
       out.encoding = value == "dense" ? Encoding::dense_i8 : Encoding::block_i8;
-    } else if (tls && !value.empty()) {
+      return value == "block" || value == "dense";
+    }
+    if (tls && !value.empty()) {
       std::string* file = key == "cert" ? &out.endpoint.certificate
                           : key == "key" ? &out.endpoint.key
                           : key == "ca"  ? &out.endpoint.authority
                           : key == "psk" ? &out.endpoint.psk_file
                                          : nullptr;
-      good = file != nullptr;
-      if (good) *file = std::string(value);
+      if (file != nullptr) *file = std::string(value);
+      return file != nullptr;
     }
-    if (!good) return bad_uri(rest, "option " + quote(item) + " is unknown or out of range");
-  }
+    return false;
+  });
+  if (refused) return bad_uri(rest, "option " + quote(*refused) + " is unknown or out of range");
   return out;
 }
 

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "hal/cim/address.h"
 #include "hal/cim/quantise.h"
 #include "hal/verify.h"
 #include "runtime/base/quote.h"
@@ -465,37 +466,24 @@ Result<std::shared_ptr<Device>> open_vendor(std::string_view rest, bool tls) {
                                              " is not loopback: plain HTTP is refused there, expected qboson+https://"};
   }
   options.base = (tls ? "https://" : "http://") + std::string(address);
-  std::string_view query = question < rest.size() ? rest.substr(question + 1) : std::string_view{};
+  const std::string_view query = question < rest.size() ? rest.substr(question + 1) : std::string_view{};
   std::string password_file;
-  while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view item = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    const std::size_t equals = std::min(item.find('='), item.size());
-    const std::string_view key = item.substr(0, equals);
-    const std::string_view value = equals < item.size() ? item.substr(equals + 1) : std::string_view{};
-    const auto number_in = [&](std::int32_t low, std::int32_t high, std::int32_t& to) {
-      const auto got = std::from_chars(value.data(), value.data() + value.size(), to);
-      return got.ec == std::errc{} && got.ptr == value.data() + value.size() && to >= low && to <= high;
-    };
-    bool good = true;
-    if (key == "user") {
-      options.user = std::string(value);
-    } else if (key == "password_file") {
-      password_file = std::string(value);
-    } else if (key == "machine_id") {
+  const auto refused = refused_option(query, [&](std::string_view key, std::string_view value) {
+    if (key == "ancillas") return number_in(value, 0, kMaxAncillas, options.ancillas);
+    if (key == "timeout_ms") return number_in(value, 1, 3'600'000, options.timeout_ms);
+    if (key == "machine_id") {
       options.machine_id = std::string(value);
-      good = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+      return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
       });
-    } else if (key == "ancillas") {
-      good = number_in(0, kMaxAncillas, options.ancillas);
-    } else if (key == "timeout_ms") {
-      good = number_in(1, 3'600'000, options.timeout_ms);
-    } else {
-      good = false;
     }
-    if (!good) return bad("option " + quote(key) + " is unknown or out of range");
+    std::string* text = key == "user" ? &options.user : key == "password_file" ? &password_file : nullptr;
+    if (text != nullptr) *text = std::string(value);
+    return text != nullptr;
+  });
+  if (refused) {
+    // Without the value, which may be a secret in the wrong place.
+    return bad("option " + quote(refused->substr(0, refused->find('='))) + " is unknown or out of range");
   }
   if (!password_file.empty()) {
     std::ifstream stream(password_file);

@@ -1,7 +1,5 @@
 // The engine on an Ising machine: several samples in flight, a machine that is down when it is opened, nothing allocated
 // in the steady state, and `qama profile` side by side with a CPU.
-#include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
@@ -10,55 +8,8 @@
 #include "runtime/session.h"
 #include "tests/cim/emulator_process.h"
 #include "tests/cim/problems.h"
+#include "tests/counted_malloc.h"
 #include "tests/runtime/models.h"
-
-// Under a sanitizer malloc is the sanitizer's; there the counting test has nothing to count with.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define QAMA_COUNTS_MALLOC 0
-#else
-#define QAMA_COUNTS_MALLOC 1
-#endif
-
-namespace {
-std::atomic<bool> counting{false};
-std::atomic<long> allocations{0};
-void count_one() noexcept {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-}
-}  // namespace
-
-#if QAMA_COUNTS_MALLOC
-extern "C" {
-void* __libc_malloc(size_t);
-void* __libc_calloc(size_t, size_t);
-void* __libc_realloc(void*, size_t);
-void* __libc_memalign(size_t, size_t);
-
-void* malloc(size_t size) {
-  count_one();
-  return __libc_malloc(size);
-}
-void* calloc(size_t count, size_t size) {
-  count_one();
-  return __libc_calloc(count, size);
-}
-void* realloc(void* old, size_t size) {
-  count_one();
-  return __libc_realloc(old, size);
-}
-void* memalign(size_t alignment, size_t size) {
-  count_one();
-  return __libc_memalign(alignment, size);
-}
-void* aligned_alloc(size_t alignment, size_t size) {
-  return memalign(alignment, size);
-}
-int posix_memalign(void** out, size_t alignment, size_t size) {
-  *out = memalign(alignment, size);
-  return *out == nullptr ? ENOMEM : 0;
-}
-}
-#endif
 
 namespace qama::test {
 namespace {
@@ -211,12 +162,10 @@ TEST_F(Engine, NothingIsAllocatedInTheSteadyState) {
       return ok;
     };
     ASSERT_TRUE(work(8));
-    allocations = 0;
-    counting = true;
+    AllocationCounter allocations;
     const bool ok = work(100);
-    counting = false;
+    EXPECT_EQ(allocations.count(), 0) << encoding;
     EXPECT_TRUE(ok);
-    EXPECT_EQ(allocations.load(), 0) << encoding;
   }
 }
 

@@ -1,0 +1,35 @@
+// Counts what anybody in the process asks of malloc, oneDNN and the C++ library included. Link tests/counted_malloc.cpp
+// into a test program of its own: it replaces malloc.
+#pragma once
+
+#include <atomic>
+
+// Under a sanitizer malloc is the sanitizer's; there a counting test has nothing to count with.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define QAMA_COUNTS_MALLOC 0
+#else
+#define QAMA_COUNTS_MALLOC 1
+#endif
+
+namespace qama::test {
+
+inline std::atomic<bool> counting{false};
+inline std::atomic<long> allocations{0};
+
+/// Requests between construction and count(), by all threads.
+class AllocationCounter {
+ public:
+  AllocationCounter() {
+    allocations = 0;
+    counting = true;
+  }
+  ~AllocationCounter() { counting = false; }
+  AllocationCounter(const AllocationCounter&) = delete;
+  AllocationCounter& operator=(const AllocationCounter&) = delete;
+  long count() {
+    counting = false;
+    return allocations;
+  }
+};
+
+}  // namespace qama::test
