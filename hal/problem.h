@@ -60,14 +60,15 @@ struct SelectionProblem {
 
 /// A selection problem whose couplings are given as factors, for long heads; nothing of size N^2 is ever
 /// built. For i != j
-///   J_tij = sum_d left_tid right_tjd + shift_t
-/// which must be symmetric up to rounding (QAMA: left = a_t Q K^T K / 2D, right = Q, shift = c_t). Energies
+///   J_tij = scale_t sum_d left_tid right_tjd + shift_t
+/// which must be symmetric up to rounding (QAMA: left = right = F with F F^T = Q K^T K Q^T / 2D). Energies
 /// are real: E(s) as in SelectionProblem with J, fields and penalty in place of W, b and P.
 struct LowRankProblem {
   ProblemShape shape;
   std::int32_t rank = 0;           ///< D, 1 to kMaxRankLimit
   const float* left = nullptr;     ///< [H][N][D]
   const float* right = nullptr;    ///< [H][N][D]
+  const float* scale = nullptr;    ///< [H], or null for 1
   const float* shift = nullptr;    ///< [H], or null for 0
   const float* fields = nullptr;   ///< [H][N]
   float penalty = 0;

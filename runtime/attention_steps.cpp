@@ -37,36 +37,60 @@ Status MixingStep::run(SampleRun& run) const {
   return {};
 }
 
+ops::QamaLongWorkspace QamaLongRegions::in(const Lane& lane) const noexcept {
+  return {.factors = lane.at<float>(factors),
+          .fields = lane.at<float>(fields),
+          .constants = lane.at<float>(constants),
+          .scratch = lane.at<double>(scratch)};
+}
+
 Status QamaProblemStep::run(SampleRun& run) const {
   const ops::QamaWorkspace w = regions_.in(*run.lane);
-  QAMA_RETURN_IF_ERROR(op_->front(run.count, run.lane->at<float>(qkh_), w, run.problem));
-  if (run.hooks->problems != nullptr) {
-    const ops::QamaFrontSpec& spec = op_->front_spec();
-    const auto heads = static_cast<std::size_t>(spec.heads);
-    const auto stride = static_cast<std::size_t>(ops::token_stride(run.count));
-    run.hooks->problems->problem(
-        {.layer = layer_,
-         .sample = run.sample,
-         .index = run.index,
-         .seed = solve_seed(run.settings->seed, run.index, layer_),
-         .problem = &run.problem,
-         .heads = static_cast<std::int32_t>(spec.heads),
-         .tokens = static_cast<std::int32_t>(run.count),
-         .dim_head = static_cast<std::int32_t>(spec.dim_head),
-         .stride = static_cast<std::int64_t>(stride),
-         .factors = {w.factors, heads * static_cast<std::size_t>(spec.dim_head) * stride},
-         .fields = {w.fields, heads * stride},
-         .coupling_scale = {w.coupling_scale, heads},
-         .coupling_shift = {w.coupling_shift, heads},
-         .rho = spec.rho(run.count),
-         .lambda = spec.lambda(run.count)});
+  const auto* qkh = run.lane->at<float>(qkh_);
+  run.on_factors = long_regions_.has_value() && run.count >= long_regions_->from;
+  if (run.on_factors) {
+    ops::qama_long_front(op_->front_spec(), run.count, qkh, w, long_regions_->in(*run.lane), op_->kernels(),
+                         run.long_problem);
+    return {};
   }
+  QAMA_RETURN_IF_ERROR(op_->front(run.count, qkh, w, run.problem));
+  if (run.hooks->problems != nullptr) show(run, w);
   return {};
 }
 
+void QamaProblemStep::show(const SampleRun& run, const ops::QamaWorkspace& w) const {
+  const ops::QamaFrontSpec& spec = op_->front_spec();
+  const auto heads = static_cast<std::size_t>(spec.heads);
+  const auto stride = static_cast<std::size_t>(ops::token_stride(run.count));
+  run.hooks->problems->problem({.layer = layer_,
+                                .sample = run.sample,
+                                .index = run.index,
+                                .seed = solve_seed(run.settings->seed, run.index, layer_),
+                                .problem = &run.problem,
+                                .heads = static_cast<std::int32_t>(spec.heads),
+                                .tokens = static_cast<std::int32_t>(run.count),
+                                .dim_head = static_cast<std::int32_t>(spec.dim_head),
+                                .stride = static_cast<std::int64_t>(stride),
+                                .factors = {w.factors, heads * static_cast<std::size_t>(spec.dim_head) * stride},
+                                .fields = {w.fields, heads * stride},
+                                .coupling_scale = {w.coupling_scale, heads},
+                                .coupling_shift = {w.coupling_shift, heads},
+                                .rho = spec.rho(run.count),
+                                .lambda = spec.lambda(run.count)});
+}
+
+namespace {
+
+const hal::ProblemShape& shape_of(const SampleRun& run) noexcept {
+  return run.on_factors ? run.long_problem.shape : run.problem.shape;
+}
+
+}  // namespace
+
 std::span<std::uint64_t> QamaSolveStep::spins_of(const SampleRun& run) const noexcept {
-  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
-  return {run.lane->at<std::uint64_t>(spins_), static_cast<std::size_t>(run.problem.shape.heads) * words};
+  const hal::ProblemShape& shape = shape_of(run);
+  const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
+  return {run.lane->at<std::uint64_t>(spins_), static_cast<std::size_t>(shape.heads) * words};
 }
 
 Status QamaSolveStep::run(SampleRun& run) const {
@@ -75,24 +99,31 @@ Status QamaSolveStep::run(SampleRun& run) const {
   const auto forced_layers = run.hooks->forced_spins;
   const auto layer = static_cast<std::size_t>(layer_);
   if (layer >= forced_layers.size() || forced_layers[layer].empty()) return submit(run, out);
+  force(run, forced_layers[layer], out);
+  return {};
+}
 
-  const auto heads = static_cast<std::size_t>(run.problem.shape.heads);
-  const auto words = static_cast<std::size_t>(hal::words_per_head(run.problem.shape.tokens));
+void QamaSolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer, LayerSolve& out) const {
+  const hal::ProblemShape& shape = shape_of(run);
+  const auto heads = static_cast<std::size_t>(shape.heads);
+  const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
   const std::span<std::uint64_t> spins = spins_of(run);
-  const std::uint8_t* forced = forced_layers[layer].data() +
-                               static_cast<std::size_t>(run.sample) * heads *
-                                   static_cast<std::size_t>(tokens_);
+  const std::uint8_t* forced =
+      layer.data() + static_cast<std::size_t>(run.sample) * heads * static_cast<std::size_t>(tokens_);
   std::fill(spins.begin(), spins.end(), 0);
   for (std::size_t t = 0; t < heads; ++t) {
-    for (std::int64_t i = 0; i < run.problem.shape.tokens; ++i) {
+    for (std::int64_t i = 0; i < shape.tokens; ++i) {
       const std::uint64_t bit = forced[static_cast<std::int64_t>(t) * tokens_ + i] != 0 ? 1 : 0;
       spins[t * words + static_cast<std::size_t>(i / 64)] |= bit << (i % 64);
     }
   }
   out.result.solved_by = "forced";
+  if (run.on_factors) {
+    out.energy = out.result.real_energy = ops::low_rank_energy(run.long_problem, spins);
+    return;
+  }
   out.result.energy = hal::energy_of(run.problem, spins);
   out.energy = static_cast<double>(out.result.energy) / run.problem.scale + run.problem.offset;
-  return {};
 }
 
 Status QamaSolveStep::submit(SampleRun& run, LayerSolve& out) const {
@@ -102,6 +133,12 @@ Status QamaSolveStep::submit(SampleRun& run, LayerSolve& out) const {
     // What is left is shared evenly by the layers to come.
     const std::int64_t left_us = (run.deadline_ns - now_ns()) / 1000;
     options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - layer_), 1);
+  }
+  if (run.on_factors) {
+    // Only the local annealer takes factors: nothing to wait for.
+    QAMA_RETURN_IF_ERROR(run.lane->long_solver->solve(run.long_problem, options, spins_of(run), out.result));
+    out.energy = out.result.real_energy;
+    return {};
   }
   QAMA_RETURN_IF_ERROR(run.lane->solver->submit(run.lane->slot, run.problem, options));
   run.waiting = true;
@@ -162,11 +199,12 @@ void QamaV1EnergyStep::record(const SampleRun& run, const ops::QamaV1Workspace& 
 }
 
 QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,
-                               QamaRegions regions, std::size_t out, std::int64_t dim,
-                               std::int64_t tokens, std::int32_t layer)
+                               QamaRegions regions, std::optional<QamaLongRegions> long_regions,
+                               std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer)
     : Step(std::move(step_info)),
       op_(std::move(op)),
       regions_(regions),
+      long_regions_(long_regions),
       out_(out),
       dim_(dim),
       tokens_(tokens),
@@ -175,7 +213,11 @@ QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::Qa
 
 Status QamaEnergyStep::run(SampleRun& run) const {
   const ops::QamaWorkspace w = regions_.in(*run.lane);
-  op_->energies(run.count, w);
+  if (run.on_factors) {
+    ops::qama_long_energies(op_->front_spec(), run.count, w, long_regions_->in(*run.lane), op_->kernels());
+  } else {
+    op_->energies(run.count, w);
+  }
   auto* out = run.lane->at<float>(out_);
   op_->project(run.count, w, out);
   std::fill(out + run.count * dim_, out + run.rows * dim_, 0.0F);

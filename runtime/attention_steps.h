@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ops/attention/mixing.h"
 #include "ops/attention/qama.h"
+#include "ops/attention/qama_long.h"
 #include "ops/attention/qama_v1.h"
 #include "ops/attention/softmax.h"
 #include "runtime/step.h"
@@ -19,6 +21,13 @@ struct QamaRegions {
   std::size_t factors, fields, coefficients, weights, biases, couplings, scratch, spins, energies, project;
   std::int64_t heads = 0;
   [[nodiscard]] ops::QamaWorkspace in(const Lane& lane) const noexcept;
+};
+
+/// Regions of a lane that hold an ops::QamaLongWorkspace, for samples of at least `from` tokens.
+struct QamaLongRegions {
+  std::size_t factors, fields, constants, scratch;
+  std::int64_t from = 0;
+  [[nodiscard]] ops::QamaLongWorkspace in(const Lane& lane) const noexcept;
 };
 
 class SoftmaxStep final : public Step {
@@ -45,22 +54,30 @@ class MixingStep final : public Step {
   std::size_t qkv_, out_, scratch_;
 };
 
-/// q, k, h -> integers.
+/// q, k, h -> integers, or of long heads (if the plan has any) factors.
 class QamaProblemStep final : public Step {
  public:
   QamaProblemStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
-                  std::size_t qkh, std::int32_t layer)
-      : Step(std::move(step_info)), op_(std::move(op)), regions_(regions), qkh_(qkh), layer_(layer) {}
+                  std::optional<QamaLongRegions> long_regions, std::size_t qkh, std::int32_t layer)
+      : Step(std::move(step_info)),
+        op_(std::move(op)),
+        regions_(regions),
+        long_regions_(long_regions),
+        qkh_(qkh),
+        layer_(layer) {}
   Status run(SampleRun& run) const override;
 
  private:
+  void show(const SampleRun& run, const ops::QamaWorkspace& workspace) const;
+
   std::shared_ptr<const ops::QamaAttention> op_;
   QamaRegions regions_;
+  std::optional<QamaLongRegions> long_regions_;
   std::size_t qkh_;
   std::int32_t layer_;
 };
 
-/// Integers -> spins, by a device.
+/// Integers or factors -> spins, by a device.
 class QamaSolveStep final : public Step {
  public:
   QamaSolveStep(StepInfo step_info, std::size_t spins, std::int32_t layer, std::int32_t layers,
@@ -71,6 +88,7 @@ class QamaSolveStep final : public Step {
 
  private:
   [[nodiscard]] std::span<std::uint64_t> spins_of(const SampleRun& run) const noexcept;
+  void force(SampleRun& run, std::span<const std::uint8_t> layer, LayerSolve& out) const;
   Status submit(SampleRun& run, LayerSolve& out) const;
 
   std::size_t spins_;
@@ -119,7 +137,7 @@ class QamaV1EnergyStep final : public Step {
 class QamaEnergyStep final : public Step {
  public:
   QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
-                 std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer);
+                 std::optional<QamaLongRegions> long_regions, std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer);
   Status run(SampleRun& run) const override;
 
  private:
@@ -127,6 +145,7 @@ class QamaEnergyStep final : public Step {
 
   std::shared_ptr<const ops::QamaAttention> op_;
   QamaRegions regions_;
+  std::optional<QamaLongRegions> long_regions_;
   std::size_t out_;
   std::int64_t dim_, tokens_;
   std::string spins_name_, energies_name_;

@@ -42,10 +42,11 @@ struct qama_model {
 
   Result<std::shared_ptr<const runtime::Plan>> plan_for(const qama_session_options& options) {
     const runtime::PlanOptions wanted{options.max_batch == 0 ? 1 : options.max_batch,
-                                      options.threads == 0 ? 1 : options.threads};
+                                      options.threads == 0 ? 1 : options.threads, 1,
+                                      options.device == nullptr || runtime::takes_factors(options.device)};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
-        plan->options().threads != wanted.threads) {
+        plan->options().threads != wanted.threads || plan->options().factors != wanted.factors) {
       plan.reset();
       QAMA_ASSIGN_OR_RETURN(plan, runtime::Plan::create(model, wanted));
     }

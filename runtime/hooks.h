@@ -46,7 +46,8 @@ struct LayerProblem {
   double rho = 0, lambda = 0;
 };
 
-/// Receives every layer before it is solved, e.g. to record it.
+/// Receives every layer before it is solved, e.g. to record it. Layers on factors (PlanOptions::factors) have no
+/// integers and are not shown: who wants to see all makes the plan without.
 class ProblemSink {
  public:
   virtual ~ProblemSink() = default;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
+#include <optional>
 
 #include "hal/problem.h"
 #include "ops/attention/bigbird.h"
@@ -249,6 +251,10 @@ class Builder {
   }
   /// The step before the last one reads or writes `id`, too (an operator's scratch).
   void also(Region id) { layout_.use(id, plan_.steps.size() - 1); }
+  void also(const std::optional<QamaLongRegions>& regions) {
+    if (!regions.has_value()) return;
+    for (const Region id : {regions->factors, regions->fields, regions->constants, regions->scratch}) also(id);
+  }
 
   StepInfo info(std::string name, std::string op, std::string implementation, std::int32_t block = -1,
                 std::int64_t macs = 0) const {
@@ -490,13 +496,37 @@ class Builder {
                             ops::Activation::none, plan_.rows, mixed, delta_);
   }
 
+  /// Memory for layers on factors: linear in the tokens.
+  Result<QamaLongRegions> long_regions(const std::string& prefix) {
+    const auto heads = static_cast<std::size_t>(a_.heads);
+    const auto n = static_cast<std::size_t>(a_.tokens());
+    const auto width = static_cast<std::size_t>(ops::long_factor_width(a_.dim_head));
+    QamaLongRegions l{};
+    QAMA_ASSIGN_OR_RETURN(l.factors, region(prefix + "long.factors", {heads, n, width}));
+    QAMA_ASSIGN_OR_RETURN(l.fields, region(prefix + "long.fields", {heads, n}));
+    QAMA_ASSIGN_OR_RETURN(l.constants, region(prefix + "long.constants", {2, heads}));
+    QAMA_ASSIGN_OR_RETURN(
+        l.scratch, region(prefix + "long.scratch",
+                          {static_cast<std::size_t>(ops::long_factor_scratch(a_.dim_head))}, sizeof(double)));
+    plan_.long_shape = {a_.heads, a_.tokens()};
+    plan_.long_rank = static_cast<std::int32_t>(width);
+    return l;
+  }
+
   Status qama_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
     const std::string attn = tensor + "attn.";
-    if (a_.tokens() > hal::kMaxDenseTokens) {
+    const std::int32_t first_long = first_long_tokens(a_.heads);
+    const bool long_heads =
+        plan_.options.factors && a_.dim_head <= ops::kMaxLongDimHead && a_.tokens() >= first_long;
+    const std::int32_t dense_tokens = long_heads ? first_long - 1 : a_.tokens();
+    if (dense_tokens > hal::kMaxDenseTokens) {
       return Error{ErrorCode::unsupported,
-                   "QAMA over " + std::to_string(a_.tokens()) + " tokens, expected at most " +
-                       std::to_string(hal::kMaxDenseTokens) + " with dense couplings"};
+                   "QAMA over " + std::to_string(a_.tokens()) + " tokens with couplings as integers, expected at most " +
+                       std::to_string(hal::kMaxDenseTokens) +
+                       "; the local annealer takes more, on factors of heads of at most " +
+                       std::to_string(ops::kMaxLongDimHead) + " dimensions"};
     }
+    plan_.dense_shape = {a_.heads, dense_tokens};
     const weights::AttentionSpec& spec = a_.attention;
     const bool layer = spec.energy_norm == weights::EnergyNorm::layer;
     const bool batch = spec.energy_norm == weights::EnergyNorm::batch;
@@ -535,18 +565,25 @@ class Builder {
         2 * static_cast<std::size_t>(a_.inner()) + static_cast<std::size_t>(a_.heads);
     QAMA_ASSIGN_OR_RETURN(const Region projected, region(prefix + "qkh", {n, columns}));
     const auto e = ops::QamaExtents::of(a_.heads, a_.tokens(), a_.dim_head);
+    const auto dense = ops::QamaExtents::of(a_.heads, dense_tokens, a_.dim_head);
     QamaRegions r{};
     r.heads = a_.heads;
-    QAMA_ASSIGN_OR_RETURN(r.factors, region(prefix + "factors", {e.factors}));
+    QAMA_ASSIGN_OR_RETURN(r.factors, region(prefix + "factors", {dense.factors}));
     QAMA_ASSIGN_OR_RETURN(r.fields, region(prefix + "fields", {e.fields}, sizeof(double)));
     QAMA_ASSIGN_OR_RETURN(r.coefficients, region(prefix + "coefficients", {2 * e.coefficients}, sizeof(double)));
-    QAMA_ASSIGN_OR_RETURN(r.weights, region(prefix + "weights", {e.weights}, sizeof(std::int16_t)));
-    QAMA_ASSIGN_OR_RETURN(r.biases, region(prefix + "biases", {e.biases}, sizeof(std::int16_t)));
-    QAMA_ASSIGN_OR_RETURN(r.couplings, region(prefix + "couplings", {e.couplings}));
-    QAMA_ASSIGN_OR_RETURN(r.scratch, region(prefix + "front.scratch", {e.scratch}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.weights, region(prefix + "weights", {dense.weights}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.biases, region(prefix + "biases", {dense.biases}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.couplings, region(prefix + "couplings", {dense.couplings}));
+    QAMA_ASSIGN_OR_RETURN(r.scratch, region(prefix + "front.scratch", {dense.scratch}, sizeof(double)));
     QAMA_ASSIGN_OR_RETURN(r.spins, region(prefix + "spins", {e.spins}, sizeof(std::uint64_t)));
     QAMA_ASSIGN_OR_RETURN(r.energies, region(prefix + "energies", {e.energies}, sizeof(double)));
     QAMA_ASSIGN_OR_RETURN(r.project, region(prefix + "project", {e.project}, sizeof(double)));
+
+    std::optional<QamaLongRegions> l;
+    if (long_heads) {
+      QAMA_ASSIGN_OR_RETURN(l, long_regions(prefix));
+      l->from = first_long;
+    }
 
     QAMA_RETURN_IF_ERROR(add_linear(
         {.name = prefix + "attn.qkh",
@@ -557,17 +594,21 @@ class Builder {
          .bias = {},
          .from = normed_,
          .to = projected}));
-    const std::int64_t pairs = static_cast<std::int64_t>(a_.tokens()) * a_.tokens();
-    add(std::make_unique<QamaProblemStep>(
-            info(prefix + "attn.problem", "qama.problem", lanes(), block, pairs * a_.inner()), op, r,
-            projected, block),
+    // Multiply-adds of a full-length sample: J, or three triangles of the width's square.
+    const std::int64_t n64 = a_.tokens();
+    const std::int64_t macs =
+        n64 * a_.inner() * (long_heads ? 3 * ops::long_factor_width(a_.dim_head) / 2 : n64);
+    add(std::make_unique<QamaProblemStep>(info(prefix + "attn.problem", "qama.problem", lanes(), block, macs), op, r,
+                                          l, projected, block),
         {projected, r.factors, r.fields, r.coefficients, r.weights, r.biases, r.couplings, r.scratch});
+    also(l);
     add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block), r.spins,
                                         block, a_.depth, a_.tokens()),
         {r.weights, r.biases, r.spins});
-    add(std::make_unique<QamaEnergyStep>(info(prefix + "attn.energy", "qama.energy", lanes(), block), op, r,
+    add(std::make_unique<QamaEnergyStep>(info(prefix + "attn.energy", "qama.energy", lanes(), block), op, r, l,
                                          delta_, a_.dim, a_.tokens(), block),
         {r.factors, r.fields, r.coefficients, r.spins, r.energies, r.project, delta_});
+    also(l);
     ++plan_.qama_layers;
     return {};
   }
@@ -579,6 +620,7 @@ class Builder {
                    "first-version QAMA over " + std::to_string(a_.spins_per_head()) +
                        " spins a head, expected at most " + std::to_string(hal::kMaxDenseTokens)};
     }
+    plan_.dense_shape = {a_.heads, a_.spins_per_head()};
     const weights::AttentionSpec& spec = a_.attention;
     ops::QamaV1Spec v;
     v.heads = a_.heads;
@@ -716,5 +758,6 @@ std::size_t Plan::lane_bytes() const noexcept { return impl_->lane_bytes; }
 std::size_t Plan::arena_bytes() const noexcept { return impl_->arena_bytes; }
 std::size_t Plan::weight_bytes() const noexcept { return impl_->weight_bytes; }
 std::int32_t Plan::qama_layers() const noexcept { return impl_->qama_layers; }
+bool Plan::has_long_heads() const noexcept { return impl_->long_shape.tokens > 0; }
 
 }  // namespace qama::runtime

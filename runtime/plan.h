@@ -28,7 +28,17 @@ struct PlanOptions {
   /// Samples that a worker has on their way at the same time, each in a lane of its own: while a device
   /// that lies elsewhere solves one, the worker goes on with the others. 1 .. kMaxInFlight
   std::int32_t in_flight = 1;
+  /// QAMA layers of samples with many tokens (first_long_tokens) as factors, J never built, which only the local
+  /// annealer takes. False: every layer as integers, for any device.
+  bool factors = true;
 };
+/// Tokens from which a sample's layers are solved on factors. A sample's own tokens decide, not the model's
+/// most, so that a text's answer does not depend on what other texts the model takes. Measured (bench/README,
+/// "Long heads"): where both take the same time, and for several heads later, because the annealer on factors
+/// lacks the dense one's move over the heads of a token.
+[[nodiscard]] constexpr std::int32_t first_long_tokens(std::int32_t heads) noexcept {
+  return heads == 1 ? 256 : 2048;
+}
 inline constexpr std::int32_t kMaxThreads = 256;
 inline constexpr std::int32_t kMaxInFlight = 64;
 inline constexpr std::int32_t kMaxBatch = 1 << 16;
@@ -78,6 +88,8 @@ class Plan {
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
   /// QAMA layers, i.e. solves a sample; 0 for softmax.
   [[nodiscard]] std::int32_t qama_layers() const noexcept;
+  /// Whether some samples' layers will be solved on factors, which only the local annealer does.
+  [[nodiscard]] bool has_long_heads() const noexcept;
 
   struct Impl;
   [[nodiscard]] const Impl& impl() const noexcept { return *impl_; }

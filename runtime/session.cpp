@@ -55,6 +55,7 @@ struct Session::Impl {
   std::int64_t deadline_us = 0;
   AlignedBuffer<std::byte> own_arena;
   std::vector<std::unique_ptr<hal::Solver>> solvers;  // one a worker
+  std::vector<std::unique_ptr<hal::LowRankSolver>> long_solvers;  // one a worker, or none
   std::vector<Lane> lanes;                            // [threads][in_flight]
   std::vector<Flight> flights;                        // one a lane
   std::int32_t in_flight = 1;                         // what the device holds of the plan's
@@ -110,11 +111,13 @@ double Session::latency_us(std::int32_t sample) const noexcept {
 
 // ---- creation -------------------------------------------------------------------------------------------
 
+bool takes_factors(std::string_view device) noexcept { return device.starts_with(kLocalDevice); }
+
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model,
                                                  const SessionOptions& options) {
-  QAMA_ASSIGN_OR_RETURN(auto plan,
-                        Plan::create(std::move(model),
-                                                {options.max_batch, options.threads, options.in_flight}));
+  QAMA_ASSIGN_OR_RETURN(auto plan, Plan::create(std::move(model),
+                                                {options.max_batch, options.threads, options.in_flight,
+                                                 takes_factors(options.device)}));
   return create(std::move(plan), options);
 }
 
@@ -169,10 +172,12 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
 }
 
 Status Session::Impl::open_devices(const SessionOptions& options) {
-  const weights::Architecture& a = plan->model().architecture();
-  const hal::ProblemShape shape{a.heads, a.spins_per_head()};
   // The annealer is always at hand; falling back from it to itself would only hide an error.
-  const bool local = std::string_view(options.device).starts_with(kLocalDevice);
+  const bool local = takes_factors(options.device);
+  if (plan->has_long_heads() && !local) {
+    return Error{ErrorCode::unsupported, "the plan has long heads as factors, which device '" + options.device +
+                                             "' does not take: expected a plan without factors"};
+  }
   if (options.fallback == FallbackPolicy::never || local) {
     QAMA_ASSIGN_OR_RETURN(device, hal::open_device(options.device));
   } else {
@@ -182,13 +187,11 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
     schedule.policy = options.fallback;
     QAMA_ASSIGN_OR_RETURN(device, hal::schedule(std::move(device), std::move(annealer), schedule));
   }
-  return device->supports(shape);
+  return device->supports(plan->impl().dense_shape);
 }
 
 Status Session::Impl::make_lanes(std::span<std::byte> arena) {
   const Plan::Impl& p = plan->impl();
-  const weights::Architecture& a = plan->model().architecture();
-  const hal::ProblemShape shape{a.heads, a.spins_per_head()};
   const auto workers = static_cast<std::size_t>(plan->options().threads);
   const auto lanes_a_worker = static_cast<std::size_t>(plan->options().in_flight);
   lanes.resize(workers * lanes_a_worker);
@@ -203,11 +206,16 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
     for (const LinearStep* step : p.linear_steps) QAMA_RETURN_IF_ERROR(step->bind(lane));
     if (device == nullptr) continue;
     if (i % lanes_a_worker == 0) {
-      QAMA_ASSIGN_OR_RETURN(auto solver, device->compile(shape));
+      QAMA_ASSIGN_OR_RETURN(auto solver, device->compile(p.dense_shape));
       in_flight = std::min(in_flight, solver->max_in_flight());
       solvers.push_back(std::move(solver));
+      if (plan->has_long_heads()) {
+        QAMA_ASSIGN_OR_RETURN(auto long_solver, device->compile_low_rank(p.long_shape, p.long_rank));
+        long_solvers.push_back(std::move(long_solver));
+      }
     }
     lane.solver = solvers.back().get();
+    if (!long_solvers.empty()) lane.long_solver = long_solvers.back().get();
     lane.slot = static_cast<std::int32_t>(i % lanes_a_worker);
   }
   return {};

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "hal/device.h"
 #include "hal/problem.h"
@@ -25,6 +26,9 @@ using FallbackPolicy = hal::SchedulePolicy;
 [[nodiscard]] std::string_view name_of(FallbackPolicy policy) noexcept;
 /// INVALID_ARGUMENT for any other text.
 [[nodiscard]] Result<FallbackPolicy> parse_fallback(std::string_view text);
+
+/// Whether a plan for this device may have long heads as factors (PlanOptions::factors): the local annealer.
+[[nodiscard]] bool takes_factors(std::string_view device) noexcept;
 
 struct SessionOptions {
   std::int32_t max_batch = 1;
@@ -67,7 +71,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// ARENA_TOO_SMALL, INVALID_ARGUMENT, the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY.
+  /// ARENA_TOO_SMALL, INVALID_ARGUMENT, UNSUPPORTED (a plan with long heads and a device that does not take
+  /// factors), the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY.
   /// `options.max_batch`, `.threads` and `.in_flight` are the plan's.
   [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan,
                                                                const SessionOptions& options);

@@ -22,6 +22,7 @@ struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
   hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
+  hal::LowRankSolver* long_solver = nullptr;          ///< the worker's; null unless the plan has long heads
   std::int32_t slot = 0;                              ///< of the solver, this lane's own
 
   template <typename T>
@@ -53,7 +54,9 @@ struct SampleRun {
   std::size_t variant = 0;                 ///< which number of rows the linear layers run
   std::int64_t rows = 0;                   ///< that number, >= count
   bool waiting = false;                    ///< a step was started whose finish() is due
-  hal::SelectionProblem problem;           ///< of the layer at hand
+  bool on_factors = false;                 ///< which of the next two is the layer at hand
+  hal::SelectionProblem problem;
+  hal::LowRankProblem long_problem;
 };
 
 /// Nanoseconds of the steady clock.
@@ -121,6 +124,9 @@ struct Plan::Impl {
   std::size_t arena_bytes = 0;
   std::size_t weight_bytes = 0;
   std::int32_t qama_layers = 0;
+  hal::ProblemShape dense_shape;      // of the largest problem with J built
+  hal::ProblemShape long_shape;       // of the largest one on factors; 0 tokens: there is none
+  std::int32_t long_rank = 0;
 };
 
 }  // namespace qama::runtime

@@ -116,6 +116,7 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
     const std::size_t rows = static_cast<std::size_t>(layout.tiles) * kTile;
     const float* left = problem.left + head * problem.shape.tokens * rank;
     const float* right = problem.right + head * problem.shape.tokens * rank;
+    const float scale = problem.scale == nullptr ? 1.0F : problem.scale[t];
     const float shift = problem.shift == nullptr ? 0.0F : problem.shift[t];
     layout.shift[t] = shift;
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
@@ -129,7 +130,7 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
       for (std::int32_t i = 0; i < kTile; ++i) {
         const bool real = i < used;
         const float* from = left + static_cast<std::size_t>(first + i) * rank;
-        for (std::int32_t d = 0; d < rank; ++d) columns[d * kTile + i] = real ? from[d] : 0.0F;
+        for (std::int32_t d = 0; d < rank; ++d) columns[d * kTile + i] = real ? scale * from[d] : 0.0F;
         float* to = rows_out + static_cast<std::size_t>(i) * layout.right_stride;
         if (real) {
           std::memcpy(to, right + static_cast<std::size_t>(first + i) * rank, rank * sizeof(float));

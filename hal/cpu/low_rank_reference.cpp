@@ -157,6 +157,7 @@ void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layou
   double squares = 0;
   double pairs = 0;
   for (std::int32_t t = 0; t < layout.heads; ++t) {
+    const float scale = problem.scale == nullptr ? 1.0F : problem.scale[t];
     layout.shift[t] = problem.shift == nullptr ? 0.0F : problem.shift[t];
     for (std::size_t i = 0; i < rows; ++i) {
       const bool real = i < static_cast<std::size_t>(layout.tokens);
@@ -165,7 +166,7 @@ void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layou
           layout.left + (static_cast<std::size_t>(t) * layout.tiles + i / kTile) * rank * kTile + i % kTile;
       float* right = layout.right + (t * rows + i) * layout.right_stride;
       for (std::int32_t d = 0; d < rank; ++d) {
-        column[d * kTile] = real ? problem.left[from * rank + d] : 0.0F;
+        column[d * kTile] = real ? scale * problem.left[from * rank + d] : 0.0F;
         right[d] = real ? problem.right[from * rank + d] : 0.0F;
       }
       layout.fields[t * rows + i] = real ? problem.fields[from] : 0.0F;

@@ -4,26 +4,9 @@
 #include <cmath>
 #include <numbers>
 
+#include "ops/attention/qama_affine.h"
+
 namespace qama::ops {
-namespace {
-
-/// Of one sample's standardisation followed by the stored scale and shift, as one scale and shift.
-struct Affine {
-  double scale = 1, shift = 0;
-};
-
-Affine standardised(double sum, double sum_squares, double count, double eps, Affine stored) noexcept {
-  const double mean = count > 0 ? sum / count : 0.0;
-  const double variance = count > 0 ? std::max(sum_squares / count - mean * mean, 0.0) : 0.0;
-  const double inverse = 1.0 / std::sqrt(variance + eps);
-  return {stored.scale * inverse, stored.shift - stored.scale * inverse * mean};
-}
-
-double at(std::span<const float> values, std::int64_t t) noexcept {
-  return static_cast<double>(values[static_cast<std::size_t>(t)]);
-}
-
-}  // namespace
 
 double QamaFrontSpec::rho(std::int64_t tokens) const noexcept {
   return static_cast<double>(tokens) * rho0;

@@ -182,6 +182,25 @@ void qama_energies(const QamaEnergyArgs& a) {
   }
 }
 
+void long_energies(const LongEnergyArgs& a) {
+  const std::int64_t width = long_factor_width(a.dim_head);
+  const auto selected = [&](std::int64_t i) { return (a.spins[i / 64] >> (i % 64) & 1U) != 0; };
+  for (std::int64_t i = 0; i < token_stride(a.tokens); ++i) {
+    a.energies[i] = 0;
+    if (i >= a.tokens || !selected(i)) continue;
+    double local = a.fields[i];
+    for (std::int64_t j = 0; j < a.tokens; ++j) {
+      if (j == i || !selected(j)) continue;
+      double coupling = a.shift;
+      for (std::int64_t d = 0; d < a.dim_head; ++d) {
+        coupling += a.scale * static_cast<double>(a.factors[i * width + d]) * static_cast<double>(a.factors[j * width + d]);
+      }
+      local += coupling;
+    }
+    a.energies[i] = -local;
+  }
+}
+
 void qama_project(const QamaProjectArgs& a) {
   for (std::int64_t i = 0; i < a.tokens; ++i) {
     for (std::int64_t c = 0; c < a.dim; ++c) {
@@ -258,7 +277,8 @@ void exp_rows(const ExpRowsArgs& a) {
 constexpr KernelTable kReference = {
     "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
     qama_moments, qama_couplings, qama_quantise, qama_energies, qama_project,
-    long_factors,   attend,         product,    row_max,       exp_rows};
+    long_factors,   long_energies,  attend,     product,       row_max,
+    exp_rows};
 
 /// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.
 void normalise(std::vector<double>& values, bool per_instance, double eps, double scale, double shift) {

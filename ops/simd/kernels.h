@@ -177,6 +177,7 @@ struct ExpRowsArgs {
 };
 
 struct LongFactorArgs;  // long_factors.h
+struct LongEnergyArgs;
 
 struct KernelTable {
   std::string_view name;  ///< "avx512"
@@ -190,6 +191,7 @@ struct KernelTable {
   void (*qama_energies)(const QamaEnergyArgs&);
   void (*qama_project)(const QamaProjectArgs&);
   void (*qama_long_factors)(LongFactorArgs&);
+  void (*qama_long_energies)(const LongEnergyArgs&);
   void (*attend)(const AttendArgs&);
   void (*product)(const ProductArgs&);
   void (*row_max)(const RowMaxArgs&);

@@ -5,6 +5,7 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_neon;
-constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table("neon", LongFactors<xsimd::neon64>::run);
+constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table("neon", LongFactors<xsimd::neon64>::run,
+                                                 LongFactors<xsimd::neon64>::energies);
 
 }  // namespace qama::ops

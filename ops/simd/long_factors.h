@@ -34,4 +34,15 @@ struct LongFactorArgs {
   double sum = 0, sum_squares = 0;  ///< out: of J_ij and J_ij^2 over i != j
 };
 
+/// As QamaEnergyArgs of kernels.h, from these factors: Eq. 5 in double, only of selected tokens.
+struct LongEnergyArgs {
+  std::int64_t tokens = 0, dim_head = 0;
+  const float* factors = nullptr;       ///< [tokens][long_factor_width]
+  const double* fields = nullptr;       ///< [tokens] rho h'
+  const std::uint64_t* spins = nullptr; ///< bit i % 64 of word i / 64
+  double scale = 0, shift = 0;
+  double* energies = nullptr;           ///< [token_stride]; 0 behind the tokens
+  double* scratch = nullptr;            ///< [long_factor_width]
+};
+
 }  // namespace qama::ops

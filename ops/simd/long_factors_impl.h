@@ -158,6 +158,40 @@ struct LongFactors {
     a.sum = all - squares;
     a.sum_squares = all_squares - fourths;
   }
+
+  static void energies(const LongEnergyArgs& a) {
+    const std::int64_t width = long_factor_width(a.dim_head);
+    const std::int64_t words = token_stride(a.tokens) / 64;
+    double* z = a.scratch;
+    double count = 0;
+    for (std::int64_t d = 0; d < width; ++d) z[d] = 0.0;
+    for (std::int64_t w = 0; w < words; ++w) {
+      count += static_cast<double>(__builtin_popcountll(a.spins[w]));
+      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) {
+        const float* row = a.factors + (w * 64 + __builtin_ctzll(left)) * width;
+        for (std::int64_t d = 0; d < width; ++d) z[d] += static_cast<double>(row[d]);
+      }
+    }
+    const double constant = a.shift * (count - 1.0);
+    for (std::int64_t w = 0; w < words; ++w) {
+      double* out = a.energies + w * 64;
+      for (std::int64_t k = 0; k < 64; ++k) out[k] = 0.0;
+      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) {
+        const std::int64_t i = w * 64 + __builtin_ctzll(left);
+        const float* row = a.factors + i * width;
+        double lanes[8] = {};
+        for (std::int64_t d = 0; d < width; d += 8) {
+          for (std::int64_t l = 0; l < 8; ++l) {
+            const auto f = static_cast<double>(row[d + l]);
+            lanes[l] += f * (z[d + l] - f);
+          }
+        }
+        const double sum = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+                           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+        a.energies[i] = -(a.scale * sum + constant + a.fields[i]);
+      }
+    }
+  }
 };
 
 }  // namespace

@@ -85,7 +85,8 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     std::int32_t max_batch, const Console& console) const {
   const std::int32_t lanes = max_batch > 1 ? in_flight_for(device) : 1;
   QAMA_ASSIGN_OR_RETURN(auto plan,
-                        runtime::Plan::create(std::move(model), {max_batch, threads, lanes}));
+                        runtime::Plan::create(std::move(model), {max_batch, threads, lanes,
+                                                                 !integers && runtime::takes_factors(device)}));
   return open(std::move(plan), model_path, console);
 }
 

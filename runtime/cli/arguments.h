@@ -25,6 +25,7 @@ struct RunArguments {
   std::optional<std::int32_t> sweeps;
   std::optional<std::int32_t> restarts;
   std::int32_t in_flight = 0;  ///< 0: what suits the device
+  bool integers = false;       ///< no option: the command looks at integer problems, also of long heads
 
   void declare(CLI::App& app);
   /// All of them but --device, for commands that take several.

@@ -18,18 +18,19 @@ namespace {
 struct OwnedFactors {
   ProblemShape shape;
   std::int32_t rank;
-  std::vector<float> left, right, shift, fields;
+  std::vector<float> left, right, scale, shift, fields;
   float penalty = 0;
 
   OwnedFactors(const ProblemShape& s, std::int32_t r, Random& random) : shape(s), rank(r) {
     const auto draw = [&random] { return static_cast<float>(2 * random.unit() - 1); };
     for (std::int32_t t = 0; t < s.heads; ++t) {
-      std::vector<float> scale;
-      for (std::int32_t d = 0; d < r; ++d) scale.push_back(3 * draw());
+      std::vector<float> signs;
+      for (std::int32_t d = 0; d < r; ++d) signs.push_back(3 * draw());
       for (std::int32_t k = 0; k < s.tokens * r; ++k) {
         right.push_back(draw());
-        left.push_back(right.back() * scale[static_cast<std::size_t>(k % r)]);
+        left.push_back(right.back() * signs[static_cast<std::size_t>(k % r)]);
       }
+      scale.push_back(2 * draw());
       shift.push_back(draw());
     }
     for (std::int64_t k = 0; k < s.spins(); ++k) fields.push_back(5 * draw());
@@ -41,6 +42,7 @@ struct OwnedFactors {
     out.rank = rank;
     out.left = left.data();
     out.right = right.data();
+    out.scale = with_shift ? scale.data() : nullptr;
     out.shift = with_shift ? shift.data() : nullptr;
     out.fields = fields.data();
     out.penalty = penalty;
@@ -62,11 +64,13 @@ double definition(const LowRankProblem& p, const std::vector<std::uint64_t>& spi
       for (std::int32_t j = i + 1; j < p.shape.tokens; ++j) {
         if (!s(t, j)) continue;
         const auto other = static_cast<std::size_t>(t * p.shape.tokens + j);
-        double coupling = p.shift != nullptr ? static_cast<double>(p.shift[t]) : 0.0;
+        double coupling = 0;
         for (std::int32_t d = 0; d < p.rank; ++d) {
           coupling += static_cast<double>(p.left[row * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]) *
                       static_cast<double>(p.right[other * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]);
         }
+        if (p.scale != nullptr) coupling *= static_cast<double>(p.scale[t]);
+        if (p.shift != nullptr) coupling += static_cast<double>(p.shift[t]);
         energy -= coupling;
       }
       for (std::int32_t u = t + 1; u < p.shape.heads; ++u) {
@@ -188,6 +192,9 @@ TEST(LowRank, NumbersThatAreNotFinite) {
       OwnedFactors field({2, 37}, 5, random);
       field.fields[73] = value;
       EXPECT_ERROR(problem_bad_value, solver->solve(field.problem(), {}, spins, result));
+      OwnedFactors scale({2, 37}, 5, random);
+      scale.scale[1] = value;
+      EXPECT_ERROR(problem_bad_value, solver->solve(scale.problem(), {}, spins, result));
       OwnedFactors shift({2, 37}, 5, random);
       shift.shift[1] = value;
       EXPECT_ERROR(problem_bad_value, solver->solve(shift.problem(), {}, spins, result));

@@ -230,6 +230,57 @@ TEST_P(Kernels, QamaLongFactors) {
   }
 }
 
+TEST_P(Kernels, QamaLongEnergies) {
+  for (const std::int64_t tokens : {1, 2, 63, 64, 65, 300}) {
+    for (const std::int64_t dim_head : {1, 8, 17, 64}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const std::int64_t width = long_factor_width(dim_head);
+      const std::int64_t stride = token_stride(tokens);
+      const auto values = floats(tokens * (width + 1));
+      AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
+      std::vector<double> fields(static_cast<std::size_t>(tokens));
+      std::vector<std::uint64_t> spins(static_cast<std::size_t>(stride / 64));
+      const auto selected = [](std::int64_t i) { return i * i % 7 < 3; };
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        for (std::int64_t d = 0; d < dim_head; ++d) {
+          factors[static_cast<std::size_t>(i * width + d)] = values[static_cast<std::size_t>(i * width + d)];
+        }
+        fields[static_cast<std::size_t>(i)] = static_cast<double>(values[static_cast<std::size_t>(tokens * width + i)]);
+        if (selected(i)) spins[static_cast<std::size_t>(i / 64)] |= std::uint64_t{1} << (i % 64);
+      }
+      std::vector<double> energies(static_cast<std::size_t>(stride), -1.0);
+      std::vector<double> scratch(static_cast<std::size_t>(width));
+      const double scale = -0.75;
+      const double shift = 0.25;
+      kernels().qama_long_energies({.tokens = tokens,
+                                    .dim_head = dim_head,
+                                    .factors = factors.data(),
+                                    .fields = fields.data(),
+                                    .spins = spins.data(),
+                                    .scale = scale,
+                                    .shift = shift,
+                                    .energies = energies.data(),
+                                    .scratch = scratch.data()});
+      for (std::int64_t i = 0; i < stride; ++i) {
+        double expected = 0;
+        if (i < tokens && selected(i)) {
+          expected = -fields[static_cast<std::size_t>(i)];
+          for (std::int64_t j = 0; j < tokens; ++j) {
+            if (j == i || !selected(j)) continue;
+            double product = 0;
+            for (std::int64_t d = 0; d < width; ++d) {
+              product += static_cast<double>(factors[static_cast<std::size_t>(i * width + d)]) *
+                         static_cast<double>(factors[static_cast<std::size_t>(j * width + d)]);
+            }
+            expected -= scale * product + shift;
+          }
+        }
+        ASSERT_NEAR(energies[static_cast<std::size_t>(i)], expected, 1e-9 * static_cast<double>(tokens * width)) << i;
+      }
+    }
+  }
+}
+
 /// Factors are one way of many to write J: what counts is the product.
 TEST_P(Kernels, QamaFactorsAndCouplings) {
   for (const std::int64_t tokens : kSizes) {

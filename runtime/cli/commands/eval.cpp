@@ -107,6 +107,7 @@ class Eval final : public Command {
     const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1
                                    ? 1
                                    : run_.threads * kSamplesAThread;
+    run_.integers = !record_.empty();
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model_, model_path_, batch, console));
     if (!split_.empty() && split_ != set->info().split) {
       console.log("split '" + set->info().split + "' stands for '" + split_ + "'");

@@ -182,6 +182,7 @@ class Explain final : public Command {
     QAMA_ASSIGN_OR_RETURN(const InputReader reader, InputReader::create(model, model_path_));
     QAMA_ASSIGN_OR_RETURN(const Input input,
                           text_.empty() ? reader.read(input_) : reader.text(text_, "--text"));
+    run_.integers = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
     Watcher watcher;
     watcher.all_tokens = static_cast<std::size_t>(a.tokens());

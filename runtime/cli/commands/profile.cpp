@@ -271,7 +271,7 @@ class ProfileCommand final : public Command {
     QAMA_ASSIGN_OR_RETURN(auto model, runtime::Model::open(model_path_));
     device.model_us = us_since(start);
     start = Clock::now();
-    QAMA_ASSIGN_OR_RETURN(auto plan, runtime::Plan::create(std::move(model), {1, run_.threads, 1}));
+    QAMA_ASSIGN_OR_RETURN(auto plan, runtime::Plan::create(std::move(model), {1, run_.threads, 1, runtime::takes_factors(uri)}));
     device.plan_us = us_since(start);
     start = Clock::now();
     run_.device = uri;
@@ -345,7 +345,8 @@ class ProfileCommand final : public Command {
     run_.device = device.uri;
     const std::int32_t in_flight = run_.in_flight_for(device.uri);
     QAMA_ASSIGN_OR_RETURN(auto plan, runtime::Plan::create(single.plan().shared_model(),
-                                                           {batch_, run_.threads, in_flight}));
+                                                           {batch_, run_.threads, in_flight,
+                                                            runtime::takes_factors(device.uri)}));
     Console silent = console;
     silent.quiet = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(plan, model_path_, silent));
