@@ -4,7 +4,7 @@
 // How it works. A head's 64 spins are one word. A pass over a word holds its fields f (penalty included)
 // in registers, compares all 64 with their thresholds at once, finds the first that accepts (count
 // trailing zeros), adds or subtracts that spin's row, and compares the spins behind it again: an exact
-// sequential sweep that costs by accepted flips, not by proposals. Passes of up to kMaxChains restarts
+// sequential sweep that costs by accepted flips, not by proposals. Passes of up to kLockStep restarts
 // are interleaved, because the chain compare -> find -> load row -> add is bound by latency; a restart
 // that has nothing to flip adds a row times 0.
 #pragma once
@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/schedule.h"
@@ -392,17 +393,26 @@ void anneal_group(const AnnealJob& job, Chain* chains) {
   }
 }
 
+/// Restarts in lock-step. On NEON a head's fields are eight registers: two restarts of them stay there, four do not.
+#if XSIMD_WITH_NEON64
+template <class Arch>
+constexpr std::size_t kLockStep = std::is_same_v<Arch, Neon> ? 2 : 4;
+#else
+template <class Arch>
+constexpr std::size_t kLockStep = 4;
+#endif
+
 template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {
   Chain* next = chains.data();
   std::size_t left = chains.size();
-  for (; left >= 4; left -= 4, next += 4) anneal_group<Arch, 4>(job, next);
-  if (left >= 2) {
-    anneal_group<Arch, 2>(job, next);
-    left -= 2;
-    next += 2;
+  if constexpr (kLockStep<Arch> >= 4) {
+    for (; left >= 4; left -= 4, next += 4) anneal_group<Arch, 4>(job, next);
   }
-  if (left == 1) anneal_group<Arch, 1>(job, next);
+  if constexpr (kLockStep<Arch> >= 2) {
+    for (; left >= 2; left -= 2, next += 2) anneal_group<Arch, 2>(job, next);
+  }
+  for (; left >= 1; --left, ++next) anneal_group<Arch, 1>(job, next);
 }
 
 }  // namespace

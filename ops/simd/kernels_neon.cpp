@@ -1,4 +1,6 @@
 // The kernels for Advanced SIMD, which every ARMv8-A core has. Compiled with that target's flags and nothing else.
+#include "ops/simd/neon_direct.h"
+
 #include "ops/simd/kernels_impl.h"
 #include "ops/simd/long_factors_impl.h"
 

@@ -1,4 +1,6 @@
 // The kernel of linear layers for neon. Compiled with that target's flags and nothing else.
+#include "ops/simd/neon_direct.h"
+
 #include "ops/simd/packed_linear_impl.h"
 
 namespace qama::ops {
