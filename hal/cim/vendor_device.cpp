@@ -1,6 +1,5 @@
 #include "hal/cim/vendor_device.h"
 
-#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "hal/cim/address.h"
+#include "hal/cim/curl_library.h"
 #include "hal/cim/quantise.h"
 #include "hal/verify.h"
 #include "runtime/base/quote.h"
@@ -63,13 +63,13 @@ struct VendorOptions {
   std::int32_t timeout_ms = 60000;
 };
 
-/// One HTTP connection with a token. One thread at a time.
+/// One HTTP connection with a token. One thread at a time. libcurl must be there: open_vendor() has looked.
 class Terminal {
  public:
-  explicit Terminal(const VendorOptions& options) : options_(options), curl_(curl_easy_init()) {}
+  explicit Terminal(const VendorOptions& options) : options_(options), handle_(curl_.easy_init()) {}
   ~Terminal() {
-    curl_slist_free_all(headers_);
-    curl_easy_cleanup(curl_);
+    curl_.slist_free_all(headers_);
+    curl_.easy_cleanup(handle_);
   }
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -84,8 +84,8 @@ class Terminal {
     const Json token = data.is_object() ? data.value("token", Json()) : Json();
     const Json access = token.is_object() ? token.value("access", Json()) : Json();
     if (!access.is_string()) return Error{ErrorCode::device_protocol, "the terminal's login gives no token"};
-    curl_slist_free_all(headers_);
-    headers_ = curl_slist_append(nullptr, ("Authorization: JWT " + access.get<std::string>()).c_str());
+    curl_.slist_free_all(headers_);
+    headers_ = curl_.slist_append(nullptr, ("Authorization: JWT " + access.get<std::string>()).c_str());
     user_id_ = data.value("user_id", Json());
     return {};
   }
@@ -122,49 +122,49 @@ class Terminal {
     if (left <= 0) return Error{ErrorCode::deadline_exceeded, "no time left for the terminal"};
     reply_.clear();
     const std::string url = options_.base + path;
-    curl_easy_reset(curl_);
-    curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl_, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl_, CURLOPT_TIMEOUT_MS, static_cast<long>(left));
-    curl_easy_setopt(curl_, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl_, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl_, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, &Terminal::collect);
-    curl_easy_setopt(curl_, CURLOPT_WRITEDATA, &reply_);
-    curl_easy_setopt(curl_, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl_, CURLOPT_XFERINFOFUNCTION, &Terminal::watch);
-    curl_easy_setopt(curl_, CURLOPT_XFERINFODATA, this);
-    curl_easy_setopt(curl_, CURLOPT_CUSTOMREQUEST, method);
+    curl_.easy_reset(handle_);
+    curl_.easy_setopt(handle_, CURLOPT_URL, url.c_str());
+    curl_.easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
+    curl_.easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(left));
+    curl_.easy_setopt(handle_, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_.easy_setopt(handle_, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_.easy_setopt(handle_, CURLOPT_PROXY, "");
+    curl_.easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &Terminal::collect);
+    curl_.easy_setopt(handle_, CURLOPT_WRITEDATA, &reply_);
+    curl_.easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
+    curl_.easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, &Terminal::watch);
+    curl_.easy_setopt(handle_, CURLOPT_XFERINFODATA, this);
+    curl_.easy_setopt(handle_, CURLOPT_CUSTOMREQUEST, method);
     curl_slist* headers = nullptr;
-    for (const curl_slist* h = headers_; h != nullptr; h = h->next) headers = curl_slist_append(headers, h->data);
+    for (const curl_slist* h = headers_; h != nullptr; h = h->next) headers = curl_.slist_append(headers, h->data);
     curl_mime* form = nullptr;
     if (upload != nullptr) {
-      form = curl_mime_init(curl_);
-      curl_mimepart* part = curl_mime_addpart(form);
-      curl_mime_name(part, "file");
-      curl_mime_filename(part, body.c_str());
-      curl_mime_type(part, "text/csv");
-      curl_mime_data(part, upload->data(), upload->size());
-      curl_easy_setopt(curl_, CURLOPT_MIMEPOST, form);
+      form = curl_.mime_init(handle_);
+      curl_mimepart* part = curl_.mime_addpart(form);
+      curl_.mime_name(part, "file");
+      curl_.mime_filename(part, body.c_str());
+      curl_.mime_type(part, "text/csv");
+      curl_.mime_data(part, upload->data(), upload->size());
+      curl_.easy_setopt(handle_, CURLOPT_MIMEPOST, form);
     } else if (!body.empty()) {
-      headers = curl_slist_append(headers, "Content-Type: application/json");
-      curl_easy_setopt(curl_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-      curl_easy_setopt(curl_, CURLOPT_POSTFIELDS, body.c_str());
+      headers = curl_.slist_append(headers, "Content-Type: application/json");
+      curl_.easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+      curl_.easy_setopt(handle_, CURLOPT_POSTFIELDS, body.c_str());
     }
-    curl_easy_setopt(curl_, CURLOPT_HTTPHEADER, headers);
-    const CURLcode code = curl_easy_perform(curl_);
-    curl_mime_free(form);
-    curl_slist_free_all(headers);
+    curl_.easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
+    const CURLcode code = curl_.easy_perform(handle_);
+    curl_.mime_free(form);
+    curl_.slist_free_all(headers);
     if (code != CURLE_OK) {
       in_doubt_ = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST;
       if (code == CURLE_ABORTED_BY_CALLBACK) return Error{ErrorCode::cancelled, "the job was cancelled"};
       const ErrorCode kind = code == CURLE_OPERATION_TIMEDOUT        ? ErrorCode::deadline_exceeded
                              : code == CURLE_PEER_FAILED_VERIFICATION ? ErrorCode::device_auth
                                                                       : ErrorCode::device_unavailable;
-      return Error{kind, "the terminal at " + quote(options_.base) + ": " + curl_easy_strerror(code)};
+      return Error{kind, "the terminal at " + quote(options_.base) + ": " + curl_.easy_strerror(code)};
     }
     long status = 0;
-    curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &status);
+    curl_.easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
     const Json json = Json::parse(reply_, nullptr, false);
     if (!json.is_object() || !json.contains("code")) {
       return Error{ErrorCode::device_protocol, "the terminal answers " + quote(path) + " with HTTP status " +
@@ -183,7 +183,8 @@ class Terminal {
   }
 
   const VendorOptions& options_;
-  CURL* curl_;
+  const CurlLibrary& curl_ = *curl_library();
+  CURL* handle_;
   curl_slist* headers_ = nullptr;  // the token
   std::string reply_;
   Json user_id_;
@@ -451,8 +452,7 @@ Result<std::shared_ptr<Device>> open_vendor(std::string_view rest, bool tls) {
   const auto bad = [&](const std::string& what) {
     return Error{ErrorCode::device_unknown, "device address " + quote(rest) + ": " + what};
   };
-  static const bool curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  if (!curl_ready) return Error{ErrorCode::internal, "libcurl does not start"};
+  if (curl_library() == nullptr) return Error{ErrorCode::unsupported, "libcurl.so.4 cannot be loaded, or does not start"};
   VendorOptions options;
   const std::size_t question = std::min(rest.find('?'), rest.size());
   const std::string_view address = rest.substr(0, question);
