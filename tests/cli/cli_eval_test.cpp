@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/cli/cli_files.h"
 #include "tests/cli/process.h"
@@ -106,6 +107,28 @@ TEST_F(CliEval, AnswersAreThoseOfClassify) {
   std::vector<std::vector<int>> confusion(10, std::vector<int>(10));
   for (int i = 0; i < 6; ++i) ++confusion[i * 7 % 10][lines[i]["class"].get<int>()];
   EXPECT_EQ(result["confusion"], nlohmann::json(confusion));
+}
+
+TEST_F(CliEval, AnswersAreWrittenALineASample) {
+  const std::string path = directory_.file("answers.tsv");
+  auto result = eval({"--limit", "7", "--shard", "1/2", "--answers", path}).json();
+  std::ifstream file(path);
+  int lines = 0;
+  int correct = 0;
+  int index = 0;
+  int label = 0;
+  int answer = 0;
+  double probability = 0;
+  for (; file >> index >> label >> answer >> probability; ++lines) {
+    EXPECT_EQ(index, 2 * lines + 1);
+    EXPECT_EQ(label, index * 7 % 10);
+    EXPECT_GE(probability, 0.1);
+    correct += label == answer ? 1 : 0;
+  }
+  EXPECT_EQ(lines, 3);
+  EXPECT_EQ(result["n"], lines);
+  EXPECT_EQ(result["correct"], correct);
+  expect_error(eval({"--limit", "1", "--answers", directory_.file("no/where")}), "IO_ERROR");
 }
 
 TEST_F(CliEval, RecordedProblemsAreTheOnesThatWereSolved) {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "runtime/base/quote.h"
@@ -52,6 +53,7 @@ struct Tally {
   double seconds = 0;  ///< inside the session
   SolveCounter solvers;
   std::vector<std::byte> answers;  ///< predicted classes, four bytes each, little-endian
+  std::string lines;               ///< what --answers writes
 };
 
 class Eval final : public Command {
@@ -83,6 +85,10 @@ class Eval final : public Command {
                    "Write the first N layers to be solved as problem files below DIR")
         ->expected(2)
         ->type_name("DIR N");
+    app.add_option("--answers", answers_,
+                   "Write a line a sample to FILE: index, label, answer and the answer's probability, "
+                   "with tabs between them")
+        ->type_name("FILE");
     run_.declare(app);
   }
 
@@ -122,10 +128,16 @@ class Eval final : public Command {
       QAMA_RETURN_IF_ERROR(recorder.prepare());
     }
 
+    std::ofstream answers;
+    if (!answers_.empty()) {
+      answers.open(answers_, std::ios::binary);
+      if (!answers) return unwritable();
+    }
     Tally tally;
     tally.confusion.assign(static_cast<std::size_t>(model_->classes()),
                            std::vector<std::int64_t>(static_cast<std::size_t>(model_->classes())));
     QAMA_RETURN_IF_ERROR(run_samples(console, *set, shard, *session, recorder, tally));
+    if (!answers_.empty() && !(answers << tally.lines).flush()) return unwritable();
     if (record_count > 0) {
       if (!recorder.status().ok()) return recorder.status();
       console.log("recorded " + std::to_string(recorder.written()) + " problems below " +
@@ -136,6 +148,10 @@ class Eval final : public Command {
   }
 
  private:
+  [[nodiscard]] Error unwritable() const {
+    return {ErrorCode::io_error, "file " + quote(answers_) + " cannot be written"};
+  }
+
   /// MODEL_WRONG_KIND where the model cannot say anything about these samples.
   Status check_kind(const Console& console, const io::DatasetInfo& info) const {
     const weights::Architecture& a = model_->architecture();
@@ -229,7 +245,7 @@ class Eval final : public Command {
       tally.seconds +=
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       for (std::size_t i = 0; i < count; ++i) {
-        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), labels[i],
+        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), indices[i], labels[i],
                                  out.subspan(i * classes, classes), tally));
       }
       progress.update(tally.samples);
@@ -237,8 +253,8 @@ class Eval final : public Command {
     return {};
   }
 
-  static Status add(const runtime::Session& session, std::int32_t position, std::int32_t label,
-                    std::span<const float> logits, Tally& tally) {
+  Status add(const runtime::Session& session, std::int32_t position, std::uint64_t index,
+             std::int32_t label, std::span<const float> logits, Tally& tally) const {
     QAMA_ASSIGN_OR_RETURN(const std::vector<double> p, probabilities(logits));
     const std::int32_t answer = argmax(logits);
     ++tally.samples;
@@ -247,6 +263,10 @@ class Eval final : public Command {
     tally.label_probability += p[static_cast<std::size_t>(label)];
     tally.latency_us.push_back(session.latency_us(position));
     tally.solvers.add(session, position);
+    if (!answers_.empty()) {
+      tally.lines += format("%llu\t%d\t%d\t%.7f\n", static_cast<unsigned long long>(index), label,
+                            answer, p[static_cast<std::size_t>(answer)]);
+    }
     for (const int shift : {0, 8, 16, 24}) {
       tally.answers.push_back(static_cast<std::byte>(static_cast<std::uint32_t>(answer) >> shift));
     }
@@ -319,6 +339,7 @@ class Eval final : public Command {
   std::int64_t limit_ = 0;
   std::string shard_;
   std::vector<std::string> record_;
+  std::string answers_;
   RunArguments run_;
   std::shared_ptr<const runtime::Model> model_;
 };
