@@ -20,13 +20,14 @@ if(NOT QAMA_LINEAR MATCHES "^(onednn|packed)$")
   message(FATAL_ERROR "QAMA_LINEAR is '${QAMA_LINEAR}', expected onednn or packed")
 endif()
 
+if(CMAKE_CROSSCOMPILING AND QAMA_LINEAR STREQUAL onednn)
+  message(FATAL_ERROR "QAMA_LINEAR is onednn, expected packed: bootstrap builds no oneDNN for another machine")
+endif()
+
 # A prefix given by the caller (-DCMAKE_PREFIX_PATH, or QAMA_DEPS_PREFIX in the environment) goes first.
 set(bootstrap_arguments --print-prefix)
 if(CMAKE_CROSSCOMPILING)
   list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
-  if(QAMA_LINEAR STREQUAL onednn)
-    list(APPEND bootstrap_arguments --own-dnnl)
-  endif()
 endif()
 execute_process(
   COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}

@@ -32,7 +32,9 @@ def by_library(map_file):
             continue
         archive = re.sub(r"\(.*\)$", "", os.path.basename(source))
         ours = archive.startswith("libqama") or "CMakeFiles/" in source
-        library = "ours" if ours else LIBRARIES.get(archive, archive)
+        library = "ours" if ours else LIBRARIES.get(archive, "start-up code")
+        if name.startswith(".rela"):
+            library = "relocations"
         sizes[library] = sizes.get(library, 0) + int(size, 16)
     return sizes
 
@@ -82,7 +84,7 @@ def main():
         status |= value > limits[name]
     lines.append(f"arena of {pathlib.Path(options.model).stem}: {json.loads(info.stdout)['arena_bytes']} bytes")
     parts = by_library(options.map)
-    parts["headers, relocations, padding"] = size - sum(parts.values())
+    parts["headers, tables, padding"] = size - sum(parts.values())
     lines.append("of which: " + ", ".join(f"{name} {value}" for name, value in sorted(parts.items(), key=lambda part: -part[1])))
     print("\n".join(lines))
     pathlib.Path(options.report).write_text("\n".join(lines) + "\n")
