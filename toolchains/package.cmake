@@ -4,16 +4,19 @@ include(GNUInstallDirs)
 
 install(DIRECTORY weights/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/qama/models COMPONENT qama_data
   FILES_MATCHING PATTERN "*.safetensors")
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT qama_data)
+install(FILES toolchains/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/qama COMPONENT qama_data)
 find_program(QAMA_GZIP gzip)
 if(QAMA_GZIP)
   # Without name and time, so that the same sources give the same package.
   set(manual ${PROJECT_SOURCE_DIR}/runtime/cli/qama.1)
-  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz
+  set(changelog ${PROJECT_SOURCE_DIR}/toolchains/changelog)
+  add_custom_command(OUTPUT qama.1.gz changelog.gz
     COMMAND ${QAMA_GZIP} -9nc ${manual} > ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz
-    DEPENDS ${manual} VERBATIM)
+    COMMAND ${QAMA_GZIP} -9nc ${changelog} > ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz
+    DEPENDS ${manual} ${changelog} VERBATIM)
   add_custom_target(qama_manual ALL DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT qama_data)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/qama COMPONENT qama_data)
 endif()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
@@ -26,8 +29,9 @@ set(CPACK_PACKAGE_NAME qama)
 set(CPACK_PACKAGE_CONTACT "The qama authors <qama@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "inference of transformers with quantum annealing attention")
 set(CPACK_PACKAGE_DESCRIPTION
-  "The program qama, the library libqama with its C and C++ headers, and trained models.
-Every attention head selects tokens by minimising a quadratic binary problem; a bit-packed annealer solves it on one core.")
+  "The program qama, the library libqama with its C and C++ headers, and
+trained models. Every attention head selects tokens by minimising a
+quadratic binary problem; a bit-packed annealer solves it on one core.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -1,10 +1,14 @@
 #include "weights/tensor_file.h"
 
 #include <fcntl.h>
-#include <sha2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#if QAMA_SHA256_OPENSSL
+#include <openssl/evp.h>
+#else
+#include <sha2.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -328,11 +332,16 @@ std::string quoted_name(std::string_view name) {
 
 std::string sha256_hex(std::span<const std::byte> data) {
   constexpr char kHex[] = "0123456789abcdef";
+  std::uint8_t digest[32];
+#if QAMA_SHA256_OPENSSL
+  // Fails without memory only; then no file has the checksum that comes out, and it is refused.
+  if (EVP_Digest(data.data(), data.size(), digest, nullptr, EVP_sha256(), nullptr) != 1) return {};
+#else
   SHA2_CTX context;
   SHA256Init(&context);
   SHA256Update(&context, reinterpret_cast<const std::uint8_t*>(data.data()), data.size());
-  std::uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256Final(digest, &context);
+#endif
   std::string text;
   for (const std::uint8_t byte : digest) {
     text += kHex[byte >> 4U];
