@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #if QAMA_SHA256_OPENSSL
-#include <openssl/evp.h>
+// The functions of before version 3: EVP's would first read OpenSSL's configuration and look for providers, a millisecond.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #else
 #include <sha2.h>
 #endif
@@ -334,8 +336,10 @@ std::string sha256_hex(std::span<const std::byte> data) {
   constexpr char kHex[] = "0123456789abcdef";
   std::uint8_t digest[32];
 #if QAMA_SHA256_OPENSSL
-  // Fails without memory only; then no file has the checksum that comes out, and it is refused.
-  if (EVP_Digest(data.data(), data.size(), digest, nullptr, EVP_sha256(), nullptr) != 1) return {};
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, data.data(), data.size());
+  SHA256_Final(digest, &context);
 #else
   SHA2_CTX context;
   SHA256Init(&context);

@@ -150,7 +150,6 @@ static long peak_rss_kib(void) {
 }
 
 int main(int argc, char** argv) {
-  const double begin = now_us();
   const char* qama[2] = {NULL, NULL};
   const char* peer[2] = {NULL, NULL};
   const char* pixels_file = NULL;
@@ -181,6 +180,7 @@ int main(int argc, char** argv) {
   const size_t images = fread(pixels, 1, sizeof pixels, file) / size;
   fclose(file);
   if (images == 0) die(pixels_file, "holds not one image");
+  const double begin = now_us();
 
   float logits[2][kMaxClasses] = {{0}, {0}};
   double* times[2] = {malloc((size_t)runs * sizeof(double)), malloc((size_t)runs * sizeof(double))};
