@@ -112,7 +112,7 @@ class Training(unittest.TestCase):
         student.train()
         self.assertGreater(student.finish(), 0.9)
         record = export.import_model(self.root / "student" / "model.safetensors")[1]["training"]
-        self.assertEqual(record["teacher"], "model.safetensors")
+        self.assertEqual(record["teacher"], "teacher")
         self.assertNotIn(str(self.root), json.dumps(record))
 
     def test_a_model_of_another_shape_takes_over_what_fits(self):

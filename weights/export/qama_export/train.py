@@ -510,8 +510,10 @@ class Run:
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
                     "options": {k: v for k, v in vars(self.options).items() if k not in skipped}}
         for name in ("start_from", "teacher"):
-            if getattr(self.options, name):  # not the folder, which is this machine's business
-                training[name] = Path(getattr(self.options, name)).name
+            if getattr(self.options, name):
+                # A run's name, or a model file's: where they lie is this machine's business.
+                path = Path(getattr(self.options, name))
+                training[name] = path.parent.name if path.stem in ("model", "weights") else path.stem
         preprocess = datasets.preprocess_record(self.options.dataset)
         model = self.model.cpu().eval()
         digest = export.export_model(model, self.out / "model.safetensors", preprocess, self.data.labels,
