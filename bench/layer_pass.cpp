@@ -1,7 +1,6 @@
 #include "bench/layer_pass.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -9,22 +8,6 @@
 #include "ops/simd/long_factors.h"
 
 namespace qama::bench {
-namespace {
-
-/// a . b in sixteen strands, which a compiler turns into vectors without being allowed to reorder sums.
-float dot(const float* a, const float* b, std::int64_t size) {
-  std::array<float, 16> strand{};
-  std::int64_t d = 0;
-  for (; d + 16 <= size; d += 16) {
-    for (std::int64_t k = 0; k < 16; ++k) strand[static_cast<std::size_t>(k)] += a[d + k] * b[d + k];
-  }
-  float sum = 0;
-  for (const float value : strand) sum += value;
-  for (; d < size; ++d) sum += a[d] * b[d];
-  return sum;
-}
-
-}  // namespace
 
 PassData pass_data(const InstanceClass& of, std::uint64_t seed) {
   PassData out;
@@ -149,14 +132,16 @@ Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, 
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
   out->factors_.resize(rows * static_cast<std::size_t>(out->width_));
   out->fields_.resize(rows);
+  out->scale_.resize(heads);
   out->shift_.resize(heads);
   out->scratch_.resize(static_cast<std::size_t>(ops::long_factor_scratch(of.rank)));
-  out->z_.resize(static_cast<std::size_t>(out->width_));
+  out->wide_fields_.resize(rows);
+  out->energies_.resize(static_cast<std::size_t>(ops::token_stride(of.tokens)));
   out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
   return out;
 }
 
-// J = F F^T at mean 0 and variance 1: F is scaled, and what the mean takes away is the same for all pairs.
+// J = F F^T at mean 0 and variance 1 is a scale and a shift, the same for all pairs.
 void FactorPass::front(const PassData& data) {
   const std::int64_t tokens = of_.tokens;
   const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens - 1);
@@ -174,8 +159,7 @@ void FactorPass::front(const PassData& data) {
     ops::best_kernels().qama_long_factors(args);
     const double mean = args.sum / pairs;
     const double inverse = 1 / std::sqrt(args.sum_squares / pairs - mean * mean + 1e-5);
-    const auto scale = static_cast<float>(std::sqrt(inverse));
-    for (std::int64_t k = 0; k < tokens * width_; ++k) factors[k] *= scale;
+    scale_[static_cast<std::size_t>(t)] = static_cast<float>(inverse);
     shift_[static_cast<std::size_t>(t)] = static_cast<float>(-mean * inverse);
 
     const float* h = data.fields.data() + t * tokens;
@@ -190,8 +174,9 @@ void FactorPass::front(const PassData& data) {
     const double field_scale =
         data.real.rho / std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
     for (std::int64_t i = 0; i < tokens; ++i) {
-      fields_[static_cast<std::size_t>(t * tokens + i)] =
-          static_cast<float>((static_cast<double>(h[i]) - field_mean) * field_scale);
+      const double field = (static_cast<double>(h[i]) - field_mean) * field_scale;
+      wide_fields_[static_cast<std::size_t>(t * tokens + i)] = field;
+      fields_[static_cast<std::size_t>(t * tokens + i)] = static_cast<float>(field);
     }
   }
   penalty_ = static_cast<float>(data.real.lambda);
@@ -203,28 +188,19 @@ void FactorPass::output(PassData& data) {
   const std::int64_t tokens = of_.tokens;
   const std::int64_t words = hal::words_per_head(of_.tokens);
   for (std::int64_t t = 0; t < of_.heads; ++t) {
-    const float* factors = factors_.data() + t * tokens * width_;
-    const float shift = shift_[static_cast<std::size_t>(t)];
-    const auto selected = [&](std::int64_t i) {
-      return ((spins_[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) != 0;
-    };
-    std::fill(z_.data(), z_.data() + width_, 0.0F);
-    float count = 0;
-    for (std::int64_t i = 0; i < tokens; ++i) {
-      if (!selected(i)) continue;
-      ++count;
-      float* sums = z_.data();
-      for (std::int64_t d = 0; d < width_; ++d) sums[d] += factors[i * width_ + d];
-    }
+    ops::best_kernels().qama_long_energies({.tokens = tokens,
+                                            .dim_head = of_.rank,
+                                            .factors = factors_.data() + t * tokens * width_,
+                                            .fields = wide_fields_.data() + t * tokens,
+                                            .spins = spins_.data() + t * words,
+                                            .scale = static_cast<double>(scale_[static_cast<std::size_t>(t)]),
+                                            .shift = static_cast<double>(shift_[static_cast<std::size_t>(t)]),
+                                            .energies = energies_.data(),
+                                            .scratch = scratch_.data()});
     for (std::int64_t i = 0; i < tokens; ++i) {
       float* out = data.output.data() + (t * tokens + i) * rank;
-      float energy = 0;
-      if (selected(i)) {
-        const float* own = factors + i * width_;
-        const float sum = dot(own, z_.data(), width_) - dot(own, own, width_);
-        energy = -sum - shift * (count - 1) - fields_[static_cast<std::size_t>(t * tokens + i)];
-      }
-      for (std::int64_t d = 0; d < rank; ++d) out[d] = energy * 0.3F;
+      const auto value = static_cast<float>(energies_[static_cast<std::size_t>(i)]) * 0.3F;
+      for (std::int64_t d = 0; d < rank; ++d) out[d] = value;
     }
   }
 }
@@ -237,6 +213,7 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
   problem.shape = {of_.heads, of_.tokens};
   problem.rank = static_cast<std::int32_t>(width_);
   problem.left = problem.right = factors_.data();
+  problem.scale = scale_.data();
   problem.shift = shift_.data();
   problem.fields = fields_.data();
   problem.penalty = penalty_;
@@ -251,8 +228,8 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
 }
 
 std::int64_t FactorPass::memory_bytes() const noexcept {
-  const std::size_t floats = factors_.size() + fields_.size() + shift_.size() + z_.size();
-  return static_cast<std::int64_t>(floats * sizeof(float) + scratch_.size() * sizeof(double) +
+  const std::size_t floats = factors_.size() + fields_.size() + scale_.size() + shift_.size();
+  return static_cast<std::int64_t>(floats * sizeof(float) + (scratch_.size() + wide_fields_.size() + energies_.size()) * sizeof(double) +
                                    spins_.size() * sizeof(std::uint64_t) + solver_->memory_bytes());
 }
 

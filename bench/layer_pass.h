@@ -66,8 +66,8 @@ class FactorPass {
   InstanceClass of_{};
   std::int64_t width_ = 0;  ///< rank of the low-rank problem
   std::unique_ptr<hal::LowRankSolver> solver_;
-  AlignedBuffer<float> factors_, fields_, shift_, z_;
-  AlignedBuffer<double> scratch_;
+  AlignedBuffer<float> factors_, fields_, scale_, shift_;
+  AlignedBuffer<double> wide_fields_, energies_, scratch_;
   std::vector<std::uint64_t> spins_;
   float penalty_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "hal/cpu/cpu_device.h"
 
 #include <algorithm>
+#include <bit>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -299,8 +300,10 @@ class CpuLowRankSolver final : public LowRankSolver {
     const auto tiles = static_cast<std::size_t>((shape.tokens + kTile - 1) / kTile);
     const std::size_t right_stride = round_up(static_cast<std::size_t>(rank), kTile);
     left_.resize(heads * tiles * static_cast<std::size_t>(rank) * kTile);
-    right_.resize(heads * tiles * kTile * right_stride);
+    // The solver reads the problem's own rows where they are whole lines of lanes.
+    if (right_stride != static_cast<std::size_t>(rank)) right_.resize(heads * tiles * kTile * right_stride);
     inside_.resize(heads * tiles * kTile * kTile);
+    known_.resize(heads * tiles);
     self_.resize(heads * tiles * kTile);
     fields_.resize(heads * tiles * kTile);
     shift_.resize(heads);
@@ -313,8 +316,9 @@ class CpuLowRankSolver final : public LowRankSolver {
     layout_.rank = rank;
     layout_.heads = shape.heads;
     layout_.left = left_.data();
-    layout_.right = right_.data();
+    layout_.right_copy = right_.size() > 0 ? right_.data() : nullptr;
     layout_.inside = inside_.data();
+    layout_.known = known_.data();
     layout_.self = self_.data();
     layout_.fields = fields_.data();
     layout_.shift = shift_.data();
@@ -385,15 +389,16 @@ class CpuLowRankSolver final : public LowRankSolver {
   // nothing of size N D is read again.
   Status check_finite(const LowRankProblem& problem) const {
     const std::size_t rows = static_cast<std::size_t>(layout_.tiles) * kTile;
-    bool finite = std::isfinite(problem.penalty) && std::isfinite(layout_.unit);
-    for (std::int32_t t = 0; t < layout_.heads; ++t) {
-      const float* self = layout_.self + static_cast<std::size_t>(t) * rows;
-      const float* fields = layout_.fields + static_cast<std::size_t>(t) * rows;
-      for (std::int32_t i = 0; i < layout_.tokens; ++i) {
-        finite = finite && std::isfinite(self[i]) && std::isfinite(fields[i]);
+    if (std::isfinite(problem.penalty) && std::isfinite(layout_.unit)) {
+      // Without a branch a number, so that a compiler makes vectors of it. Behind the tokens there are zeros.
+      constexpr std::uint32_t kExponent = 0x7F800000;
+      std::uint32_t bad = 0;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(layout_.heads) * rows; ++i) {
+        bad |= (std::bit_cast<std::uint32_t>(layout_.self[i]) & kExponent) == kExponent ? 1U : 0U;
+        bad |= (std::bit_cast<std::uint32_t>(layout_.fields[i]) & kExponent) == kExponent ? 1U : 0U;
       }
+      if (bad == 0) return {};
     }
-    if (finite) return {};
     return Error{ErrorCode::problem_bad_value,
                  "a low-rank problem has a factor, shift, field or penalty that is not a finite number"};
   }
@@ -402,7 +407,7 @@ class CpuLowRankSolver final : public LowRankSolver {
     return (left_.size() + right_.size() + inside_.size() + self_.size() + fields_.size() +
             shift_.size() + z_.size() + counts_.size() + temperatures_.size()) *
                sizeof(float) +
-           (spins_.size() + best_.size()) * sizeof(std::uint64_t);
+           known_.size() * sizeof(std::uint16_t) + (spins_.size() + best_.size()) * sizeof(std::uint64_t);
   }
 
  private:
@@ -414,6 +419,7 @@ class CpuLowRankSolver final : public LowRankSolver {
   const char* const solved_by_;
   LowRankLayout layout_;
   AlignedBuffer<float> left_, right_, inside_, self_, fields_, shift_, z_, counts_, temperatures_;
+  AlignedBuffer<std::uint16_t> known_;
   AlignedBuffer<std::uint64_t> spins_, best_;
 };
 

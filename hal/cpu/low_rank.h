@@ -6,6 +6,10 @@
 // flips are exact, by the tile's own 16 x 16 couplings; every flip moves z. So a sweep is the same
 // sequential Metropolis sweep as with a dense J.
 //
+// A head's spins start at the signs of their fields where it is alone (H = 1: descent from there nearly always ends
+// near the best), else at 0. A tile's couplings are computed row by row when a spin first flips, so that a solve which
+// flips few pays for few.
+//
 // Arithmetic is float, in an order that is part of the definition: each lane's sum over d runs in four
 // strands (d mod 4), multiply and add rounded apart, strands added as (0+1)+(2+3). Every target does
 // exactly that, so the same seed gives the same spins everywhere. low_rank_reference.cpp is the readable
@@ -22,6 +26,7 @@
 namespace qama::hal::cpu {
 
 inline constexpr std::int32_t kTile = 16;
+inline constexpr std::int32_t kUnitRows[] = {0, 8};
 
 /// A low-rank problem laid out for the kernels. Sizes are fixed by the solver, contents per problem.
 struct LowRankLayout {
@@ -29,13 +34,20 @@ struct LowRankLayout {
   std::int32_t tiles = 0;        ///< per head
   std::int32_t right_stride = 0; ///< rank rounded up to 16
   float* left = nullptr;         ///< [heads][tiles][rank][16]
-  float* right = nullptr;        ///< [heads][tiles * 16][right_stride], 0 behind tokens and rank
-  float* inside = nullptr;       ///< [heads][tiles][16][16] couplings within a tile, diagonal 0
+  /// [heads][rows][right_stride], 0 behind the rank: the problem's own memory where its rows are whole lines of
+  /// lanes, else `right_copy`. Rows behind the tokens are not read.
+  const float* right = nullptr;
+  std::int64_t right_rows = 0;   ///< rows of a head there
+  float* right_copy = nullptr;   ///< [heads][tiles * 16][right_stride], or null if the rank needs none
+  float* inside = nullptr;       ///< [heads][tiles][16][16] couplings within a tile, diagonal 0; of `known` rows
+  std::uint16_t* known = nullptr;  ///< [heads][tiles] bit i: row i of `inside` is there
   float* self = nullptr;         ///< [heads][tiles * 16] left_i . right_i + shift: what z counts too much
   float* fields = nullptr;       ///< [heads][tiles * 16], 0 behind the tokens
   float* shift = nullptr;        ///< [heads]
   float penalty = 0;
-  float unit = 1;  ///< unit of temperature, from the tiles' couplings: squares a lane in float, then in double
+  /// Unit of temperature, from a sample of the couplings: rows kUnitRows of every tile, squares added up in float
+  /// lane by lane, then the lanes in double.
+  float unit = 1;
 };
 
 /// One chain's state and answer.
@@ -55,14 +67,17 @@ struct LowRankJob {
   std::uint64_t seed = 0;
 };
 
-/// Lays a problem out: transposes the factors into tiles, multiplies the tiles' own couplings.
+/// Lays a problem out: transposes the factors into tiles.
 using LowRankLoadFunction = void (*)(const LowRankProblem& problem, LowRankLayout& layout);
-/// `sweeps` Metropolis sweeps from all spins 0, then single-flip descent, then the energy (of the float
-/// problem, summed in double).
+/// `sweeps` Metropolis sweeps, then single-flip descent, then the energy (of the float problem, summed in double).
+/// Fills in rows of the layout's `inside`.
 using LowRankAnnealFunction = void (*)(const LowRankJob& job, LowRankChain& chain);
 
 /// Variates of schedule.h as floats, -ln(u): [kVariates + 64].
 [[nodiscard]] const float* float_variates() noexcept;
+
+/// The unit of temperature from the sampled squares, a lane each.
+[[nodiscard]] float low_rank_unit(const LowRankLayout& layout, const float* squares) noexcept;
 
 void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layout);
 void anneal_low_rank_reference(const LowRankJob& job, LowRankChain& chain);

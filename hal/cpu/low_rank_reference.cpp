@@ -29,6 +29,11 @@ class LowRankReference {
     std::memset(chain_.spins, 0, static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
     std::memset(chain_.counts, 0, static_cast<std::size_t>(p_.tiles) * kTile * sizeof(float));
     chain_.flips = 0;
+    for (std::int32_t i = 0; i < p_.tokens && p_.heads == 1; ++i) {
+      if (!(p_.fields[i] > 0.0F)) continue;
+      chain_.spins[i / 64] |= std::uint64_t{1} << (i % 64);
+      chain_.counts[i] = 1.0F;
+    }
     recompute_z();
     const std::uint64_t key = restart_key(job_.seed, chain_.restart);
     std::uint64_t pass = 0;
@@ -44,7 +49,7 @@ class LowRankReference {
         }
       }
     }
-    recompute_z();
+    if (job_.sweeps > 0) recompute_z();
     std::array<float, kTile> threshold;
     threshold.fill(-1e-5F * p_.unit);
     std::int32_t descents = 0;
@@ -115,7 +120,7 @@ class LowRankReference {
 
   void move_z(std::int32_t t, std::int32_t i, float sign) {
     float* z = chain_.z + static_cast<std::size_t>(t) * p_.right_stride;
-    const float* right = p_.right + row(t, i) * p_.right_stride;
+    const float* right = p_.right + (static_cast<std::size_t>(t) * p_.right_rows + i) * p_.right_stride;
     for (std::int32_t d = 0; d < p_.right_stride; ++d) z[d] = z[d] + right[d] * sign;
   }
 
@@ -151,49 +156,72 @@ class LowRankReference {
 
 }  // namespace
 
+float low_rank_unit(const LowRankLayout& layout, const float* squares) noexcept {
+  double sum = 0;
+  for (std::int32_t k = 0; k < kTile; ++k) sum += static_cast<double>(squares[k]);
+  double pairs = 0;
+  for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
+    const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
+    for (const std::int32_t j : kUnitRows) pairs += j < used ? layout.heads * static_cast<double>(used - 1) : 0.0;
+  }
+  const double mean = pairs > 0 ? sum / pairs : 0.0;
+  // A sum that is not finite must show.
+  if (mean <= 0) return 1.0F;
+  return static_cast<float>(std::sqrt(mean * (layout.tokens - 1)));
+}
+
 void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layout) {
   const std::int32_t rank = problem.rank;
+  const std::size_t tokens = static_cast<std::size_t>(problem.shape.tokens);
   const std::size_t rows = static_cast<std::size_t>(layout.tiles) * kTile;
-  double squares = 0;
-  double pairs = 0;
-  for (std::int32_t t = 0; t < layout.heads; ++t) {
+  layout.right = problem.right;
+  layout.right_rows = problem.shape.tokens;
+  if (layout.right_copy != nullptr) {
+    layout.right = layout.right_copy;
+    layout.right_rows = static_cast<std::int64_t>(rows);
+  }
+  std::array<float, kTile> squares{};
+  for (std::size_t t = 0; t < static_cast<std::size_t>(layout.heads); ++t) {
     const float scale = problem.scale == nullptr ? 1.0F : problem.scale[t];
     layout.shift[t] = problem.shift == nullptr ? 0.0F : problem.shift[t];
     for (std::size_t i = 0; i < rows; ++i) {
-      const bool real = i < static_cast<std::size_t>(layout.tokens);
-      const std::size_t from = static_cast<std::size_t>(t) * problem.shape.tokens + i;
+      const bool real = i < tokens;
+      const std::size_t from = t * tokens + i;
       float* column =
-          layout.left + (static_cast<std::size_t>(t) * layout.tiles + i / kTile) * rank * kTile + i % kTile;
-      float* right = layout.right + (t * rows + i) * layout.right_stride;
+          layout.left + (t * static_cast<std::size_t>(layout.tiles) + i / kTile) * rank * kTile + i % kTile;
       for (std::int32_t d = 0; d < rank; ++d) {
-        column[d * kTile] = real ? scale * problem.left[from * rank + d] : 0.0F;
-        right[d] = real ? problem.right[from * rank + d] : 0.0F;
+        column[d * kTile] = real ? problem.left[from * rank + d] * scale : 0.0F;
+        if (!real || layout.right_copy == nullptr) continue;
+        layout.right_copy[(t * rows + i) * layout.right_stride + d] = problem.right[from * rank + d];
+      }
+      if (real && layout.right_copy != nullptr) {
+        float* right = layout.right_copy + (t * rows + i) * layout.right_stride;
+        std::fill(right + rank, right + layout.right_stride, 0.0F);
       }
       layout.fields[t * rows + i] = real ? problem.fields[from] : 0.0F;
     }
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
       const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
-      pairs += static_cast<double>(used) * (used - 1);
-      const std::size_t block = static_cast<std::size_t>(t) * layout.tiles + tile;
-      std::array<float, kTile> sums{};
-      for (std::int32_t j = 0; j < kTile; ++j) {
+      const std::size_t block = t * static_cast<std::size_t>(layout.tiles) + tile;
+      layout.known[block] = 0xFFFF;
+      std::fill_n(layout.self + block * kTile, kTile, 0.0F);
+      for (std::int32_t j = 0; j < used; ++j) {
         const float* right =
-            layout.right + (t * rows + static_cast<std::size_t>(tile) * kTile + j) * layout.right_stride;
+            layout.right + (t * layout.right_rows + static_cast<std::size_t>(tile) * kTile + j) * layout.right_stride;
         float* to = layout.inside + (block * kTile + j) * kTile;
+        const bool of_unit = std::find(std::begin(kUnitRows), std::end(kUnitRows), j) != std::end(kUnitRows);
         for (std::int32_t i = 0; i < kTile; ++i) {
-          const float value = lane_product(layout.left + block * rank * kTile + i, right, rank) +
-                              layout.shift[t];
-          if (i == j) layout.self[t * rows + static_cast<std::size_t>(tile) * kTile + j] = j < used ? value : 0.0F;
+          const float value =
+              lane_product(layout.left + block * rank * kTile + i, right, rank) + layout.shift[t];
+          if (i == j) layout.self[block * kTile + j] = value;
           to[i] = i == j || i >= used ? 0.0F : value;
-          if (j < used) sums[static_cast<std::size_t>(i)] += to[i] * to[i];
+          if (of_unit) squares[static_cast<std::size_t>(i)] += to[i] * to[i];
         }
       }
-      for (const float sum : sums) squares += static_cast<double>(sum);
     }
   }
   layout.penalty = problem.penalty;
-  const double mean = pairs > 0 ? squares / pairs : 0.0;
-  layout.unit = mean > 0 ? static_cast<float>(std::sqrt(mean * (layout.tokens - 1))) : 1.0F;
+  layout.unit = low_rank_unit(layout, squares.data());
 }
 
 void anneal_low_rank_reference(const LowRankJob& job, LowRankChain& chain) {

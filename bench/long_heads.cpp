@@ -1,0 +1,85 @@
+// From how many tokens on a layer is better solved on factors than with J built: both, one after the other on the same
+// inputs, by number of tokens and heads. What the engine takes from it is runtime/plan.h's first_long_tokens.
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "bench/instances.h"
+#include "bench/layer_pass.h"
+#include "bench/measure.h"
+#include "hal/device.h"
+#include "hal/problem_io.h"
+
+namespace qama::bench {
+namespace {
+
+struct Figures {
+  std::vector<double> us;
+  double energy = 0;
+};
+
+template <typename Pass>
+Status once(Pass& pass, PassData& data, const hal::SolveOptions& options, Figures& out) {
+  PassTimes times;
+  QAMA_RETURN_IF_ERROR(pass.run(data, options, times));
+  out.us.push_back(times.total_us());
+  // Of the first run alone: it costs N^2 D.
+  if (options.seed == 1) out.energy += hal::energy_of(data.real, pass.spins());
+  return {};
+}
+
+Status measure(hal::Device& device, int layers, int runs) {
+  std::printf("| heads x tokens x D | sweeps x restarts | J built, us | factors, us | energy of factors - of J, %% |\n|---|---|---|---|---|\n");
+  struct Case {
+    std::int32_t heads, rank, sweeps, restarts;
+  };
+  for (const Case& c : {Case{1, 64, 0, 1}, Case{1, 64, 8, 8}, Case{2, 32, 8, 8}, Case{8, 16, 8, 8}}) {
+    for (const std::int32_t tokens : {64, 96, 128, 192, 256, 384, 512, 1024}) {
+      const InstanceClass of{"norm_long", LayerKind::norm, c.heads, tokens, c.rank};
+      QAMA_ASSIGN_OR_RETURN(const auto dense, DensePass::create(of, device));
+      QAMA_ASSIGN_OR_RETURN(const auto factors, FactorPass::create(of, device));
+      hal::SolveOptions options;
+      options.sweeps = c.sweeps;
+      options.restarts = c.restarts;
+      options.t_end = 0.08F;
+      Figures of_dense;
+      Figures of_factors;
+      for (int layer = 0; layer < layers; ++layer) {
+        PassData data = pass_data(of, kFirstReportSeed + static_cast<std::uint64_t>(layer));
+        for (int run = 0; run < runs; ++run) {
+          options.seed = static_cast<std::uint64_t>(run) + 1;
+          QAMA_RETURN_IF_ERROR(once(*dense, data, options, of_dense));
+          QAMA_RETURN_IF_ERROR(once(*factors, data, options, of_factors));
+        }
+      }
+      std::printf("| %d x %d x %d | %d x %d | %s | %s | %.3f |\n", c.heads, tokens, c.rank, c.sweeps, c.restarts,
+                  figure(median(of_dense.us)).c_str(), figure(median(of_factors.us)).c_str(),
+                  100 * (of_factors.energy - of_dense.energy) / std::fabs(of_dense.energy));
+      std::fflush(stdout);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+}  // namespace qama::bench
+
+int main(int argc, char** argv) {
+  CLI::App app{"Layers with J built and on factors, by number of tokens"};
+  std::string uri = "cpu:";
+  int layers = 3;
+  int runs = 10;
+  app.add_option("--device", uri, "device URI");
+  app.add_option("--layers", layers, "layers a row");
+  app.add_option("--runs", runs, "solves a layer");
+  CLI11_PARSE(app, argc, argv);
+  const auto device = qama::hal::open_device(uri);
+  const qama::Status status = device.ok() ? qama::bench::measure(**device, layers, runs) : device.error();
+  if (!status.ok()) {
+    std::fprintf(stderr, "long_heads: %s\n", status.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}
