@@ -1,5 +1,6 @@
 // The C API's models and sessions; c_api_solver.cpp has the annealer, c_api_error.h the edge of the ABI.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -123,6 +124,8 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   session_options.deadline_us = options.deadline_us;
   if (options.sweeps >= 0) session_options.sweeps = options.sweeps;
   if (options.restarts > 0) session_options.restarts = options.restarts;
+  if (options.rounds >= 0) session_options.rounds = options.rounds;
+  if (options.round_sweeps >= 0) session_options.round_sweeps = options.round_sweeps;
   if (options.arena != nullptr) {
     // An arena of no bytes is the caller's and too small, not a wish for one of the session's own.
     if (options.arena_bytes < plan->arena_bytes()) {
@@ -200,11 +203,18 @@ int32_t qama_model_max_tokens(const qama_model* model) {
 
 // ---- sessions -------------------------------------------------------------------------------------------
 
-void qama_session_options_init(qama_session_options* options) {
+void qama_session_options_init_size(qama_session_options* options, size_t struct_size) {
   if (options == nullptr) return;
-  *options = {};
-  options->struct_size = sizeof *options;
-  options->sweeps = -1;
+  qama_session_options defaults{};
+  defaults.struct_size = static_cast<uint32_t>(std::min(struct_size, sizeof defaults));
+  defaults.sweeps = -1;
+  defaults.rounds = -1;
+  defaults.round_sweeps = -1;
+  std::memcpy(options, &defaults, defaults.struct_size);
+}
+
+void(qama_session_options_init)(qama_session_options* options) {
+  qama_session_options_init_size(options, offsetof(qama_session_options, rounds));
 }
 
 qama_status qama_session_arena_bytes(const qama_model* model, const qama_session_options* options,

@@ -2,6 +2,8 @@
 // that training and inference use one solver.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -171,14 +173,19 @@ Status qama_solver::run(Batch batch, std::int32_t samples) {
 
 extern "C" {
 
-void qama_solver_options_init(qama_solver_options* options) {
+void qama_solver_options_init_size(qama_solver_options* options, size_t struct_size) {
   if (options == nullptr) return;
-  *options = qama_solver_options{};
-  options->struct_size = sizeof(qama_solver_options);
-  options->threads = 1;
-  options->seed = 1;
-  options->sweeps = 20;
-  options->restarts = 1;
+  qama_solver_options defaults{};
+  defaults.struct_size = static_cast<uint32_t>(std::min(struct_size, sizeof defaults));
+  defaults.threads = 1;
+  defaults.seed = 1;
+  defaults.sweeps = 20;
+  defaults.restarts = 1;
+  std::memcpy(options, &defaults, defaults.struct_size);
+}
+
+void(qama_solver_options_init)(qama_solver_options* options) {
+  qama_solver_options_init_size(options, offsetof(qama_solver_options, rounds));
 }
 
 qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
@@ -189,13 +196,14 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     qama_solver_options chosen;
     qama_solver_options_init(&chosen);
     if (options != nullptr) {
-      if (options->struct_size != sizeof(qama_solver_options)) {
+      // Up to t_end is what the first version had; what an older header does not know keeps its default.
+      if (options->struct_size < offsetof(qama_solver_options, rounds)) {
         return Error{ErrorCode::invalid_argument,
                      "options of " + std::to_string(options->struct_size) + " bytes, expected " +
                          std::to_string(sizeof(qama_solver_options)) +
                          ": call qama_solver_options_init first"};
       }
-      chosen = *options;
+      std::memcpy(&chosen, options, std::min<std::size_t>(options->struct_size, sizeof chosen));
     }
     if (chosen.threads < 0 || chosen.threads > 1024) {
       return Error{ErrorCode::invalid_argument,
@@ -209,6 +217,9 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     solver->options.restarts = std::max(1, chosen.restarts);
     if (chosen.t_start > 0) solver->options.t_start = chosen.t_start;
     if (chosen.t_end > 0) solver->options.t_end = chosen.t_end;
+    solver->options.rounds = chosen.rounds;
+    if (chosen.round_sweeps > 0) solver->options.round_sweeps = chosen.round_sweeps;
+    if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
     const hal::ProblemShape shape{heads, tokens};

@@ -33,7 +33,7 @@ struct Lane {
 
 /// What a session's solves have in common.
 struct SolveSettings {
-  hal::SolveOptions options;
+  std::vector<hal::SolveOptions> layers;  ///< one a QAMA layer
   std::uint64_t seed = 0;
 };
 

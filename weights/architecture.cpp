@@ -117,6 +117,52 @@ class Bounds {
 constexpr double kLargest = 1e6;
 constexpr double kSmallest = 1e-9;
 
+using Ordered = nlohmann::ordered_json;
+
+void read_schedule(ObjectReader& reader, AnnealSchedule& out) {
+  reader.read("sweeps", out.sweeps);
+  reader.read("restarts", out.restarts);
+  reader.read("t_start", out.t_start);
+  reader.read("t_end", out.t_end);
+  // Younger than the format: all three or none.
+  if (reader.optional("rounds") == nullptr) return;
+  reader.read("rounds", out.rounds);
+  reader.read("round_sweeps", out.round_sweeps);
+  reader.read("t_round", out.t_round);
+}
+
+Status read_layers(const Json& value, const std::string& where, std::uint64_t seed,
+                   std::vector<AnnealSchedule>& out) {
+  if (!value.is_array()) {
+    return Error{kBad, where + ": " + std::string(value.type_name()) + ", expected an array"};
+  }
+  for (const Json& layer : value) {
+    AnnealSchedule& schedule = out.emplace_back();
+    schedule.seed = seed;
+    ObjectReader reader(layer, where + "[" + std::to_string(out.size() - 1) + "]", kBad);
+    read_schedule(reader, schedule);
+    QAMA_RETURN_IF_ERROR(reader.finish());
+  }
+  return {};
+}
+
+Ordered schedule_record(const AnnealSchedule& schedule) {
+  Ordered out{{"sweeps", schedule.sweeps},
+              {"restarts", schedule.restarts},
+              {"t_start", schedule.t_start},
+              {"t_end", schedule.t_end}};
+  // Not written where they say nothing, so that such a file is one that older programs read.
+  const AnnealSchedule defaults;
+  if (schedule.rounds == defaults.rounds && schedule.round_sweeps == defaults.round_sweeps &&
+      schedule.t_round == defaults.t_round) {
+    return out;
+  }
+  out["rounds"] = schedule.rounds;
+  out["round_sweeps"] = schedule.round_sweeps;
+  out["t_round"] = schedule.t_round;
+  return out;
+}
+
 Status read_attention(const Json& value, AttentionSpec& out) {
   const std::string where = "architecture.attention";
   ObjectReader reader(value, where, kBad);
@@ -134,11 +180,11 @@ Status read_attention(const Json& value, AttentionSpec& out) {
   if (anneals(out.kind)) {
     if (const Json* anneal = reader.raw("anneal")) {
       ObjectReader schedule(*anneal, where + ".anneal", kBad);
-      schedule.read("sweeps", out.anneal.sweeps);
-      schedule.read("restarts", out.anneal.restarts);
-      schedule.read("t_start", out.anneal.t_start);
-      schedule.read("t_end", out.anneal.t_end);
+      read_schedule(schedule, out.anneal);
       schedule.read("seed", out.anneal.seed);
+      if (const Json* layers = schedule.optional("layers")) {
+        schedule.merge(read_layers(*layers, where + ".anneal.layers", out.anneal.seed, out.anneal_layers));
+      }
       reader.merge(schedule.finish());
     }
   }
@@ -205,7 +251,18 @@ void check_text(const Architecture& a, Bounds& bounds) {
   }
 }
 
-void check_attention(const AttentionSpec& attention, Bounds& bounds) {
+void check_schedule(const std::string& where, const AnnealSchedule& schedule, Bounds& bounds) {
+  bounds.range(where + "sweeps", schedule.sweeps, 0, kMaxSweeps);
+  bounds.range(where + "restarts", schedule.restarts, 1, kMaxRestarts);
+  bounds.real_range(where + "t_start", schedule.t_start, kSmallest, kLargest);
+  bounds.real_range(where + "t_end", schedule.t_end, kSmallest, schedule.t_start);
+  bounds.range(where + "rounds", schedule.rounds, 0, kMaxRestarts);
+  bounds.range(where + "round_sweeps", schedule.round_sweeps, 0, kMaxSweeps);
+  if (schedule.rounds > 0) bounds.real_range(where + "t_round", schedule.t_round, schedule.t_end, kLargest);
+  bounds.real_range(where + "t_round", schedule.t_round, kSmallest, kLargest);
+}
+
+void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds& bounds) {
   // What does not belong to the kind must have its default.
   AttentionSpec own;
   own.kind = attention.kind;
@@ -223,7 +280,10 @@ void check_attention(const AttentionSpec& attention, Bounds& bounds) {
     own.normalisation = attention.normalisation;
     own.energy_norm = attention.energy_norm;
   }
-  if (anneals(attention.kind)) own.anneal = attention.anneal;
+  if (anneals(attention.kind)) {
+    own.anneal = attention.anneal;
+    own.anneal_layers = attention.anneal_layers;
+  }
   if (attention != own) {
     bounds.fail("attention", "a parameter of another kind",
                 "none with kind " + std::string(name_of(attention.kind)));
@@ -232,11 +292,19 @@ void check_attention(const AttentionSpec& attention, Bounds& bounds) {
     bounds.divides("attention.buckets: halves", 2, "buckets", attention.buckets);
   }
   if (!anneals(attention.kind)) return;
-  const AnnealSchedule& anneal = attention.anneal;
-  bounds.range("attention.anneal.sweeps", anneal.sweeps, 0, kMaxSweeps);
-  bounds.range("attention.anneal.restarts", anneal.restarts, 1, kMaxRestarts);
-  bounds.real_range("attention.anneal.t_start", anneal.t_start, kSmallest, kLargest);
-  bounds.real_range("attention.anneal.t_end", anneal.t_end, kSmallest, anneal.t_start);
+  check_schedule("attention.anneal.", attention.anneal, bounds);
+  if (!attention.anneal_layers.empty()) {
+    const auto layers = static_cast<std::int64_t>(attention.anneal_layers.size());
+    bounds.range("attention.anneal.layers: entries", layers, depth, depth);
+  }
+  for (std::size_t i = 0; i < attention.anneal_layers.size(); ++i) {
+    const std::string where = "attention.anneal.layers[" + std::to_string(i) + "].";
+    const AnnealSchedule& layer = attention.anneal_layers[i];
+    check_schedule(where, layer, bounds);
+    if (layer.seed != attention.anneal.seed) {
+      bounds.fail(where + "seed", std::to_string(layer.seed), std::to_string(attention.anneal.seed));
+    }
+  }
 }
 
 }  // namespace
@@ -282,6 +350,11 @@ double Architecture::lambda(std::int32_t n) const noexcept {
   return n * std::sqrt(2.0 / kPi) / (heads - 1) * attention.gamma0;
 }
 
+const AnnealSchedule& Architecture::anneal_of(std::int32_t block) const noexcept {
+  const auto& layers = attention.anneal_layers;
+  return layers.empty() ? attention.anneal : layers[static_cast<std::size_t>(block)];
+}
+
 Status Architecture::validate() const {
   Bounds bounds(kBad, "architecture");
   if (is_image()) {
@@ -296,7 +369,7 @@ Status Architecture::validate() const {
   bounds.range("mlp", mlp, 1, kMaxDim);
   bounds.range("classes", classes, 1, kMaxDim);
   bounds.real_range("norm_eps", norm_eps, kSmallest * kSmallest, 1.0);
-  check_attention(attention, bounds);
+  check_attention(attention, depth, bounds);
   if (bounds.ok() && is_qama()) {
     bounds.range("attention: spins a head", std::int64_t{tokens()} * spin_bits(), 1, kMaxTokens);
   }
@@ -333,7 +406,6 @@ Result<Architecture> Architecture::parse(std::string_view json) {
 }
 
 std::string Architecture::to_json() const {
-  using Ordered = nlohmann::ordered_json;
   Ordered out;
   out["kind"] = name_of(kind);
   if (is_image()) {
@@ -367,11 +439,12 @@ std::string Architecture::to_json() const {
     if (key.kind == attention.kind) spec[std::string(key.name)] = attention.*key.value;
   }
   if (is_qama()) {
-    spec["anneal"] = Ordered{{"sweeps", attention.anneal.sweeps},
-                             {"restarts", attention.anneal.restarts},
-                             {"t_start", attention.anneal.t_start},
-                             {"t_end", attention.anneal.t_end},
-                             {"seed", attention.anneal.seed}};
+    Ordered anneal = schedule_record(attention.anneal);
+    anneal["seed"] = attention.anneal.seed;
+    for (const AnnealSchedule& layer : attention.anneal_layers) {
+      anneal["layers"].push_back(schedule_record(layer));
+    }
+    spec["anneal"] = std::move(anneal);
   }
   out["attention"] = std::move(spec);
   return out.dump();

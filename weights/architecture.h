@@ -24,7 +24,7 @@ inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
 inline constexpr std::int32_t kMaxSelectionBits = 8;
 inline constexpr std::int32_t kMaxSweeps = 1000000;
-inline constexpr std::int32_t kMaxRestarts = 65536;
+inline constexpr std::int32_t kMaxRestarts = 65536;  ///< and rounds
 
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
@@ -55,13 +55,16 @@ enum class EnergyNorm : std::uint8_t { none, layer, batch };
 [[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
 
-/// The annealer's schedule the model was trained with. Temperatures are in units of the problem's
-/// mean row norm (see hal/problem.h, SolveOptions).
+/// How a layer's problems are to be solved. Temperatures are in units of the problem's mean row norm; what each
+/// field does, and its default, is hal/problem.h's SolveOptions.
 struct AnnealSchedule {
-  std::int32_t sweeps = 20;   ///< 0: descent only
-  std::int32_t restarts = 1;  ///< >= 1
-  double t_start = 0.3;       ///< >= t_end
-  double t_end = 0.03;        ///< > 0
+  std::int32_t sweeps = 20;       ///< 0: descent only
+  std::int32_t restarts = 1;      ///< >= 1
+  double t_start = 1.2;           ///< >= t_end
+  double t_end = 0.1;             ///< > 0
+  std::int32_t rounds = 0;        ///< 0: none, and the next two do not count
+  std::int32_t round_sweeps = 6;
+  double t_round = 1.0;           ///< >= t_end
   std::uint64_t seed = 1;
   bool operator==(const AnnealSchedule&) const = default;
 };
@@ -76,6 +79,8 @@ struct AttentionSpec {
   double rho0 = 0.16;   ///< Eq. 10
   double gamma0 = 0.8;  ///< Eq. 10
   AnnealSchedule anneal;  ///< qama_v1, too
+  /// One schedule a block, or empty: every block's is `anneal`. They have its seed.
+  std::vector<AnnealSchedule> anneal_layers;
 
   // longformer
   std::int32_t window = 0;         ///< tokens seen on either side
@@ -172,6 +177,9 @@ struct Architecture {
   [[nodiscard]] double rho(std::int32_t n) const noexcept;
   /// Eq. 10 for a sample of n tokens: lambda = n sqrt(2/pi) / (H-1) gamma0; 0 where H = 1.
   [[nodiscard]] double lambda(std::int32_t n) const noexcept;
+
+  /// The schedule of block `block`, 0 <= block < depth.
+  [[nodiscard]] const AnnealSchedule& anneal_of(std::int32_t block) const noexcept;
 
   /// Parses and validates the JSON record. MODEL_BAD_ARCHITECTURE, MODEL_DUPLICATE_KEY.
   [[nodiscard]] static Result<Architecture> parse(std::string_view json);

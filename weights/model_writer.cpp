@@ -206,6 +206,16 @@ Result<TensorFileWriter> model_writer(const Architecture& architecture,
   return writer;
 }
 
+Result<TensorFileWriter> model_copy(const ModelFile& model, const Architecture& architecture) {
+  QAMA_ASSIGN_OR_RETURN(TensorFileWriter out, model_writer(architecture, model.preprocess(), model.labels(),
+                                                           model.producer(), model.training()));
+  for (const TensorView& tensor : model.tensors()) {
+    if (tensor.is_padding()) continue;
+    QAMA_RETURN_IF_ERROR(out.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes));
+  }
+  return out;
+}
+
 Result<TensorFileWriter> random_model(const Architecture& architecture, std::uint64_t seed) {
   QAMA_RETURN_IF_ERROR(architecture.validate());
   Preprocess preprocess;

@@ -2,6 +2,7 @@
 
 #include "hal/reopen.h"
 #include "runtime/base/quote.h"
+#include "runtime/cli/report.h"
 #include "weights/architecture.h"
 
 namespace qama::cli {
@@ -66,6 +67,15 @@ void RunArguments::declare_without_device(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(1, weights::kMaxRestarts))
       ->default_str("the model's");
+  app.add_option("--rounds", rounds,
+                 "After the restarts: groups of four that start from the best answer so far, for quality; 0: none")
+      ->type_name("N")
+      ->check(CLI::Range(0, weights::kMaxRestarts))
+      ->default_str("the model's");
+  app.add_option("--round-sweeps", round_sweeps, "Sweeps of a round")
+      ->type_name("N")
+      ->check(CLI::Range(0, weights::kMaxSweeps))
+      ->default_str("the model's");
   app.add_option("--in-flight", in_flight,
                  "Samples of a batch that a thread has on their way at once; more than 1 helps where the "
                  "device lies elsewhere")
@@ -100,12 +110,13 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   options.deadline_us = deadline_us;
   options.sweeps = sweeps;
   options.restarts = restarts;
+  options.rounds = rounds;
+  options.round_sweeps = round_sweeps;
   QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(plan), options));
   std::string sentence = "model " + quote(model_path);
   if (session->device() != nullptr) {
     sentence += ", device " + session->device()->info().uri + ", seed " +
-                std::to_string(session->seed()) + ", " + std::to_string(session->sweeps()) +
-                " sweeps, " + std::to_string(session->restarts()) + " restarts";
+                std::to_string(session->seed()) + ", " + schedules_text(session->schedules());
     const std::string down = hal::why_not_reached(*session->device());
     if (!down.empty()) sentence += " (the device is down: " + down + ")";
   } else {

@@ -14,8 +14,8 @@
 
 namespace qama::cli {
 
-/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --in-flight of commands that run a
-/// model.
+/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --rounds, --round-sweeps, --in-flight
+/// of commands that run a model.
 struct RunArguments {
   std::string device = "cpu:";
   std::int32_t threads = 1;
@@ -24,6 +24,8 @@ struct RunArguments {
   std::int64_t deadline_us = 0;
   std::optional<std::int32_t> sweeps;
   std::optional<std::int32_t> restarts;
+  std::optional<std::int32_t> rounds;
+  std::optional<std::int32_t> round_sweeps;
   std::int32_t in_flight = 0;  ///< 0: what suits the device
   bool integers = false;       ///< no option: the command looks at integer problems, also of long heads
 

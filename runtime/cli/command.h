@@ -40,6 +40,7 @@ struct CommandEntry {
 [[nodiscard]] std::unique_ptr<Command> make_classify();
 [[nodiscard]] std::unique_ptr<Command> make_eval();
 [[nodiscard]] std::unique_ptr<Command> make_solve();
+[[nodiscard]] std::unique_ptr<Command> make_tune();
 [[nodiscard]] std::unique_ptr<Command> make_info();
 [[nodiscard]] std::unique_ptr<Command> make_profile();
 [[nodiscard]] std::unique_ptr<Command> make_explain();

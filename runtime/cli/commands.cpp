@@ -43,6 +43,12 @@ constexpr CommandEntry kCommands[] = {
      "  qama solve G1.mc --time-limit 1000 --target 11624 --json\n"
      "  qama solve small.qubo --device exact:\n",
      make_solve},
+    {"tune", "find the cheapest schedule of the annealer for a model's layers, and store it",
+     "Labels are not looked at. The choice counts sweeps, not time: it is the same on every machine.\n"
+     "Examples:\n"
+     "  qama tune -m MODEL --dataset mnist --data DIR                  (only says what it found)\n"
+     "  qama tune -m MODEL --dataset mnist --data DIR --share 95 --out NEW.safetensors\n",
+     make_tune},
     {"info", "what is in a model file; refuses a bad one",
      "Examples:\n"
      "  qama info weights/models/mnist-qama.safetensors\n"

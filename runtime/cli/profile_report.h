@@ -46,7 +46,6 @@ struct DeviceProfile {
   double model_us = 0, plan_us = 0, session_us = 0, first_us = 0;
   std::size_t arena_bytes = 0, weight_bytes = 0;
   std::int64_t peak_rss = 0;
-  std::int32_t sweeps = 0, restarts = 0;
   std::uint64_t seed = 0;
   std::vector<runtime::StepInfo> steps;  ///< implementations as they were, the solver's included
   std::vector<ProfileRun> runs;

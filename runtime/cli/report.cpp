@@ -51,6 +51,43 @@ std::string SolveCounter::text() const {
   return out;
 }
 
+namespace {
+
+std::string schedule_text(const hal::SolveOptions& options) {
+  std::string out =
+      std::to_string(options.sweeps) + " sweeps, " + std::to_string(options.restarts) + " restarts";
+  if (options.rounds == 0) return out;
+  return out + ", " + std::to_string(options.rounds) + " rounds of " + std::to_string(options.round_sweeps) +
+         " sweeps";
+}
+
+}  // namespace
+
+std::string schedules_text(std::span<const hal::SolveOptions> layers) {
+  std::string out;
+  bool same = true;
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    const std::string text = schedule_text(layers[layer]);
+    same = same && text == schedule_text(layers[0]);
+    out += (layer > 0 ? "; block " : "block ") + std::to_string(layer) + ": " + text;
+  }
+  return same && !layers.empty() ? schedule_text(layers[0]) : out;
+}
+
+Json schedules_json(std::span<const hal::SolveOptions> layers) {
+  Json out = Json::array();
+  for (const hal::SolveOptions& options : layers) {
+    out.push_back({{"sweeps", options.sweeps},
+                   {"restarts", options.restarts},
+                   {"t_start", options.t_start},
+                   {"t_end", options.t_end},
+                   {"rounds", options.rounds},
+                   {"round_sweeps", options.round_sweeps},
+                   {"t_round", options.t_round}});
+  }
+  return out;
+}
+
 Status refuse_references(std::span<const runtime::StepInfo> steps) {
   for (const runtime::StepInfo& step : steps) {
     if (!runtime::is_reference(step.implementation)) continue;

@@ -37,6 +37,11 @@ class SolveCounter {
   std::map<std::string, std::int64_t> fallbacks_;
 };
 
+/// "8 sweeps, 8 restarts" and rounds, if any; several schedules as "block 0: ..., block 1: ...".
+[[nodiscard]] std::string schedules_text(std::span<const hal::SolveOptions> layers);
+/// One object a layer, with the keys of the model file's schedule.
+[[nodiscard]] Json schedules_json(std::span<const hal::SolveOptions> layers);
+
 /// UNSUPPORTED if a step fell to a reference implementation (runtime::is_reference): `--strict`.
 [[nodiscard]] Status refuse_references(std::span<const runtime::StepInfo> steps);
 

@@ -193,6 +193,13 @@ TEST(CApiSolver, CreateRefusesBadArguments) {
   }
   qama_solver_options options;
   qama_solver_options_init(&options);
+  // What an older header had is enough, and what it did not have does not count.
+  (qama_solver_options_init)(&options);
+  EXPECT_EQ(options.struct_size, offsetof(qama_solver_options, rounds));
+  options.rounds = -7;
+  ASSERT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), 0) << qama_last_error();
+  qama_solver_destroy(solver);
+  solver = nullptr;
   options.struct_size = 3;
   EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
   qama_solver_options_init(&options);

@@ -127,6 +127,20 @@ TEST_F(CApiModel, OptionsOfAnOlderHeaderKeepTheirDefaults) {
   EXPECT_EQ(qama_session_create(model, options, &session), 1);
 }
 
+// A program of an older header calls the function itself, whose struct ends before what came later.
+TEST_F(CApiModel, TheOldInitWritesOnlyTheOldFields) {
+  alignas(qama_session_options) std::array<unsigned char, sizeof(qama_session_options)> bytes;
+  bytes.fill(0xAB);
+  auto* options = reinterpret_cast<qama_session_options*>(bytes.data());
+  (qama_session_options_init)(options);
+  EXPECT_EQ(options->struct_size, offsetof(qama_session_options, rounds));
+  EXPECT_EQ(options->sweeps, -1);
+  for (std::size_t i = offsetof(qama_session_options, rounds); i < bytes.size(); ++i) EXPECT_EQ(bytes[i], 0xAB);
+  qama_session_options_init(options);
+  EXPECT_EQ(options->struct_size, sizeof(qama_session_options));
+  EXPECT_EQ(options->rounds, -1);
+}
+
 TEST_F(CApiModel, MisuseIsAnErrorWithASentence) {
   qama_session* session = nullptr;
   const float* none = nullptr;

@@ -232,10 +232,10 @@ TEST_F(Sessions, ForcedSpinsTakeTheDevicesPlace) {
 
 TEST_F(Sessions, ScheduleCanBeOverridden) {
   auto as_filed = session({});
-  EXPECT_EQ(as_filed->sweeps(), 20);
-  EXPECT_EQ(as_filed->restarts(), 1);
+  EXPECT_EQ(as_filed->schedules()[0].sweeps, 20);
+  EXPECT_EQ(as_filed->schedules()[0].restarts, 1);
   auto shorter = session({.sweeps = 3, .restarts = 2});
-  EXPECT_EQ(shorter->sweeps(), 3);
+  EXPECT_EQ(shorter->schedules()[0].sweeps, 3);
   std::vector<float> logits(10);
   ASSERT_OK(shorter->run_u8(std::span(pixels).first(784), 1, logits));
   EXPECT_EQ(shorter->solves(0)[0].result.restarts, 2);

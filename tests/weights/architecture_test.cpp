@@ -102,6 +102,45 @@ TEST(Architecture, SurvivesARoundTrip) {
   }
 }
 
+TEST(Architecture, SchedulesOfBlocksAndRounds) {
+  Json json = Json::parse(kImage);
+  ASSERT_OK_AND_ASSIGN(const Architecture plain, Architecture::parse(json.dump()));
+  EXPECT_EQ(plain.attention.anneal.rounds, 0);
+  EXPECT_EQ(&plain.anneal_of(1), &plain.attention.anneal);
+  Json& anneal = json["attention"]["anneal"];
+  anneal["rounds"] = 9;
+  anneal["round_sweeps"] = 5;
+  anneal["t_round"] = 0.75;
+  anneal["layers"] = Json::parse(R"([{"sweeps":3,"restarts":4,"t_start":1.0,"t_end":0.2},
+    {"sweeps":7,"restarts":8,"t_start":1.0,"t_end":0.2,"rounds":2,"round_sweeps":1,"t_round":0.5}])");
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  // Without the order of keys.
+  EXPECT_EQ(nlohmann::json::parse(a.to_json()), nlohmann::json::parse(json.dump()));
+  EXPECT_EQ(a.attention.anneal.rounds, 9);
+  EXPECT_EQ(a.anneal_of(0).sweeps, 3);
+  EXPECT_EQ(a.anneal_of(0).rounds, 0);
+  EXPECT_EQ(a.anneal_of(1).rounds, 2);
+  EXPECT_EQ(a.anneal_of(1).t_round, 0.5);
+  EXPECT_EQ(a.anneal_of(1).seed, a.attention.anneal.seed);
+
+  const auto refused = [&](const char* pointer, const Json& value, const char* mentions) {
+    Json bad = json;
+    bad[Json::json_pointer(pointer)] = value;
+    const auto result = Architecture::parse(bad.dump());
+    EXPECT_ERROR(model_bad_architecture, result);
+    EXPECT_NE(test::describe(result).find(mentions), std::string::npos) << test::describe(result);
+  };
+  refused("/attention/anneal/rounds", 65537, "anneal.rounds: 65537, expected 0 to 65536");
+  refused("/attention/anneal/t_round", 0.01, "anneal.t_round: 0.01, expected 0.03");
+  refused("/attention/anneal/layers", 3, "anneal.layers: number, expected an array");
+  refused("/attention/anneal/layers", Json::array({anneal["layers"][0]}), "layers: entries: 1, expected 2 to 2");
+  refused("/attention/anneal/layers/1/sweeps", -1, "layers[1].sweeps");
+  refused("/attention/anneal/layers/0/seed", 1, "unknown key 'seed'");
+  Json alone = json;
+  alone["attention"]["anneal"].erase("t_round");
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(alone.dump()));
+}
+
 TEST(Architecture, EveryOtherKindOfAttentionHasItsOwnKeys) {
   const std::pair<AttentionKind, const char*> kinds[] = {
       {AttentionKind::longformer, R"({"kind":"longformer","window":4,"global_tokens":2})"},

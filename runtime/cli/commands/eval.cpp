@@ -302,8 +302,11 @@ class Eval final : public Command {
       out["solved_by"] = tally.solvers.solved_by();
       out["fallbacks"] = tally.solvers.fallbacks();
       out["seed"] = session.seed();
-      out["sweeps"] = session.sweeps();
-      out["restarts"] = session.restarts();
+      if (!session.schedules().empty()) {
+        out["sweeps"] = session.schedules()[0].sweeps;
+        out["restarts"] = session.schedules()[0].restarts;
+        out["schedules"] = schedules_json(session.schedules());
+      }
       out["threads"] = run_.threads;
       out["shard"] = {{"index", shard.index % shard.count}, {"of", shard.count}};
       out["checksum"] = checksum;

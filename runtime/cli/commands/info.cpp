@@ -83,6 +83,7 @@ class Info final : public Command {
                           static_cast<long long>(spins), a.heads, a.tokens(),
                           a.spin_bits() > 1 ? format(" x %d bits", a.spin_bits()).c_str() : "",
                           plan->qama_layers()));
+      console.line("anneal        " + schedules(a));
     } else {
       console.line("spins         none (" + std::string(weights::name_of(a.attention.kind)) +
                    " attention)");
@@ -106,6 +107,13 @@ class Info final : public Command {
   }
 
  private:
+  /// How the layers are solved unless options of a command say otherwise.
+  static std::string schedules(const weights::Architecture& a) {
+    std::vector<hal::SolveOptions> layers;
+    for (std::int32_t block = 0; block < a.depth; ++block) layers.push_back(runtime::solve_options(a.anneal_of(block)));
+    return schedules_text(layers) + format(", temperatures %g to %g", a.anneal_of(0).t_start, a.anneal_of(0).t_end);
+  }
+
   /// The record as JSON; null if there is none.
   static Json parsed(const std::string& text) {
     Json out = Json::parse(text, nullptr, false);

@@ -281,8 +281,6 @@ class ProfileCommand final : public Command {
     if (device.has_device) device.info = session->device()->info();
     device.arena_bytes = plan->arena_bytes();
     device.weight_bytes = plan->weight_bytes();
-    device.sweeps = session->sweeps();
-    device.restarts = session->restarts();
     device.seed = session->seed();
     device.steps.assign(plan->steps().begin(), plan->steps().end());
     profile.devices.push_back(std::move(device));

@@ -59,6 +59,19 @@ class Solve final : public Command {
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->default_str("0.1; maxcut, qubo: 0.03");
+    app.add_option("--rounds", options_.rounds,
+                   "After every 16 restarts: groups of four that start from the best answer of those; 0: none")
+        ->type_name("N")
+        ->check(CLI::Range(0, weights::kMaxRestarts))
+        ->capture_default_str();
+    app.add_option("--round-sweeps", options_.round_sweeps, "Sweeps of a round")
+        ->type_name("N")
+        ->check(CLI::Range(0, weights::kMaxSweeps))
+        ->capture_default_str();
+    app.add_option("--t-round", options_.t_round, "First temperature of a round")
+        ->type_name("T")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     declare_device(app, device_);
     declare_threads(app, threads_);
     declare_seed(app, seed_, "1");
@@ -202,6 +215,7 @@ class Solve final : public Command {
     total_.flips += result.flips;
     total_.sweeps += result.sweeps;
     restarts_done_ += result.restarts;
+    total_.rounds += result.rounds;
     busy_us_ += busy_us;
     const double value = value_of(spins);
     if (!best_.found || value < best_.value || (value == best_.value && part < best_.part)) {
@@ -241,6 +255,7 @@ class Solve final : public Command {
       out["solve_us"] = solve_us_;
       out["sweeps"] = options_.sweeps;
       out["restarts"] = restarts_done_;
+      out["rounds"] = total_.rounds;
       out["total_sweeps"] = total_.sweeps;
       out["proposals"] = total_.proposals;
       out["flips"] = total_.flips;
@@ -299,7 +314,7 @@ class Solve final : public Command {
   Status status_;
   Best best_;
   struct {
-    std::int64_t proposals = 0, flips = 0, sweeps = 0;
+    std::int64_t proposals = 0, flips = 0, sweeps = 0, rounds = 0;
   } total_;
   std::int64_t restarts_done_ = 0;
   double busy_us_ = 0;

@@ -71,9 +71,17 @@ typedef struct qama_session_options {
   int32_t restarts;         /* <= 0: as the model file says */
   void* arena;              /* caller's memory, 64-byte aligned; NULL: the session allocates it */
   size_t arena_bytes;
+  int32_t rounds;           /* after the restarts, for quality; < 0: as the model file says */
+  int32_t round_sweeps;     /* < 0: as the model file says */
 } qama_session_options;
 
+/* Fills in the defaults. Structs only grow at their end: the function of this name writes what the first version had,
+ * so that a program built with an older header may load a younger library; the macro, which calls of it become,
+ * writes all that this header knows. */
 QAMA_API void qama_session_options_init(qama_session_options* options);
+QAMA_API void qama_session_options_init_size(qama_session_options* options, size_t struct_size);
+#define qama_session_options_init(options) \
+  qama_session_options_init_size((options), sizeof(qama_session_options))
 
 /* Exact bytes of arena that a session with these options needs: with one byte less, creating it fails
  * with ARENA_TOO_SMALL. */
@@ -110,16 +118,23 @@ QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t
 /* ---- the annealer alone ---------------------------------------------------------------------------- */
 
 typedef struct qama_solver_options {
-  uint32_t struct_size;  /* sizeof(qama_solver_options) */
+  uint32_t struct_size;  /* sizeof(qama_solver_options), for later versions */
   int32_t threads;       /* worker threads for a batch; 0: 1 */
   uint64_t seed;         /* sample k of a batch uses a seed derived from (seed, k): results do not depend
                             on the number of threads */
   int32_t sweeps;        /* 0: descent only */
   int32_t restarts;      /* >= 1 */
   float t_start, t_end;  /* units of the mean row norm of J; 0: defaults */
+  int32_t rounds;        /* after the restarts: groups of four from the best answer so far; 0: none */
+  int32_t round_sweeps;  /* sweeps of a round; 0: the default */
+  float t_round;         /* first temperature of a round; 0: the default */
 } qama_solver_options;
 
+/* As qama_session_options_init. */
 QAMA_API void qama_solver_options_init(qama_solver_options* options);
+QAMA_API void qama_solver_options_init_size(qama_solver_options* options, size_t struct_size);
+#define qama_solver_options_init(options) \
+  qama_solver_options_init_size((options), sizeof(qama_solver_options))
 
 /* A solver for problems of H heads x N tokens on device `uri` (NULL: "cpu:"). */
 QAMA_API qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,

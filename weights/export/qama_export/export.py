@@ -125,16 +125,26 @@ def anneal_solver(record, threads=1, library=None, **changes):
     """The solver that a model's architecture record asks for, None for kinds that do not anneal."""
     if "anneal" not in record["attention"]:
         return None
-    return Solver(threads=threads, library=library, **{**record["attention"]["anneal"], **changes})
+    # One solver serves all blocks here, so that schedules of single blocks do not count.
+    anneal = {key: value for key, value in record["attention"]["anneal"].items() if key != "layers"}
+    return Solver(threads=threads, library=library, **{**anneal, **changes})
 
 
-def write_schedule(path, out, **schedule):
-    """Copies a model file with another annealer schedule; the tensors and their checksum stay the same."""
+def write_schedule(path, out, layers=None, **schedule):
+    """Copies a model file with another annealer schedule; the tensors and their checksum stay the same.
+
+    schedule: what changes of `anneal` (FORMAT.md). layers: one such schedule a block, complete but for the seed;
+    None: every block has the one schedule.
+    """
     tensors, metadata = tensor_file.read(path)
     record = json.loads(metadata["architecture"])
     if "anneal" not in record["attention"]:
         raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' or 'qama_v1'")
-    record["attention"]["anneal"].update(schedule)
+    anneal = record["attention"]["anneal"]
+    anneal.update(schedule)
+    anneal.pop("layers", None)
+    if layers is not None:
+        anneal["layers"] = layers
     metadata["architecture"] = json.dumps(record)
     metadata.pop("sha256", None)
     tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
@@ -170,6 +180,9 @@ def main():
     schedule.add_argument("--restarts", type=int, required=True)
     schedule.add_argument("--t-start", type=float, required=True, help="in row norms of the couplings")
     schedule.add_argument("--t-end", type=float, required=True)
+    schedule.add_argument("--rounds", type=int, default=0, help="after the restarts, for quality")
+    schedule.add_argument("--round-sweeps", type=int, default=6)
+    schedule.add_argument("--t-round", type=float, default=1.0)
     schedule.add_argument("--out", required=True)
     half = commands.add_parser("half", help="write a model file anew with its matrices in half precision")
     half.add_argument("model")
@@ -187,8 +200,9 @@ def main():
             print(f"{name} {value.dtype} {list(value.shape)}")
         return
     if arguments.command == "schedule":
+        rounds = {"rounds": arguments.rounds, "round_sweeps": arguments.round_sweeps, "t_round": arguments.t_round}
         write_schedule(arguments.model, arguments.out, sweeps=arguments.sweeps, restarts=arguments.restarts,
-                       t_start=arguments.t_start, t_end=arguments.t_end)
+                       t_start=arguments.t_start, t_end=arguments.t_end, **(rounds if arguments.rounds else {}))
         return
     model, metadata, vocabulary = import_model(arguments.model)
     model.set_solver(anneal_solver(model.record))

@@ -17,7 +17,8 @@ class _Options(ctypes.Structure):
     """qama_solver_options, field by field."""
     _fields_ = [("struct_size", ctypes.c_uint32), ("threads", ctypes.c_int32), ("seed", ctypes.c_uint64),
                 ("sweeps", ctypes.c_int32), ("restarts", ctypes.c_int32),
-                ("t_start", ctypes.c_float), ("t_end", ctypes.c_float)]
+                ("t_start", ctypes.c_float), ("t_end", ctypes.c_float),
+                ("rounds", ctypes.c_int32), ("round_sweeps", ctypes.c_int32), ("t_round", ctypes.c_float)]
 
 
 def find_library():
@@ -61,8 +62,8 @@ class Solver:
     Tensors may live on a CUDA device: they are staged through pinned memory, the spins go back there.
     """
 
-    def __init__(self, seed=1, sweeps=20, restarts=1, t_start=0.3, t_end=0.03, threads=1, uri=None,
-                 library=None):
+    def __init__(self, seed=1, sweeps=20, restarts=1, t_start=1.2, t_end=0.1, rounds=0, round_sweeps=6,
+                 t_round=1.0, threads=1, uri=None, library=None):
         self.library = load_library(library)
         self.options = _Options()
         self.library.qama_solver_options_init(ctypes.byref(self.options))
@@ -70,6 +71,7 @@ class Solver:
         self.options.threads, self.options.seed = threads, seed
         self.options.sweeps, self.options.restarts = sweeps, restarts
         self.options.t_start, self.options.t_end = t_start, t_end
+        self.options.rounds, self.options.round_sweeps, self.options.t_round = rounds, round_sweeps, t_round
         self.uri = uri.encode() if uri else None
         self.handles, self.staging, self.calls = {}, {}, 0
 

@@ -1,0 +1,215 @@
+// `qama tune`: records a model's layers on some samples, finds the cheapest schedule of the annealer that solves
+// them well enough, block by block (tuning.h), and writes it into a copy of the model file.
+#include <algorithm>
+#include <limits>
+
+#include "runtime/base/quote.h"
+#include "runtime/cli/arguments.h"
+#include "runtime/cli/command.h"
+#include "runtime/cli/report.h"
+#include "runtime/cli/tuning.h"
+#include "runtime/io/dataset.h"
+#include "runtime/preprocess.h"
+#include "weights/model_writer.h"
+
+namespace qama::cli {
+namespace {
+
+weights::AnnealSchedule schedule_of(const hal::SolveOptions& options, std::uint64_t seed) {
+  weights::AnnealSchedule out;
+  out.sweeps = options.sweeps;
+  out.restarts = options.restarts;
+  // By way of text, so that 0.1F is written as 0.1.
+  const auto shortest = [](float value) { return std::stod(format("%.6g", static_cast<double>(value))); };
+  out.t_start = shortest(options.t_start);
+  out.t_end = shortest(options.t_end);
+  if (options.rounds > 0) {
+    out.rounds = options.rounds;
+    out.round_sweeps = options.round_sweeps;
+    out.t_round = shortest(options.t_round);
+  }
+  out.seed = seed;
+  return out;
+}
+
+class Tune final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    std::vector<std::string> names;
+    for (const io::DatasetFormat& format : io::dataset_formats()) names.emplace_back(format.name);
+    declare_model(app, model_path_);
+    app.add_option("--dataset", dataset_, "Data set, as `qama eval` takes it")
+        ->required()
+        ->type_name("NAME")
+        ->check(CLI::IsMember(names));
+    app.add_option("--data", directory_, "Directory with the data set")->required()->type_name("DIR");
+    app.add_option("--split", split_, "train, test or dev")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"train", "test", "dev"}))
+        ->default_str("test");
+    app.add_option("--samples", samples_, "Record the layers of the first N samples")
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{4}, std::int64_t{100000}))
+        ->capture_default_str();
+    app.add_option("--share", share_percent_, "Per cent of solves that must come near the best known energy")
+        ->type_name("PERCENT")
+        ->check(CLI::Range(1.0, 100.0))
+        ->capture_default_str();
+    app.add_option("--gap", gap_percent_, "Per cent of the best known energy that is near")
+        ->type_name("PERCENT")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str();
+    app.add_option("--out", out_, "Write the model with the schedules that were found")->type_name("FILE");
+    declare_device(app, device_);
+    declare_seed(app, seed_, "1");
+  }
+
+  Status run(Console& console) override {
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
+    const weights::Architecture& a = model->architecture();
+    if (!a.is_qama()) {
+      return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path_) + " has " +
+                                                    std::string(weights::name_of(a.attention.kind)) +
+                                                    " attention, tune needs QAMA"};
+    }
+    TuneOptions options;
+    options.gap = gap_percent_ / 100;
+    options.share = share_percent_ / 100;
+    options.seed = seed_.value_or(1);
+    LayerCollector collector(a.depth, samples_);
+    QAMA_RETURN_IF_ERROR(record(console, model, collector));
+
+    QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
+    std::vector<Tuned> now;
+    std::vector<Tuned> found;
+    Progress progress(console, "qama: tune, blocks", a.depth);
+    for (std::int32_t block = 0; block < a.depth; ++block) {
+      auto& layers = collector.layers[static_cast<std::size_t>(block)];
+      if (layers.empty()) {
+        return Error{ErrorCode::unsupported, "block " + std::to_string(block) + " has no layer that can be recorded"};
+      }
+      QAMA_RETURN_IF_ERROR(find_best(*device, layers, options.seed));
+      QAMA_ASSIGN_OR_RETURN(
+          now.emplace_back(), try_schedule(*device, layers, runtime::solve_options(a.anneal_of(block)), options));
+      QAMA_ASSIGN_OR_RETURN(found.emplace_back(), tune(*device, layers, options));
+      progress.update(block + 1);
+    }
+    if (!out_.empty()) QAMA_RETURN_IF_ERROR(write(*model, found));
+    report(console, collector, now, found);
+    return {};
+  }
+
+ private:
+  /// Runs the first samples and keeps their layers.
+  Status record(const Console& console, const std::shared_ptr<const runtime::Model>& model,
+                LayerCollector& collector) const {
+    const weights::Architecture& a = model->architecture();
+    QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
+    if ((set->info().kind == io::SampleKind::text) != a.is_text()) {
+      return wrong_kind(model_path_, *model, "data set '" + dataset_ + "'");
+    }
+    RunArguments arguments;
+    arguments.integers = true;  // every layer is looked at as integers
+    QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(model, model_path_, 1, console));
+    std::optional<runtime::Tokeniser> tokeniser;
+    if (a.is_text()) {
+      QAMA_ASSIGN_OR_RETURN(tokeniser, runtime::Tokeniser::create(model));
+    }
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(a.max_tokens));
+    std::vector<float> logits(static_cast<std::size_t>(model->classes()));
+    const std::int64_t total = std::min(samples_, set->info().samples);
+    Progress progress(console, "qama: record", total);
+    io::Sample sample;
+    for (std::int64_t i = 0; i < total; ++i) {
+      QAMA_RETURN_IF_ERROR(set->next(sample));
+      runtime::RunOptions options;
+      options.first_sample = static_cast<std::uint64_t>(i);
+      options.hooks.problems = &collector;
+      if (tokeniser) {
+        QAMA_ASSIGN_OR_RETURN(const std::int32_t length, tokeniser->encode(sample.text, tokens));
+        QAMA_RETURN_IF_ERROR(session->run_tokens(tokens, {&length, 1}, logits, options));
+      } else {
+        QAMA_RETURN_IF_ERROR(session->run_u8(sample.image.pixels, 1, logits, options));
+      }
+      progress.update(i + 1);
+    }
+    return {};
+  }
+
+  Status write(const runtime::Model& model, const std::vector<Tuned>& found) const {
+    weights::Architecture a = model.architecture();
+    const std::uint64_t seed = a.attention.anneal.seed;
+    std::vector<weights::AnnealSchedule> layers;
+    for (const Tuned& tuned : found) layers.push_back(schedule_of(tuned.options, seed));
+    // The one for all is the one that takes the longest: it is enough for every block.
+    const auto longest = std::max_element(
+        found.begin(), found.end(), [](const Tuned& x, const Tuned& y) { return x.cost < y.cost; });
+    a.attention.anneal = layers[static_cast<std::size_t>(longest - found.begin())];
+    const bool same = std::all_of(layers.begin(), layers.end(),
+                                  [&](const weights::AnnealSchedule& s) { return s == layers[0]; });
+    a.attention.anneal_layers = same ? std::vector<weights::AnnealSchedule>{} : layers;
+    QAMA_ASSIGN_OR_RETURN(const auto writer, weights::model_copy(model.file(), a));
+    return writer.write(out_);
+  }
+
+  void report(Console& console, const LayerCollector& collector, const std::vector<Tuned>& now,
+              const std::vector<Tuned>& found) const {
+    const auto object = [](const Tuned& t) {
+      Json out = schedules_json({&t.options, 1})[0];
+      out["cost"] = t.cost;
+      out["share"] = t.share;
+      out["held_out_share"] = t.held_out_share;
+      out["reached"] = t.reached;
+      return out;
+    };
+    if (console.json) {
+      Json blocks = Json::array();
+      for (std::size_t block = 0; block < found.size(); ++block) {
+        blocks.push_back({{"block", block},
+                          {"layers", collector.layers[block].size()},
+                          {"now", object(now[block])},
+                          {"tuned", object(found[block])}});
+      }
+      Json out;
+      out["model"] = model_path_;
+      out["dataset"] = dataset_;
+      out["gap_percent"] = gap_percent_;
+      out["share_percent"] = share_percent_;
+      out["seed"] = seed_.value_or(1);
+      out["blocks"] = std::move(blocks);
+      if (!out_.empty()) out["out"] = out_;
+      console.object(out);
+      return;
+    }
+    for (std::size_t block = 0; block < found.size(); ++block) {
+      console.line(format("block %zu, %zu layers, solves within %g %% of the best known energy (of layers held out)",
+                          block, collector.layers[block].size(), gap_percent_));
+      for (const auto& [name, tuned] : {std::pair{"now", &now[block]}, {"tuned", &found[block]}}) {
+        const hal::SolveOptions& o = tuned->options;
+        console.line(format("  %-6s %.2f %% (%.2f %%), cost %.0f sweeps: %s, temperatures %g to %g", name,
+                            100 * tuned->share, 100 * tuned->held_out_share, tuned->cost,
+                            schedules_text({&o, 1}).c_str(), static_cast<double>(o.t_start),
+                            static_cast<double>(o.t_end)));
+      }
+      if (!found[block].reached) {
+        console.line(format("  no candidate reaches %g %%; this is the best of the most expensive ones", share_percent_));
+      }
+    }
+    if (!out_.empty()) console.line("wrote " + out_);
+  }
+
+  std::string model_path_, dataset_, directory_, split_, out_;
+  std::string device_ = "cpu:";
+  std::int64_t samples_ = 200;
+  double share_percent_ = 99;
+  double gap_percent_ = 0.1;
+  std::optional<std::uint64_t> seed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_tune() {
+  return std::make_unique<Tune>();
+}
+
+}  // namespace qama::cli
