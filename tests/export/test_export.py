@@ -110,6 +110,24 @@ class Models(Folder):
         export.write_schedule(self.folder / "h", self.folder / "s", sweeps=3)
         self.assertEqual(tensor_file.half_storage(self.folder / "s"), stored)
 
+    def test_schedules_have_rounds_and_blocks_of_their_own(self):
+        model = trained(reference.vit_record())
+        export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)
+
+        def anneal(name):
+            return json.loads(tensor_file.read(self.folder / name)[1]["architecture"])["attention"]["anneal"]
+
+        block = {"sweeps": 2, "restarts": 4, "t_start": 1.2, "t_end": 0.1}
+        export.write_schedule(self.folder / "m", self.folder / "l", layers=[block, block], rounds=9, round_sweeps=5,
+                              t_round=1.0)
+        self.assertEqual(anneal("l")["layers"], [block, block])
+        self.assertEqual(anneal("l")["rounds"], 9)
+        # One solver serves all blocks of the Python model: it takes the schedule that stands for them all.
+        solver = export.anneal_solver(json.loads(tensor_file.read(self.folder / "l")[1]["architecture"]))
+        self.assertEqual((solver.options.rounds, solver.options.round_sweeps), (9, 5))
+        export.write_schedule(self.folder / "l", self.folder / "n", sweeps=3)
+        self.assertNotIn("layers", anneal("n"))
+
     def records(self):
         for normalisation in ("none", "instance", "batch"):
             for energy_norm in ("none", "layer", "batch"):
