@@ -39,7 +39,9 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
     EXPECT_EQ(block["layers"], 12);
     EXPECT_TRUE(block["tuned"]["reached"]);
     EXPECT_GE(block["tuned"]["share"], 0.9);
-    if (block["now"]["reached"]) EXPECT_LE(block["tuned"]["cost"], block["now"]["cost"]);
+    if (block["now"]["reached"]) {
+      EXPECT_LE(block["tuned"]["cost"], block["now"]["cost"]);
+    }
     largest = std::max(largest, block["tuned"]["cost"].get<double>());
   }
   // Same tensors, other schedule; what the model file says is what a session does.

@@ -146,7 +146,9 @@ TEST_P(LongHeads, AreThoseOfLongSamples) {
   for (std::size_t sample = 0; sample < lengths.size(); ++sample) {
     const bool is_long = lengths[sample] >= runtime::first_long_tokens(1);
     const auto solves = on_factors->solves(static_cast<std::int32_t>(sample));
-    if (is_long) EXPECT_EQ(solves[0].result.energy, 0) << lengths[sample];
+    if (is_long) {
+      EXPECT_EQ(solves[0].result.energy, 0) << lengths[sample];
+    }
     for (std::size_t c = 0; c < 3 && !is_long; ++c) {
       EXPECT_EQ(got[3 * sample + c], expected[3 * sample + c]) << lengths[sample];
     }
