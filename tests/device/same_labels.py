@@ -2,7 +2,7 @@
 
     tests/device/same_labels.py [--count 1000] [--cores cortex-a53,cortex-a72] [--data DIR...] [MODEL...]
 
-Both run `qama eval` over the first images of the official test sets (of IMDB, which is sorted by class, reviews taken at
+Both run `qama eval` over the first samples of the official test sets (SST-2: the 872 of dev; IMDB, which is sorted by class: reviews at
 equal distances). Logits differ in the last bits (sums are taken in another order, products are fused or not), and a coupling
 that lies near the middle between two integers may then be rounded the other way: one answer in a thousand may differ.
 Ends with 1 if more do, with 77 if there was nothing to compare. DIR has a folder a data set in its official layout.
@@ -19,16 +19,16 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATASETS = ("mnist", "fashion-mnist", "cifar10", "imdb")
+DATASETS = ("mnist", "fashion-mnist", "cifar10", "imdb", "sst2")
 REVIEWS = 25000
 
 
 def find_data(dataset, folders, scratch):
     """A folder that `qama eval` reads, or None. The packed forms of ../shared are unpacked into `scratch`."""
     official = {"mnist": "t10k-images-idx3-ubyte.gz", "fashion-mnist": "t10k-images-idx3-ubyte.gz",
-                "cifar10": "test_batch.bin", "imdb": "imdb_test.tsv"}[dataset]
+                "cifar10": "test_batch.bin", "imdb": "imdb_test.tsv", "sst2": "dev.tsv"}[dataset]
     for folder in (pathlib.Path(base, dataset) for base in folders):
-        if any((folder / name).exists() for name in (official, "cifar-10-batches-bin", "aclImdb")):
+        if any((folder / name).exists() for name in (official, "cifar-10-batches-bin", "aclImdb", "SST-2")):
             return folder
         out = pathlib.Path(scratch, dataset)
         if (folder / "imdb_test.tsv.xz").exists():
