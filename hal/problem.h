@@ -82,7 +82,7 @@ struct SolveOptions {
   std::int32_t restarts = 1;     ///< independent starts, the best answer counts
   float t_start = 1.2F;          ///< first temperature
   float t_end = 0.1F;            ///< last temperature; beta rises linearly between them
-  /// Then: groups of four restarts that start from the best answer so far and anneal half of its heads, chosen
+  /// Then: groups of four restarts that start from the best answer so far and anneal three of eight heads, chosen
   /// at random for each restart, from `t_round` to `t_end` again. For quality at a fixed time.
   std::int32_t rounds = 0;
   std::int32_t round_sweeps = 6;

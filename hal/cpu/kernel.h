@@ -25,7 +25,9 @@ struct AnnealJob {
   std::int32_t sweeps = 0;
   std::uint64_t seed = 0;
   bool settle = true;  ///< false: stop after the sweeps (tests of the stationary distribution)
-  std::int32_t visits = 0;  ///< a sweep visits the first `visits` heads of a chain's `order`; 0: all, in order
+  /// 0: all heads in order, all at `temperatures`. Else heads in a chain's own `order`: the first `reheated` at
+  /// `temperatures`, the others at the last of them.
+  std::int32_t reheated = 0;
   /// Asked before every sweep if given; true: no more sweeps, on to descent. For deadlines.
   bool (*stop)(void* context) = nullptr;
   void* context = nullptr;
@@ -38,16 +40,26 @@ struct Chain {
   std::int16_t* fields = nullptr;     ///< g_ti = b_ti + sum_j W_tij s_tj
   std::int16_t* counts = nullptr;     ///< P * number of heads that select token i
   std::uint64_t* spins = nullptr;
-  bool resume = false;                ///< in: start from the given state (all three) instead of all spins 0
-  std::array<std::uint8_t, kMaxHeads> order{};  ///< in: see AnnealJob::visits
+  bool resume = false;                ///< in: start from the given state (all three); see anneal
+  std::array<std::uint8_t, kMaxHeads> order{};  ///< in: see AnnealJob::reheated
   std::int64_t energy = 0;            ///< out
   std::int64_t proposals = 0;         ///< out
   std::int64_t flips = 0;             ///< out
 };
 
-/// Anneals `chains` (1 to kMaxChains) from all spins 0, or from where they are: `sweeps` exact sequential
+/// How many heads, the first of the order, start from drawn_spins(): all, or of a chain that resumes half of those
+/// that are reheated. None for a problem of one head or without sweeps, which starts from all spins 0.
+[[nodiscard]] constexpr std::int32_t heads_drawn(const AnnealJob& job, const Chain& chain) noexcept {
+  if (chain.resume) return (job.reheated + 1) / 2;
+  return job.problem.shape.heads > 1 && job.sweeps > 0 ? job.problem.shape.heads : 0;
+}
+
+/// Sweeps of descent before the token moves, if there is more than one head.
+inline constexpr std::int32_t kDescentSweeps = 2;
+
+/// Anneals `chains` (1 to kMaxChains) from random spins, or from where they are: `sweeps` exact sequential
 /// Metropolis sweeps (heads in order, tokens ascending), then descent to a local minimum under single flips and the exact best
-/// subset of heads per token.
+/// subset of heads per token. Either all of `chains` resume or none does.
 using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);
 
 /// One target's kernel.

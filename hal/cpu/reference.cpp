@@ -24,37 +24,53 @@ class ReferenceAnnealer {
   void run() {
     start();
     const std::uint64_t key = restart_key(job_.seed, chain_.restart);
-    const std::int32_t visits = job_.visits > 0 ? job_.visits : heads_;
     std::uint64_t pass = 0;
     for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
       if (job_.stop != nullptr && job_.stop(job_.context)) break;
-      for (std::int32_t k = 0; k < visits; ++k) {
-        metropolis_pass(key, pass, job_.visits > 0 ? chain_.order[k] : k, job_.temperatures[sweep]);
+      for (std::int32_t k = 0; k < heads_; ++k) {
+        const bool cold = job_.reheated > 0 && k >= job_.reheated;
+        metropolis_pass(key, pass, head(k), job_.temperatures[cold ? job_.sweeps - 1 : sweep]);
         pass += static_cast<std::uint64_t>(words_);
       }
     }
     if (job_.settle) {
-      do {
-        while (descent_sweep()) {
-        }
-      } while (subset_sweep());
+      for (std::int32_t sweep = 0; heads_ == 1 || sweep < kDescentSweeps; ++sweep) {
+        if (!descent_sweep()) break;
+      }
+      // Where no token has a better set of heads, no single flip gains either.
+      while (subset_sweep()) {
+      }
     }
     chain_.energy = energy_of(problem_, {chain_.spins, static_cast<std::size_t>(heads_) * words_});
   }
 
  private:
   void start() {
+    if (!chain_.resume) {
+      for (std::int32_t t = 0; t < heads_; ++t) {
+        for (std::int32_t w = 0; w < words_; ++w) chain_.spins[t * words_ + w] = 0;
+        for (std::size_t i = 0; i < stride_; ++i) {
+          chain_.fields[t * stride_ + i] = problem_.fields[t * stride_ + i];
+        }
+      }
+      for (std::size_t i = 0; i < stride_; ++i) chain_.counts[i] = 0;
+    }
+    for (std::int32_t k = 0; k < heads_drawn(job_, chain_); ++k) draw(head(k));
     chain_.proposals = 0;
     chain_.flips = 0;
-    if (chain_.resume) return;
-    for (std::int32_t t = 0; t < heads_; ++t) {
-      for (std::int32_t w = 0; w < words_; ++w) chain_.spins[t * words_ + w] = 0;
-      for (std::size_t i = 0; i < stride_; ++i) {
-        chain_.fields[t * stride_ + i] = problem_.fields[t * stride_ + i];
-      }
-    }
-    for (std::size_t i = 0; i < stride_; ++i) chain_.counts[i] = 0;
   }
+
+  // Random spins for a head.
+  void draw(std::int32_t t) {
+    const std::uint64_t key = start_key(job_.seed, chain_.restart);
+    for (std::int32_t i = 0; i < tokens_; ++i) {
+      const auto word = static_cast<std::uint64_t>(t * words_ + i / 64);
+      const bool wanted = ((drawn_spins(key, chain_.restart, word) >> (i % 64)) & 1U) != 0;
+      if (selected(t, i) != wanted) flip(t, i);
+    }
+  }
+
+  [[nodiscard]] std::int32_t head(std::int32_t k) const { return job_.reheated > 0 ? chain_.order[k] : k; }
 
   [[nodiscard]] bool selected(std::int32_t t, std::int32_t i) const {
     return ((chain_.spins[t * words_ + i / 64] >> (i % 64)) & 1U) != 0;
@@ -108,37 +124,53 @@ class ReferenceAnnealer {
     return changed;
   }
 
-  // For one token the heads' fields do not depend on each other, so its best set of heads is exact: sort
-  // by field, take the k-th while it gains more than the k - 1 penalties that it costs.
+  // Of 64 tokens at a time those whose set of heads is not the best one, then one after the other as the fields
+  // are when its turn comes.
   bool subset_sweep() {
     if (heads_ == 1) return false;
     bool changed = false;
-    for (std::int32_t i = 0; i < tokens_; ++i) {
-      std::array<std::int32_t, kMaxHeads> order{};
-      for (std::int32_t t = 0; t < heads_; ++t) order[t] = t;
-      const auto field = [&](std::int32_t t) { return chain_.fields[t * stride_ + i]; };
-      std::stable_sort(order.begin(), order.begin() + heads_,
-                       [&](std::int32_t a, std::int32_t b) { return field(a) > field(b); });
-      std::int32_t take = 0;
-      std::int64_t best = 0;
-      while (take < heads_ && field(order[take]) > problem_.penalty * take) {
-        best -= field(order[take]) - problem_.penalty * take;
-        ++take;
+    std::array<std::int32_t, kMaxHeads> order{};
+    for (std::int32_t first = 0; first < tokens_; first += 64) {
+      const std::int32_t end = std::min(first + 64, tokens_);
+      std::array<bool, 64> suspect{};
+      for (std::int32_t i = first; i < end; ++i) {
+        suspect[static_cast<std::size_t>(i - first)] = best_set(i, order) >= 0;
       }
-      std::int64_t current = 0;
-      std::int32_t count = 0;
-      for (std::int32_t t = 0; t < heads_; ++t) {
-        if (!selected(t, i)) continue;
-        current -= field(t) - problem_.penalty * count;
-        ++count;
-      }
-      if (best >= current) continue;
-      changed = true;
-      for (std::int32_t rank = 0; rank < heads_; ++rank) {
-        if (selected(order[rank], i) != (rank < take)) flip(order[rank], i);
+      for (std::int32_t i = first; i < end; ++i) {
+        if (!suspect[static_cast<std::size_t>(i - first)]) continue;
+        const std::int32_t take = best_set(i, order);
+        if (take < 0) continue;
+        changed = true;
+        for (std::int32_t rank = 0; rank < heads_; ++rank) {
+          if (selected(order[rank], i) != (rank < take)) flip(order[rank], i);
+        }
       }
     }
     return changed;
+  }
+
+  // For one token the heads' fields do not depend on each other, so its best set of heads is exact: sort
+  // by field, take the k-th while it gains more than the k - 1 penalties that it costs. How many heads of `order`
+  // to take; -1 if that is no better than what is selected.
+  [[nodiscard]] std::int32_t best_set(std::int32_t i, std::array<std::int32_t, kMaxHeads>& order) const {
+    for (std::int32_t t = 0; t < heads_; ++t) order[t] = t;
+    const auto field = [&](std::int32_t t) { return chain_.fields[t * stride_ + i]; };
+    std::stable_sort(order.begin(), order.begin() + heads_,
+                     [&](std::int32_t a, std::int32_t b) { return field(a) > field(b); });
+    std::int32_t take = 0;
+    std::int64_t best = 0;
+    while (take < heads_ && field(order[take]) > problem_.penalty * take) {
+      best -= field(order[take]) - problem_.penalty * take;
+      ++take;
+    }
+    std::int64_t current = 0;
+    std::int32_t count = 0;
+    for (std::int32_t t = 0; t < heads_; ++t) {
+      if (!selected(t, i)) continue;
+      current -= field(t) - problem_.penalty * count;
+      ++count;
+    }
+    return best < current ? take : -1;
   }
 
   const SelectionProblem& problem_;

@@ -48,7 +48,19 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
          (kVariates - 1);
 }
 
-/// The first `count` heads of a random order of all, which restart `restart` of a round reheats.
+/// Word `word` of the random spins (heads of words_per_head words one after the other) that restart `restart` starts
+/// from; 3 of 8 are selected, about as many as when hot. Restarts 2k and 2k + 1 have one key and share no selected
+/// spin: where the tokens of a head resemble each other, either half of them is tried.
+[[nodiscard]] constexpr std::uint64_t start_key(std::uint64_t seed, std::int32_t restart) noexcept {
+  return mix64(restart_key(seed, restart & ~1) ^ 0x5354415254ULL);
+}
+[[nodiscard]] constexpr std::uint64_t drawn_spins(std::uint64_t key, std::int32_t restart, std::uint64_t word) noexcept {
+  const std::uint64_t half = counter_random(key, 2 * word);
+  const std::uint64_t some = counter_random(key, 2 * word + 1);
+  return ((restart & 1) != 0 ? ~half : half) & (some | (some << 32 | some >> 32));
+}
+
+/// The first `count` heads of a random order of all, for restart `restart` of a round.
 void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
                   std::uint8_t* order) noexcept;
 

@@ -3,6 +3,8 @@
 //   mask_bits      64 comparison results in lane order as one 64-bit word, bit k = lane k
 //   lanes_of_bits  the way back: lane k all ones if bit k is set
 //   add_pairs      32-bit lanes plus sums of neighbouring 16-bit lanes
+// and four of 64-bit words, written so that compilers make no branch of them and save no register's worth:
+//   lowest_number, row_if_any, behind_lowest, keep_in_register
 // Included only by kernel_<target>.cpp; everything has internal linkage, because each of those files is
 // compiled with other instruction-set flags.
 #pragma once
@@ -10,6 +12,10 @@
 #include <array>
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
+
+/// What must be inlined so that arrays of vectors stay in registers; after a lambda's parameters, before a function.
+#define QAMA_INLINE_LAMBDA __attribute__((always_inline))
+#define QAMA_ALWAYS_INLINE __attribute__((always_inline)) inline
 
 namespace qama::hal::cpu {
 namespace {
@@ -34,8 +40,7 @@ inline Lanes<Avx512> mul_high_u16(Lanes<Avx512> a, Lanes<Avx512> b) {
   return _mm512_mulhi_epu16(a, b);
 }
 inline std::uint64_t mask_bits(const Mask64<Avx512>& m) {
-  return static_cast<std::uint64_t>(static_cast<__mmask32>(m[0])) |
-         static_cast<std::uint64_t>(static_cast<__mmask32>(m[1])) << 32;
+  return _mm512_kunpackd(static_cast<__mmask32>(m[1]), static_cast<__mmask32>(m[0]));
 }
 inline Lanes32<Avx512> add_pairs(Lanes32<Avx512> sums, Lanes<Avx512> v) {
   return _mm512_add_epi32(sums, _mm512_madd_epi16(v, _mm512_set1_epi16(1)));
@@ -136,6 +141,39 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
   return out;
 }
 #endif
+
+/// The number of the lowest bit of `bits`; if there is none, any number up to 64.
+QAMA_ALWAYS_INLINE std::uint64_t lowest_number(std::uint64_t bits) {
+#if defined(__BMI__)
+  return _tzcnt_u64(bits);
+#else
+  return static_cast<std::uint64_t>(__builtin_ctzll(bits | std::uint64_t{1} << 63));
+#endif
+}
+
+/// Row `i` of `rows`, which are `stride` numbers apart, if there are `bits`; else `nothing`. Half of the time nobody
+/// knows which, so it must not be a branch.
+QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint64_t i, const std::int16_t* rows,
+                                                  std::size_t stride, const std::int16_t* nothing) {
+  // An address, because without a bit it is none of the rows.
+  std::uintptr_t row = reinterpret_cast<std::uintptr_t>(rows) + i * stride * sizeof(std::int16_t);
+#if defined(__x86_64__)
+  asm("testq %1, %1\n\tcmovzq %2, %0" : "+r"(row) : "r"(bits), "r"(nothing) : "cc");
+#else
+  asm("" : "+r"(nothing));  // else its zeros are known, and loading them becomes a branch
+  row = bits != 0 ? row : reinterpret_cast<std::uintptr_t>(nothing);
+#endif
+  return reinterpret_cast<const std::int16_t*>(row);
+}
+
+/// The bits of `bits` behind the lowest bit of `now`; none if `now` has none.
+QAMA_ALWAYS_INLINE std::uint64_t behind_lowest(std::uint64_t bits, std::uint64_t now) {
+  asm("" : "+r"(now));  // else a compiler keeps now ^ (now - 1) from elsewhere in a register that it lacks
+  return bits & ~(now ^ (now - 1));
+}
+
+/// Makes the compiler forget how `pointer` came about, so that it does not keep the parts instead.
+QAMA_ALWAYS_INLINE void keep_in_register(const std::int16_t*& pointer) { asm("" : "+r"(pointer)); }
 
 /// The sum of vectors of 16-bit numbers: at most 2^15 vectors, so that 32-bit lanes hold it.
 template <class Arch>
