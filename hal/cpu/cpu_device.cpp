@@ -77,13 +77,15 @@ class Deadline {
   Deadline(Clock::time_point start, std::int64_t deadline_us) : start_(start), limit_us_(deadline_us) {}
   [[nodiscard]] bool given() const { return limit_us_ > 0; }
   void start_group() {
+    if (!given()) return;  // the clock is read for deadlines only
     group_us_ = microseconds_since(start_);
     asked_ = 0;
   }
   /// Whether another group of restarts would be too late, after one that took as long as the last.
   [[nodiscard]] bool no_time_for_another() const {
+    if (!given()) return false;
     const double now = microseconds_since(start_);
-    return given() && now + (now - group_us_) > static_cast<double>(limit_us_);
+    return now + (now - group_us_) > static_cast<double>(limit_us_);
   }
   static bool stop(void* context) {
     auto& self = *static_cast<Deadline*>(context);

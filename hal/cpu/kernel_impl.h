@@ -61,12 +61,13 @@ class FastAnnealer {
     std::uint64_t pass_number = 0;
     std::array<std::uint64_t, kChains> random{};
     Heads heads{};
+    const std::int32_t hot_heads = job_.reheated > 0 ? job_.reheated : heads_;
     std::int32_t sweep = 0;
     for (; sweep < job_.sweeps; ++sweep) {
       if (job_.stop != nullptr && job_.stop(job_.context)) break;
       for (std::int32_t k = 0; k < heads_; ++k) {
-        const bool cold = job_.reheated > 0 && k >= job_.reheated;
-        const Batch temperature(static_cast<std::int16_t>(job_.temperatures[cold ? job_.sweeps - 1 : sweep]));
+        const std::uint16_t* const at = job_.temperatures + (k < hot_heads ? sweep : job_.sweeps - 1);
+        const Batch temperature(static_cast<std::int16_t>(*at));
         for (int c = 0; c < kChains; ++c) {
           heads[c] = job_.reheated > 0 ? chains_[c].order[k] : k;
         }
@@ -109,12 +110,14 @@ class FastAnnealer {
   }
 
   void start() {
+    const std::int32_t drawn = heads_drawn(job_, chains_[0]);
     for (int c = 0; c < kChains; ++c) {
       Chain& chain = chains_[c];
       chain.proposals = 0;
       chain.flips = 0;
       if (chain.resume) continue;
-      const std::size_t all = static_cast<std::size_t>(heads_) * stride_;
+      // draw() writes the fields of a head of one word.
+      const std::size_t all = kOneWord && drawn == heads_ ? 0 : static_cast<std::size_t>(heads_) * stride_;
       for (std::size_t k = 0; k < all; k += Batch::size) {
         Batch::load_aligned(job_.problem.fields + k).store_aligned(chain.fields + k);
       }
@@ -123,7 +126,6 @@ class FastAnnealer {
       }
       for (std::int32_t k = 0; k < heads_ * words_; ++k) chain.spins[k] = 0;
     }
-    const std::int32_t drawn = heads_drawn(job_, chains_[0]);
     if (drawn == 0) return;
     std::array<std::uint64_t, kChains> keys;
     for (int c = 0; c < kChains; ++c) keys[c] = start_key(job_.seed, chains_[c].restart);
