@@ -66,7 +66,8 @@ class FastAnnealer {
     for (; sweep < job_.sweeps; ++sweep) {
       if (job_.stop != nullptr && job_.stop(job_.context)) break;
       for (std::int32_t k = 0; k < heads_; ++k) {
-        const std::uint16_t* const at = job_.temperatures + (k < hot_heads ? sweep : job_.sweeps - 1);
+        const std::uint16_t* const at =
+            job_.temperatures + (k < hot_heads ? sweep : job_.sweeps - 1);
         const Batch temperature(static_cast<std::int16_t>(*at));
         for (int c = 0; c < kChains; ++c) {
           heads[c] = job_.reheated > 0 ? chains_[c].order[k] : k;
@@ -100,13 +101,15 @@ class FastAnnealer {
   QAMA_ALWAYS_INLINE static void each_chain(Body&& body) {
     [&]<std::size_t... c>(std::index_sequence<c...>) QAMA_INLINE_LAMBDA {
       (body(std::integral_constant<std::size_t, c>{}), ...);
-    }(std::make_index_sequence<kChains>{});
+    }
+    (std::make_index_sequence<kChains>{});
   }
   template <class Body>
   QAMA_ALWAYS_INLINE static void each_part(Body&& body) {
     [&]<std::size_t... k>(std::index_sequence<k...>) QAMA_INLINE_LAMBDA {
       (body(std::integral_constant<std::size_t, k>{}), ...);
-    }(std::make_index_sequence<kParts>{});
+    }
+    (std::make_index_sequence<kParts>{});
   }
 
   void start() {
@@ -117,7 +120,8 @@ class FastAnnealer {
       chain.flips = 0;
       if (chain.resume) continue;
       // draw() writes the fields of a head of one word.
-      const std::size_t all = kOneWord && drawn == heads_ ? 0 : static_cast<std::size_t>(heads_) * stride_;
+      const std::size_t all =
+          kOneWord && drawn == heads_ ? 0 : static_cast<std::size_t>(heads_) * stride_;
       for (std::size_t k = 0; k < all; k += Batch::size) {
         Batch::load_aligned(job_.problem.fields + k).store_aligned(chain.fields + k);
       }
@@ -149,21 +153,24 @@ class FastAnnealer {
         const auto t = static_cast<std::size_t>(heads[c]);
         rows[c] = couplings_ + t * static_cast<std::size_t>(tokens_) * 64;
         std::uint64_t& word = chains_[c].spins[t];
-        left[c] = drawn_spins(keys[c], chains_[c].restart, static_cast<std::uint64_t>(t)) & last_valid_;
+        left[c] =
+            drawn_spins(keys[c], chains_[c].restart, static_cast<std::uint64_t>(t)) & last_valid_;
         any |= left[c];
         const Batch64 before = lanes_of_bits(word, Arch{});
         const Batch64 own = lanes_of_bits(left[c], Arch{});
         word = left[c];
         each_part([&](auto k) QAMA_INLINE_LAMBDA {
           std::int16_t* counts = chains_[c].counts + k * Batch::size;
-          (Batch::load_aligned(counts) - (penalty & before[k]) + (penalty & own[k])).store_aligned(counts);
+          (Batch::load_aligned(counts) - (penalty & before[k]) + (penalty & own[k]))
+              .store_aligned(counts);
           f[c][k] = Batch::load_aligned(job_.problem.fields + t * 64 + k * Batch::size);
         });
       });
       while (any != 0) {
         any = 0;
         each_chain([&](auto c) QAMA_INLINE_LAMBDA {
-          const std::int16_t* row = row_if_any(left[c], lowest_number(left[c]), rows[c], 64, nothing);
+          const std::int16_t* row =
+              row_if_any(left[c], lowest_number(left[c]), rows[c], 64, nothing);
           each_part([&](auto k) QAMA_INLINE_LAMBDA {
             f[c][k] = f[c][k] + Batch::load_aligned(row + k * Batch::size);
           });
@@ -173,7 +180,8 @@ class FastAnnealer {
       }
       each_chain([&](auto c) QAMA_INLINE_LAMBDA {
         each_part([&](auto k) QAMA_INLINE_LAMBDA {
-          f[c][k].store_aligned(chains_[c].fields + static_cast<std::size_t>(heads[c]) * 64 + k * Batch::size);
+          f[c][k].store_aligned(chains_[c].fields + static_cast<std::size_t>(heads[c]) * 64 +
+                                k * Batch::size);
         });
       });
     } else {
@@ -208,7 +216,8 @@ class FastAnnealer {
 
   // One pass of all restarts over word w, each in its own head; `bound` holds the thresholds. Returns a bit
   // for each restart that flipped something.
-  QAMA_ALWAYS_INLINE std::uint32_t pass(const Heads& heads, std::int32_t w, std::array<Batch64, kChains>& bound) {
+  QAMA_ALWAYS_INLINE std::uint32_t pass(const Heads& heads, std::int32_t w,
+                                        std::array<Batch64, kChains>& bound) {
     const Batch penalty(penalty_);
     const Batch ones(static_cast<std::int16_t>(-1));
     const Batch one(std::int16_t{1});
@@ -237,7 +246,8 @@ class FastAnnealer {
         const Batch m = own[k] ^ ones;
         x[c][k] = (g - (count - (penalty & own[k]))) ^ m;
         // Lanes behind the tokens never accept: their x is -1.
-        bound[c][k] = kOneWord || last ? xsimd::min(bound[c][k] + m, highest_bound_[k]) : bound[c][k] + m;
+        bound[c][k] =
+            kOneWord || last ? xsimd::min(bound[c][k] + m, highest_bound_[k]) : bound[c][k] + m;
         (m | one).store_aligned(signs_[c][0].data() + k * Batch::size);
         (own[k] | one).store_aligned(signs_[c][1].data() + k * Batch::size);
       });

@@ -70,7 +70,9 @@ class ReferenceAnnealer {
     }
   }
 
-  [[nodiscard]] std::int32_t head(std::int32_t k) const { return job_.reheated > 0 ? chain_.order[k] : k; }
+  [[nodiscard]] std::int32_t head(std::int32_t k) const {
+    return job_.reheated > 0 ? chain_.order[k] : k;
+  }
 
   [[nodiscard]] bool selected(std::int32_t t, std::int32_t i) const {
     return ((chain_.spins[t * words_ + i / 64] >> (i % 64)) & 1U) != 0;
@@ -152,7 +154,8 @@ class ReferenceAnnealer {
   // For one token the heads' fields do not depend on each other, so its best set of heads is exact: sort
   // by field, take the k-th while it gains more than the k - 1 penalties that it costs. How many heads of `order`
   // to take; -1 if that is no better than what is selected.
-  [[nodiscard]] std::int32_t best_set(std::int32_t i, std::array<std::int32_t, kMaxHeads>& order) const {
+  [[nodiscard]] std::int32_t best_set(std::int32_t i,
+                                      std::array<std::int32_t, kMaxHeads>& order) const {
     for (std::int32_t t = 0; t < heads_; ++t) order[t] = t;
     const auto field = [&](std::int32_t t) { return chain_.fields[t * stride_ + i]; };
     std::stable_sort(order.begin(), order.begin() + heads_,

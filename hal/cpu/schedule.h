@@ -54,7 +54,8 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
 [[nodiscard]] constexpr std::uint64_t start_key(std::uint64_t seed, std::int32_t restart) noexcept {
   return mix64(restart_key(seed, restart & ~1) ^ 0x5354415254ULL);
 }
-[[nodiscard]] constexpr std::uint64_t drawn_spins(std::uint64_t key, std::int32_t restart, std::uint64_t word) noexcept {
+[[nodiscard]] constexpr std::uint64_t drawn_spins(std::uint64_t key, std::int32_t restart,
+                                                  std::uint64_t word) noexcept {
   const std::uint64_t half = counter_random(key, 2 * word);
   const std::uint64_t some = counter_random(key, 2 * word + 1);
   return ((restart & 1) != 0 ? ~half : half) & (some | (some << 32 | some >> 32));

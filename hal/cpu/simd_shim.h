@@ -153,8 +153,9 @@ QAMA_ALWAYS_INLINE std::uint64_t lowest_number(std::uint64_t bits) {
 
 /// Row `i` of `rows`, which are `stride` numbers apart, if there are `bits`; else `nothing`. Half of the time nobody
 /// knows which, so it must not be a branch.
-QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint64_t i, const std::int16_t* rows,
-                                                  std::size_t stride, const std::int16_t* nothing) {
+QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint64_t i,
+                                                  const std::int16_t* rows, std::size_t stride,
+                                                  const std::int16_t* nothing) {
   // An address, because without a bit it is none of the rows.
   std::uintptr_t row = reinterpret_cast<std::uintptr_t>(rows) + i * stride * sizeof(std::int16_t);
 #if defined(__x86_64__)
@@ -168,12 +169,16 @@ QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint6
 
 /// The bits of `bits` behind the lowest bit of `now`; none if `now` has none.
 QAMA_ALWAYS_INLINE std::uint64_t behind_lowest(std::uint64_t bits, std::uint64_t now) {
-  asm("" : "+r"(now));  // else a compiler keeps now ^ (now - 1) from elsewhere in a register that it lacks
+  asm(""
+      : "+r"(
+          now));  // else a compiler keeps now ^ (now - 1) from elsewhere in a register that it lacks
   return bits & ~(now ^ (now - 1));
 }
 
 /// Makes the compiler forget how `pointer` came about, so that it does not keep the parts instead.
-QAMA_ALWAYS_INLINE void keep_in_register(const std::int16_t*& pointer) { asm("" : "+r"(pointer)); }
+QAMA_ALWAYS_INLINE void keep_in_register(const std::int16_t*& pointer) {
+  asm("" : "+r"(pointer));
+}
 
 /// The sum of vectors of 16-bit numbers: at most 2^15 vectors, so that 32-bit lanes hold it.
 template <class Arch>
