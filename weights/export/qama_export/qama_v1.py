@@ -20,6 +20,8 @@ from .qama_attention import HeadNorm
 class QamaV1Attention(nn.Module):
     """Pre-norm first-version QAMA: x [B,N,dim] -> [B,N,dim]; the interface of QamaAttention."""
     EPS = 1e-6
+    # Where training starts: the output is divided by h, which a batch norm around 0 would bring near 0.
+    FIELD_BIAS = 4.0
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, bits=4, quadratic=1.0, linear=1.0, penalty=2.0):
         super().__init__()
@@ -33,6 +35,8 @@ class QamaV1Attention(nn.Module):
         self.field = HeadNorm(heads, "batch", eps)
         self.energy = HeadNorm(heads, "batch", eps)
         self.energy_norm = "batch"
+        with torch.no_grad():
+            self.field.bias.fill_(self.FIELD_BIAS)
         self.solver = None
 
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
