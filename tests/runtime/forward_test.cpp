@@ -39,7 +39,8 @@ class Keeper final : public runtime::Recorder {
   std::map<std::int32_t, Spins> all_spins;
 };
 
-/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's largest.
+/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's largest. A layer norm of
+/// energies that are nearly equal enlarges what rounding made of them: 2.4e-5 was seen with NEON's order of sums.
 void expect_near(const std::string& name, const std::vector<double>& got,
                  const std::vector<double>& expected) {
   ASSERT_EQ(got.size(), expected.size()) << name;
@@ -50,7 +51,7 @@ void expect_near(const std::string& name, const std::vector<double>& got,
     ASSERT_TRUE(std::isfinite(got[i])) << name << " [" << i << "]";
     worst = std::max(worst, std::fabs(got[i] - expected[i]));
   }
-  EXPECT_LE(worst, 2e-5 * largest) << name << ", largest value " << largest;
+  EXPECT_LE(worst, 5e-5 * largest) << name << ", largest value " << largest;
 }
 
 void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermediates& expected,
