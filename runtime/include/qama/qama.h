@@ -152,8 +152,9 @@ QAMA_API qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, c
                                            const float* field, float lambda, const int32_t* count,
                                            uint64_t seed, uint8_t* spins, double* energy);
 
-/* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j, never building J for long
- * heads: factors [batch][H][N][D], signs [H][D] (+1/-1), the rest as above. */
+/* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j: factors [batch][H][N][D],
+ * signs [H][D] (+1/-1), the rest as above. Saves the caller J; the solver still holds N x N integers a head
+ * (sessions solve long heads without them). */
 QAMA_API qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
                                                    const float* factors, const float* signs,
                                                    const float* field, float lambda,
