@@ -20,6 +20,20 @@ inline Affine standardised(double sum, double sum_squares, double count, double 
   return {stored.scale * inverse, stored.shift - stored.scale * inverse * mean};
 }
 
+/// Of a head's h, tokens values `stride` apart: the stored one, or with `per_instance` on top of the sample's moments.
+inline Affine field_affine(const float* h, std::int64_t tokens, std::int64_t stride, bool per_instance, double eps,
+                           Affine stored) noexcept {
+  if (!per_instance) return stored;
+  double sum = 0;
+  double squares = 0;
+  for (std::int64_t i = 0; i < tokens; ++i) {
+    const auto value = static_cast<double>(h[i * stride]);
+    sum += value;
+    squares += value * value;
+  }
+  return standardised(sum, squares, static_cast<double>(tokens), eps, stored);
+}
+
 inline double at(std::span<const float> values, std::int64_t t) noexcept {
   return static_cast<double>(values[static_cast<std::size_t>(t)]);
 }

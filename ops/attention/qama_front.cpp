@@ -70,17 +70,8 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     w.coupling_shift[t] = coupling.shift;
 
     const float* h = qkh + 2 * inner + t;
-    Affine field{at(spec.field_scale, t), at(spec.field_shift, t)};
-    if (per_instance) {
-      double sum = 0;
-      double squares = 0;
-      for (std::int64_t i = 0; i < tokens; ++i) {
-        const auto value = static_cast<double>(h[i * row]);
-        sum += value;
-        squares += value * value;
-      }
-      field = standardised(sum, squares, n, spec.eps, field);
-    }
+    const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
+                                      {at(spec.field_scale, t), at(spec.field_shift, t)});
     double* fields = w.fields + t * stride;
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);

@@ -39,17 +39,8 @@ void qama_long_front(const QamaFrontSpec& spec, std::int64_t tokens, const float
     long_heads.constants[spec.heads + t] = static_cast<float>(coupling.shift);
 
     const float* h = qkh + 2 * inner + t;
-    Affine field{at(spec.field_scale, t), at(spec.field_shift, t)};
-    if (per_instance) {
-      double sum = 0;
-      double squares = 0;
-      for (std::int64_t i = 0; i < tokens; ++i) {
-        const auto value = static_cast<double>(h[i * row]);
-        sum += value;
-        squares += value * value;
-      }
-      field = standardised(sum, squares, n, spec.eps, field);
-    }
+    const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
+                                      {at(spec.field_scale, t), at(spec.field_shift, t)});
     double* fields = w.fields + t * stride;
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);

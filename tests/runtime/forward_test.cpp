@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "runtime/plan.h"
 #include "runtime/session.h"
 #include "tests/runtime/models.h"
 #include "tests/runtime/reference_model.h"
@@ -39,10 +40,9 @@ class Keeper final : public runtime::Recorder {
   std::map<std::int32_t, Spins> all_spins;
 };
 
-/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's largest. A layer norm of
-/// energies that are nearly equal enlarges what rounding made of them: 2.4e-5 was seen with NEON's order of sums.
+/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's largest.
 void expect_near(const std::string& name, const std::vector<double>& got,
-                 const std::vector<double>& expected) {
+                 const std::vector<double>& expected, double bound) {
   ASSERT_EQ(got.size(), expected.size()) << name;
   double largest = 1.0;
   double worst = 0.0;
@@ -51,11 +51,14 @@ void expect_near(const std::string& name, const std::vector<double>& got,
     ASSERT_TRUE(std::isfinite(got[i])) << name << " [" << i << "]";
     worst = std::max(worst, std::fabs(got[i] - expected[i]));
   }
-  EXPECT_LE(worst, 5e-5 * largest) << name << ", largest value " << largest;
+  EXPECT_LE(worst, bound * largest) << name << ", largest value " << largest;
 }
 
 void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermediates& expected,
                      std::size_t count, std::size_t tokens, std::size_t heads) {
+  // Layers on factors round F where the others round J: 2.4e-5 was seen at 98 tokens.
+  const double bound =
+      tokens >= static_cast<std::size_t>(runtime::first_long_tokens(static_cast<std::int32_t>(heads))) ? 3e-5 : 2e-5;
   for (const auto& [name, values] : expected) {
     const auto found = keeper.kept.find({name, sample});
     ASSERT_NE(found, keeper.kept.end()) << name << " was not recorded";
@@ -77,7 +80,7 @@ void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermedia
       for (std::size_t i = values.size(); i < got.size(); ++i) ASSERT_EQ(got[i], 0.0) << name;
       got.resize(values.size());
     }
-    expect_near(name, got, values);
+    expect_near(name, got, values, bound);
   }
   EXPECT_TRUE(keeper.kept.contains({"logits", sample}));
 }
@@ -175,7 +178,8 @@ void check_text_model(const Architecture& a) {
   ASSERT_NE(held.model, nullptr);
   const std::vector<std::int32_t> lengths{1, 15, 16, 17, 49, 50};
   const auto batch = static_cast<std::int32_t>(lengths.size());
-  ASSERT_OK_AND_ASSIGN(auto session, Session::create(held.model, {.max_batch = batch, .threads = 1}));
+  // A seed whose spins leave no token energies near zero in both heads: a layer norm would enlarge their rounding.
+  ASSERT_OK_AND_ASSIGN(auto session, Session::create(held.model, {.max_batch = batch, .threads = 1, .seed = 2}));
   const auto n = static_cast<std::size_t>(a.max_tokens);
   std::mt19937_64 random(3);
   std::vector<std::int32_t> tokens(lengths.size() * n);
