@@ -303,29 +303,34 @@ class CpuLowRankSolver final : public LowRankSolver {
       : kernel_(kernel), shape_(shape), rank_(rank), solved_by_(solved_by) {
     const auto heads = static_cast<std::size_t>(shape.heads);
     const auto tiles = static_cast<std::size_t>((shape.tokens + kTile - 1) / kTile);
-    const std::size_t right_stride = round_up(static_cast<std::size_t>(rank), kTile);
-    left_.resize(heads * tiles * static_cast<std::size_t>(rank) * kTile);
+    const std::size_t stride = round_up(static_cast<std::size_t>(rank), kTile);
     // The solver reads the problem's own rows where they are whole lines of lanes.
-    if (right_stride != static_cast<std::size_t>(rank)) right_.resize(heads * tiles * kTile * right_stride);
+    if (stride != static_cast<std::size_t>(rank)) {
+      left_.resize(heads * static_cast<std::size_t>(shape.tokens) * stride);
+      right_.resize(left_.size());
+    }
+    tail_.resize(heads * kTile * stride);
     inside_.resize(heads * tiles * kTile * kTile);
     known_.resize(heads * tiles);
     self_.resize(heads * tiles * kTile);
     fields_.resize(heads * tiles * kTile);
+    scale_.resize(heads);
     shift_.resize(heads);
-    z_.resize(heads * right_stride);
+    z_.resize(heads * stride);
     counts_.resize(tiles * kTile);
     spins_.resize(heads * static_cast<std::size_t>(words_per_head(shape.tokens)));
     best_.resize(spins_.size());
     temperatures_.resize(kInitialSweeps);
-    layout_.right_stride = static_cast<std::int32_t>(right_stride);
-    layout_.rank = rank;
+    layout_.stride = static_cast<std::int32_t>(stride);
     layout_.heads = shape.heads;
-    layout_.left = left_.data();
-    layout_.right_copy = right_.size() > 0 ? right_.data() : nullptr;
+    layout_.left_copy = left_.empty() ? nullptr : left_.data();
+    layout_.right_copy = right_.empty() ? nullptr : right_.data();
+    layout_.tail = tail_.data();
     layout_.inside = inside_.data();
     layout_.known = known_.data();
     layout_.self = self_.data();
     layout_.fields = fields_.data();
+    layout_.scale = scale_.data();
     layout_.shift = shift_.data();
   }
 
@@ -350,6 +355,7 @@ class CpuLowRankSolver final : public LowRankSolver {
     const auto start = Clock::now();
     layout_.tokens = problem.shape.tokens;
     layout_.tiles = (problem.shape.tokens + kTile - 1) / kTile;
+    layout_.unit_tiles = options.sweeps > 0 ? layout_.tiles : kUnitTiles;
     kernel_.load_low_rank(problem, layout_);
     QAMA_RETURN_IF_ERROR(check_finite(problem));
     if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
@@ -409,10 +415,12 @@ class CpuLowRankSolver final : public LowRankSolver {
   }
 
   std::size_t memory_bytes() const noexcept override {
-    return (left_.size() + right_.size() + inside_.size() + self_.size() + fields_.size() +
-            shift_.size() + z_.size() + counts_.size() + temperatures_.size()) *
+    return (left_.size() + right_.size() + tail_.size() + inside_.size() + self_.size() +
+            fields_.size() + scale_.size() + shift_.size() + z_.size() + counts_.size() +
+            temperatures_.size()) *
                sizeof(float) +
-           known_.size() * sizeof(std::uint16_t) + (spins_.size() + best_.size()) * sizeof(std::uint64_t);
+           known_.size() * sizeof(std::uint16_t) +
+           (spins_.size() + best_.size()) * sizeof(std::uint64_t);
   }
 
  private:
@@ -423,7 +431,8 @@ class CpuLowRankSolver final : public LowRankSolver {
   const std::int32_t rank_;
   const char* const solved_by_;
   LowRankLayout layout_;
-  AlignedBuffer<float> left_, right_, inside_, self_, fields_, shift_, z_, counts_, temperatures_;
+  AlignedBuffer<float> left_, right_, tail_, inside_, self_, fields_, scale_, shift_, z_, counts_,
+      temperatures_;
   AlignedBuffer<std::uint16_t> known_;
   AlignedBuffer<std::uint64_t> spins_, best_;
 };

@@ -2,17 +2,18 @@
 // N^2 (hal/problem.h's LowRankProblem has the mathematics).
 //
 // Couplings reach a spin through z = sum_j s_j right_j (D numbers a head): its field is left_i . z. Tokens
-// are taken in tiles of 16. A tile's 16 fields are one column-major product with z; inside the tile the
-// flips are exact, by the tile's own 16 x 16 couplings; every flip moves z. So a sweep is the same
-// sequential Metropolis sweep as with a dense J.
+// are taken in tiles of 16. A tile's 16 fields are 16 rows times z; inside the tile the flips are exact, by the
+// tile's own 16 x 16 couplings; every flip moves z. So a sweep is the same sequential Metropolis sweep as with a
+// dense J. Rows are read where the caller has them: a problem whose left and right are one array is in the caches
+// once, and what a flip needs has just been read.
 //
 // A head's spins start at the signs of their fields where it is alone (H = 1: descent from there nearly always ends
 // near the best), else at 0. A tile's couplings are computed row by row when a spin first flips, so that a solve which
-// flips few pays for few.
+// flips few pays for few. Descent goes round the tiles until it has come round once without a flip.
 //
-// Arithmetic is float, in an order that is part of the definition: each lane's sum over d runs in four
-// strands (d mod 4), multiply and add rounded apart, strands added as (0+1)+(2+3). Every target does
-// exactly that, so the same seed gives the same spins everywhere. low_rank_reference.cpp is the readable
+// Arithmetic is float, in an order that is part of the definition: a product of rows is 16 sums, over d = l, l + 16,
+// l + 32 ..., multiply and add rounded apart, and these are then added in halves, l and l + 8, + 4, + 2, + 1. Every target
+// does exactly that, so the same seed gives the same spins everywhere. low_rank_reference.cpp is the readable
 // version, low_rank_impl.h the fast one.
 #pragma once
 
@@ -28,25 +29,36 @@ namespace qama::hal::cpu {
 inline constexpr std::int32_t kTile = 16;
 inline constexpr std::int32_t kUnitRows[] = {0, 8};
 
+/// Tiles from which the unit of temperature is taken where nothing is annealed and only descent's threshold needs it.
+inline constexpr std::int32_t kUnitTiles = 4;
+
 /// A low-rank problem laid out for the kernels. Sizes are fixed by the solver, contents per problem.
 struct LowRankLayout {
-  std::int32_t heads = 0, tokens = 0, rank = 0;
-  std::int32_t tiles = 0;        ///< per head
-  std::int32_t right_stride = 0; ///< rank rounded up to 16
-  float* left = nullptr;         ///< [heads][tiles][rank][16]
-  /// [heads][rows][right_stride], 0 behind the rank: the problem's own memory where its rows are whole lines of
-  /// lanes, else `right_copy`. Rows behind the tokens are not read.
+  std::int32_t heads = 0, tokens = 0;
+  std::int32_t tiles = 0;   ///< per head
+  std::int32_t stride = 0;  ///< floats from row to row: the rank rounded up to 16
+  /// [heads][rows][stride], 0 behind the rank: the problem's own memory where its rows are whole lines of lanes, else
+  /// the copies. Rows behind the tokens are not read. Any alignment.
+  const float* left = nullptr;
   const float* right = nullptr;
-  std::int64_t right_rows = 0;   ///< rows of a head there
-  float* right_copy = nullptr;   ///< [heads][tiles * 16][right_stride], or null if the rank needs none
-  float* inside = nullptr;       ///< [heads][tiles][16][16] couplings within a tile, diagonal 0; of `known` rows
+  std::int64_t rows = 0;       ///< of a head there
+  float* left_copy = nullptr;  ///< [heads][tiles * 16][stride], or null if the rank needs none
+  float* right_copy = nullptr;
+  float* tail =
+      nullptr;  ///< [heads][16][stride] a last tile of `left` that is not full, 0 behind the tokens
+  bool symmetric = false;  ///< left and right are one array
+  float* inside =
+      nullptr;  ///< [heads][tiles][16][16] couplings within a tile, diagonal 0; of `known` rows
   std::uint16_t* known = nullptr;  ///< [heads][tiles] bit i: row i of `inside` is there
-  float* self = nullptr;         ///< [heads][tiles * 16] left_i . right_i + shift: what z counts too much
-  float* fields = nullptr;       ///< [heads][tiles * 16], 0 behind the tokens
-  float* shift = nullptr;        ///< [heads]
+  float* self =
+      nullptr;  ///< [heads][tiles * 16] left_i . right_i scale + shift: what z counts too much
+  float* fields = nullptr;  ///< [heads][tiles * 16], 0 behind the tokens
+  float* scale = nullptr;   ///< [heads]
+  float* shift = nullptr;   ///< [heads]
   float penalty = 0;
-  /// Unit of temperature, from a sample of the couplings: rows kUnitRows of every tile, squares added up in float
-  /// lane by lane, then the lanes in double.
+  std::int32_t unit_tiles = 0;  ///< of a head, from the first; set before a problem is loaded
+  /// Unit of temperature, from a sample of the couplings: rows kUnitRows of the first `unit_tiles` tiles, squares added up
+  /// in float lane by lane, then the lanes in double.
   float unit = 1;
 };
 
@@ -54,7 +66,7 @@ struct LowRankLayout {
 struct LowRankChain {
   std::int32_t restart = 0;
   std::uint64_t* spins = nullptr;  ///< [heads][words_per_head(tokens)]
-  float* z = nullptr;              ///< [heads][right_stride]
+  float* z = nullptr;              ///< [heads][stride]
   float* counts = nullptr;         ///< [tiles * 16] heads that select a token
   double energy = 0;
   std::int64_t proposals = 0, flips = 0;
@@ -67,10 +79,10 @@ struct LowRankJob {
   std::uint64_t seed = 0;
 };
 
-/// Lays a problem out: transposes the factors into tiles.
+/// Lays a problem out: products of each token with itself, the unit, and copies where rows need them.
 using LowRankLoadFunction = void (*)(const LowRankProblem& problem, LowRankLayout& layout);
-/// `sweeps` Metropolis sweeps, then single-flip descent, then the energy (of the float problem, summed in double).
-/// Fills in rows of the layout's `inside`.
+/// `sweeps` Metropolis sweeps, then single-flip descent, then the energy (of the float problem, summed in double; from
+/// |z|^2 where the layout is symmetric). Fills in rows of the layout's `inside`.
 using LowRankAnnealFunction = void (*)(const LowRankJob& job, LowRankChain& chain);
 
 /// Variates of schedule.h as floats, -ln(u): [kVariates + 64].

@@ -9,12 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
+#include <tuple>
 #include <utility>
 #include <xsimd/xsimd.hpp>
 
 #include "hal/cpu/low_rank.h"
 #include "hal/cpu/schedule.h"
+#include "hal/cpu/simd_shim.h"
 
 namespace qama::hal::cpu {
 namespace {
@@ -71,46 +72,126 @@ struct Float16 {
   }
 };
 
-/// Calls step(k, d) for every d with its strand k = d mod 4 as a compile-time constant: an array of registers that is
-/// indexed at run time would live in memory.
-template <class Step>
-inline void in_strands(std::int32_t rank, const Step& step) {
-  std::int32_t d = 0;
-  for (; d + 4 <= rank; d += 4) {
-    step(std::integral_constant<std::size_t, 0>(), d);
-    step(std::integral_constant<std::size_t, 1>(), d + 1);
-    step(std::integral_constant<std::size_t, 2>(), d + 2);
-    step(std::integral_constant<std::size_t, 3>(), d + 3);
-  }
-  if (d < rank) step(std::integral_constant<std::size_t, 0>(), d);
-  if (d + 1 < rank) step(std::integral_constant<std::size_t, 1>(), d + 1);
-  if (d + 2 < rank) step(std::integral_constant<std::size_t, 2>(), d + 2);
+/// A register of floats as g++ and clang know it, for shuffles with places known at compile time.
+using Floats4 = float __attribute__((vector_size(16)));
+using Floats8 = float __attribute__((vector_size(32)));
+using Floats16 = float __attribute__((vector_size(64)));
+template <class Arch>
+using FloatLanes = std::tuple_element_t<xsimd::batch<float, Arch>::size / 8,
+                                        std::tuple<Floats4, Floats8, Floats16>>;
+
+/// Of a and b, cut into pairs of blocks of `half` lanes: the sums of the pairs, a's first.
+template <int half, class L, int... lane>
+QAMA_ALWAYS_INLINE L sums_of_blocks(const L& a, const L& b,
+                                    std::integer_sequence<int, lane...> /*lanes*/) {
+  return __builtin_shufflevector(a, b, (lane / half * 2 * half + lane % half)...) +
+         __builtin_shufflevector(a, b, (lane / half * 2 * half + lane % half + half)...);
+}
+/// Of every four lanes of a and b: a0 + a2, a1 + a3, b0 + b2, b1 + b3.
+template <class L, int... lane>
+QAMA_ALWAYS_INLINE L sums_of_twos(const L& a, const L& b,
+                                  std::integer_sequence<int, lane...> /*lanes*/) {
+  constexpr int kCount = sizeof...(lane);
+  return __builtin_shufflevector(a, b, (lane / 4 * 4 + lane % 4 / 2 * kCount + lane % 2)...) +
+         __builtin_shufflevector(a, b, (lane / 4 * 4 + lane % 4 / 2 * kCount + lane % 2 + 2)...);
+}
+/// Of every four lanes of a and b: a0 + a1, a2 + a3, b0 + b1, b2 + b3.
+template <class L, int... lane>
+QAMA_ALWAYS_INLINE L sums_of_neighbours(const L& a, const L& b,
+                                        std::integer_sequence<int, lane...> /*lanes*/) {
+  constexpr int kCount = sizeof...(lane);
+  return __builtin_shufflevector(a, b, (lane / 4 * 4 + lane % 4 / 2 * kCount + lane % 2 * 2)...) +
+         __builtin_shufflevector(a, b,
+                                 (lane / 4 * 4 + lane % 4 / 2 * kCount + lane % 2 * 2 + 1)...);
 }
 
-/// sum_d of a[d][16 lanes] * z[d], in four strands, of N tiles that lie one behind the other, each `a_stride` floats:
-/// what is read of z serves them all.
-template <class Arch, std::size_t N>
-inline std::array<Float16<Arch>, N> column_products(const float* a, std::int64_t a_stride, const float* z,
-                                                    std::int32_t rank) {
+/// 16 sums of 16 lanes each, row k's in lane k of the answer. row(k) gives 16 lanes of row k, of which those that are a
+/// register apart are added first: so l and l + 8, then + 4, + 2, + 1 for every width.
+template <class Arch, class Row>
+QAMA_ALWAYS_INLINE Float16<Arch> sums_of_rows(const Row& row) {
   using F = Float16<Arch>;
-  std::array<std::array<F, N>, 4> strand;
-  for (auto& one : strand) one.fill(F::all(0.0F));
-  in_strands(rank, [&](auto k, std::int32_t d) {
-    const F factor = F::all(z[d]);
-    for (std::size_t n = 0; n < N; ++n) {
-      strand[k][n] = strand[k][n] + F::load(a + static_cast<std::int64_t>(n) * a_stride + d * kTile) * factor;
+  using Batch = typename F::Batch;
+  using L = FloatLanes<Arch>;
+  constexpr int kSize = static_cast<int>(Batch::size);
+  constexpr auto kLanes = std::make_integer_sequence<int, kSize>();
+  const auto folded = [&row](int k) QAMA_INLINE_LAMBDA {
+    const F lanes = row(k);
+    if constexpr (F::kParts == 4) {
+      return static_cast<L>(
+          Batch((lanes.part[0] + lanes.part[2]) + (lanes.part[1] + lanes.part[3])).data);
+    } else if constexpr (F::kParts == 2) {
+      return static_cast<L>(Batch(lanes.part[0] + lanes.part[1]).data);
+    } else {
+      return static_cast<L>(lanes.part[0].data);
     }
-  });
-  std::array<F, N> out;
-  for (std::size_t n = 0; n < N; ++n) {
-    out[n] = (strand[0][n] + strand[1][n]) + (strand[2][n] + strand[3][n]);
+  };
+  F out;
+  for (int part = 0; part < static_cast<int>(F::kParts); ++part) {
+    // Rows j, 4 + j, 8 + j and 12 + j have four lanes each of quarter j.
+    const auto quarter = [&](int j) QAMA_INLINE_LAMBDA {
+      const int k = part * kSize + j;
+      if constexpr (kSize == 16) {
+        const L low = sums_of_blocks<8>(folded(k), folded(k + 4), kLanes);
+        return sums_of_blocks<4>(low, sums_of_blocks<8>(folded(k + 8), folded(k + 12), kLanes),
+                                 kLanes);
+      } else if constexpr (kSize == 8) {
+        return sums_of_blocks<4>(folded(k), folded(k + 4), kLanes);
+      } else {
+        return folded(k);
+      }
+    };
+    const L first = sums_of_twos(quarter(0), quarter(1), kLanes);
+    const L second = sums_of_twos(quarter(2), quarter(3), kLanes);
+    out.part[static_cast<std::size_t>(part)] = Batch(sums_of_neighbours(first, second, kLanes));
   }
   return out;
 }
 
+/// row . z before its lanes are added: blocks of 16, as many as `blocks` says, or stride / 16 where it says 0.
+template <class Arch, std::int32_t blocks>
+QAMA_ALWAYS_INLINE Float16<Arch> lane_products(const float* row, const float* z,
+                                               std::int32_t stride) {
+  using F = Float16<Arch>;
+  F sum = F::load_unaligned(row) * F::load_unaligned(z);
+  const std::int32_t end = blocks > 0 ? blocks * kTile : stride;
+  for (std::int32_t d = kTile; d < end; d += kTile) {
+    sum = sum + F::load_unaligned(row + d) * F::load_unaligned(z + d);
+  }
+  return sum;
+}
+
+/// Products of 16 rows with z.
 template <class Arch>
-inline Float16<Arch> column_product(const float* a, const float* z, std::int32_t rank) {
-  return column_products<Arch, 1>(a, 0, z, rank)[0];
+inline Float16<Arch> tile_products(const float* rows, std::int32_t stride, const float* z) {
+  using F = Float16<Arch>;
+  if (stride == 4 * kTile) {
+    if constexpr (F::kParts == 1) {
+      // What most heads have: z stays in registers.
+      const F z0 = F::load_unaligned(z), z1 = F::load_unaligned(z + 16),
+              z2 = F::load_unaligned(z + 32), z3 = F::load_unaligned(z + 48);
+      return sums_of_rows<Arch>([&](int k) QAMA_INLINE_LAMBDA {
+        const float* row = rows + k * (4 * kTile);
+        return ((F::load_unaligned(row) * z0 + F::load_unaligned(row + 16) * z1) +
+                F::load_unaligned(row + 32) * z2) +
+               F::load_unaligned(row + 48) * z3;
+      });
+    }
+    return sums_of_rows<Arch>([&](int k) QAMA_INLINE_LAMBDA {
+      return lane_products<Arch, 4>(rows + k * (4 * kTile), z, stride);
+    });
+  }
+  return sums_of_rows<Arch>([&](int k) QAMA_INLINE_LAMBDA {
+    return lane_products<Arch, 0>(rows + static_cast<std::ptrdiff_t>(k) * stride, z, stride);
+  });
+}
+
+/// Products of 16 rows with a row each of another 16.
+template <class Arch>
+inline Float16<Arch> paired_products(const float* rows, const float* others, std::int32_t stride) {
+  return sums_of_rows<Arch>([&](int k) QAMA_INLINE_LAMBDA {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(k) * stride;
+    return lane_products<Arch, 0>(rows + at, others + at, stride);
+  });
 }
 
 /// 1.0 in lane k where bit k of `bits` is set.
@@ -142,65 +223,14 @@ inline Float16<Arch> lanes_from_bits(std::uint32_t bits) {
   }
 }
 
-/// Four floats, transposed four by four: what g++ and clang know on every target, whatever the width of Arch.
-using Float4 = float __attribute__((vector_size(16), aligned(4)));
-
-/// 16 x 16 floats by four rounds of exchanging blocks of 8, 4, 2 and 1: a permutation of two registers is one instruction
-/// where a register has 16 lanes.
-using Float16Lanes = float __attribute__((vector_size(64), aligned(4)));
-
-template <std::int32_t block, std::int32_t... lane>
-inline void exchange_blocks(Float16Lanes* row, std::integer_sequence<std::int32_t, lane...> /*lanes*/) {
-  for (std::int32_t i = 0; i < kTile; ++i) {
-    if ((i & block) != 0) continue;
-    const Float16Lanes a = row[i];
-    const Float16Lanes b = row[i + block];
-    row[i] = __builtin_shufflevector(a, b, ((lane & block) == 0 ? lane : lane - block + kTile)...);
-    row[i + block] = __builtin_shufflevector(a, b, ((lane & block) == 0 ? lane + block : lane + kTile)...);
-  }
+/// 16 rows of a tile of `left`; those behind the tokens are 0.
+inline const float* tile_rows(const LowRankLayout& p, std::int32_t t, std::int32_t tile) {
+  if (tile * kTile + kTile > p.tokens)
+    return p.tail + static_cast<std::ptrdiff_t>(t) * kTile * p.stride;
+  return p.left + (static_cast<std::ptrdiff_t>(t) * p.rows + tile * kTile) * p.stride;
 }
-
-/// 16 rows of `rank` floats as columns [rank][16]; rows from `used` on are 0.
-template <class Arch>
-inline void transpose_tile(const float* rows, std::int32_t used, std::int32_t rank, float* columns) {
-  std::int32_t d = 0;
-  if constexpr (Float16<Arch>::kParts == 1) {
-    for (; used == kTile && d + kTile <= rank; d += kTile) {
-      Float16Lanes row[kTile];
-      for (std::int32_t i = 0; i < kTile; ++i) {
-        row[i] = *reinterpret_cast<const Float16Lanes*>(rows + static_cast<std::size_t>(i) * rank + d);
-      }
-      exchange_blocks<8>(row, std::make_integer_sequence<std::int32_t, kTile>());
-      exchange_blocks<4>(row, std::make_integer_sequence<std::int32_t, kTile>());
-      exchange_blocks<2>(row, std::make_integer_sequence<std::int32_t, kTile>());
-      exchange_blocks<1>(row, std::make_integer_sequence<std::int32_t, kTile>());
-      for (std::int32_t i = 0; i < kTile; ++i) *reinterpret_cast<Float16Lanes*>(columns + (d + i) * kTile) = row[i];
-    }
-  }
-  if (used == kTile) {
-    for (; d + 4 <= rank; d += 4) {
-      for (std::int32_t i = 0; i < kTile; i += 4) {
-        Float4 row[4];
-        for (std::int32_t k = 0; k < 4; ++k) {
-          row[k] = *reinterpret_cast<const Float4*>(rows + static_cast<std::size_t>(i + k) * rank + d);
-        }
-        const Float4 a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-        const Float4 b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-        const Float4 c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-        const Float4 e = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-        float* to = columns + d * kTile + i;
-        *reinterpret_cast<Float4*>(to) = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-        *reinterpret_cast<Float4*>(to + kTile) = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-        *reinterpret_cast<Float4*>(to + 2 * kTile) = __builtin_shufflevector(c, e, 0, 1, 4, 5);
-        *reinterpret_cast<Float4*>(to + 3 * kTile) = __builtin_shufflevector(c, e, 2, 3, 6, 7);
-      }
-    }
-  }
-  for (; d < rank; ++d) {
-    for (std::int32_t i = 0; i < kTile; ++i) {
-      columns[d * kTile + i] = i < used ? rows[static_cast<std::size_t>(i) * rank + d] : 0.0F;
-    }
-  }
+inline const float* right_row(const LowRankLayout& p, std::int32_t t, std::int32_t i) {
+  return p.right + (static_cast<std::ptrdiff_t>(t) * p.rows + i) * p.stride;
 }
 
 /// Row j of a tile's couplings: how flipping its token j moves every field of the tile.
@@ -211,73 +241,82 @@ inline const float* inside_row(const LowRankLayout& p, std::int32_t t, std::int3
   float* to = p.inside + (block * kTile + j) * kTile;
   if ((p.known[block] >> j & 1U) != 0) return to;
   p.known[block] = static_cast<std::uint16_t>(p.known[block] | 1U << j);
-  const float* right =
-      p.right + (static_cast<std::size_t>(t) * p.right_rows + tile * kTile + j) * p.right_stride;
-  (column_product<Arch>(p.left + block * p.rank * kTile, right, p.rank) + F::all(p.shift[t])).store(to);
+  const F products =
+      tile_products<Arch>(tile_rows(p, t, tile), p.stride, right_row(p, t, tile * kTile + j));
+  (products * F::all(p.scale[t]) + F::all(p.shift[t])).store(to);
   to[j] = 0.0F;
   return to;
 }
 
-/// Writes a tile's columns times `scale`, and gives left_i . right_i of its tokens in the strands of column_product.
+/// Rows of a problem with zeros behind the rank.
+inline void copy_rows(const float* from, std::int64_t count, std::int32_t rank, std::int32_t stride,
+                      float* to) {
+  for (std::int64_t i = 0; i < count; ++i, from += rank, to += stride) {
+    std::memcpy(to, from, static_cast<std::size_t>(rank) * sizeof(float));
+    std::memset(to + rank, 0, static_cast<std::size_t>(stride - rank) * sizeof(float));
+  }
+}
+
+/// The last tile of a head where it is not full: its rows with zeros behind the tokens, and its tokens' own products.
 template <class Arch>
-inline Float16<Arch> scaled_columns(const float* left, const float* right, std::int32_t rank, float scale,
-                                    float* columns) {
+inline void load_tail(const LowRankLayout& layout, std::int32_t t, std::int32_t used, float* self) {
   using F = Float16<Arch>;
-  std::array<F, 4> strand;
-  strand.fill(F::all(0.0F));
-  const F factor = F::all(scale);
-  in_strands(rank, [&](auto k, std::int32_t d) {
-    const F column = F::load(left + d * kTile) * factor;
-    column.store(columns + d * kTile);
-    strand[k] = strand[k] + column * F::load(right + d * kTile);
-  });
-  return (strand[0] + strand[1]) + (strand[2] + strand[3]);
+  const std::int32_t first = layout.tokens - used;
+  const auto row = static_cast<std::size_t>(layout.stride);
+  float* tail = layout.tail + static_cast<std::size_t>(t) * kTile * row;
+  std::memcpy(tail,
+              layout.left + (static_cast<std::ptrdiff_t>(t) * layout.rows + first) * layout.stride,
+              static_cast<std::size_t>(used) * row * sizeof(float));
+  std::memset(tail + static_cast<std::size_t>(used) * row, 0,
+              static_cast<std::size_t>(kTile - used) * row * sizeof(float));
+  for (std::int32_t j = 0; j < used; ++j) {
+    alignas(64) std::array<float, kTile> products;
+    const F lanes = tile_products<Arch>(tail, layout.stride, right_row(layout, t, first + j));
+    (lanes * F::all(layout.scale[t]) + F::all(layout.shift[t])).store(products.data());
+    self[j] = products[static_cast<std::size_t>(j)];
+  }
 }
 
 template <class Arch>
 void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
   using F = Float16<Arch>;
-  const std::int32_t rank = problem.rank;
   const std::int64_t tokens = problem.shape.tokens;
-  const std::int64_t rows = static_cast<std::int64_t>(layout.tiles) * kTile;
+  layout.symmetric = problem.left == problem.right;
+  layout.left = problem.left;
   layout.right = problem.right;
-  layout.right_rows = tokens;
-  if (layout.right_copy != nullptr) {
-    for (std::int64_t t = 0; t < layout.heads; ++t) {
-      for (std::int64_t i = 0; i < tokens; ++i) {
-        float* to = layout.right_copy + (t * rows + i) * layout.right_stride;
-        std::memcpy(to, problem.right + (t * tokens + i) * rank, static_cast<std::size_t>(rank) * sizeof(float));
-        std::memset(to + rank, 0, static_cast<std::size_t>(layout.right_stride - rank) * sizeof(float));
-      }
-    }
-    layout.right = layout.right_copy;
-    layout.right_rows = rows;
+  layout.rows = tokens;
+  if (layout.left_copy != nullptr) {
+    const std::int64_t rows = layout.heads * tokens;
+    copy_rows(problem.left, rows, problem.rank, layout.stride, layout.left_copy);
+    if (!layout.symmetric)
+      copy_rows(problem.right, rows, problem.rank, layout.stride, layout.right_copy);
+    layout.left = layout.left_copy;
+    layout.right = layout.symmetric ? layout.left_copy : layout.right_copy;
   }
   std::memset(layout.known, 0, static_cast<std::size_t>(layout.heads) * layout.tiles * sizeof(std::uint16_t));
   F squares = F::all(0.0F);
-  alignas(64) float transposed[kMaxRankLimit * kTile];
   for (std::int32_t t = 0; t < layout.heads; ++t) {
-    const float scale = problem.scale == nullptr ? 1.0F : problem.scale[t];
+    layout.scale[t] = problem.scale == nullptr ? 1.0F : problem.scale[t];
     layout.shift[t] = problem.shift == nullptr ? 0.0F : problem.shift[t];
+    const F scale = F::all(layout.scale[t]);
+    const F shift = F::all(layout.shift[t]);
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
-      const std::int64_t first = tile * kTile;
+      const std::int32_t first = tile * kTile;
       const auto used = static_cast<std::int32_t>(std::min<std::int64_t>(kTile, tokens - first));
-      const std::size_t block = static_cast<std::size_t>(t) * layout.tiles + tile;
-      float* columns = layout.left + block * rank * kTile;
-      transpose_tile<Arch>(problem.right + (t * tokens + first) * rank, used, rank, transposed);
-      const float* left = transposed;
-      if (problem.left != problem.right) {
-        transpose_tile<Arch>(problem.left + (t * tokens + first) * rank, used, rank, columns);
-        left = columns;
-      }
-      const F own = scaled_columns<Arch>(left, transposed, rank, scale, columns);
-      float* self = layout.self + block * kTile;
-      float* fields = layout.fields + block * kTile;
-      (own + F::all(layout.shift[t])).store(self);
+      const std::size_t at = (static_cast<std::size_t>(t) * layout.tiles + tile) * kTile;
+      float* self = layout.self + at;
+      float* fields = layout.fields + at;
       std::memcpy(fields, problem.fields + t * tokens + first, static_cast<std::size_t>(used) * sizeof(float));
-      for (std::int32_t i = used; i < kTile; ++i) self[i] = fields[i] = 0.0F;
+      if (used == kTile) {
+        const F own = paired_products<Arch>(tile_rows(layout, t, tile), right_row(layout, t, first),
+                                            layout.stride);
+        (own * scale + shift).store(self);
+      } else {
+        load_tail<Arch>(layout, t, used, self);
+        for (std::int32_t i = used; i < kTile; ++i) self[i] = fields[i] = 0.0F;
+      }
       for (const std::int32_t j : kUnitRows) {
-        if (j >= used) break;
+        if (j >= used || tile >= layout.unit_tiles) break;
         alignas(64) float row[kTile];
         F::load(inside_row<Arch>(layout, t, tile, j)).store(row);
         for (std::int32_t i = used; i < kTile; ++i) row[i] = 0.0F;
@@ -315,19 +354,17 @@ class LowRankAnnealer {
     }
     // Rounding of z has built up over the flips; descent starts from an exact one.
     if (job_.sweeps > 0) recompute_z();
-    const F threshold = F::all(-1e-5F * p_.unit);
-    for (std::int32_t k = 0; k < kMaxDescent; ++k) {
-      ++descents_;
-      if (!descent_sweep(threshold)) break;
-    }
+    const std::int64_t visits = descend();
     recompute_z();
-    chain_.proposals = static_cast<std::int64_t>(job_.sweeps + descents_) * p_.heads * p_.tokens;
-    chain_.energy = energy();
+    chain_.proposals =
+        (static_cast<std::int64_t>(job_.sweeps) * p_.heads * p_.tiles + visits) * kTile;
+    chain_.energy = penalties();
+    for (std::int32_t t = 0; t < p_.heads; ++t) {
+      chain_.energy += p_.symmetric ? energy_of_sums(t) : energy_of_gains(t);
+    }
   }
 
  private:
-  // Tiles whose products are taken at once while few spins flip; more need more registers.
-  static constexpr std::size_t kSpan = F::kParts == 1 ? 4 : 1;
   // Float rounding could make a pair of flips look good both ways; this ends such a cycle.
   static constexpr std::int32_t kMaxDescent = 1000;
 
@@ -352,35 +389,16 @@ class LowRankAnnealer {
     return static_cast<std::uint32_t>(chain_.spins[t * words_ + tile / 4] >> (tile % 4 * 16)) & 0xFFFFU;
   }
 
-  [[nodiscard]] const float* columns_of(std::int32_t t, std::int32_t tile) const {
-    return p_.left + (static_cast<std::size_t>(t) * p_.tiles + tile) * p_.rank * kTile;
-  }
-  [[nodiscard]] const float* z_of(std::int32_t t) const {
-    return chain_.z + static_cast<std::size_t>(t) * p_.right_stride;
-  }
   [[nodiscard]] F product_of(std::int32_t t, std::int32_t tile) const {
-    return column_product<Arch>(columns_of(t, tile), z_of(t), p_.rank);
-  }
-  // For every tile of a head in order: visit(tile, product), where visit says whether it moved z.
-  template <class Visit>
-  void for_each_tile(std::int32_t t, const Visit& visit) {
-    std::int32_t tile = 0;
-    for (; tile + static_cast<std::int32_t>(kSpan) <= p_.tiles; tile += kSpan) {
-      const std::array<F, kSpan> products = column_products<Arch, kSpan>(
-          columns_of(t, tile), static_cast<std::int64_t>(p_.rank) * kTile, z_of(t), p_.rank);
-      bool moved = false;
-      for (std::size_t k = 0; k < kSpan; ++k) {
-        const auto at = tile + static_cast<std::int32_t>(k);
-        moved = visit(at, moved ? product_of(t, at) : products[k]) || moved;
-      }
-    }
-    for (; tile < p_.tiles; ++tile) visit(tile, product_of(t, tile));
+    return tile_products<Arch>(tile_rows(p_, t, tile), p_.stride,
+                               chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride);
   }
 
   // Gains within the head: b_i + sum_{j != i} J_ij s_j for the tile's 16 tokens.
   [[nodiscard]] F gains(std::int32_t t, std::int32_t tile, const F& product, const F& own) const {
     const std::size_t at = (static_cast<std::size_t>(t) * p_.tiles + tile) * kTile;
-    const F everything = product + F::all(p_.shift[t] * static_cast<float>(selected_[t]));
+    const F everything =
+        product * F::all(p_.scale[t]) + F::all(p_.shift[t] * static_cast<float>(selected_[t]));
     return (everything - F::load(p_.self + at) * own) + F::load(p_.fields + at);
   }
 
@@ -414,10 +432,10 @@ class LowRankAnnealer {
   }
 
   void move_z(std::int32_t t, std::int32_t i, float sign) {
-    float* z = chain_.z + static_cast<std::size_t>(t) * p_.right_stride;
-    const float* row = p_.right + (static_cast<std::size_t>(t) * p_.right_rows + i) * p_.right_stride;
+    float* z = chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride;
+    const float* row = right_row(p_, t, i);
     const F signs = F::all(sign);
-    for (std::int32_t d = 0; d < p_.right_stride; d += kTile) {
+    for (std::int32_t d = 0; d < p_.stride; d += kTile) {
       (F::load(z + d) + F::load_unaligned(row + d) * signs).store(z + d);
     }
   }
@@ -426,10 +444,10 @@ class LowRankAnnealer {
   void recompute_z() {
     constexpr std::int32_t kBlock = F::kParts == 1 ? 4 : 1;
     for (std::int32_t t = 0; t < p_.heads; ++t) {
-      float* z = chain_.z + static_cast<std::size_t>(t) * p_.right_stride;
-      const float* rows = p_.right + static_cast<std::size_t>(t) * p_.right_rows * p_.right_stride;
-      for (std::int32_t d = 0; d < p_.right_stride; d += kBlock * kTile) {
-        const std::int32_t blocks = std::min(kBlock, (p_.right_stride - d) / kTile);
+      float* z = chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride;
+      const float* rows = right_row(p_, t, 0);
+      for (std::int32_t d = 0; d < p_.stride; d += kBlock * kTile) {
+        const std::int32_t blocks = std::min(kBlock, (p_.stride - d) / kTile);
         if (blocks == kBlock) {
           sum_rows<kBlock>(t, rows + d, z + d);
         } else {
@@ -444,7 +462,8 @@ class LowRankAnnealer {
     sum.fill(F::all(0.0F));
     for (std::int32_t w = 0; w < words_; ++w) {
       for (std::uint64_t left = chain_.spins[t * words_ + w]; left != 0; left &= left - 1) {
-        const float* row = rows + (static_cast<std::int64_t>(w) * 64 + __builtin_ctzll(left)) * p_.right_stride;
+        const float* row =
+            rows + (static_cast<std::int64_t>(w) * 64 + __builtin_ctzll(left)) * p_.stride;
         for (std::int32_t k = 0; k < blocks; ++k) {
           sum[static_cast<std::size_t>(k)] = sum[static_cast<std::size_t>(k)] + F::load_unaligned(row + k * kTile);
         }
@@ -453,34 +472,65 @@ class LowRankAnnealer {
     for (std::int32_t k = 0; k < blocks; ++k) sum[static_cast<std::size_t>(k)].store(to + k * kTile);
   }
 
-  bool descent_sweep(const F& threshold) {
-    bool changed = false;
-    for (std::int32_t t = 0; t < p_.heads; ++t) {
-      for_each_tile(t, [&](std::int32_t tile, const F& product) {
-        const bool flipped = tile_pass(t, tile, product, threshold);
-        changed = changed || flipped;
-        return flipped;
-      });
+  // Tiles in order, round and round, until there was no flip since a tile was last visited. Gives how many visits.
+  std::int64_t descend() {
+    const F threshold = F::all(-1e-5F * p_.unit);
+    const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
+    std::int64_t visits = 0;
+    std::int64_t quiet = 0;
+    for (std::int32_t k = 0; k < kMaxDescent; ++k) {
+      for (std::int32_t t = 0; t < p_.heads; ++t) {
+        for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
+          ++visits;
+          quiet = tile_pass(t, tile, product_of(t, tile), threshold) ? 0 : quiet + 1;
+          if (quiet == round) return visits;
+        }
+      }
     }
-    return changed;
+    return visits;
   }
 
-  // E = - sum s (b + gain) / 2 + P sum_i c_i (c_i - 1) / 2: a gain counts each pair twice.
-  [[nodiscard]] double energy() {
+  // A head's part of E = - sum s (b + gain) / 2 + P sum_i c_i (c_i - 1) / 2: a gain counts each pair twice.
+  [[nodiscard]] double energy_of_gains(std::int32_t t) const {
     double sum = 0;
     alignas(64) std::array<float, kTile> gain;
-    for (std::int32_t t = 0; t < p_.heads; ++t) {
-      for_each_tile(t, [&](std::int32_t tile, const F& product) {
-        std::uint32_t left = spins_of(t, tile);
-        gains(t, tile, product, lanes_from_bits<Arch>(left)).store(gain.data());
-        const float* fields = p_.fields + (static_cast<std::size_t>(t) * p_.tiles + tile) * kTile;
-        for (; left != 0; left &= left - 1) {
-          const auto i = static_cast<std::size_t>(__builtin_ctz(left));
-          sum -= (static_cast<double>(gain[i]) + static_cast<double>(fields[i])) / 2;
-        }
-        return false;
-      });
+    for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
+      std::uint32_t left = spins_of(t, tile);
+      gains(t, tile, product_of(t, tile), lanes_from_bits<Arch>(left)).store(gain.data());
+      const float* fields = p_.fields + (static_cast<std::size_t>(t) * p_.tiles + tile) * kTile;
+      for (; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(__builtin_ctz(left));
+        sum -= (static_cast<double>(gain[i]) + static_cast<double>(fields[i])) / 2;
+      }
     }
+    return sum;
+  }
+
+  // The same where left and right are one array: sum_ij J_ij s_i s_j = scale |z|^2 + shift n^2, of which the tokens' own
+  // products are taken off again. Lanes of tokens in double, then added in order.
+  [[nodiscard]] double energy_of_sums(std::int32_t t) const {
+    std::array<double, kTile> lanes{};
+    for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
+      const std::size_t at = (static_cast<std::size_t>(t) * p_.tiles + tile) * kTile;
+      alignas(64) std::array<float, kTile> terms;
+      const F one = F::load(p_.self + at) * F::all(0.5F) - F::load(p_.fields + at);
+      (one * lanes_from_bits<Arch>(spins_of(t, tile))).store(terms.data());
+      for (std::size_t k = 0; k < kTile; ++k) lanes[k] += static_cast<double>(terms[k]);
+    }
+    double sum = 0;
+    for (const double lane : lanes) sum += lane;
+    const float* z = chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride;
+    double squares = 0;
+    for (std::int32_t d = 0; d < p_.stride; ++d)
+      squares += static_cast<double>(z[d]) * static_cast<double>(z[d]);
+    const auto count = static_cast<double>(selected_[t]);
+    return sum - (static_cast<double>(p_.scale[t]) * squares +
+                  static_cast<double>(p_.shift[t]) * (count * count)) /
+                     2;
+  }
+
+  [[nodiscard]] double penalties() const {
+    double sum = 0;
     for (std::int32_t i = 0; p_.heads > 1 && i < p_.tokens; ++i) {
       const double count = static_cast<double>(chain_.counts[i]);
       sum += static_cast<double>(p_.penalty) * count * (count - 1) / 2;
@@ -492,7 +542,6 @@ class LowRankAnnealer {
   const LowRankLayout& p_;
   LowRankChain& chain_;
   const std::int32_t words_;
-  std::int32_t descents_ = 0;
   std::array<std::int32_t, kMaxHeads> selected_;
 };
 

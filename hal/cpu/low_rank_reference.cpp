@@ -11,13 +11,21 @@
 namespace qama::hal::cpu {
 namespace {
 
-float lane_product(const float* column, const float* z, std::int32_t rank) {
-  std::array<float, 4> strand{};
-  for (std::int32_t d = 0; d < rank; ++d) {
-    const auto k = static_cast<std::size_t>(d % 4);
-    strand[k] = strand[k] + column[d * kTile] * z[d];
+float row_product(const float* row, const float* z, std::int32_t stride) {
+  std::array<float, kTile> sum;
+  for (std::size_t l = 0; l < kTile; ++l) sum[l] = row[l] * z[l];
+  for (std::int32_t d = kTile; d < stride; d += kTile) {
+    for (std::size_t l = 0; l < kTile; ++l)
+      sum[l] = sum[l] + row[static_cast<std::size_t>(d) + l] * z[static_cast<std::size_t>(d) + l];
   }
-  return (strand[0] + strand[1]) + (strand[2] + strand[3]);
+  for (std::size_t half = kTile / 2; half > 0; half /= 2) {
+    for (std::size_t l = 0; l < half; ++l) sum[l] = sum[l] + sum[l + half];
+  }
+  return sum[0];
+}
+
+const float* row_of(const float* from, const LowRankLayout& p, std::int32_t t, std::int32_t i) {
+  return from + (static_cast<std::ptrdiff_t>(t) * p.rows + i) * p.stride;
 }
 
 class LowRankReference {
@@ -52,17 +60,15 @@ class LowRankReference {
     if (job_.sweeps > 0) recompute_z();
     std::array<float, kTile> threshold;
     threshold.fill(-1e-5F * p_.unit);
-    std::int32_t descents = 0;
-    for (bool changed = true; changed && descents < 1000; ++descents) {
-      changed = false;
-      for (std::int32_t t = 0; t < p_.heads; ++t) {
-        for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
-          changed = tile_pass(t, tile, threshold) || changed;
-        }
-      }
+    const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
+    std::int64_t visits = 0;
+    for (std::int64_t quiet = 0; quiet < round && visits < 1000 * round; ++visits) {
+      const auto t = static_cast<std::int32_t>(visits % round / p_.tiles);
+      const auto tile = static_cast<std::int32_t>(visits % round % p_.tiles);
+      quiet = tile_pass(t, tile, threshold) ? 0 : quiet + 1;
     }
     recompute_z();
-    chain_.proposals = static_cast<std::int64_t>(job_.sweeps + descents) * p_.heads * p_.tokens;
+    chain_.proposals = (job_.sweeps * round + visits) * kTile;
     chain_.energy = energy();
   }
 
@@ -83,11 +89,9 @@ class LowRankReference {
 
   // b_i + sum_{j != i} J_ij s_j.
   [[nodiscard]] float gain_of(std::int32_t t, std::int32_t i) const {
-    const float* column =
-        p_.left + (static_cast<std::size_t>(t) * p_.tiles + i / kTile) * p_.rank * kTile + i % kTile;
-    const float product =
-        lane_product(column, chain_.z + static_cast<std::size_t>(t) * p_.right_stride, p_.rank);
-    const float everything = product + p_.shift[t] * selected_count(t);
+    const float* z = chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride;
+    const float product = row_product(row_of(p_.left, p_, t, i), z, p_.stride);
+    const float everything = product * p_.scale[t] + p_.shift[t] * selected_count(t);
     const float own = selected(t, i) ? 1.0F : 0.0F;
     return (everything - p_.self[row(t, i)] * own) + p_.fields[row(t, i)];
   }
@@ -119,13 +123,13 @@ class LowRankReference {
   }
 
   void move_z(std::int32_t t, std::int32_t i, float sign) {
-    float* z = chain_.z + static_cast<std::size_t>(t) * p_.right_stride;
-    const float* right = p_.right + (static_cast<std::size_t>(t) * p_.right_rows + i) * p_.right_stride;
-    for (std::int32_t d = 0; d < p_.right_stride; ++d) z[d] = z[d] + right[d] * sign;
+    float* z = chain_.z + static_cast<std::ptrdiff_t>(t) * p_.stride;
+    const float* right = row_of(p_.right, p_, t, i);
+    for (std::int32_t d = 0; d < p_.stride; ++d) z[d] = z[d] + right[d] * sign;
   }
 
   void recompute_z() {
-    std::memset(chain_.z, 0, static_cast<std::size_t>(p_.heads) * p_.right_stride * sizeof(float));
+    std::memset(chain_.z, 0, static_cast<std::size_t>(p_.heads) * p_.stride * sizeof(float));
     for (std::int32_t t = 0; t < p_.heads; ++t) {
       for (std::int32_t i = 0; i < p_.tokens; ++i) {
         if (selected(t, i)) move_z(t, i, 1.0F);
@@ -135,17 +139,42 @@ class LowRankReference {
 
   [[nodiscard]] double energy() const {
     double sum = 0;
-    for (std::int32_t t = 0; t < p_.heads; ++t) {
-      for (std::int32_t i = 0; i < p_.tokens; ++i) {
-        if (!selected(t, i)) continue;
-        sum -= (static_cast<double>(gain_of(t, i)) + static_cast<double>(p_.fields[row(t, i)])) / 2;
-      }
-    }
-    for (std::int32_t i = 0; i < p_.tokens; ++i) {
+    for (std::int32_t i = 0; p_.heads > 1 && i < p_.tokens; ++i) {
       const double count = static_cast<double>(chain_.counts[i]);
       sum += static_cast<double>(p_.penalty) * count * (count - 1) / 2;
     }
+    for (std::int32_t t = 0; t < p_.heads; ++t)
+      sum += p_.symmetric ? energy_of_sums(t) : energy_of_gains(t);
     return sum;
+  }
+
+  [[nodiscard]] double energy_of_gains(std::int32_t t) const {
+    double sum = 0;
+    for (std::int32_t i = 0; i < p_.tokens; ++i) {
+      if (!selected(t, i)) continue;
+      sum -= (static_cast<double>(gain_of(t, i)) + static_cast<double>(p_.fields[row(t, i)])) / 2;
+    }
+    return sum;
+  }
+
+  [[nodiscard]] double energy_of_sums(std::int32_t t) const {
+    std::array<double, kTile> lanes{};
+    for (std::int32_t i = 0; i < p_.tokens; ++i) {
+      if (!selected(t, i)) continue;
+      lanes[static_cast<std::size_t>(i % kTile)] +=
+          static_cast<double>(p_.self[row(t, i)] * 0.5F - p_.fields[row(t, i)]);
+    }
+    double sum = 0;
+    for (const double lane : lanes) sum += lane;
+    double squares = 0;
+    for (std::int32_t d = 0; d < p_.stride; ++d) {
+      const auto z = static_cast<double>(chain_.z[static_cast<std::ptrdiff_t>(t) * p_.stride + d]);
+      squares += z * z;
+    }
+    const auto count = static_cast<double>(selected_count(t));
+    return sum - (static_cast<double>(p_.scale[t]) * squares +
+                  static_cast<double>(p_.shift[t]) * (count * count)) /
+                     2;
   }
 
   const LowRankJob& job_;
@@ -160,7 +189,7 @@ float low_rank_unit(const LowRankLayout& layout, const float* squares) noexcept 
   double sum = 0;
   for (std::int32_t k = 0; k < kTile; ++k) sum += static_cast<double>(squares[k]);
   double pairs = 0;
-  for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
+  for (std::int32_t tile = 0; tile < std::min(layout.tiles, layout.unit_tiles); ++tile) {
     const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
     for (const std::int32_t j : kUnitRows) pairs += j < used ? layout.heads * static_cast<double>(used - 1) : 0.0;
   }
@@ -172,49 +201,47 @@ float low_rank_unit(const LowRankLayout& layout, const float* squares) noexcept 
 
 void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layout) {
   const std::int32_t rank = problem.rank;
-  const std::size_t tokens = static_cast<std::size_t>(problem.shape.tokens);
-  const std::size_t rows = static_cast<std::size_t>(layout.tiles) * kTile;
+  const std::int32_t stride = layout.stride;
+  layout.symmetric = problem.left == problem.right;
+  layout.left = problem.left;
   layout.right = problem.right;
-  layout.right_rows = problem.shape.tokens;
-  if (layout.right_copy != nullptr) {
+  layout.rows = problem.shape.tokens;
+  if (layout.left_copy != nullptr) {
+    for (std::int64_t i = 0; i < layout.heads * layout.rows; ++i) {
+      for (std::int32_t d = 0; d < stride; ++d) {
+        layout.left_copy[i * stride + d] = d < rank ? problem.left[i * rank + d] : 0.0F;
+        layout.right_copy[i * stride + d] = d < rank ? problem.right[i * rank + d] : 0.0F;
+      }
+    }
+    layout.left = layout.left_copy;
     layout.right = layout.right_copy;
-    layout.right_rows = static_cast<std::int64_t>(rows);
   }
   std::array<float, kTile> squares{};
-  for (std::size_t t = 0; t < static_cast<std::size_t>(layout.heads); ++t) {
-    const float scale = problem.scale == nullptr ? 1.0F : problem.scale[t];
+  for (std::int32_t t = 0; t < layout.heads; ++t) {
+    layout.scale[t] = problem.scale == nullptr ? 1.0F : problem.scale[t];
     layout.shift[t] = problem.shift == nullptr ? 0.0F : problem.shift[t];
-    for (std::size_t i = 0; i < rows; ++i) {
-      const bool real = i < tokens;
-      const std::size_t from = t * tokens + i;
-      float* column =
-          layout.left + (t * static_cast<std::size_t>(layout.tiles) + i / kTile) * rank * kTile + i % kTile;
-      for (std::int32_t d = 0; d < rank; ++d) {
-        column[d * kTile] = real ? problem.left[from * rank + d] * scale : 0.0F;
-        if (!real || layout.right_copy == nullptr) continue;
-        layout.right_copy[(t * rows + i) * layout.right_stride + d] = problem.right[from * rank + d];
-      }
-      if (real && layout.right_copy != nullptr) {
-        float* right = layout.right_copy + (t * rows + i) * layout.right_stride;
-        std::fill(right + rank, right + layout.right_stride, 0.0F);
-      }
-      layout.fields[t * rows + i] = real ? problem.fields[from] : 0.0F;
-    }
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
-      const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
-      const std::size_t block = t * static_cast<std::size_t>(layout.tiles) + tile;
+      const std::int32_t first = tile * kTile;
+      const std::int32_t used = std::min(kTile, layout.tokens - first);
+      const std::size_t block = static_cast<std::size_t>(t) * layout.tiles + tile;
       layout.known[block] = 0xFFFF;
-      std::fill_n(layout.self + block * kTile, kTile, 0.0F);
+      std::fill_n(layout.inside + block * kTile * kTile, kTile * kTile, 0.0F);
+      for (std::int32_t i = 0; i < kTile; ++i) {
+        layout.fields[block * kTile + i] =
+            i < used ? problem.fields[t * layout.rows + first + i] : 0.0F;
+        layout.self[block * kTile + i] = 0.0F;
+      }
       for (std::int32_t j = 0; j < used; ++j) {
-        const float* right =
-            layout.right + (t * layout.right_rows + static_cast<std::size_t>(tile) * kTile + j) * layout.right_stride;
         float* to = layout.inside + (block * kTile + j) * kTile;
-        const bool of_unit = std::find(std::begin(kUnitRows), std::end(kUnitRows), j) != std::end(kUnitRows);
-        for (std::int32_t i = 0; i < kTile; ++i) {
-          const float value =
-              lane_product(layout.left + block * rank * kTile + i, right, rank) + layout.shift[t];
+        const bool of_unit =
+            tile < layout.unit_tiles &&
+            std::find(std::begin(kUnitRows), std::end(kUnitRows), j) != std::end(kUnitRows);
+        for (std::int32_t i = 0; i < used; ++i) {
+          const float product = row_product(row_of(layout.left, layout, t, first + i),
+                                            row_of(layout.right, layout, t, first + j), stride);
+          const float value = product * layout.scale[t] + layout.shift[t];
           if (i == j) layout.self[block * kTile + j] = value;
-          to[i] = i == j || i >= used ? 0.0F : value;
+          to[i] = i == j ? 0.0F : value;
           if (of_unit) squares[static_cast<std::size_t>(i)] += to[i] * to[i];
         }
       }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
@@ -41,44 +42,70 @@ struct LongFactors {
   static constexpr bool kHalves = false;
 #endif
 
+  template <std::int64_t... k, class Step>
+  [[gnu::always_inline]] static void in_turn(std::integer_sequence<std::int64_t, k...> /*numbers*/,
+                                             const Step& step) {
+    (step(std::integral_constant<std::int64_t, k>()), ...);
+  }
+
+  /// Rows of an input where they lie: row i at data + i * stride, of any alignment.
+  struct Rows {
+    const float* data;
+    std::int64_t stride, count;
+  };
+
   /// A register block of X^T X, rows r0 .. and V vectors of columns c .., before which `half` adds half a vector:
-  /// gram += sum_i x_i x_i^T.
+  /// gram += sum_i x_i x_i^T. The sum begins at 0 and is added at the end, so that rounding grows with the length of a
+  /// chunk and their number, not with all rows.
   template <std::int64_t V, bool half>
-  static void gram_block(const float* x, std::int64_t rows, std::int64_t width, std::int64_t r0, std::int64_t c,
-                         float* gram) {
-    F acc[kBlock][V > 0 ? V : 1];
-    for (std::int64_t r = 0; r < kBlock; ++r) {
-      for (std::int64_t v = 0; v < V; ++v) acc[r][v] = F::load_aligned(gram + (r0 + r) * width + c + v * kF);
-    }
+  [[gnu::noinline]] static void gram_block(const Rows& from, std::int64_t width, std::int64_t r0,
+                                           std::int64_t c, float* gram) {
+    // Loops over registers are expanded from a list of numbers: unrolled later, arrays of vectors would live in memory.
+    using Every = std::make_integer_sequence<std::int64_t, kBlock * V>;
+    using Each = std::make_integer_sequence<std::int64_t, half ? kBlock : 0>;
+    constexpr std::int64_t kVectors = V > 0 ? V : 1;
+    float* to = gram + r0 * width + c;
+    F acc[kBlock * kVectors];
+    in_turn(
+        Every(), [&](auto k) __attribute__((always_inline)) { acc[k] = F(0.0F); });
 #ifdef __AVX512F__
     __m256 begin[kBlock];
-    for (std::int64_t r = 0; half && r < kBlock; ++r) begin[r] = _mm256_load_ps(gram + (r0 + r) * width + c - 8);
+    in_turn(
+        Each(), [&](auto r) __attribute__((always_inline)) { begin[r] = _mm256_setzero_ps(); });
 #endif
-    for (std::int64_t i = 0; i < rows; ++i, x += width) {
-      F column[V > 0 ? V : 1];
-      for (std::int64_t v = 0; v < V; ++v) column[v] = F::load_aligned(x + c + v * kF);
-      for (std::int64_t r = 0; r < kBlock; ++r) {
-        const F factor(x[r0 + r]);
-        for (std::int64_t v = 0; v < V; ++v) acc[r][v] = xsimd::fma(factor, column[v], acc[r][v]);
-      }
+    const float* factors = from.data + r0;
+    const float* columns = from.data + c;
+    for (std::int64_t i = 0; i < from.count; ++i, factors += from.stride, columns += from.stride) {
+      in_turn(
+          Every(), [&](auto k) __attribute__((always_inline)) {
+            acc[k] = xsimd::fma(F(factors[k / kVectors]),
+                                F::load_unaligned(columns + k % kVectors * kF), acc[k]);
+          });
 #ifdef __AVX512F__
-      if constexpr (half) {
-        const __m256 first = _mm256_load_ps(x + c - 8);
-        for (std::int64_t r = 0; r < kBlock; ++r) begin[r] = _mm256_fmadd_ps(_mm256_set1_ps(x[r0 + r]), first, begin[r]);
-      }
+      in_turn(
+          Each(), [&](auto r) __attribute__((always_inline)) {
+            begin[r] =
+                _mm256_fmadd_ps(_mm256_set1_ps(factors[r]), _mm256_loadu_ps(columns - 8), begin[r]);
+          });
 #endif
     }
-    for (std::int64_t r = 0; r < kBlock; ++r) {
-      for (std::int64_t v = 0; v < V; ++v) acc[r][v].store_aligned(gram + (r0 + r) * width + c + v * kF);
-    }
+    in_turn(
+        Every(), [&](auto k) __attribute__((always_inline)) {
+          float* at = to + k / kVectors * width + k % kVectors * kF;
+          (F::load_aligned(at) + acc[k]).store_aligned(at);
+        });
 #ifdef __AVX512F__
-    for (std::int64_t r = 0; half && r < kBlock; ++r) _mm256_store_ps(gram + (r0 + r) * width + c - 8, begin[r]);
+    in_turn(
+        Each(), [&](auto r) __attribute__((always_inline)) {
+          float* at = to + r * width - 8;
+          _mm256_store_ps(at, _mm256_add_ps(_mm256_load_ps(at), begin[r]));
+        });
 #endif
   }
 
-  /// The upper triangle of X^T X: gram += sum_i x_i x_i^T over `rows` <= kChunk rows. What lies below the diagonal is
+  /// The upper triangle of X^T X: gram += sum_i x_i x_i^T over at most kChunk rows. What lies below the diagonal is
   /// of no meaning.
-  static void add_gram(const float* x, std::int64_t rows, std::int64_t width, float* gram) {
+  static void add_gram(const Rows& x, std::int64_t width, float* gram) {
     for (std::int64_t r0 = 0; r0 < width; r0 += kBlock) {
       std::int64_t c = r0 / kF * kF;
       if (kHalves && r0 % kF != 0) {
@@ -86,19 +113,19 @@ struct LongFactors {
           c = r0 + kBlock;
           const std::int64_t left = (width - c) / kF;
           const std::int64_t wide = left == 3 || left == 1 ? 1 : left == 0 ? 0 : 2;
-          if (wide == 0) gram_block<0, true>(x, rows, width, r0, c, gram);
-          if (wide == 1) gram_block<1, true>(x, rows, width, r0, c, gram);
-          if (wide == 2) gram_block<2, true>(x, rows, width, r0, c, gram);
+          if (wide == 0) gram_block<0, true>(x, width, r0, c, gram);
+          if (wide == 1) gram_block<1, true>(x, width, r0, c, gram);
+          if (wide == 2) gram_block<2, true>(x, width, r0, c, gram);
           c += wide * kF;
         }
       }
       while (c < width) {
         const std::int64_t left = (width - c) / kF;
         const std::int64_t wide = left > kWide ? (left == kWide + 1 && kWide > 1 ? 2 : kWide) : left;
-        if (wide == 1) gram_block<1, false>(x, rows, width, r0, c, gram);
+        if (wide == 1) gram_block<1, false>(x, width, r0, c, gram);
         if constexpr (kWide > 1) {
-          if (wide == 2) gram_block<2, false>(x, rows, width, r0, c, gram);
-          if (wide == 3) gram_block<3, false>(x, rows, width, r0, c, gram);
+          if (wide == 2) gram_block<2, false>(x, width, r0, c, gram);
+          if (wide == 3) gram_block<3, false>(x, width, r0, c, gram);
         }
         c += wide * kF;
       }
@@ -146,27 +173,83 @@ struct LongFactors {
     }
   }
 
-  static void fold(float* from, double* to, std::int64_t count) {
-    for (std::int64_t k = 0; k < count; ++k) to[k] += static_cast<double>(from[k]);
-    std::memset(from, 0, static_cast<std::size_t>(count) * sizeof(float));
-  }
-
-  /// Rows of the caller's matrix into aligned ones with zeros behind dim_head.
-  static void copy_rows(const float* from, std::int64_t stride, std::int64_t rows,
-                        std::int64_t dim_head, std::int64_t width, float* to) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      std::memcpy(to + i * width, from + i * stride,
-                  static_cast<std::size_t>(dim_head) * sizeof(float));
-      std::memset(to + i * width + dim_head, 0,
-                  static_cast<std::size_t>(width - dim_head) * sizeof(float));
+  /// Adds a Gram matrix of float to one of double, which it begins if it is the `first`, and empties it. Only what lies
+  /// from the diagonal's blocks of kBlock on.
+  static void fold(float* from, double* to, std::int64_t width, bool first) {
+    for (std::int64_t r = 0; r < width; ++r, from += width, to += width) {
+      const std::int64_t c = r / kBlock * kBlock;
+      if (first) {
+        for (std::int64_t k = c; k < width; ++k) to[k] = static_cast<double>(from[k]);
+      } else {
+        for (std::int64_t k = c; k < width; ++k) to[k] += static_cast<double>(from[k]);
+      }
+      for (std::int64_t k = c; k < width; ++k) from[k] = 0.0F;
     }
   }
 
+  /// L = (scale U)^T in float, 0 above its diagonal. `narrow` [width][width] is scratch.
+  static void transpose(const double* upper, double scale, std::int64_t width, float* narrow,
+                        float* lower) {
+    using Four = float __attribute__((vector_size(16), aligned(4)));
+    for (std::int64_t d = 0; d < width; ++d) {
+      for (std::int64_t e = d / 4 * 4; e < d; ++e) narrow[d * width + e] = 0.0F;
+      for (std::int64_t e = d; e < width; ++e)
+        narrow[d * width + e] = static_cast<float>(upper[d * width + e] * scale);
+    }
+    std::memset(lower, 0, static_cast<std::size_t>(width * width) * sizeof(float));
+    for (std::int64_t d = 0; d < width; d += 4) {
+      for (std::int64_t e = d; e < width; e += 4) {
+        Four row[4];
+        for (std::int64_t k = 0; k < 4; ++k)
+          row[k] = *reinterpret_cast<const Four*>(narrow + (d + k) * width + e);
+        const Four a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+        const Four b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+        const Four c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+        const Four f = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+        float* to = lower + e * width + d;
+        *reinterpret_cast<Four*>(to) = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+        *reinterpret_cast<Four*>(to + width) = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+        *reinterpret_cast<Four*>(to + 2 * width) = __builtin_shufflevector(c, f, 0, 1, 4, 5);
+        *reinterpret_cast<Four*>(to + 3 * width) = __builtin_shufflevector(c, f, 2, 3, 6, 7);
+      }
+    }
+  }
+
+  /// |M|^2 of a symmetric matrix, from its upper triangle.
+  static double squared_norm(const double* m, std::int64_t width) {
+    double diagonal = 0;
+    double beside[kBlock] = {};
+    for (std::int64_t d = 0; d < width; ++d, m += width) {
+      const std::int64_t blocks = (d / kBlock + 1) * kBlock;
+      diagonal += m[d] * m[d];
+      for (std::int64_t e = d + 1; e < blocks; ++e) beside[e % kBlock] += m[e] * m[e];
+      for (std::int64_t e = blocks; e < width; e += kBlock) {
+        for (std::int64_t l = 0; l < kBlock; ++l) beside[l] += m[e + l] * m[e + l];
+      }
+    }
+    for (const double lane : beside) diagonal += 2 * lane;
+    return diagonal;
+  }
+
+  /// Rows `i` to `i + count` of the caller's matrix: where they are, or in `room`, width apart, with zeros behind
+  /// dim_head.
+  static Rows rows_of(const float* from, std::int64_t stride, std::int64_t i, std::int64_t count,
+                      std::int64_t dim_head, std::int64_t width, float* room) {
+    from += i * stride;
+    if (dim_head == width) return {from, stride, count};
+    for (std::int64_t k = 0; k < count; ++k, from += stride) {
+      float* to = room + k * width;
+      std::memcpy(to, from, static_cast<std::size_t>(dim_head) * sizeof(float));
+      std::memset(to + dim_head, 0, static_cast<std::size_t>(width - dim_head) * sizeof(float));
+    }
+    return {room, width, count};
+  }
+
   /// out = x L for one chunk of rows; `lower` [width][width] row-major, 0 above its diagonal.
-  static void multiply(const float* x, std::int64_t rows, std::int64_t width, const float* lower,
-                       float* out) {
+  static void multiply(const Rows& from, std::int64_t width, const float* lower, float* out) {
     std::int64_t i = 0;
-    for (; i + kTall <= rows; i += kTall) {
+    for (; i + kTall <= from.count; i += kTall) {
+      const float* x = from.data + i * from.stride;
       for (std::int64_t c = 0; c < width; c += kF) {
         F acc[kTall];
         for (F& one : acc) one = F(0.0F);
@@ -181,7 +264,7 @@ struct LongFactors {
           for (std::int64_t e = c; e < first; ++e) {
             const __m256 column = _mm256_load_ps(lower + e * width + c);
             for (std::int64_t r = 0; r < kTall; ++r) {
-              begin[r] = _mm256_fmadd_ps(_mm256_set1_ps(x[(i + r) * width + e]), column, begin[r]);
+              begin[r] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * from.stride + e]), column, begin[r]);
             }
           }
           for (std::int64_t r = 0; r < kTall; ++r) acc[r] = F(_mm512_zextps256_ps512(begin[r]));
@@ -190,16 +273,17 @@ struct LongFactors {
         for (std::int64_t e = first; e < width; ++e) {
           const F column = F::load_aligned(lower + e * width + c);
           for (std::int64_t r = 0; r < kTall; ++r)
-            acc[r] = xsimd::fma(F(x[(i + r) * width + e]), column, acc[r]);
+            acc[r] = xsimd::fma(F(x[r * from.stride + e]), column, acc[r]);
         }
         for (std::int64_t r = 0; r < kTall; ++r) acc[r].store_aligned(out + (i + r) * width + c);
       }
     }
-    for (; i < rows; ++i) {
+    for (; i < from.count; ++i) {
+      const float* x = from.data + i * from.stride;
       for (std::int64_t c = 0; c < width; c += kF) {
         F acc(0.0F);
         for (std::int64_t e = c; e < width; ++e) {
-          acc = xsimd::fma(F(x[i * width + e]), F::load_aligned(lower + e * width + c), acc);
+          acc = xsimd::fma(F(x[e]), F::load_aligned(lower + e * width + c), acc);
         }
         acc.store_aligned(out + i * width + c);
       }
@@ -232,58 +316,51 @@ struct LongFactors {
     double* gram = a.scratch;
     auto* partial = reinterpret_cast<float*>(gram + area);
     float* lower = partial + area;
-    float* rows = lower + area;
-    const auto begin_gram = [&] {
-      std::memset(gram, 0, static_cast<std::size_t>(area) * sizeof(double));
+    float* room = lower + area;
+    const auto chunk = [&](std::int64_t i) {
+      return a.tokens - i < kChunk ? a.tokens - i : kChunk;
+    };
+    // Adds up rows of Gram matrices, of the chunk that `rows_at(i)` gives; double takes over after every kFold.
+    const auto gram_of = [&](const auto& rows_at) {
       std::memset(partial, 0, static_cast<std::size_t>(area) * sizeof(float));
+      for (std::int64_t i = 0; i < a.tokens; i += kChunk) {
+        add_gram(rows_at(i), width, partial);
+        if (i + kChunk >= a.tokens || (i + kChunk) % kFold == 0)
+          fold(partial, gram, width, i < kFold);
+      }
     };
 
-    begin_gram();
-    for (std::int64_t i = 0; i < a.tokens; i += kChunk) {
-      const std::int64_t count = a.tokens - i < kChunk ? a.tokens - i : kChunk;
-      copy_rows(a.k + i * a.stride, a.stride, count, a.dim_head, width, rows);
-      add_gram(rows, count, width, partial);
-      if ((i + count) % kFold == 0) fold(partial, gram, area);
-    }
-    fold(partial, gram, area);
-    const double unit = 1.0 / (2.0 * static_cast<double>(a.dim_head));
-    for (std::int64_t k = 0; k < area; ++k) gram[k] *= unit;
+    gram_of([&](std::int64_t i) {
+      return rows_of(a.k, a.stride, i, chunk(i), a.dim_head, width, room);
+    });
     cholesky(gram, a.dim_head, width);
-    for (std::int64_t e = 0; e < width; ++e) {
-      float* row = lower + e * width;
-      const std::int64_t inside = e < a.dim_head ? e + 1 : 0;
-      for (std::int64_t d = 0; d < inside; ++d) row[d] = static_cast<float>(gram[d * width + e]);
-      for (std::int64_t d = inside; d < width; ++d) row[d] = 0.0F;
-    }
+    transpose(gram, __builtin_sqrt(1.0 / (2.0 * static_cast<double>(a.dim_head))), width, partial,
+              lower);
 
-    begin_gram();
+    const auto factors_at = [&](std::int64_t i) {
+      float* out = a.factors + i * width;
+      multiply(rows_of(a.q, a.stride, i, chunk(i), a.dim_head, width, room), width, lower, out);
+      return Rows{out, width, chunk(i)};
+    };
+    if (!a.statistics) {
+      for (std::int64_t i = 0; i < a.tokens; i += kChunk) factors_at(i);
+      return;
+    }
     alignas(64) float total[kMaxLongDimHead];
     std::memset(total, 0, static_cast<std::size_t>(width) * sizeof(float));
     double squares = 0;
     double fourths = 0;
-    for (std::int64_t i = 0; i < a.tokens; i += kChunk) {
-      const std::int64_t count = a.tokens - i < kChunk ? a.tokens - i : kChunk;
-      copy_rows(a.q + i * a.stride, a.stride, count, a.dim_head, width, rows);
-      float* out = a.factors + i * width;
-      multiply(rows, count, width, lower, out);
-      if (!a.statistics) continue;
-      add_gram(out, count, width, partial);
-      add_norms(out, count, width, total, squares, fourths);
-      if ((i + count) % kFold == 0) fold(partial, gram, area);
-    }
-    if (!a.statistics) return;
-    fold(partial, gram, area);
+    gram_of([&](std::int64_t i) {
+      const Rows factors = factors_at(i);
+      add_norms(factors.data, factors.count, width, total, squares, fourths);
+      return factors;
+    });
     // sum_ij J_ij = |sum_i F_i|^2, sum_ij J_ij^2 = |F^T F|^2; the diagonal J_ii = |F_i|^2 is left out.
     double all = 0;
-    double all_squares = 0;
-    for (std::int64_t d = 0; d < width; ++d) {
+    for (std::int64_t d = 0; d < width; ++d)
       all += static_cast<double>(total[d]) * static_cast<double>(total[d]);
-      for (std::int64_t e = d + 1; e < width; ++e)
-        all_squares += 2 * gram[d * width + e] * gram[d * width + e];
-      all_squares += gram[d * width + d] * gram[d * width + d];
-    }
     a.sum = all - squares;
-    a.sum_squares = all_squares - fourths;
+    a.sum_squares = squared_norm(gram, width) - fourths;
   }
 
   static void energies(const LongEnergyArgs& a) {

@@ -8,7 +8,6 @@
 #include <tuple>
 #include <vector>
 
-#include "runtime/plan.h"
 #include "runtime/session.h"
 #include "tests/runtime/models.h"
 #include "tests/runtime/reference_model.h"
@@ -56,9 +55,7 @@ void expect_near(const std::string& name, const std::vector<double>& got,
 
 void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermediates& expected,
                      std::size_t count, std::size_t tokens, std::size_t heads) {
-  // Layers on factors round F where the others round J: 2.4e-5 was seen at 98 tokens.
-  const double bound =
-      tokens >= static_cast<std::size_t>(runtime::first_long_tokens(static_cast<std::int32_t>(heads))) ? 3e-5 : 2e-5;
+  const double bound = 2e-5;
   for (const auto& [name, values] : expected) {
     const auto found = keeper.kept.find({name, sample});
     ASSERT_NE(found, keeper.kept.end()) << name << " was not recorded";
