@@ -310,8 +310,8 @@ class CpuLowRankSolver final : public LowRankSolver {
       right_.resize(left_.size());
     }
     tail_.resize(heads * kTile * stride);
-    inside_.resize(heads * tiles * kTile * kTile);
-    known_.resize(heads * tiles);
+    known_.resize(std::min(heads * tiles, static_cast<std::size_t>(kKeptTiles)));
+    inside_.resize(known_.size() * kTile * kTile);
     self_.resize(heads * tiles * kTile);
     fields_.resize(heads * tiles * kTile);
     scale_.resize(heads);
@@ -326,7 +326,6 @@ class CpuLowRankSolver final : public LowRankSolver {
     layout_.left_copy = left_.empty() ? nullptr : left_.data();
     layout_.right_copy = right_.empty() ? nullptr : right_.data();
     layout_.tail = tail_.data();
-    layout_.inside = inside_.data();
     layout_.known = known_.data();
     layout_.self = self_.data();
     layout_.fields = fields_.data();
@@ -355,6 +354,9 @@ class CpuLowRankSolver final : public LowRankSolver {
     const auto start = Clock::now();
     layout_.tokens = problem.shape.tokens;
     layout_.tiles = (problem.shape.tokens + kTile - 1) / kTile;
+    layout_.block_tiles =
+        shape_.heads > 1 ? layout_.tiles : std::max(4, kBlockFloats / (kTile * layout_.stride));
+    layout_.inside = shape_.heads * layout_.tiles <= kKeptTiles ? inside_.data() : nullptr;
     layout_.unit_tiles = options.sweeps > 0 ? layout_.tiles : kUnitTiles;
     kernel_.load_low_rank(problem, layout_);
     QAMA_RETURN_IF_ERROR(check_finite(problem));

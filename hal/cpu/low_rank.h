@@ -8,7 +8,7 @@
 // once, and what a flip needs has just been read.
 //
 // A head's spins start at the signs of their fields where it is alone (H = 1: descent from there nearly always ends
-// near the best), else at 0. A tile's couplings are computed row by row when a spin first flips, so that a solve which
+// near the best), else at 0. A tile's couplings are computed row by row when a spin flips, so that a solve which
 // flips few pays for few. Descent goes round the tiles until it has come round once without a flip.
 //
 // Arithmetic is float, in an order that is part of the definition: a product of rows is 16 sums, over d = l, l + 16,
@@ -29,6 +29,15 @@ namespace qama::hal::cpu {
 inline constexpr std::int32_t kTile = 16;
 inline constexpr std::int32_t kUnitRows[] = {0, 8};
 
+/// A single head too long for the caches is swept in blocks: `kBlockSweeps` sweeps of a block's tokens, then of the next
+/// block's, and descent first goes to the end in each block. Otherwise every sweep would wait for all factors to come
+/// from memory. (Heads that share tokens adapt to each other: they are swept as wholes.)
+inline constexpr std::int32_t kBlockSweeps = 4;
+inline constexpr std::int32_t kBlockFloats = 1 << 17;
+
+/// Tiles, of all heads, whose couplings are kept. Where there are more, memory is slower than 16 products again.
+inline constexpr std::int32_t kKeptTiles = 1024;
+
 /// Tiles from which the unit of temperature is taken where nothing is annealed and only descent's threshold needs it.
 inline constexpr std::int32_t kUnitTiles = 4;
 
@@ -41,22 +50,25 @@ struct LowRankLayout {
   /// the copies. Rows behind the tokens are not read. Any alignment.
   const float* left = nullptr;
   const float* right = nullptr;
-  std::int64_t rows = 0;       ///< of a head there
-  float* left_copy = nullptr;  ///< [heads][tiles * 16][stride], or null if the rank needs none
+  std::int64_t rows = 0;  ///< of a head there
+  /// [heads][rows][stride], or null if the rank needs none.
+  float* left_copy = nullptr;
   float* right_copy = nullptr;
-  float* tail =
-      nullptr;  ///< [heads][16][stride] a last tile of `left` that is not full, 0 behind the tokens
+  /// [heads][16][stride] a last tile of `left` that is not full, 0 behind the tokens.
+  float* tail = nullptr;
   bool symmetric = false;  ///< left and right are one array
-  float* inside =
-      nullptr;  ///< [heads][tiles][16][16] couplings within a tile, diagonal 0; of `known` rows
+  /// [heads][tiles][16][16] couplings within a tile, diagonal 0; of `known` rows. Or null: not kept.
+  float* inside = nullptr;
   std::uint16_t* known = nullptr;  ///< [heads][tiles] bit i: row i of `inside` is there
-  float* self =
-      nullptr;  ///< [heads][tiles * 16] left_i . right_i scale + shift: what z counts too much
+  /// [heads][tiles * 16] left_i . right_i scale + shift: what z counts too much.
+  float* self = nullptr;
   float* fields = nullptr;  ///< [heads][tiles * 16], 0 behind the tokens
   float* scale = nullptr;   ///< [heads]
   float* shift = nullptr;   ///< [heads]
   float penalty = 0;
-  std::int32_t unit_tiles = 0;  ///< of a head, from the first; set before a problem is loaded
+  // These two and `inside` are set before a problem is loaded.
+  std::int32_t block_tiles = 0;  ///< of a head, that are swept together
+  std::int32_t unit_tiles = 0;   ///< of a head, from the first
   /// Unit of temperature, from a sample of the couplings: rows kUnitRows of the first `unit_tiles` tiles, squares added up
   /// in float lane by lane, then the lanes in double.
   float unit = 1;

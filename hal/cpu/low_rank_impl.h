@@ -235,17 +235,20 @@ inline const float* right_row(const LowRankLayout& p, std::int32_t t, std::int32
 
 /// Row j of a tile's couplings: how flipping its token j moves every field of the tile.
 template <class Arch>
-inline const float* inside_row(const LowRankLayout& p, std::int32_t t, std::int32_t tile, std::int32_t j) {
+inline Float16<Arch> inside_row(const LowRankLayout& p, std::int32_t t, std::int32_t tile, std::int32_t j) {
   using F = Float16<Arch>;
   const std::size_t block = static_cast<std::size_t>(t) * p.tiles + tile;
-  float* to = p.inside + (block * kTile + j) * kTile;
-  if ((p.known[block] >> j & 1U) != 0) return to;
-  p.known[block] = static_cast<std::uint16_t>(p.known[block] | 1U << j);
-  const F products =
-      tile_products<Arch>(tile_rows(p, t, tile), p.stride, right_row(p, t, tile * kTile + j));
-  (products * F::all(p.scale[t]) + F::all(p.shift[t])).store(to);
-  to[j] = 0.0F;
-  return to;
+  float* to = p.inside == nullptr ? nullptr : p.inside + (block * kTile + j) * kTile;
+  if (to != nullptr && (p.known[block] >> j & 1U) != 0) return F::load(to);
+  const F products = tile_products<Arch>(tile_rows(p, t, tile), p.stride, right_row(p, t, tile * kTile + j));
+  alignas(64) float row[kTile];
+  (products * F::all(p.scale[t]) + F::all(p.shift[t])).store(row);
+  row[j] = 0.0F;
+  if (to != nullptr) {
+    p.known[block] = static_cast<std::uint16_t>(p.known[block] | 1U << j);
+    F::load(row).store(to);
+  }
+  return F::load(row);
 }
 
 /// Rows of a problem with zeros behind the rank.
@@ -293,7 +296,9 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
     layout.left = layout.left_copy;
     layout.right = layout.symmetric ? layout.left_copy : layout.right_copy;
   }
-  std::memset(layout.known, 0, static_cast<std::size_t>(layout.heads) * layout.tiles * sizeof(std::uint16_t));
+  if (layout.inside != nullptr) {
+    std::memset(layout.known, 0, static_cast<std::size_t>(layout.heads) * layout.tiles * sizeof(std::uint16_t));
+  }
   F squares = F::all(0.0F);
   for (std::int32_t t = 0; t < layout.heads; ++t) {
     layout.scale[t] = problem.scale == nullptr ? 1.0F : problem.scale[t];
@@ -318,7 +323,7 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
       for (const std::int32_t j : kUnitRows) {
         if (j >= used || tile >= layout.unit_tiles) break;
         alignas(64) float row[kTile];
-        F::load(inside_row<Arch>(layout, t, tile, j)).store(row);
+        inside_row<Arch>(layout, t, tile, j).store(row);
         for (std::int32_t i = used; i < kTile; ++i) row[i] = 0.0F;
         squares = squares + F::load(row) * F::load(row);
       }
@@ -341,17 +346,7 @@ class LowRankAnnealer {
   void run() {
     start();
     recompute_z();
-    const std::uint64_t key = restart_key(job_.seed, chain_.restart);
-    std::uint64_t pass = 0;
-    for (std::int32_t sweep_number = 0; sweep_number < job_.sweeps; ++sweep_number) {
-      const F temperature = F::all(job_.temperatures[sweep_number]);
-      for (std::int32_t t = 0; t < p_.heads; ++t) {
-        for (std::int32_t tile = 0; tile < p_.tiles; ++tile, ++pass) {
-          const float* variates = float_variates() + variate_offset(key, pass);
-          tile_pass(t, tile, product_of(t, tile), F::load_unaligned(variates) * temperature);
-        }
-      }
-    }
+    anneal();
     // Rounding of z has built up over the flips; descent starts from an exact one.
     if (job_.sweeps > 0) recompute_z();
     const std::int64_t visits = descend();
@@ -418,7 +413,7 @@ class LowRankAnnealer {
       const auto i = static_cast<std::int32_t>(__builtin_ctz(accept));
       const std::uint32_t bit = accept & (~accept + 1);
       const float sign = (spins & bit) != 0 ? -1.0F : 1.0F;
-      gain = gain + F::load(inside_row<Arch>(p_, t, tile, i)) * F::all(sign);
+      gain = gain + inside_row<Arch>(p_, t, tile, i) * F::all(sign);
       move_z(t, first + i, sign);
       chain_.counts[first + i] += sign;
       selected_[t] += (spins & bit) != 0 ? -1 : 1;
@@ -472,11 +467,49 @@ class LowRankAnnealer {
     for (std::int32_t k = 0; k < blocks; ++k) sum[static_cast<std::size_t>(k)].store(to + k * kTile);
   }
 
+  void anneal() {
+    const std::uint64_t key = restart_key(job_.seed, chain_.restart);
+    std::uint64_t pass = 0;
+    for (std::int32_t first = 0; first < job_.sweeps; first += kBlockSweeps) {
+      const std::int32_t last = std::min(first + kBlockSweeps, job_.sweeps);
+      for (std::int32_t block = 0; block < p_.tiles; block += p_.block_tiles) {
+        const std::int32_t end = std::min(block + p_.block_tiles, p_.tiles);
+        for (std::int32_t sweep_number = first; sweep_number < last; ++sweep_number) {
+          const F temperature = F::all(job_.temperatures[sweep_number]);
+          for (std::int32_t t = 0; t < p_.heads; ++t) {
+            for (std::int32_t tile = block; tile < end; ++tile, ++pass) {
+              const float* variates = float_variates() + variate_offset(key, pass);
+              tile_pass(t, tile, product_of(t, tile), F::load_unaligned(variates) * temperature);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // Each block until it is quiet, where there are several.
+  std::int64_t descend_in_blocks(const F& threshold) {
+    std::int64_t visits = 0;
+    for (std::int32_t block = 0; block < p_.tiles; block += p_.block_tiles) {
+      const std::int32_t end = std::min(block + p_.block_tiles, p_.tiles);
+      bool changed = true;
+      for (std::int32_t k = 0; changed && k < kMaxDescent; ++k) {
+        changed = false;
+        for (std::int32_t t = 0; t < p_.heads; ++t) {
+          for (std::int32_t tile = block; tile < end; ++tile, ++visits) {
+            changed = tile_pass(t, tile, product_of(t, tile), threshold) || changed;
+          }
+        }
+      }
+    }
+    return visits;
+  }
+
   // Tiles in order, round and round, until there was no flip since a tile was last visited. Gives how many visits.
   std::int64_t descend() {
     const F threshold = F::all(-1e-5F * p_.unit);
     const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
-    std::int64_t visits = 0;
+    std::int64_t visits = p_.tiles > p_.block_tiles ? descend_in_blocks(threshold) : 0;
     std::int64_t quiet = 0;
     for (std::int32_t k = 0; k < kMaxDescent; ++k) {
       for (std::int32_t t = 0; t < p_.heads; ++t) {

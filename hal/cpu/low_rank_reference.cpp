@@ -28,6 +28,11 @@ const float* row_of(const float* from, const LowRankLayout& p, std::int32_t t, s
   return from + (static_cast<std::ptrdiff_t>(t) * p.rows + i) * p.stride;
 }
 
+/// J_ij of a head, or what z counts too much where i is j.
+float coupling(const LowRankLayout& p, std::int32_t t, std::int32_t i, std::int32_t j) {
+  return row_product(row_of(p.left, p, t, i), row_of(p.right, p, t, j), p.stride) * p.scale[t] + p.shift[t];
+}
+
 class LowRankReference {
  public:
   LowRankReference(const LowRankJob& job, LowRankChain& chain)
@@ -43,28 +48,18 @@ class LowRankReference {
       chain_.counts[i] = 1.0F;
     }
     recompute_z();
-    const std::uint64_t key = restart_key(job_.seed, chain_.restart);
-    std::uint64_t pass = 0;
-    for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
-      for (std::int32_t t = 0; t < p_.heads; ++t) {
-        for (std::int32_t tile = 0; tile < p_.tiles; ++tile, ++pass) {
-          std::array<float, kTile> threshold;
-          const float* variates = float_variates() + variate_offset(key, pass);
-          for (std::size_t k = 0; k < kTile; ++k) {
-            threshold[k] = variates[k] * job_.temperatures[sweep];
-          }
-          tile_pass(t, tile, threshold);
-        }
-      }
-    }
+    anneal();
     if (job_.sweeps > 0) recompute_z();
     std::array<float, kTile> threshold;
     threshold.fill(-1e-5F * p_.unit);
     const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
-    std::int64_t visits = 0;
-    for (std::int64_t quiet = 0; quiet < round && visits < 1000 * round; ++visits) {
-      const auto t = static_cast<std::int32_t>(visits % round / p_.tiles);
-      const auto tile = static_cast<std::int32_t>(visits % round % p_.tiles);
+    std::int64_t visits = p_.tiles > p_.block_tiles ? descend_in_blocks(threshold) : 0;
+    const std::int64_t begun = visits;
+    const std::int64_t most = begun + 1000 * round;
+    for (std::int64_t quiet = 0; quiet < round && visits < most; ++visits) {
+      const std::int64_t at = (visits - begun) % round;
+      const auto t = static_cast<std::int32_t>(at / p_.tiles);
+      const auto tile = static_cast<std::int32_t>(at % p_.tiles);
       quiet = tile_pass(t, tile, threshold) ? 0 : quiet + 1;
     }
     recompute_z();
@@ -73,6 +68,42 @@ class LowRankReference {
   }
 
  private:
+  void anneal() {
+    const std::uint64_t key = restart_key(job_.seed, chain_.restart);
+    std::uint64_t pass = 0;
+    for (std::int32_t first = 0; first < job_.sweeps; first += kBlockSweeps) {
+      for (std::int32_t block = 0; block < p_.tiles; block += p_.block_tiles) {
+        for (std::int32_t sweep = first; sweep < std::min(first + kBlockSweeps, job_.sweeps); ++sweep) {
+          for (std::int32_t t = 0; t < p_.heads; ++t) {
+            for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles); ++tile, ++pass) {
+              std::array<float, kTile> threshold;
+              const float* variates = float_variates() + variate_offset(key, pass);
+              for (std::size_t k = 0; k < kTile; ++k) threshold[k] = variates[k] * job_.temperatures[sweep];
+              tile_pass(t, tile, threshold);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // Each block until it is quiet.
+  std::int64_t descend_in_blocks(const std::array<float, kTile>& threshold) {
+    std::int64_t visits = 0;
+    for (std::int32_t block = 0; block < p_.tiles; block += p_.block_tiles) {
+      bool changed = true;
+      for (std::int32_t k = 0; changed && k < 1000; ++k) {
+        changed = false;
+        for (std::int32_t t = 0; t < p_.heads; ++t) {
+          for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles); ++tile, ++visits) {
+            changed = tile_pass(t, tile, threshold) || changed;
+          }
+        }
+      }
+    }
+    return visits;
+  }
+
   [[nodiscard]] std::size_t row(std::int32_t t, std::int32_t i) const {
     return static_cast<std::size_t>(t) * p_.tiles * kTile + static_cast<std::size_t>(i);
   }
@@ -111,9 +142,9 @@ class LowRankReference {
       if (!(cost <= threshold[i])) continue;
       changed = true;
       const float sign = on ? -1.0F : 1.0F;
-      const float* inside =
-          p_.inside + ((static_cast<std::size_t>(t) * p_.tiles + tile) * kTile + i) * kTile;
-      for (std::int32_t k = 0; k < kTile; ++k) gain[k] = gain[k] + inside[k] * sign;
+      for (std::int32_t k = 0; k < used; ++k) {
+        if (k != i) gain[k] = gain[k] + coupling(p_, t, first + k, first + i) * sign;
+      }
       move_z(t, first + i, sign);
       chain_.counts[first + i] += sign;
       chain_.spins[t * words_ + (first + i) / 64] ^= std::uint64_t{1} << ((first + i) % 64);
@@ -223,26 +254,15 @@ void load_low_rank_reference(const LowRankProblem& problem, LowRankLayout& layou
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
       const std::int32_t first = tile * kTile;
       const std::int32_t used = std::min(kTile, layout.tokens - first);
-      const std::size_t block = static_cast<std::size_t>(t) * layout.tiles + tile;
-      layout.known[block] = 0xFFFF;
-      std::fill_n(layout.inside + block * kTile * kTile, kTile * kTile, 0.0F);
+      const std::size_t at = (static_cast<std::size_t>(t) * layout.tiles + tile) * kTile;
       for (std::int32_t i = 0; i < kTile; ++i) {
-        layout.fields[block * kTile + i] =
-            i < used ? problem.fields[t * layout.rows + first + i] : 0.0F;
-        layout.self[block * kTile + i] = 0.0F;
+        layout.fields[at + i] = i < used ? problem.fields[t * layout.rows + first + i] : 0.0F;
+        layout.self[at + i] = i < used ? coupling(layout, t, first + i, first + i) : 0.0F;
       }
-      for (std::int32_t j = 0; j < used; ++j) {
-        float* to = layout.inside + (block * kTile + j) * kTile;
-        const bool of_unit =
-            tile < layout.unit_tiles &&
-            std::find(std::begin(kUnitRows), std::end(kUnitRows), j) != std::end(kUnitRows);
-        for (std::int32_t i = 0; i < used; ++i) {
-          const float product = row_product(row_of(layout.left, layout, t, first + i),
-                                            row_of(layout.right, layout, t, first + j), stride);
-          const float value = product * layout.scale[t] + layout.shift[t];
-          if (i == j) layout.self[block * kTile + j] = value;
-          to[i] = i == j ? 0.0F : value;
-          if (of_unit) squares[static_cast<std::size_t>(i)] += to[i] * to[i];
+      for (const std::int32_t j : kUnitRows) {
+        for (std::int32_t i = 0; i < used && j < used && tile < layout.unit_tiles; ++i) {
+          const float value = i == j ? 0.0F : coupling(layout, t, first + i, first + j);
+          squares[static_cast<std::size_t>(i)] += value * value;
         }
       }
     }

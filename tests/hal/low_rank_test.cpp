@@ -101,6 +101,27 @@ Answer solve(const std::string& uri, const LowRankProblem& problem, const SolveO
   return out;
 }
 
+/// Random options, the reference's answer, and every kernel's beside it.
+void expect_equal_kernels(const LowRankProblem& problem, Random& random) {
+  SolveOptions options;
+  options.seed = random.next();
+  options.sweeps = static_cast<std::int32_t>(random.between(0, 6));
+  options.restarts = static_cast<std::int32_t>(random.between(1, 3));
+  const Answer expected = solve("cpu:scalar", problem, options);
+  const double energy = definition(problem, expected.spins);
+  EXPECT_NEAR(expected.result.real_energy, energy, 1e-5 * (std::fabs(energy) + problem.shape.tokens));
+  for (const cpu::Kernel* kernel : kernels_under_test()) {
+    SCOPED_TRACE(std::string(kernel->name) + ", " + std::to_string(problem.shape.heads) + " x " +
+                 std::to_string(problem.shape.tokens) + ", rank " + std::to_string(problem.rank));
+    const Answer got = solve("cpu:" + std::string(kernel->name), problem, options);
+    EXPECT_EQ(got.spins, expected.spins);
+    EXPECT_EQ(got.result.real_energy, expected.result.real_energy);
+    EXPECT_EQ(got.result.flips, expected.result.flips);
+    EXPECT_EQ(got.result.proposals, expected.result.proposals);
+    EXPECT_EQ(std::string(got.result.solved_by), "cpu:" + std::string(kernel->name));
+  }
+}
+
 TEST(LowRank, EveryKernelEqualsTheReference) {
   Random random(1);
   for (const std::int32_t tokens : {1, 2, 15, 16, 17, 31, 63, 64, 65, 128, 130, 300}) {
@@ -110,25 +131,21 @@ TEST(LowRank, EveryKernelEqualsTheReference) {
       LowRankProblem problem = owned.problem(random.between(0, 1) == 0);
       // As QAMA has it: both factors are one array.
       if (random.between(0, 1) == 0) problem.left = problem.right;
-      SolveOptions options;
-      options.seed = random.next();
-      options.sweeps = static_cast<std::int32_t>(random.between(0, 4));
-      options.restarts = static_cast<std::int32_t>(random.between(1, 3));
-      const Answer expected = solve("cpu:scalar", problem, options);
-      const double energy = definition(problem, expected.spins);
-      EXPECT_NEAR(expected.result.real_energy, energy, 1e-5 * (std::fabs(energy) + tokens));
-      for (const cpu::Kernel* kernel : kernels_under_test()) {
-        SCOPED_TRACE(std::string(kernel->name) + ", " + std::to_string(heads) + " x " +
-                     std::to_string(tokens) + ", rank " + std::to_string(rank));
-        const Answer got = solve("cpu:" + std::string(kernel->name), problem, options);
-        EXPECT_EQ(got.spins, expected.spins);
-        EXPECT_EQ(got.result.real_energy, expected.result.real_energy);
-        EXPECT_EQ(got.result.flips, expected.result.flips);
-        EXPECT_EQ(got.result.proposals, expected.result.proposals);
-        EXPECT_EQ(std::string(got.result.solved_by), "cpu:" + std::string(kernel->name));
-        if (HasFailure()) return;
-      }
+      expect_equal_kernels(problem, random);
+      if (HasFailure()) return;
     }
+  }
+}
+
+// A single head that is swept in blocks, and more tiles than couplings are kept of.
+TEST(LowRank, EveryKernelEqualsTheReferenceWhereItIsLong) {
+  Random random(6);
+  for (const auto& [shape, rank] : {std::pair{ProblemShape{1, 300}, 1000}, {ProblemShape{1, 1025}, 250},
+                                    {ProblemShape{64, 270}, 3}, {ProblemShape{1, 2100}, 64}}) {
+    const OwnedFactors owned(shape, rank, random);
+    LowRankProblem problem = owned.problem();
+    if (random.between(0, 1) == 0) problem.left = problem.right;
+    expect_equal_kernels(problem, random);
   }
 }
 
