@@ -11,8 +11,10 @@
 #include "hal/cpu/schedule.h"
 #include "hal/device.h"
 #include "hal/problem_builder.h"
+#include "ops/attention/qama_long.h"
 #include "runtime/base/aligned.h"
 #include "runtime/c_api_error.h"
+#include "runtime/plan.h"
 #include "runtime/thread_pool.h"
 
 namespace {
@@ -51,10 +53,13 @@ double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
 /// Everything a batch needs, one of each a worker thread.
 struct qama_solver {
   struct Worker {
-    std::unique_ptr<hal::Solver> solver;
+    std::unique_ptr<hal::Solver> solver;  ///< with `buffer`, from the first problem that needs them
     hal::ProblemBuffer buffer;
     std::vector<std::uint64_t> words;
-    std::vector<float> couplings;  ///< [H][N][N], only for problems that come as factors
+    std::vector<float> couplings;  ///< [H][N][N], only for problems that come as factors and are solved as J
+    std::unique_ptr<hal::LowRankSolver> long_solver;  ///< for `long_rank`
+    std::int32_t long_rank = 0;
+    std::vector<float> left, right, fields;  ///< of a low-rank problem, where the caller's cannot be used
     Status status;
   };
 
@@ -62,6 +67,7 @@ struct qama_solver {
   std::int32_t tokens = 0;
   hal::SolveOptions options;
   std::shared_ptr<hal::Device> device;
+  bool long_heads = false;  ///< the device takes factors, and there may be samples for them
   std::vector<Worker> workers;
   std::unique_ptr<qama::runtime::ThreadPool> pool;
 
@@ -79,6 +85,11 @@ struct qama_solver {
     double* energy;
   };
 
+  Status compile_dense(Worker& worker) const;
+  Status solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used, const hal::SolveOptions& job,
+                     Worker& worker) const;
+  Status solve_long(const Batch& batch, std::int32_t sample, std::int32_t used, const hal::SolveOptions& job,
+                    Worker& worker) const;
   Status solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const;
   Status run(Batch batch, std::int32_t samples);
 };
@@ -105,21 +116,38 @@ void build_couplings(std::int32_t heads, std::int32_t tokens, std::int32_t used,
   }
 }
 
+/// Packed spins as the caller wants them: a byte each, [heads][tokens], 0 behind `used`.
+void unpack(std::int32_t heads, std::int32_t tokens, std::int32_t used, const std::uint64_t* words,
+            std::uint8_t* spins) {
+  const std::int32_t count = hal::words_per_head(used);
+  for (std::int32_t t = 0; t < heads; ++t, words += count) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const bool on = i < used && ((words[i / 64] >> (i % 64)) & 1U) != 0;
+      spins[static_cast<std::int64_t>(t) * tokens + i] = on ? 1 : 0;
+    }
+  }
+}
+
 }  // namespace
 
-Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const {
-  const std::int32_t used = batch.count != nullptr ? batch.count[sample] : tokens;
-  if (used < 1 || used > tokens) {
-    return Error{ErrorCode::invalid_argument, "sample " + std::to_string(sample) + ": " +
-                                                  std::to_string(used) + " tokens, expected 1 to " +
-                                                  std::to_string(tokens)};
-  }
+Status qama_solver::compile_dense(Worker& worker) const {
+  const hal::ProblemShape shape{heads, tokens};
+  QAMA_ASSIGN_OR_RETURN(worker.solver, device->compile(shape));
+  QAMA_ASSIGN_OR_RETURN(worker.buffer, hal::ProblemBuffer::create(shape));
+  return {};
+}
+
+/// Spins into worker.words, the energy of the real problem into batch.energy.
+Status qama_solver::solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used,
+                                const hal::SolveOptions& job, Worker& worker) const {
+  if (worker.solver == nullptr) QAMA_RETURN_IF_ERROR(compile_dense(worker));
   const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
   const float* fields = batch.fields + sample * per_sample;
   const float* couplings = nullptr;
   if (batch.couplings != nullptr) {
     couplings = batch.couplings + sample * per_sample * tokens;
   } else {
+    worker.couplings.resize(static_cast<std::size_t>(per_sample) * static_cast<std::size_t>(tokens));
     build_couplings(heads, tokens, used, batch.rank,
                     batch.factors + sample * per_sample * batch.rank, batch.signs,
                     worker.couplings.data());
@@ -128,24 +156,73 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
   // With fewer tokens the heads are still `tokens` apart in the caller's memory.
   QAMA_RETURN_IF_ERROR(worker.buffer.build({heads, used}, couplings, tokens, fields, tokens,
                                            batch.lambda, tokens));
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(worker.solver->solve(worker.buffer.problem(), job, worker.words, result));
+  unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
+  if (batch.energy != nullptr) {
+    batch.energy[sample] = real_energy(heads, used, tokens, couplings, fields, batch.lambda,
+                                       batch.spins + sample * per_sample);
+  }
+  return {};
+}
+
+Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int32_t used,
+                               const hal::SolveOptions& job, Worker& worker) const {
+  if (worker.long_rank != batch.rank) {
+    QAMA_ASSIGN_OR_RETURN(worker.long_solver, device->compile_low_rank({heads, tokens}, batch.rank));
+    worker.long_rank = batch.rank;
+  }
+  const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
+  const std::int64_t rank = batch.rank;
+  hal::LowRankProblem problem;
+  problem.shape = {heads, used};
+  problem.rank = batch.rank;
+  problem.right = batch.factors + sample * per_sample * rank;
+  problem.fields = batch.fields + sample * per_sample;
+  problem.penalty = batch.lambda;
+  if (heads > 1 && used < tokens) {
+    // A problem's heads lie one behind the other.
+    worker.right.resize(static_cast<std::size_t>(per_sample * rank));
+    worker.fields.resize(static_cast<std::size_t>(per_sample));
+    for (std::int64_t t = 0; t < heads; ++t) {
+      std::copy_n(problem.right + t * tokens * rank, used * rank, worker.right.data() + t * used * rank);
+      std::copy_n(problem.fields + t * tokens, used, worker.fields.data() + t * used);
+    }
+    problem.right = worker.right.data();
+    problem.fields = worker.fields.data();
+  }
+  problem.left = problem.right;
+  if (std::any_of(batch.signs, batch.signs + heads * rank, [](float sign) { return sign != 1.0F; })) {
+    worker.left.resize(static_cast<std::size_t>(per_sample * rank));
+    for (std::int64_t t = 0; t < heads; ++t) {
+      for (std::int64_t k = t * used * rank; k < (t + 1) * used * rank; ++k) {
+        worker.left[static_cast<std::size_t>(k)] = problem.right[k] * batch.signs[t * rank + k % rank];
+      }
+    }
+    problem.left = worker.left.data();
+  }
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(worker.long_solver->solve(problem, job, worker.words, result));
+  unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
+  if (batch.energy != nullptr) batch.energy[sample] = qama::ops::low_rank_energy(problem, worker.words);
+  return {};
+}
+
+Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const {
+  const std::int32_t used = batch.count != nullptr ? batch.count[sample] : tokens;
+  if (used < 1 || used > tokens) {
+    return Error{ErrorCode::invalid_argument, "sample " + std::to_string(sample) + ": " +
+                                                  std::to_string(used) + " tokens, expected 1 to " +
+                                                  std::to_string(tokens)};
+  }
   hal::SolveOptions job = options;
   job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
                                       static_cast<std::uint64_t>(sample));
-  hal::SolveResult result;
-  QAMA_RETURN_IF_ERROR(worker.solver->solve(worker.buffer.problem(), job, worker.words, result));
-  std::uint8_t* spins = batch.spins + sample * per_sample;
-  const std::int32_t words = hal::words_per_head(used);
-  for (std::int32_t t = 0; t < heads; ++t) {
-    for (std::int32_t i = 0; i < tokens; ++i) {
-      const bool on = i < used && ((worker.words[t * words + i / 64] >> (i % 64)) & 1U) != 0;
-      spins[static_cast<std::int64_t>(t) * tokens + i] = on ? 1 : 0;
-    }
-  }
-  if (batch.energy != nullptr) {
-    batch.energy[sample] =
-        real_energy(heads, used, tokens, couplings, fields, batch.lambda, spins);
-  }
-  return {};
+  // As sessions do it: the sample's own tokens decide.
+  const bool on_factors = long_heads && batch.factors != nullptr && batch.rank <= hal::kMaxRankLimit &&
+                          used >= qama::runtime::first_long_tokens(heads);
+  return on_factors ? solve_long(batch, sample, used, job, worker)
+                    : solve_dense(batch, sample, used, job, worker);
 }
 
 Status qama_solver::run(Batch batch, std::int32_t samples) {
@@ -222,11 +299,12 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
-    const hal::ProblemShape shape{heads, tokens};
+    // Whoever has long heads may never want a solver with N x N integers a head: it is made when a problem needs it.
+    solver->long_heads = heads >= 1 && tokens >= qama::runtime::first_long_tokens(heads) &&
+                         solver->device->compile_low_rank({heads, tokens}, 1).ok();
     for (std::size_t k = 0; k < threads; ++k) {
       qama_solver::Worker worker;
-      QAMA_ASSIGN_OR_RETURN(worker.solver, solver->device->compile(shape));
-      QAMA_ASSIGN_OR_RETURN(worker.buffer, hal::ProblemBuffer::create(shape));
+      if (!solver->long_heads) QAMA_RETURN_IF_ERROR(solver->compile_dense(worker));
       worker.words.resize(static_cast<std::size_t>(heads) * hal::words_per_head(tokens));
       solver->workers.push_back(std::move(worker));
     }
@@ -264,8 +342,6 @@ qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, in
       return Error{ErrorCode::invalid_argument,
                    "factors of rank " + std::to_string(rank) + ", expected 1 to 65536"};
     }
-    const std::size_t room = static_cast<std::size_t>(solver->heads) * solver->tokens * solver->tokens;
-    for (auto& worker : solver->workers) worker.couplings.resize(room);
     return solver->run(
         {nullptr, nullptr, factors, signs, rank, field, lambda, count, seed, spins, energy}, batch);
   });

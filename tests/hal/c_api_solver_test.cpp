@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "qama/qama.h"
@@ -162,6 +164,108 @@ TEST(CApiSolver, FactorsAndCouplingsAgree) {
                   0.2 * std::fabs(dense.energy[static_cast<std::size_t>(sample)]));
     }
   }
+}
+
+/// Layers of any shape in factor form.
+struct LongBatch {
+  int heads, tokens, rank, samples;
+  std::vector<float> factors, signs, fields;
+
+  LongBatch(int h, int n, int d, int b, bool mixed_signs) : heads(h), tokens(n), rank(d), samples(b) {
+    Random random(13);
+    const auto draw = [&random] { return static_cast<float>(2 * random.unit() - 1); };
+    for (int k = 0; k < b * h * n * d; ++k) factors.push_back(draw());
+    for (int k = 0; k < h * d; ++k) signs.push_back(mixed_signs && draw() < 0 ? -1.0F : 1.0F);
+    for (int k = 0; k < b * h * n; ++k) fields.push_back(draw());
+  }
+  /// Eq. 3 of one sample over its first `used` tokens: a running sum of the selected factors, sign by sign.
+  [[nodiscard]] double energy(int sample, int used, const std::vector<std::uint8_t>& spins) const {
+    double out = 0;
+    std::vector<int> selected(static_cast<std::size_t>(used));
+    for (int t = 0; t < heads; ++t) {
+      std::vector<double> z(static_cast<std::size_t>(rank));
+      for (int i = 0; i < used; ++i) {
+        const auto row = static_cast<std::size_t>((sample * heads + t) * tokens + i);
+        if (spins[row] == 0) continue;
+        out += static_cast<double>(kLambda) * selected[static_cast<std::size_t>(i)]++ - static_cast<double>(fields[row]);
+        for (int d = 0; d < rank; ++d) {
+          const auto factor = static_cast<double>(factors[row * static_cast<std::size_t>(rank) + static_cast<std::size_t>(d)]);
+          out -= static_cast<double>(signs[static_cast<std::size_t>(t * rank + d)]) * factor * z[static_cast<std::size_t>(d)];
+          z[static_cast<std::size_t>(d)] += factor;
+        }
+      }
+    }
+    return out;
+  }
+};
+
+qama_status solve_factors(qama_solver* solver, const LongBatch& batch, const std::int32_t* count,
+                          std::vector<std::uint8_t>& spins, std::vector<double>& energy) {
+  spins.assign(static_cast<std::size_t>(batch.samples * batch.heads * batch.tokens), 7);
+  energy.assign(static_cast<std::size_t>(batch.samples), 0.0);
+  return qama_solver_solve_factors_f32(solver, batch.samples, batch.rank, batch.factors.data(), batch.signs.data(),
+                                       batch.fields.data(), kLambda, count, 3, spins.data(), energy.data());
+}
+
+SolverHandle create(int heads, int tokens, int threads) {
+  qama_solver_options options;
+  qama_solver_options_init(&options);
+  options.threads = threads;
+  options.sweeps = 5;
+  qama_solver* solver = nullptr;
+  EXPECT_EQ(qama_solver_create(nullptr, heads, tokens, &options, &solver), 0) << qama_last_error();
+  return SolverHandle(solver);
+}
+
+// Long heads on the factors and short ones as J, in one batch: energies are those of the real problem.
+TEST(CApiSolver, LongHeadsInFactorForm) {
+  for (const bool mixed : {false, true}) {
+    for (const auto& [heads, tokens, shorter] : {std::tuple{1, 130, 96}, {1, 130, 95}, {2, 2051, 2049}, {2, 2051, 2047}}) {
+      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + ", " + std::to_string(shorter));
+      const LongBatch batch(heads, tokens, 6, 2, mixed);
+      const std::int32_t count[] = {tokens, shorter};
+      std::vector<std::uint8_t> spins;
+      std::vector<double> energy;
+      const SolverHandle solver = create(heads, tokens, 2);
+      ASSERT_EQ(solve_factors(solver.get(), batch, count, spins, energy), 0) << qama_last_error();
+      for (int sample = 0; sample < 2; ++sample) {
+        const double expected = batch.energy(sample, count[sample], spins);
+        EXPECT_LT(expected, 0);
+        EXPECT_NEAR(energy[static_cast<std::size_t>(sample)], expected, 1e-6 * std::fabs(expected));
+        for (int t = 0; t < heads; ++t) {
+          for (int i = 0; i < tokens; ++i) {
+            const int spin = spins[static_cast<std::size_t>((sample * heads + t) * tokens + i)];
+            EXPECT_LE(spin, i < count[sample] ? 1 : 0);
+          }
+        }
+      }
+      std::vector<std::uint8_t> again;
+      ASSERT_EQ(solve_factors(create(heads, tokens, 1).get(), batch, count, again, energy), 0);
+      EXPECT_EQ(again, spins);
+      // Another rank than the last one, and one that only J can have.
+      ASSERT_EQ(solve_factors(solver.get(), LongBatch(heads, tokens, 3, 2, mixed), count, again, energy), 0);
+    }
+  }
+  std::vector<std::uint8_t> spins;
+  std::vector<double> energy;
+  EXPECT_EQ(solve_factors(create(1, 100, 1).get(), LongBatch(1, 100, kMaxRankLimit + 1, 1, true), nullptr, spins, energy), 0)
+      << qama_last_error();
+}
+
+// More tokens than J may have: factors are solved, J is refused.
+TEST(CApiSolver, MoreTokensThanJMayHave) {
+  constexpr int kLong = kMaxDenseTokens + 1000;
+  const LongBatch batch(1, kLong, 4, 1, false);
+  const SolverHandle solver = create(1, kLong, 1);
+  ASSERT_NE(solver, nullptr);
+  std::vector<std::uint8_t> spins;
+  std::vector<double> energy;
+  ASSERT_EQ(solve_factors(solver.get(), batch, nullptr, spins, energy), 0) << qama_last_error();
+  const double expected = batch.energy(0, kLong, spins);
+  EXPECT_NEAR(energy[0], expected, 1e-6 * std::fabs(expected));
+  EXPECT_EQ(qama_solver_solve_f32(solver.get(), 1, batch.factors.data(), batch.fields.data(), kLambda, nullptr, 1,
+                                  spins.data(), nullptr),
+            static_cast<qama_status>(ErrorCode::problem_too_large));
 }
 
 TEST(CApiSolver, EnergyMayBeNull) {
