@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
-#ifdef __AVX512F__
+#ifdef __x86_64__
 #include <immintrin.h>
+#else
+#include <arm_neon.h>
 #endif
 #include <xsimd/xsimd.hpp>
 
@@ -363,38 +365,64 @@ struct LongFactors {
     a.sum_squares = squared_norm(gram, width) - fourths;
   }
 
+  /// kD floats as double.
+  static D wide(const float* from) {
+#if defined(__AVX512F__)
+    return D(_mm512_cvtps_pd(_mm256_loadu_ps(from)));
+#elif defined(__AVX__)
+    return D(_mm256_cvtps_pd(_mm_loadu_ps(from)));
+#elif defined(__SSE2__)
+    return D(_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
+#else
+    return D(vcvt_f64_f32(vld1_f32(from)));
+#endif
+  }
+
+  /// Calls visit(i) for every selected token in order.
+  template <class Visit>
+  [[gnu::always_inline]] static void each_selected(const LongEnergyArgs& a, const Visit& visit) {
+    const std::int64_t words = token_stride(a.tokens) / 64;
+    for (std::int64_t w = 0; w < words; ++w) {
+      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) visit(w * 64 + __builtin_ctzll(left));
+    }
+  }
+
+  /// z = sum_i s_i F_i of V vectors of columns.
+  template <std::int64_t V>
+  static void sum_selected(const LongEnergyArgs& a, std::int64_t width, std::int64_t c) {
+    using Every = std::make_integer_sequence<std::int64_t, V>;
+    D sum[V];
+    in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v] = D(0.0); });
+    each_selected(a, [&](std::int64_t i) __attribute__((always_inline)) {
+      const float* row = a.factors + i * width + c;
+      in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v] += wide(row + v * kD); });
+    });
+    in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v].store_unaligned(a.scratch + c + v * kD); });
+  }
+
   static void energies(const LongEnergyArgs& a) {
     const std::int64_t width = long_factor_width(a.dim_head);
     const std::int64_t words = token_stride(a.tokens) / 64;
-    double* z = a.scratch;
+    const double* z = a.scratch;
+    std::int64_t column = 0;
+    for (; column + 8 * kD <= width; column += 8 * kD) sum_selected<8>(a, width, column);
+    for (; column < width; column += 16) sum_selected<16 / kD>(a, width, column);
     double count = 0;
-    for (std::int64_t d = 0; d < width; ++d) z[d] = 0.0;
-    for (std::int64_t w = 0; w < words; ++w) {
-      count += static_cast<double>(__builtin_popcountll(a.spins[w]));
-      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) {
-        const float* row = a.factors + (w * 64 + __builtin_ctzll(left)) * width;
-        for (std::int64_t d = 0; d < width; ++d) z[d] += static_cast<double>(row[d]);
-      }
-    }
+    for (std::int64_t w = 0; w < words; ++w) count += static_cast<double>(__builtin_popcountll(a.spins[w]));
     const double constant = a.shift * (count - 1.0);
-    for (std::int64_t w = 0; w < words; ++w) {
-      double* out = a.energies + w * 64;
-      for (std::int64_t k = 0; k < 64; ++k) out[k] = 0.0;
-      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) {
-        const std::int64_t i = w * 64 + __builtin_ctzll(left);
-        const float* row = a.factors + i * width;
-        double lanes[8] = {};
-        for (std::int64_t d = 0; d < width; d += 8) {
-          for (std::int64_t l = 0; l < 8; ++l) {
-            const auto f = static_cast<double>(row[d + l]);
-            lanes[l] += f * (z[d + l] - f);
-          }
-        }
-        const double sum = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-                           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-        a.energies[i] = -(a.scale * sum + constant + a.fields[i]);
+    std::memset(a.energies, 0, static_cast<std::size_t>(words) * 64 * sizeof(double));
+    each_selected(a, [&](std::int64_t i) __attribute__((always_inline)) {
+      const float* row = a.factors + i * width;
+      D even(0.0);
+      D odd(0.0);
+      for (std::int64_t d = 0; d < width; d += 2 * kD) {
+        const D f = wide(row + d);
+        const D g = wide(row + d + kD);
+        even = xsimd::fma(f, D::load_unaligned(z + d) - f, even);
+        odd = xsimd::fma(g, D::load_unaligned(z + d + kD) - g, odd);
       }
-    }
+      a.energies[i] = -(a.scale * xsimd::reduce_add(even + odd) + constant + a.fields[i]);
+    });
   }
 };
 
