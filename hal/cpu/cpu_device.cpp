@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "hal/cpu/kernel.h"
+#include "hal/cpu/recombine.h"
 #include "hal/cpu/schedule.h"
 #include "runtime/base/aligned.h"
 
@@ -141,6 +143,12 @@ class CpuSolver final : public Solver {
       job.context = &deadline;
     }
     result_ = SolveResult{};
+    groups_ = 0;
+    const bool recombines = options.rounds > 0 && can_recombine(problem);
+    if (recombines) {
+      if (pool_ == nullptr) pool_ = std::make_unique<HeadPool>();
+      start_pool(*pool_, problem);
+    }
     const bool planes = options.rounds == 0 && packs(problem);
     result_.solved_by = planes ? names_.planes : names_.plain;
     for (std::int32_t done = 0; done < options.restarts; done = result_.restarts) {
@@ -149,25 +157,29 @@ class CpuSolver final : public Solver {
         chains_[c].restart = done + c;
         chains_[c].resume = false;
       }
-      run_group(job, count, deadline, options.rounds > 0, planes);
+      run_group(job, count, deadline, options.rounds > 0, planes, recombines);
       result_.restarts += count;
       if (deadline.no_time_for_another()) break;
     }
-    if (options.rounds > 0 && !deadline.no_time_for_another()) {
-      job.reheated = reheated_heads(problem.shape.heads);
-      job.sweeps = options.round_sweeps;
+    if (options.rounds > 0) {
       fill_temperatures(unit, options.t_round, options.t_end, options.round_sweeps, temperatures_.data());
-      do {
-        for (std::int32_t c = 0; c < kMaxChains; ++c) {
-          Chain& chain = chains_[c];
-          chain.restart = options.restarts + result_.rounds * kMaxChains + c;
+      fill_temperatures(unit, options.t_end, options.t_end, kAdaptSweeps, adapt_temperatures_.data());
+      std::int32_t next = options.restarts;
+      for (;;) {
+        if (recombines && !deadline.no_time_for_another()) recombine(job, next, deadline);
+        if (result_.rounds == options.rounds || deadline.no_time_for_another()) break;
+        job.temperatures = temperatures_.data();
+        job.reheated = reheated_heads(problem.shape.heads);
+        job.sweeps = options.round_sweeps;
+        for (Chain& chain : chains_) {
+          chain.restart = next++;
           chain.resume = true;
           copy_state(problem.shape, best_, chain);
           random_heads(options.seed, chain.restart, problem.shape.heads, problem.shape.heads, chain.order.data());
         }
-        run_group(job, kMaxChains, deadline, true, false);
+        run_group(job, kMaxChains, deadline, true, false, recombines);
         ++result_.rounds;
-      } while (result_.rounds < options.rounds && !deadline.no_time_for_another());
+      }
     }
     const std::size_t words = words_of(problem.shape);
     const std::int64_t sweeps = static_cast<std::int64_t>(result_.restarts) * options.sweeps +
@@ -215,9 +227,23 @@ class CpuSolver final : public Solver {
     std::memcpy(to.spins, from.spins, words_of(shape) * sizeof(std::uint64_t));
   }
 
+  // Combinations of the heads of all answers so far, which adapt to each other at the last temperature.
+  void recombine(AnnealJob& job, std::int32_t& next, Deadline& deadline) {
+    if (kernel_.recombine(*pool_, job.problem, chains_) == 0) return;
+    job.temperatures = adapt_temperatures_.data();
+    job.reheated = 0;
+    job.sweeps = kAdaptSweeps;
+    for (Chain& chain : chains_) {
+      chain.restart = next++;
+      chain.resume = true;
+    }
+    run_group(job, kMaxChains, deadline, true, false, true);
+  }
+
   // Anneals the first `count` chains and keeps the best answer; the first of equals, so that the order of
-  // restarts decides and nothing else. With `whole` its fields and counts are kept too.
-  void run_group(const AnnealJob& job, std::int32_t count, Deadline& deadline, bool whole, bool planes) {
+  // restarts decides and nothing else. With `whole` its fields and counts are kept too, with `collects` all answers' heads.
+  void run_group(const AnnealJob& job, std::int32_t count, Deadline& deadline, bool whole, bool planes,
+                 bool collects) {
     deadline.start_group();
     const auto group = std::span<Chain>(chains_).first(static_cast<std::size_t>(count));
     if (planes) {
@@ -225,18 +251,23 @@ class CpuSolver final : public Solver {
     } else {
       kernel_.anneal(job, group);
     }
+    std::int32_t best = -1;
     for (std::int32_t c = 0; c < count; ++c) {
       const Chain& chain = chains_[c];
-      const bool first = result_.restarts == 0 && c == 0;
       result_.proposals += chain.proposals;
       result_.flips += chain.flips;
+      const bool first = groups_ == 0 && c == 0;
       if (!first && chain.energy >= result_.energy) continue;
       result_.energy = chain.energy;
-      if (whole) {
-        copy_state(job.problem.shape, chain, best_);
-      } else {
-        std::memcpy(best_.spins, chain.spins, words_of(job.problem.shape) * sizeof(std::uint64_t));
-      }
+      best = c;
+    }
+    ++groups_;
+    if (collects) kernel_.collect(*pool_, job.problem, group, best);
+    if (best < 0) return;
+    if (whole) {
+      copy_state(job.problem.shape, chains_[best], best_);
+    } else {
+      std::memcpy(best_.spins, chains_[best].spins, words_of(job.problem.shape) * sizeof(std::uint64_t));
     }
   }
 
@@ -289,9 +320,12 @@ class CpuSolver final : public Solver {
   AlignedBuffer<std::int16_t> counts_;
   AlignedBuffer<std::uint64_t> spins_;
   AlignedBuffer<std::uint16_t> temperatures_;
+  std::array<std::uint16_t, kAdaptSweeps> adapt_temperatures_{};
+  std::unique_ptr<HeadPool> pool_;  ///< made at the first job with rounds
   std::array<Chain, kMaxChains> chains_;
   Chain best_;  ///< state of the best answer
   SolveResult result_;
+  std::int32_t groups_ = 0;  ///< of restarts, of a job
   std::size_t answer_words_ = 0;
   bool pending_ = false;
 };

@@ -11,6 +11,7 @@
 
 #include "hal/cpu/low_rank.h"
 #include "hal/cpu/planes.h"
+#include "hal/cpu/recombine.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -57,6 +58,9 @@ struct Chain {
 /// Sweeps of descent before the token moves, if there is more than one head.
 inline constexpr std::int32_t kDescentSweeps = 2;
 
+/// Sweeps, all at the last temperature, with which a combination of other answers' heads adapts (recombine.h).
+inline constexpr std::int32_t kAdaptSweeps = 2;
+
 /// Anneals `chains` (1 to kMaxChains) from random spins, or from where they are: `sweeps` exact sequential
 /// Metropolis sweeps (heads in order, tokens ascending), then descent to a local minimum under single flips and the exact best
 /// subset of heads per token. Either all of `chains` resume or none does.
@@ -70,6 +74,8 @@ struct Kernel {
   LowRankAnnealFunction anneal_low_rank;
   PackPlanesFunction pack_planes;      ///< null: this kernel has no form on bit planes
   AnnealPlanesFunction anneal_planes;
+  CollectFunction collect;
+  RecombineFunction recombine;
   bool (*supported)() noexcept;
   std::string_view needs;      ///< for people: "AVX-512 F, BW, VL"
 };

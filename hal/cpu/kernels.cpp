@@ -14,18 +14,24 @@ void anneal_low_rank_sse2(const LowRankJob& job, LowRankChain& chain);
 bool pack_planes_sse2(const SelectionProblem& problem, CouplingPlanes& planes);
 void anneal_planes_sse2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
+void collect_sse2(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best);
+std::int32_t recombine_sse2(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains);
 void anneal_avx2(const AnnealJob& job, std::span<Chain> chains);
 void load_low_rank_avx2(const LowRankProblem& problem, LowRankLayout& layout);
 void anneal_low_rank_avx2(const LowRankJob& job, LowRankChain& chain);
 bool pack_planes_avx2(const SelectionProblem& problem, CouplingPlanes& planes);
 void anneal_planes_avx2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
+void collect_avx2(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best);
+std::int32_t recombine_avx2(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains);
 void anneal_avx512(const AnnealJob& job, std::span<Chain> chains);
 void load_low_rank_avx512(const LowRankProblem& problem, LowRankLayout& layout);
 void anneal_low_rank_avx512(const LowRankJob& job, LowRankChain& chain);
 bool pack_planes_avx512(const SelectionProblem& problem, CouplingPlanes& planes);
 void anneal_planes_avx512(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                           std::uint64_t* counters);
+void collect_avx512(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best);
+std::int32_t recombine_avx512(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains);
 #elif defined(__aarch64__)
 void anneal_neon(const AnnealJob& job, std::span<Chain> chains);
 void load_low_rank_neon(const LowRankProblem& problem, LowRankLayout& layout);
@@ -33,6 +39,8 @@ void anneal_low_rank_neon(const LowRankJob& job, LowRankChain& chain);
 bool pack_planes_neon(const SelectionProblem& problem, CouplingPlanes& planes);
 void anneal_planes_neon(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
+void collect_neon(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best);
+std::int32_t recombine_neon(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains);
 #endif
 
 namespace {
@@ -51,13 +59,13 @@ bool has_avx512() noexcept {
 #endif
 
 constexpr std::array kKernels = {
-    Kernel{"scalar", anneal_reference, load_low_rank_reference, anneal_low_rank_reference, nullptr, nullptr, always, "nothing: the plain reference"},
+    Kernel{"scalar", anneal_reference, load_low_rank_reference, anneal_low_rank_reference, nullptr, nullptr, collect_reference, recombine_reference, always, "nothing: the plain reference"},
 #if defined(__x86_64__)
-    Kernel{"sse2", anneal_sse2, load_low_rank_sse2, anneal_low_rank_sse2, pack_planes_sse2, anneal_planes_sse2, always, "SSE2"},
-    Kernel{"avx2", anneal_avx2, load_low_rank_avx2, anneal_low_rank_avx2, pack_planes_avx2, anneal_planes_avx2, has_avx2, "AVX2"},
-    Kernel{"avx512", anneal_avx512, load_low_rank_avx512, anneal_low_rank_avx512, pack_planes_avx512, anneal_planes_avx512, has_avx512, "AVX-512 F, BW, CD, DQ and VL"},
+    Kernel{"sse2", anneal_sse2, load_low_rank_sse2, anneal_low_rank_sse2, pack_planes_sse2, anneal_planes_sse2, collect_sse2, recombine_sse2, always, "SSE2"},
+    Kernel{"avx2", anneal_avx2, load_low_rank_avx2, anneal_low_rank_avx2, pack_planes_avx2, anneal_planes_avx2, collect_avx2, recombine_avx2, has_avx2, "AVX2"},
+    Kernel{"avx512", anneal_avx512, load_low_rank_avx512, anneal_low_rank_avx512, pack_planes_avx512, anneal_planes_avx512, collect_avx512, recombine_avx512, has_avx512, "AVX-512 F, BW, CD, DQ and VL"},
 #elif defined(__aarch64__)
-    Kernel{"neon", anneal_neon, load_low_rank_neon, anneal_low_rank_neon, pack_planes_neon, anneal_planes_neon, always, "Advanced SIMD (every ARMv8-A core)"},
+    Kernel{"neon", anneal_neon, load_low_rank_neon, anneal_low_rank_neon, pack_planes_neon, anneal_planes_neon, collect_neon, recombine_neon, always, "Advanced SIMD (every ARMv8-A core)"},
 #endif
 };
 

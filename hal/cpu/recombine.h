@@ -1,0 +1,110 @@
+// Recombining answers head by head. A restart finds most heads of a hard layer and never all; the right states of
+// the others are nearly always among what other restarts and rounds ended in (HACKING, "The annealer"). A HeadPool keeps, for every
+// head, the states that answers of this solve had; a search over their combinations, by energies that are sums over
+// pairs of heads, proposes four that no answer had yet; the annealer lets them adapt at the last temperature.
+//
+// recombine_reference.cpp is the readable definition, recombine_impl.h the fast one; both give the same proposals. For layers of
+// 2 to 8 heads of one word: a row of the tables is 8 lanes, a head each.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "hal/problem.h"
+
+namespace qama::hal::cpu {
+
+struct Chain;
+
+inline constexpr std::int32_t kPoolHeads = 8;
+inline constexpr std::int32_t kPoolMembers = 16;  ///< states of a head; then the oldest goes
+inline constexpr std::int32_t kPoolAnswers =
+    64;  ///< answers that searches start from; then the oldest goes
+inline constexpr std::int32_t kPoolTried =
+    128;  ///< combinations remembered so that none is proposed twice
+inline constexpr std::int32_t kProposals = 4;   ///< combinations a search proposes at most
+inline constexpr std::int32_t kPoolSteps = 12;  ///< changes of a head in one descent at most
+
+/// Energies in a pool are in steps of P / 2^shift, the overlaps of a combination stay below 2^13 and a head's own energy is
+/// clamped, so that sums and their differences fit 16 bits.
+inline constexpr std::int32_t kPoolOverlapBits = 13;
+inline constexpr std::int16_t kPoolOwnLimit = 4095;
+inline constexpr std::int16_t kPoolAbsent = 16384;  ///< "own energy" of a state that is not there
+
+/// Which state each head has: a combination.
+using Combination = std::array<std::uint8_t, kPoolHeads>;
+
+/// A number for each state of each head.
+struct alignas(64) PoolTable {
+  std::array<std::array<std::int16_t, kPoolHeads>, kPoolMembers> at;
+};
+
+/// The states of heads that were seen in one solve. Belongs to a solver; start() before the first answer.
+struct HeadPool {
+  PoolTable
+      own;  ///< energy of a state without the other heads, from that of the head's first state
+  /// P times the tokens that a state shares with each state of the others, in steps; the fast form only.
+  std::array<std::array<PoolTable, kPoolMembers>, kPoolHeads> overlap;
+  alignas(64)
+      std::array<std::array<std::uint64_t, kPoolHeads>, kPoolMembers> word;  ///< spins; 0 if absent
+  std::array<std::array<std::uint64_t, kPoolMembers>, kPoolHeads> hash;
+  alignas(64) std::array<std::array<std::array<std::int16_t, 64>, kPoolMembers>, kPoolHeads> fields;
+  std::array<std::int32_t, kPoolHeads> size;    ///< states of a head
+  std::array<std::int32_t, kPoolHeads> oldest;  ///< which goes next, once there are kPoolMembers
+  std::array<std::int32_t, kPoolHeads> first_energy;  ///< of its first state
+  std::array<Combination, kPoolAnswers> answers;
+  std::array<std::uint64_t, kPoolTried> tried;
+  Combination best;
+  std::int32_t shift;
+  std::int32_t members;       ///< of the head that has most
+  std::int32_t answer_count;  ///< of all that came, also those that went
+  std::int32_t tried_count;
+  std::int32_t searches;
+};
+
+/// Whether `problem` is of a kind that a pool is for.
+[[nodiscard]] constexpr bool can_recombine(const SelectionProblem& problem) noexcept {
+  return problem.shape.heads >= 2 && problem.shape.heads <= kPoolHeads &&
+         problem.shape.tokens <= 64 && problem.penalty > 0;
+}
+
+/// Empties the pool for a solve of `problem`.
+void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept;
+
+/// Takes the answers of `chains`; `best` is the one that is the best of all so far, or -1.
+using CollectFunction = void (*)(HeadPool& pool, const SelectionProblem& problem,
+                                 std::span<const Chain> chains, std::int32_t best);
+
+/// Searches, and sets `chains` (kProposals of them) to the combinations found, in turn: spins, fields and counts. Returns
+/// how many there are; 0: the chains are as they were.
+using RecombineFunction = std::int32_t (*)(HeadPool& pool, const SelectionProblem& problem,
+                                           std::span<Chain> chains);
+
+void collect_reference(HeadPool& pool, const SelectionProblem& problem,
+                       std::span<const Chain> chains, std::int32_t best);
+std::int32_t recombine_reference(HeadPool& pool, const SelectionProblem& problem,
+                                 std::span<Chain> chains);
+
+/// A state's part of the number by which a combination is remembered: the sum over its heads.
+[[nodiscard]] std::uint64_t state_hash(std::uint64_t word, std::int32_t head) noexcept;
+
+/// A state's own energy in steps.
+[[nodiscard]] constexpr std::int16_t own_steps(std::int32_t energy, std::int32_t first,
+                                               std::int32_t shift, std::int32_t penalty) noexcept {
+  const std::int64_t limit = std::int64_t{1} << (30 - shift);
+  std::int64_t above = static_cast<std::int64_t>(energy) - first;
+  above = above > limit ? limit : above < -limit ? -limit : above;
+  const std::int32_t steps =
+      static_cast<std::int32_t>(above * (std::int64_t{1} << shift)) / penalty;
+  return static_cast<std::int16_t>(steps > kPoolOwnLimit    ? kPoolOwnLimit
+                                   : steps < -kPoolOwnLimit ? -kPoolOwnLimit
+                                                            : steps);
+}
+
+/// States of a head that differ in no more spins than this are one basin: none of them is forced on the other.
+[[nodiscard]] constexpr std::int32_t near_distance(std::int32_t tokens) noexcept {
+  return tokens / 8;
+}
+
+}  // namespace qama::hal::cpu
