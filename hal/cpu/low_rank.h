@@ -72,6 +72,10 @@ struct LowRankLayout {
   /// Unit of temperature, from a sample of the couplings: rows kUnitRows of the first `unit_tiles` tiles, squares added up
   /// in float lane by lane, then the lanes in double.
   float unit = 1;
+
+  [[nodiscard]] bool in_blocks() const noexcept { return tiles > block_tiles; }
+  /// Whether rows come from memory, and are asked for ahead; at half of this it already costs more than it gains.
+  [[nodiscard]] bool far() const noexcept { return tiles > 8 * block_tiles; }
 };
 
 /// One chain's state and answer.

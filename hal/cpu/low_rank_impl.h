@@ -233,6 +233,14 @@ inline const float* right_row(const LowRankLayout& p, std::int32_t t, std::int32
   return p.right + (static_cast<std::ptrdiff_t>(t) * p.rows + i) * p.stride;
 }
 
+inline constexpr std::int32_t kTilesAhead = 2;
+
+/// Asks for the rows of a tile that comes soon. A tile of rank 64 is a page, at whose end the processor's own prefetching stops.
+inline void prefetch_tile(const LowRankLayout& p, std::int32_t t, std::int32_t tile) {
+  const float* rows = p.left + (static_cast<std::ptrdiff_t>(t) * p.rows + tile * kTile) * p.stride;
+  for (std::int32_t d = 0; d < kTile * p.stride; d += kTile) __builtin_prefetch(rows + d);
+}
+
 /// Row j of a tile's couplings: how flipping its token j moves every field of the tile.
 template <class Arch>
 inline Float16<Arch> inside_row(const LowRankLayout& p, std::int32_t t, std::int32_t tile, std::int32_t j) {
@@ -306,6 +314,7 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
     const F scale = F::all(layout.scale[t]);
     const F shift = F::all(layout.shift[t]);
     for (std::int32_t tile = 0; tile < layout.tiles; ++tile) {
+      if (layout.far()) prefetch_tile(layout, t, tile + kTilesAhead);
       const std::int32_t first = tile * kTile;
       const auto used = static_cast<std::int32_t>(std::min<std::int64_t>(kTile, tokens - first));
       const std::size_t at = (static_cast<std::size_t>(t) * layout.tiles + tile) * kTile;
@@ -362,6 +371,7 @@ class LowRankAnnealer {
  private:
   // Float rounding could make a pair of flips look good both ways; this ends such a cycle.
   static constexpr std::int32_t kMaxDescent = 1000;
+  static constexpr std::ptrdiff_t kRowsAhead = 24;
 
   void start() {
     std::memset(chain_.spins, 0, static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
@@ -459,6 +469,9 @@ class LowRankAnnealer {
       for (std::uint64_t left = chain_.spins[t * words_ + w]; left != 0; left &= left - 1) {
         const float* row =
             rows + (static_cast<std::int64_t>(w) * 64 + __builtin_ctzll(left)) * p_.stride;
+        if (p_.far()) {
+          for (std::int32_t k = 0; k < blocks; ++k) __builtin_prefetch(row + kRowsAhead * p_.stride + k * kTile);
+        }
         for (std::int32_t k = 0; k < blocks; ++k) {
           sum[static_cast<std::size_t>(k)] = sum[static_cast<std::size_t>(k)] + F::load_unaligned(row + k * kTile);
         }
@@ -479,6 +492,7 @@ class LowRankAnnealer {
           for (std::int32_t t = 0; t < p_.heads; ++t) {
             for (std::int32_t tile = block; tile < end; ++tile, ++pass) {
               const float* variates = float_variates() + variate_offset(key, pass);
+              if (p_.far() && sweep_number == first) prefetch_tile(p_, t, tile + kTilesAhead);
               tile_pass(t, tile, product_of(t, tile), F::load_unaligned(variates) * temperature);
             }
           }
@@ -497,6 +511,7 @@ class LowRankAnnealer {
         changed = false;
         for (std::int32_t t = 0; t < p_.heads; ++t) {
           for (std::int32_t tile = block; tile < end; ++tile, ++visits) {
+            if (p_.far() && k == 0) prefetch_tile(p_, t, tile + kTilesAhead);
             changed = tile_pass(t, tile, product_of(t, tile), threshold) || changed;
           }
         }
@@ -509,12 +524,13 @@ class LowRankAnnealer {
   std::int64_t descend() {
     const F threshold = F::all(-1e-5F * p_.unit);
     const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
-    std::int64_t visits = p_.tiles > p_.block_tiles ? descend_in_blocks(threshold) : 0;
+    std::int64_t visits = p_.in_blocks() ? descend_in_blocks(threshold) : 0;
     std::int64_t quiet = 0;
     for (std::int32_t k = 0; k < kMaxDescent; ++k) {
       for (std::int32_t t = 0; t < p_.heads; ++t) {
         for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
           ++visits;
+          if (p_.far()) prefetch_tile(p_, t, tile + kTilesAhead);
           quiet = tile_pass(t, tile, product_of(t, tile), threshold) ? 0 : quiet + 1;
           if (quiet == round) return visits;
         }

@@ -53,7 +53,7 @@ class LowRankReference {
     std::array<float, kTile> threshold;
     threshold.fill(-1e-5F * p_.unit);
     const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
-    std::int64_t visits = p_.tiles > p_.block_tiles ? descend_in_blocks(threshold) : 0;
+    std::int64_t visits = p_.in_blocks() ? descend_in_blocks(threshold) : 0;
     const std::int64_t begun = visits;
     const std::int64_t most = begun + 1000 * round;
     for (std::int64_t quiet = 0; quiet < round && visits < most; ++visits) {
