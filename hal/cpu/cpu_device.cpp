@@ -144,7 +144,8 @@ class CpuSolver final : public Solver {
     }
     result_ = SolveResult{};
     groups_ = 0;
-    const bool recombines = options.rounds > 0 && can_recombine(problem);
+    const bool recombines =
+        options.rounds > 0 && options.restarts >= kPoolRestarts && can_recombine(problem);
     if (recombines) {
       if (pool_ == nullptr) pool_ = std::make_unique<HeadPool>();
       start_pool(*pool_, problem);

@@ -63,6 +63,9 @@ struct HeadPool {
   std::int32_t searches;
 };
 
+/// Solves of fewer restarts are for the lowest latency: their rounds do not recombine, which takes as long as a round.
+inline constexpr std::int32_t kPoolRestarts = 8;
+
 /// Whether `problem` is of a kind that a pool is for.
 [[nodiscard]] constexpr bool can_recombine(const SelectionProblem& problem) noexcept {
   return problem.shape.heads >= 2 && problem.shape.heads <= kPoolHeads &&

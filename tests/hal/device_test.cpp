@@ -173,19 +173,21 @@ TEST(CpuDevice, MoreRoundsAreNeverWorse) {
     const auto solver = solver_for("cpu:", shape);
     ASSERT_NE(solver, nullptr);
     const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
-    SolveOptions options;
-    options.sweeps = 1;
-    options.restarts = 2;
-    options.round_sweeps = 2;
-    std::int64_t last = INT64_MAX;
-    for (options.rounds = 0; options.rounds <= 12; ++options.rounds) {
-      const Answer answer = solve(*solver, owned.problem(), options);
-      EXPECT_LE(answer.result.energy, last) << options.rounds;
-      EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
-      EXPECT_EQ(answer.result.restarts, 2);
-      EXPECT_EQ(answer.result.rounds, options.rounds);
-      EXPECT_EQ(answer.result.sweeps, 2 + 8 * options.rounds);
-      last = answer.result.energy;
+    for (const std::int32_t restarts : {2, 8}) {  // from 8 rounds recombine heads
+      SolveOptions options;
+      options.sweeps = 1;
+      options.restarts = restarts;
+      options.round_sweeps = 2;
+      std::int64_t last = INT64_MAX;
+      for (options.rounds = 0; options.rounds <= 12; ++options.rounds) {
+        const Answer answer = solve(*solver, owned.problem(), options);
+        EXPECT_LE(answer.result.energy, last) << options.rounds;
+        EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
+        EXPECT_EQ(answer.result.restarts, restarts);
+        EXPECT_EQ(answer.result.rounds, options.rounds);
+        EXPECT_EQ(answer.result.sweeps, restarts + 8 * options.rounds);
+        last = answer.result.energy;
+      }
     }
   }
 }

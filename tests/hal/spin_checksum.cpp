@@ -97,7 +97,7 @@ std::uint64_t checksum(const std::string& uri) {
       SolveOptions options;
       options.seed = random.next();
       options.sweeps = static_cast<std::int32_t>(random.between(0, 30));
-      options.restarts = static_cast<std::int32_t>(random.between(1, 6));
+      options.restarts = static_cast<std::int32_t>(random.between(1, 12));
       options.rounds = static_cast<std::int32_t>(random.between(0, 3));
       SolveResult result;
       if (!(*solver)->solve(owned.problem(), options, spins, result).ok()) return 0;
