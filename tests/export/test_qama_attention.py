@@ -117,6 +117,23 @@ class Operator(unittest.TestCase):
             torch.testing.assert_close(padded[:, :5], alone)
             self.assertEqual(padded[:, 5:].abs().max().item(), 0.0)
 
+    def test_padded_samples_are_the_problem_that_they_are_alone(self):
+        layer = make(heads=2, normalisation="instance").eval()
+        x = torch.randn(2, 7, 6, dtype=torch.float64)
+        count = torch.tensor([5, 7])
+        mask = (torch.arange(7)[None] < count[:, None]).double()
+        layer.solver = RecordingSolver(torch.ones(2, 2, 7, dtype=torch.uint8))
+        layer(x, mask, count)
+        together = layer.solver
+        for sample, length in enumerate((5, 7)):
+            layer.solver = RecordingSolver(torch.ones(1, 2, length, dtype=torch.uint8))
+            layer(x[sample:sample + 1, :length])
+            alone = layer.solver
+            # The same but for one positive number, which the answer does not depend on.
+            times = together.penalty / alone.penalty
+            torch.testing.assert_close(together.couplings[sample, :, :length, :length], times * alone.couplings[0])
+            torch.testing.assert_close(together.field[sample, :, :length], times * alone.field[0])
+
     def test_padding_stays_out_of_the_batch_statistics(self):
         x = torch.randn(1, 7, 6, dtype=torch.float64)
         spins = torch.tensor([[[1, 0, 1, 1, 0, 0, 0]]], dtype=torch.uint8)
@@ -130,12 +147,6 @@ class Operator(unittest.TestCase):
             statistics.append([b for n, b in layer.named_buffers() if "running" in n])
         for one, other in zip(*statistics):
             torch.testing.assert_close(one, other)
-
-    def test_several_heads_with_padding_are_refused(self):
-        layer = make(heads=2).eval()
-        layer.solver = RecordingSolver(None)
-        with self.assertRaisesRegex(ValueError, "2 heads"):
-            layer(torch.zeros(1, 4, 6).double(), torch.ones(1, 4).double(), torch.tensor([4]))
 
     def test_batch_statistics_are_those_of_the_off_diagonal_couplings(self):
         layer = make()

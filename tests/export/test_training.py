@@ -4,6 +4,7 @@ import itertools
 import json
 import struct
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -30,6 +31,25 @@ def write_task(root):
         for role, array in (("images-idx3", images), ("labels-idx1", labels)):
             head = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
             (root / f"{part}-{role}-ubyte").write_bytes(head + array.tobytes())
+
+
+class Drawing(unittest.TestCase):
+    def test_long_texts_are_drawn_as_often_as_their_length_says(self):
+        lengths = [1] * 300 + [4] * 300
+        data = types.SimpleNamespace(train=[np.full(length, 2) for length in lengths], train_labels=np.zeros(600, np.int64),
+                                     test=[np.full(1, 2)], test_labels=np.zeros(1, np.int64))
+        share = {}
+        for power in (0.0, 1.0):
+            for order in ("mixed", "sorted"):
+                options = types.SimpleNamespace(max_tokens=8, word_dropout=0.0, lengths=order, length_power=power)
+                rows = train.Texts(options, data, "cpu").epoch_order(torch.Generator().manual_seed(1), 50)
+                self.assertEqual(rows.shape, (12, 50))
+                share[power, order] = float((rows >= 300).float().mean())
+        # Of 600 draws a fifth is short, give or take five standard deviations.
+        self.assertEqual(share[0.0, "mixed"], 0.5)
+        self.assertEqual(share[0.0, "sorted"], 0.5)
+        for order in ("mixed", "sorted"):
+            self.assertAlmostEqual(share[1.0, order], 0.8, delta=0.08)
 
 
 class Training(unittest.TestCase):

@@ -77,7 +77,7 @@ class QamaAttention(nn.Module):
 
     `solver`: anything with solve() and solve_factors() of solver.Solver; set it before the first forward.
     `mask` [B,N] of 0/1 floats and `count` [B] describe padded text; padded positions are no spins and their
-    output is 0. Heads > 1 with a mask are refused: the penalty would differ from sample to sample.
+    output is 0, and the penalty is that of the sample's own tokens.
     """
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, normalisation="batch", energy_norm="batch",
@@ -173,10 +173,14 @@ class QamaAttention(nn.Module):
     def _solve(self, q, m, g, scale, shift, field, count):
         if self.solver is None:
             raise RuntimeError("QamaAttention: no solver set (model.set_solver)")
-        if count is not None and self.heads > 1:
-            raise ValueError(f"QamaAttention: {self.heads} heads with padded sequences, expected 1")
         batch, tokens, _ = q.shape
         penalty = self.penalty(tokens)
+        if count is not None and self.heads > 1:
+            # The solver takes one penalty for all samples. A problem times a number has the same answer, so each
+            # sample's other terms grow by what its own penalty, which goes with its tokens, is smaller.
+            times = (tokens / count.clamp(min=1)).to(q.dtype)
+            scale, shift = scale * times[:, None], shift * times[:, None]
+            field = field * times[:, None, None]
         by_head = (batch, tokens, self.heads, self.dim_head)
         q = q.reshape(by_head).transpose(1, 2)
         if tokens < FACTOR_TOKENS or self.normalisation == "instance":

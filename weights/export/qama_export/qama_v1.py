@@ -20,8 +20,12 @@ from .qama_attention import HeadNorm
 class QamaV1Attention(nn.Module):
     """Pre-norm first-version QAMA: x [B,N,dim] -> [B,N,dim]; the interface of QamaAttention."""
     EPS = 1e-6
-    # Where training starts: the output is divided by h, which a batch norm around 0 would bring near 0.
-    FIELD_BIAS = 4.0
+    # Where training starts: the output is divided by h, which a batch norm around 0 would bring near 0. Entropies have
+    # a long tail downwards (a token with one large share), hence the small weight.
+    FIELD_BIAS, FIELD_WEIGHT = 4.0, 0.5
+    # v' divides by the sum of v and is cut at EPS: around 0 it has no gradient to speak of. Rows of v start at this
+    # mean, 2.6 of their standard deviations.
+    VALUE_BIAS = 1.5
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, bits=4, quadratic=1.0, linear=1.0, penalty=2.0):
         super().__init__()
@@ -37,6 +41,10 @@ class QamaV1Attention(nn.Module):
         self.energy_norm = "batch"
         with torch.no_grad():
             self.field.bias.fill_(self.FIELD_BIAS)
+            self.field.weight.fill_(self.FIELD_WEIGHT)
+            # A normalised row sums to zero: a constant behind the norm reaches v through this alone.
+            self.norm.bias.fill_(self.VALUE_BIAS)
+            self.qkv.weight[2 * inner:] += 1 / dim
         self.solver = None
 
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
