@@ -120,7 +120,8 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     const std::string down = hal::why_not_reached(*session->device());
     if (!down.empty()) sentence += " (the device is down: " + down + ")";
   } else {
-    sentence += ", softmax attention (no device, no seed)";
+    sentence += ", " + std::string(weights::name_of(session->model().architecture().attention.kind)) +
+                " attention (no device, no seed)";
   }
   console.log(sentence + ", threads " + std::to_string(threads));
   return session;
