@@ -1,10 +1,20 @@
 #include "ops/pooling.h"
 
+#include <algorithm>
+
 namespace qama::ops {
 
 void mean_pool(std::int64_t rows, std::int64_t dim, const float* x, float* y,
                const KernelTable& kernels) noexcept {
   kernels.mean_rows({.rows = rows, .dim = dim, .x = x, .y = y});
+}
+
+void max_pool(std::int64_t rows, std::int64_t dim, const float* x, float* y) noexcept {
+  std::copy_n(x, dim, y);
+  for (std::int64_t i = 1; i < rows; ++i) {
+    x += dim;
+    for (std::int64_t d = 0; d < dim; ++d) y[d] = x[d] > y[d] ? x[d] : y[d];
+  }
 }
 
 void TokenPool::run(const float* x, float* y) const noexcept {

@@ -1,4 +1,4 @@
-// Pooling: the mean over a sample's tokens before the classifier, and the average pooling of the token grid
+// Pooling: the mean or maximum over a sample's tokens before the classifier, and the average pooling of the token grid
 // (the paper's Table V).
 #pragma once
 
@@ -11,6 +11,9 @@ namespace qama::ops {
 /// y [dim] = mean of x's `rows` rows.
 void mean_pool(std::int64_t rows, std::int64_t dim, const float* x, float* y,
                const KernelTable& kernels = best_kernels()) noexcept;
+
+/// y [dim] = largest of each column of x's `rows` rows, rows >= 1.
+void max_pool(std::int64_t rows, std::int64_t dim, const float* x, float* y) noexcept;
 
 /// Averages `pool_rows` x `pool_cols` windows of a grid of tokens.
 struct TokenPool {

@@ -8,9 +8,15 @@ void TokenEmbedding::run(const std::int32_t* ids, std::int64_t tokens, std::int6
                          float* out) const noexcept {
   const std::size_t bytes = static_cast<std::size_t>(embedding) * sizeof(float);
   for (std::int64_t i = 0; i < tokens; ++i) {
-    std::memcpy(out + i * embedding, table.data() + ids[i] * embedding, bytes);
+    for (std::int64_t j = i - neighbours; j <= i + neighbours; ++j, out += embedding) {
+      if (j < 0 || j >= tokens) {
+        std::memset(out, 0, bytes);
+      } else {
+        std::memcpy(out, table.data() + ids[j] * embedding, bytes);
+      }
+    }
   }
-  std::memset(out + tokens * embedding, 0, static_cast<std::size_t>(rows - tokens) * bytes);
+  std::memset(out, 0, static_cast<std::size_t>((rows - tokens) * (2 * neighbours + 1)) * bytes);
 }
 
 void add_position(std::int64_t tokens, std::int64_t dim, const float* position, float* x) noexcept {

@@ -104,8 +104,8 @@ class PoolTokens final : public Step {
 
 class LookUpTokens final : public Step {
  public:
-  LookUpTokens(StepInfo step_info, std::span<const float> table, std::int64_t embedding, Region to)
-      : Step(std::move(step_info)), op_{table, embedding}, to_(to) {}
+  LookUpTokens(StepInfo step_info, ops::TokenEmbedding op, Region to)
+      : Step(std::move(step_info)), op_(op), to_(to) {}
   Status run(SampleRun& run) const override {
     op_.run(run.tokens, run.count, run.rows, run.lane->at<float>(to_));
     return {};
@@ -162,6 +162,20 @@ class MeanPool final : public Step {
       : Step(std::move(step_info)), dim_(dim), from_(from), to_(to) {}
   Status run(SampleRun& run) const override {
     ops::mean_pool(run.count, dim_, run.lane->at<float>(from_), run.lane->at<float>(to_));
+    return {};
+  }
+
+ private:
+  std::int64_t dim_;
+  Region from_, to_;
+};
+
+class MaxPool final : public Step {
+ public:
+  MaxPool(StepInfo step_info, std::int64_t dim, Region from, Region to)
+      : Step(std::move(step_info)), dim_(dim), from_(from), to_(to) {}
+  Status run(SampleRun& run) const override {
+    ops::max_pool(run.count, dim_, run.lane->at<float>(from_), run.lane->at<float>(to_));
     return {};
   }
 
@@ -367,11 +381,11 @@ class Builder {
     QAMA_ASSIGN_OR_RETURN(const auto position, weight("position"));
     QAMA_ASSIGN_OR_RETURN(const Region words,
                           region("words", {static_cast<std::size_t>(a_.tokens()),
-                                           static_cast<std::size_t>(a_.embedding)}));
-    add(std::make_unique<LookUpTokens>(info("embed.lookup", "token_embedding", "copy"), table,
-                                       a_.embedding, words),
+                                           static_cast<std::size_t>(a_.projected())}));
+    add(std::make_unique<LookUpTokens>(info("embed.lookup", "token_embedding", "copy"),
+                                       ops::TokenEmbedding{table, a_.embedding, a_.neighbours}, words),
         {words});
-    QAMA_RETURN_IF_ERROR(add_token_linear("embed.proj", "embed.proj", -1, a_.embedding, a_.dim, true,
+    QAMA_RETURN_IF_ERROR(add_token_linear("embed.proj", "embed.proj", -1, a_.projected(), a_.dim, true,
                                           ops::Activation::none, plan_.rows, words, x_));
     add(std::make_unique<AddPosition>(info("embed.position", "add", "plain"), position, a_.dim, x_),
         {x_});
@@ -672,8 +686,12 @@ class Builder {
   Status classifier() {
     QAMA_ASSIGN_OR_RETURN(const Region pooled, region("pooled", {static_cast<std::size_t>(a_.dim)}));
     QAMA_ASSIGN_OR_RETURN(const Region logits, region("logits", {static_cast<std::size_t>(a_.classes)}));
-    add(std::make_unique<MeanPool>(info("pool", "mean_pool", lanes()), a_.dim, normed_, pooled),
-        {normed_, pooled});
+    if (a_.pool == weights::Pool::max) {
+      add(std::make_unique<MaxPool>(info("pool", "max_pool", "plain"), a_.dim, normed_, pooled), {normed_, pooled});
+    } else {
+      add(std::make_unique<MeanPool>(info("pool", "mean_pool", lanes()), a_.dim, normed_, pooled),
+          {normed_, pooled});
+    }
     plan_.steps.back()->taps.push_back({"pooled", pooled, a_.dim, false});
     QAMA_RETURN_IF_ERROR(add_token_linear("head", "head", -1, a_.dim, a_.classes, true,
                                           ops::Activation::none, {1}, pooled, logits));

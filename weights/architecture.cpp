@@ -14,7 +14,7 @@ namespace {
 constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
     {"simple_vit", ModelKind::simple_vit}, {"text_transformer", ModelKind::text_transformer}};
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
-constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}};
+constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}, {"max", Pool::max}};
 constexpr std::pair<std::string_view, AttentionKind> kAttentionKinds[] = {
     {"softmax", AttentionKind::softmax},       {"qama", AttentionKind::qama},
     {"longformer", AttentionKind::longformer}, {"bigbird", AttentionKind::bigbird},
@@ -204,6 +204,7 @@ Status read_sequence(const Json& value, Architecture& out) {
   reader.read("max_tokens", out.max_tokens);
   reader.read("vocabulary", out.vocabulary);
   reader.read("embedding", out.embedding);
+  if (reader.optional("neighbours") != nullptr) reader.read("neighbours", out.neighbours);
   return reader.finish();
 }
 
@@ -236,7 +237,7 @@ void check_image(const Architecture& a, Bounds& bounds) {
   bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1, kMaxTokens);
   bounds.range("image: numbers a patch", std::int64_t{a.patch} * a.patch * a.image_channels, 1,
                kMaxDim);
-  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0) {
+  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0 || a.neighbours != 0) {
     bounds.fail("sequence", "a size", "none in a simple_vit");
   }
 }
@@ -245,6 +246,9 @@ void check_text(const Architecture& a, Bounds& bounds) {
   bounds.range("sequence.max_tokens", a.max_tokens, 1, kMaxTokens);
   bounds.range("sequence.vocabulary", a.vocabulary, 2, kMaxVocabulary);
   bounds.range("sequence.embedding", a.embedding, 1, kMaxDim);
+  bounds.range("sequence.neighbours", a.neighbours, 0, kMaxNeighbours);
+  if (!bounds.ok()) return;
+  bounds.range("sequence: numbers that the projection sees", a.projected(), 1, kMaxDim);
   if (a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
       a.token_pool_rows != 1 || a.token_pool_cols != 1) {
     bounds.fail("image", "a size", "none in a text_transformer");
@@ -416,6 +420,7 @@ std::string Architecture::to_json() const {
   } else {
     out["sequence"] =
         Ordered{{"max_tokens", max_tokens}, {"vocabulary", vocabulary}, {"embedding", embedding}};
+    if (neighbours != 0) out["sequence"]["neighbours"] = neighbours;
   }
   out["dim"] = dim;
   out["depth"] = depth;

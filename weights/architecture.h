@@ -22,13 +22,14 @@ inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
 inline constexpr std::int32_t kMaxHeads = 64;
 inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
+inline constexpr std::int32_t kMaxNeighbours = 16;       ///< on either side of a token
 inline constexpr std::int32_t kMaxSelectionBits = 8;
 inline constexpr std::int32_t kMaxSweeps = 1000000;
 inline constexpr std::int32_t kMaxRestarts = 65536;  ///< and rounds
 
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
-enum class Pool : std::uint8_t { mean };  ///< mean over tokens; text: over the real, unpadded ones
+enum class Pool : std::uint8_t { mean, max };  ///< over the tokens, feature by feature; text: over the real, unpadded ones
 /// One enumerator a kind of attention; a new kind is appended here and in the tables of
 /// architecture.cpp.
 enum class AttentionKind : std::uint8_t {
@@ -122,6 +123,8 @@ struct Architecture {
   std::int32_t max_tokens = 0;
   std::int32_t vocabulary = 0;  ///< words, with <pad> = 0 and <unk> = 1
   std::int32_t embedding = 0;   ///< width of the token table, before its projection to dim
+  /// Tokens on either side whose vectors the projection to dim sees beside the token's own.
+  std::int32_t neighbours = 0;
 
   std::int32_t dim = 0;
   std::int32_t depth = 0;
@@ -170,6 +173,8 @@ struct Architecture {
   }
   /// patch * patch * channels; 0 for text.
   [[nodiscard]] std::int32_t patch_dim() const noexcept { return patch * patch * image_channels; }
+  /// What embed.proj projects to dim, numbers a token: the vectors of a text's token and its neighbours.
+  [[nodiscard]] std::int32_t projected() const noexcept { return (2 * neighbours + 1) * embedding; }
   /// heads * dim_head, at most 2^22.
   [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }
 

@@ -239,7 +239,7 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   } else {
     list.add_u8("vocabulary");
     list.add("embed.weight", {a.vocabulary, a.embedding});
-    list.add_weight_bias("embed.proj", {a.dim, a.embedding}, a.dim);
+    list.add_weight_bias("embed.proj", {a.dim, a.projected()}, a.dim);
   }
   list.add("position", {a.tokens_before_pool(), a.dim});
   for (std::int32_t i = 0; i < a.depth; ++i) {

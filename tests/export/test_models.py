@@ -43,14 +43,26 @@ class SimpleViT(unittest.TestCase):
 class TextTransformer(unittest.TestCase):
     def test_padding_does_not_change_the_logits(self):
         torch.manual_seed(2)
-        for attention in (SOFTMAX, reference.qama_attention()):
-            model = build(reference.text_record(attention=attention)).eval()
+        for attention, neighbours, pool in ((SOFTMAX, 0, "mean"), (SOFTMAX, 2, "max"), (reference.qama_attention(), 0, "mean")):
+            record = {**reference.text_record(attention=attention), "pool": pool}
+            record["sequence"] = {**record["sequence"], "neighbours": neighbours}
+            model = build(record).eval()
             tokens = torch.tensor([[3, 4, 5, 0, 0, 0]])
             spins = [torch.tensor([[[1, 0, 1, 0, 0, 0]]], dtype=torch.uint8)] * 2
             with torch.no_grad():
                 padded = model(tokens, torch.tensor([3]), spins=spins)
                 alone = model(tokens[:, :3], torch.tensor([3]), spins=[s[:, :, :3] for s in spins])
             torch.testing.assert_close(padded, alone)
+
+
+    def test_an_embedding_sees_its_neighbours_in_their_order(self):
+        record = reference.text_record(attention=SOFTMAX)
+        record["sequence"] = {**record["sequence"], "neighbours": 1}
+        embed = build(record).embed
+        a, b, c = embed.weight[torch.tensor([3, 4, 5])]
+        nothing = torch.zeros_like(a)
+        expected = torch.stack([torch.cat(row) for row in ((nothing, a, b), (a, b, c), (b, c, nothing))])
+        torch.testing.assert_close(embed(torch.tensor([[3, 4, 5]]))[0], embed.proj(expected))
 
 
 class Softmax(unittest.TestCase):

@@ -64,6 +64,15 @@ TEST(Pooling, Mean) {
   EXPECT_EQ(y, (std::vector<float>{2.0F, 3.5F}));
 }
 
+TEST(Pooling, Max) {
+  const std::vector<float> x{1, -2, -7, 3, -5, -7, 2, -4, -9};
+  std::vector<float> y(3);
+  max_pool(3, 3, x.data(), y.data());
+  EXPECT_EQ(y, (std::vector<float>{3.0F, -2.0F, -7.0F}));
+  max_pool(1, 3, x.data() + 6, y.data());
+  EXPECT_EQ(y, (std::vector<float>{2.0F, -4.0F, -9.0F}));
+}
+
 TEST(TokenEmbedding, RowsOfTheTable) {
   const std::vector<float> table{0, 1, 10, 11, 20, 21};
   const TokenEmbedding op{table, 2};
@@ -75,6 +84,16 @@ TEST(TokenEmbedding, RowsOfTheTable) {
   const std::vector<float> position{1, 1, 2, 2};
   add_position(2, 2, position.data(), out.data());
   EXPECT_EQ(out, (std::vector<float>{21, 22, 2, 3, 0, 0, 0, 0}));
+}
+
+TEST(TokenEmbedding, NeighboursStandBesideAToken) {
+  const std::vector<float> table{1, 2, 10, 20, 100, 200};
+  const TokenEmbedding op{table, 2, 1};
+  const std::vector<std::int32_t> ids{2, 0, 1};
+  std::vector<float> out(24, -1.0F);
+  op.run(ids.data(), 3, 4, out.data());
+  EXPECT_EQ(out, (std::vector<float>{0, 0, 100, 200, 1, 2, 100, 200, 1, 2, 10, 20, 1, 2, 10, 20, 0, 0,
+                                     0, 0, 0, 0, 0, 0}));
 }
 
 TEST(LayerNorm, SizesAreChecked) {

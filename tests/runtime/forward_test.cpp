@@ -210,6 +210,18 @@ void check_text_model(const Architecture& a) {
 
 TEST(Forward, SoftmaxText) { check_text_model(text_architecture(AttentionKind::softmax)); }
 
+TEST(Forward, NeighboursOfAToken) {
+  Architecture a = text_architecture(AttentionKind::softmax);
+  a.neighbours = 2;
+  check_text_model(a);
+}
+
+TEST(Forward, LargestOfTheTokens) {
+  Architecture a = text_architecture(AttentionKind::softmax);
+  a.pool = weights::Pool::max;
+  check_text_model(a);
+}
+
 TEST(Forward, QamaText) {
   for (const auto norm : {Normalisation::none, Normalisation::instance, Normalisation::batch}) {
     Architecture a = text_architecture(AttentionKind::qama);

@@ -53,9 +53,16 @@ class Forward {
 
   Intermediates text(const std::vector<std::int32_t>& tokens) {
     const Matrix table = matrix("embed.weight");
-    Matrix words = xt::zeros<double>({tokens.size(), table.shape(1)});
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      xt::view(words, i) = xt::view(table, static_cast<std::size_t>(tokens[i]));
+    const auto width = static_cast<std::ptrdiff_t>(table.shape(1));
+    const auto count = static_cast<std::ptrdiff_t>(tokens.size());
+    Matrix words = xt::zeros<double>({tokens.size(), static_cast<std::size_t>(a_.projected())});
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      for (std::ptrdiff_t place = 0; place < 2 * a_.neighbours + 1; ++place) {
+        const std::ptrdiff_t from = i + place - a_.neighbours;
+        if (from < 0 || from >= count) continue;
+        xt::view(words, i, xt::range(place * width, (place + 1) * width)) =
+            xt::view(table, static_cast<std::size_t>(tokens[static_cast<std::size_t>(from)]));
+      }
     }
     const Matrix position = matrix("position");
     return blocks(linear(words, "embed.proj", true) +
@@ -216,7 +223,8 @@ class Forward {
     }
     x = layer_norm(x, "norm");
     keep("norm", x);
-    const Vector pooled = xt::mean(x, {0});
+    Vector pooled = xt::mean(x, {0});
+    if (a_.pool == weights::Pool::max) pooled = xt::amax(x, {0});
     out_["pooled"].assign(pooled.begin(), pooled.end());
     Matrix row = xt::zeros<double>({std::size_t{1}, pooled.size()});
     xt::view(row, 0) = pooled;

@@ -78,6 +78,23 @@ TEST(Architecture, DerivesSizes) {
   EXPECT_FALSE(text.is_qama());
 }
 
+TEST(Architecture, NeighboursMayBeLeftOut) {
+  ASSERT_OK_AND_ASSIGN(const Architecture alone, Architecture::parse(kText));
+  EXPECT_EQ(alone.neighbours, 0);
+  EXPECT_EQ(alone.projected(), 100);
+  EXPECT_EQ(alone.to_json().find("neighbours"), std::string::npos);
+  Json json = Json::parse(kText);
+  json["sequence"]["neighbours"] = 2;
+  ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.projected(), 500);
+  ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+  EXPECT_EQ(again, a);
+  // 33 x 65536 numbers a token would be more than any projection may see.
+  a.neighbours = 16;
+  a.embedding = 65536;
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+}
+
 TEST(Architecture, RhoAndLambdaAreEquation10) {
   ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(kImage));
   EXPECT_DOUBLE_EQ(a.rho(49), 7.84);
@@ -298,11 +315,13 @@ TEST(Architecture, RefusesValuesOutOfBounds) {
       {kText, "/sequence/vocabulary", 16777217, "sequence.vocabulary: 16777217, expected 2 to"},
       {kText, "/sequence/embedding", 0, "sequence.embedding: 0, expected 1 to 65536"},
       {kText, "/sequence/embedding", 65537, "sequence.embedding: 65537, expected 1 to 65536"},
+      {kText, "/sequence/neighbours", 17, "sequence.neighbours: 17, expected 0 to 16"},
+      {kText, "/sequence/neighbours", -1, "sequence.neighbours: '-1', expected"},
       {kText, "/attention/kind", "qama", "'normalisation' missing"},
   };
   for (const BadField& field : fields) {
     Json json = Json::parse(field.record);
-    json.at(Json::json_pointer(field.pointer)) = field.value;
+    json[Json::json_pointer(field.pointer)] = field.value;
     const auto result = Architecture::parse(json.dump());
     EXPECT_ERROR(model_bad_architecture, result);
     EXPECT_NE(test::describe(result).find(field.mentions), std::string::npos)

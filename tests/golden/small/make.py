@@ -1,5 +1,5 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no shipped model has,
-for half-precision files and for a model imported from vit-pytorch.
+for texts with neighbours and the maximum over tokens, for half-precision files and for a model imported from vit-pytorch.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]      # from the repository's root
 
@@ -108,6 +108,8 @@ def main():
         for shape, base in (("image", VIT), ("text", TEXT)):
             if not wanted or f"{kind}-{shape}" in wanted:
                 make(f"{kind}-{shape}", {**base, "attention": {"kind": kind, **options}})
+    if not wanted or "neighbours" in wanted:
+        make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"], "neighbours": 2}, "attention": {"kind": "softmax"}})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
             make_half(dtype, dtype)

@@ -120,7 +120,7 @@ class Patch(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What both models share: blocks, final norm, mean over tokens, classifier."""
+    """What both models share: blocks, final norm, pooling over the tokens, classifier."""
 
     def __init__(self, record, dropout):
         super().__init__()
@@ -145,15 +145,19 @@ class Encoder(nn.Module):
             if trace is not None:
                 trace.update({f"block.{index}.{name}": value for name, value in inner.items()})
         x = self.norm(x)
-        if mask is None:
-            pooled = x.mean(1)
-        else:
+        if mask is not None:
             x = x * mask[..., None]
-            pooled = x.sum(1) / count[:, None].to(x.dtype)
+        pooled = self.pooled(x, mask, count)
         logits = self.head(pooled)
         if trace is not None:
             trace.update(norm=x, pooled=pooled, logits=logits)
         return logits
+
+    def pooled(self, x, mask, count):
+        """[B,N,dim] -> [B,dim]: mean or maximum over the tokens that are there."""
+        if self.record["pool"] == "max":
+            return (x if mask is None else x.masked_fill(mask[..., None] == 0, float("-inf"))).amax(1)
+        return x.mean(1) if mask is None else x.sum(1) / count[:, None].to(x.dtype)
 
 
 class SimpleViT(Encoder):
@@ -176,17 +180,24 @@ class SimpleViT(Encoder):
 
 
 class Embedding(nn.Module):
-    """Token table (row 0 is padding) and a projection to the model's width."""
+    """Token table (row 0 is padding) and a projection, of a token's vector or also its neighbours', to the model's width."""
 
     def __init__(self, record):
         super().__init__()
         sequence = record["sequence"]
         self.weight = nn.Parameter(torch.randn(sequence["vocabulary"], sequence["embedding"]) * 0.1)
         nn.init.zeros_(self.weight[:1])
-        self.proj = nn.Linear(sequence["embedding"], record["dim"])
+        self.neighbours = sequence.get("neighbours", 0)
+        self.proj = nn.Linear(sequence["embedding"] * (2 * self.neighbours + 1), record["dim"])
 
     def forward(self, tokens):
-        return self.proj(functional.embedding(tokens, self.weight, padding_idx=0))
+        vectors = functional.embedding(tokens, self.weight, padding_idx=0)
+        if self.neighbours:
+            # Padding is a neighbour of zeros, as is what lies outside of the batch.
+            vectors = vectors * (tokens > 0)[..., None]
+            wide = functional.pad(vectors, (0, 0, self.neighbours, self.neighbours))
+            vectors = torch.cat([wide[:, begin:begin + tokens.shape[1]] for begin in range(2 * self.neighbours + 1)], -1)
+        return self.proj(vectors)
 
 
 class TextTransformer(Encoder):

@@ -50,11 +50,17 @@ def parse(arguments=None):
     for name in ("lr", "dropout", "word-dropout"):
         add("--" + name, type=float)
     add("--token-pool", default="1x1", help="average pooling of the token grid, ROWSxCOLUMNS")
+    add("--pool", default="mean", choices=["mean", "max"], help="over the tokens, before the classifier")
     add("--max-tokens", type=int, default=512)
     add("--vocabulary", type=int, default=20000)
+    add("--neighbours", type=int, default=0,
+        help="tokens on either side of a word whose vectors its embedding sees (text)")
     add("--lengths", default="mixed", choices=["mixed", "sorted"],
         help="of the texts in a batch: as they come (batch statistics are those of the whole set), or similar\n"
              "(less padding; with batch norm, evaluation then sees other statistics than training)")
+    add("--length-power", type=float, default=0.0,
+        help="texts are drawn with a probability of their length to this power (0: each once an epoch); where test\n"
+             "texts are whole sentences and training texts mostly short parts of them")
     add("--average", type=float, default=0.0,
         help="evaluate and export a running average of the weights with this decay a step (0.998: of the last 500)")
     add("--recalibrate", type=int, default=0,
@@ -122,12 +128,14 @@ def architecture(options, data):
         width = 100 if data.vectors is None else data.vectors.shape[1]
         record.update(kind="text_transformer", sequence={
             "max_tokens": options.max_tokens, "vocabulary": len(data.vocabulary), "embedding": width})
+        if options.neighbours:
+            record["sequence"]["neighbours"] = options.neighbours
     else:
         channels, height, width = data.train.shape[1:]
         record.update(kind="simple_vit", image={"height": height, "width": width, "channels": channels},
                       patch=options.patch, token_pool=[int(n) for n in options.token_pool.split("x")])
     record.update(dim=options.dim, depth=options.depth, heads=options.heads, dim_head=options.dim_head,
-                  mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5, pool="mean")
+                  mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5, pool=options.pool)
     if options.attention == "softmax":
         record["attention"] = {"kind": "softmax"}
     elif options.attention in rivals.KINDS:
@@ -189,16 +197,19 @@ class Texts:
             self.parts[part] = (torch.from_numpy(tokens).to(device), torch.from_numpy(lengths),
                                 torch.from_numpy(y).to(device))
         self.max_tokens, self.word_dropout = options.max_tokens, options.word_dropout
-        self.sorted = options.lengths == "sorted"
+        self.sorted, self.length_power = options.lengths == "sorted", options.length_power
 
     def epoch_order(self, generator, batch):
         lengths = self.parts["train"][1]
-        count = len(lengths)
+        if self.length_power:
+            chosen = torch.multinomial(lengths.float() ** self.length_power, len(lengths), True, generator=generator)
+        else:
+            chosen = torch.randperm(len(lengths), generator=generator)
         if not self.sorted:
-            return torch.randperm(count, generator=generator)[:count // batch * batch].view(-1, batch)
+            return chosen[:len(chosen) // batch * batch].view(-1, batch)
         # Equal lengths in random order, then batches in random order.
-        noisy = lengths.float() + torch.rand(count, generator=generator) * 8
-        rows = noisy.argsort()[:count // batch * batch].view(-1, batch)
+        noisy = lengths[chosen].float() + torch.rand(len(chosen), generator=generator) * 8
+        rows = chosen[noisy.argsort()][:len(chosen) // batch * batch].view(-1, batch)
         return rows[torch.randperm(len(rows), generator=generator)]
 
     def select(self, part, chosen):
