@@ -83,7 +83,8 @@ struct SolveOptions {
   float t_start = 1.2F;          ///< first temperature
   float t_end = 0.1F;            ///< last temperature; beta rises linearly between them
   /// Then: groups of four restarts that start from the best answer so far and anneal three of eight heads, chosen
-  /// at random for each restart, from `t_round` to `t_end` again. For quality at a fixed time.
+  /// at random for each restart, from `t_round` to `t_end` again. For quality at a fixed time. With 8 restarts or more,
+  /// heads of all answers so far are recombined before each round and after the last (hal/cpu/recombine.h).
   std::int32_t rounds = 0;
   std::int32_t round_sweeps = 6;
   float t_round = 1.0F;
