@@ -3,7 +3,6 @@
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
-#include "hal/cpu/recombine_impl.h"
 
 namespace qama::hal::cpu {
 
@@ -26,14 +25,6 @@ bool pack_planes_avx2(const SelectionProblem& problem, CouplingPlanes& planes) {
 void anneal_planes_avx2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters) {
   anneal_planes<xsimd::avx2>(job, planes, chains, counters);
-}
-
-void collect_avx2(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best) {
-  collect_fast<xsimd::avx2>(pool, problem, chains, best);
-}
-
-std::int32_t recombine_avx2(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains) {
-  return recombine_fast<xsimd::avx2>(pool, problem, chains);
 }
 
 }  // namespace qama::hal::cpu

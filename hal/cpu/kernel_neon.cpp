@@ -5,7 +5,6 @@
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
-#include "hal/cpu/recombine_impl.h"
 
 namespace qama::hal::cpu {
 
@@ -28,14 +27,6 @@ bool pack_planes_neon(const SelectionProblem& problem, CouplingPlanes& planes) {
 void anneal_planes_neon(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters) {
   anneal_planes<xsimd::neon64>(job, planes, chains, counters);
-}
-
-void collect_neon(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains, std::int32_t best) {
-  collect_fast<xsimd::neon64>(pool, problem, chains, best);
-}
-
-std::int32_t recombine_neon(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains) {
-  return recombine_fast<xsimd::neon64>(pool, problem, chains);
 }
 
 }  // namespace qama::hal::cpu

@@ -1,4 +1,4 @@
-// The fast form of recombine_reference.cpp, a template over xsimd's architectures, compiled by kernel_<target>.cpp. It must
+// The fast form of recombine_reference.cpp, a template over xsimd's architectures, compiled by recombine_<target>.cpp. It must
 // propose the same combinations.
 //
 // How it works. What a state costs beside the other heads' states is kept for all states of all heads at once: 16 rows of
