@@ -1,5 +1,7 @@
 // Recombining for one target, compiled with its flags only, as kernel_neon.cpp is. A file of its own: beside the
 // annealer's templates the compiler inlines less of these, which had cost them a fifth of their speed.
+#include "hal/cpu/neon_direct.h"
+
 #include "hal/cpu/recombine_impl.h"
 
 namespace qama::hal::cpu {
