@@ -32,6 +32,7 @@ struct Options {
   std::string shared = QAMA_SHARED_DIR;
   std::string cache = QAMA_BENCH_CACHE;
   std::string parameters = QAMA_BENCH_DIR "/tuned_parameters.tsv";
+  std::uint64_t first_seed = kFirstReportSeed;
   int instances = 20;
   int solves = 1000;
   int cpu = -1;
@@ -123,7 +124,7 @@ double textbook_ns(const hal::SelectionProblem& problem, Parameters parameters, 
 constexpr Parameters kLongSchedule{1000, 8, 0.3F, 0.03F};
 
 Status row_a1(Context& context) {
-  QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, *find_class("norm_8x49x8"), kFirstReportSeed, 1));
+  QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, *find_class("norm_8x49x8"), context.options.first_seed, 1));
   const int repetitions = context.options.quick ? 5 : 41;
   QAMA_ASSIGN_OR_RETURN(const Throughput got, throughput(*context.device, layers[0].integers(), kLongSchedule,
                                                          repetitions));
@@ -146,7 +147,7 @@ Status row_a8(Context& context) {
 }
 
 Status row_a10(Context& context) {
-  QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, *find_class("norm_8x49x8"), kFirstReportSeed, 1));
+  QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, *find_class("norm_8x49x8"), context.options.first_seed, 1));
   std::string note;
   double avx2 = 0;
   double avx512 = 0;
@@ -256,7 +257,7 @@ Status row_a2(Context& context) {
   };
   // The second figure is the moonshot of the issue: TTS99 at 392 spins.
   for (const Target& target : {Target{"norm0_8x49x8", 12, 50}, {"norm_8x49x8", 8, 50}, {"norm0_8x64x16", 25, 0}}) {
-    QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class(target.name), kFirstReportSeed,
+    QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class(target.name), context.options.first_seed,
                                                  context.options.instances));
     QAMA_RETURN_IF_ERROR(tts_rows(context, "A2", target.name, layers, target.tts50, target.tts99));
   }
@@ -287,13 +288,13 @@ double fixed_budget_us(std::string_view name) {
 }
 
 Status row_a3(Context& context) {
-  QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class("norm0_8x49x8"), kFirstReportSeed,
+  QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class("norm0_8x49x8"), context.options.first_seed,
                                                context.options.instances));
   return fixed_row(context, "A3", "norm0_8x49x8", layers, 100);
 }
 
 Status row_a4(Context& context) {
-  QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class("norm0_8x64x16"), kFirstReportSeed,
+  QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, *find_class("norm0_8x64x16"), context.options.first_seed,
                                                context.options.instances));
   return fixed_row(context, "A4", "norm0_8x64x16", layers, 250);
 }
@@ -352,7 +353,7 @@ Status row_a5(Context& context) {
   for (int repeat = 1;; repeat *= 2) {
     Parameters more = parameters;
     more.restarts *= repeat;
-    QAMA_ASSIGN_OR_RETURN(f, measure_pass(context, *pass, of, more, kFirstReportSeed,
+    QAMA_ASSIGN_OR_RETURN(f, measure_pass(context, *pass, of, more, context.options.first_seed,
                                           std::min(context.options.instances, 20), context.options.quick ? 20 : 100));
     if (f.share >= 0.5 || repeat >= 16) {
       parameters = more;
@@ -403,7 +404,7 @@ Status row_a6(Context& context) {
     const int layers = context.options.quick ? 2 : 5;
     const int runs = context.options.quick ? 5 : 40;
     QAMA_ASSIGN_OR_RETURN(const PassFigures f,
-                          measure_pass(context, *pass, of, parameters, kFirstReportSeed, layers, runs));
+                          measure_pass(context, *pass, of, parameters, context.options.first_seed, layers, runs));
     std::string measured = figure(f.total_us) + " us";
     const auto memory = static_cast<double>(pass->memory_bytes());
     if (target.memory > 0) measured += ", " + figure(memory / 1e6) + " MB";
@@ -411,7 +412,7 @@ Status row_a6(Context& context) {
     if (of.tokens <= 512) {
       QAMA_ASSIGN_OR_RETURN(const auto dense, DensePass::create(of, *context.device));
       QAMA_ASSIGN_OR_RETURN(const PassFigures d,
-                            measure_pass(context, *dense, of, parameters, kFirstReportSeed, layers, runs));
+                            measure_pass(context, *dense, of, parameters, context.options.first_seed, layers, runs));
       note += "; with J built: " + figure(d.total_us) + " us (front " + figure(d.front_us) + ")";
     }
     context.add({"A6", std::string("one layer end to end on factors, ") + target.name, target.text, measured,
@@ -428,7 +429,7 @@ Status row_a7(Context& context) {
   double largest = 0;
   for (const std::int32_t tokens : {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}) {
     const InstanceClass of{"norm_long", LayerKind::norm, 1, tokens, 64};
-    PassData input = pass_data(of, kFirstReportSeed);
+    PassData input = pass_data(of, context.options.first_seed);
     const Parameters parameters{20, 1, 0.3F, 0.03F};
     const auto run = [&](double* time) -> Status {
       QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *context.device));
@@ -480,7 +481,7 @@ Status row_a9(Context& context) {
       const InstanceClass& of = *find_class(name);
       QAMA_ASSIGN_OR_RETURN(const auto solver, device->compile({of.heads, of.tokens}));
       for (std::uint64_t seed = 0; seed < (context.options.quick ? 2U : 10U); ++seed) {
-        QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, of, kFirstReportSeed + seed, 1));
+        QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, of, context.options.first_seed + seed, 1));
         std::vector<std::uint64_t> spins(
             static_cast<std::size_t>(of.heads * hal::words_per_head(of.tokens)));
         for (const std::int32_t restarts : {1, 3, 8}) {
@@ -650,7 +651,7 @@ Status rows_of_directories(Context& context) {
 Status prepare(Context& context) {
   for (const InstanceClass& of : kInstanceClasses) {
     const int count = of.heads == 1 ? 1 : context.options.instances;
-    for (const std::uint64_t first : {kFirstTuningSeed, kFirstReportSeed}) {
+    for (const std::uint64_t first : {kFirstTuningSeed, context.options.first_seed}) {
       QAMA_RETURN_IF_ERROR(layers_of(context, of, first, count));
       context.best_known->save();
     }
@@ -669,7 +670,7 @@ Status write_layers(const Context& context) {
   std::filesystem::create_directories(context.options.write, error);
   for (const InstanceClass& of : kInstanceClasses) {
     for (int k = 0; k < (of.heads == 1 ? 1 : context.options.instances); ++k) {
-      const hal::FactorProblem problem = instance(of, kFirstReportSeed + static_cast<std::uint64_t>(k));
+      const hal::FactorProblem problem = instance(of, context.options.first_seed + static_cast<std::uint64_t>(k));
       const std::string path = context.options.write + "/" + problem.name + ".txt";
       std::ofstream stream(path, std::ios::binary);
       stream << hal::to_text(problem);
@@ -772,7 +773,7 @@ Status check_generator(Context& context) {
   if (found.ok()) files = std::move(*found);
   for (const InstanceClass& of : kInstanceClasses) {
     if (of.heads == 1) continue;
-    QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, of, kFirstReportSeed, context.options.instances));
+    QAMA_ASSIGN_OR_RETURN(auto layers, layers_of(context, of, context.options.first_seed, context.options.instances));
     QAMA_RETURN_IF_ERROR(line(std::string(of.name), "generated", layers));
     const auto file = files.find(std::string(of.name));
     if (file != files.end()) QAMA_RETURN_IF_ERROR(line(file->first, "file", file->second));
@@ -807,7 +808,7 @@ Status print_targets(Context& context, const std::string& from, int cpu) {
               "1000\nlayers    %d a class, %d solves each, textbook %d; best-known energies improved while "
               "measuring: %d\nclock     %s%s\n\n%s",
               from.c_str(), cpu, context.device->info().uri.c_str(), context.device->info().detail.c_str(),
-              static_cast<unsigned long long>(kFirstReportSeed), static_cast<unsigned long long>(kFirstTuningSeed),
+              static_cast<unsigned long long>(context.options.first_seed), static_cast<unsigned long long>(kFirstTuningSeed),
               context.options.instances, context.options.solves, context.textbook_solves(),
               context.best_known->improvements(), context.options.cpu_time ? "CPU time of the thread" : "wall time",
               context.options.quick ? "\nQUICK RUN: not for reporting" : "",
@@ -831,6 +832,7 @@ int run(int argc, char** argv) {
   app.add_option("--shared", o.shared, "directory that holds instances/");
   app.add_option("--cache", o.cache, "file of best-known energies");
   app.add_option("--parameters", o.parameters, "file of tuned parameters");
+  app.add_option("--first-seed", o.first_seed, "of the layers that are measured; not 200001: figures are not the reported ones");
   auto* count = app.add_option("--count", o.instances, "instances a class")->check(CLI::Range(1, 10000));
   auto* solves = app.add_option("--solves", o.solves, "independent solves an instance")->check(CLI::Range(1, 1000000));
   app.add_option("--cpu", o.cpu, "CPU to run on; negative: the last one allowed");

@@ -156,30 +156,23 @@ class NormTokens final : public Step {
   Region y_;
 };
 
-class MeanPool final : public Step {
+class PoolSample final : public Step {
  public:
-  MeanPool(StepInfo step_info, std::int64_t dim, Region from, Region to)
-      : Step(std::move(step_info)), dim_(dim), from_(from), to_(to) {}
+  PoolSample(StepInfo step_info, weights::Pool pool, std::int64_t dim, Region from, Region to)
+      : Step(std::move(step_info)), pool_(pool), dim_(dim), from_(from), to_(to) {}
   Status run(SampleRun& run) const override {
-    ops::mean_pool(run.count, dim_, run.lane->at<float>(from_), run.lane->at<float>(to_));
+    const float* const x = run.lane->at<float>(from_);
+    float* const y = run.lane->at<float>(to_);
+    if (pool_ == weights::Pool::max) {
+      ops::max_pool(run.count, dim_, x, y);
+    } else {
+      ops::mean_pool(run.count, dim_, x, y);
+    }
     return {};
   }
 
  private:
-  std::int64_t dim_;
-  Region from_, to_;
-};
-
-class MaxPool final : public Step {
- public:
-  MaxPool(StepInfo step_info, std::int64_t dim, Region from, Region to)
-      : Step(std::move(step_info)), dim_(dim), from_(from), to_(to) {}
-  Status run(SampleRun& run) const override {
-    ops::max_pool(run.count, dim_, run.lane->at<float>(from_), run.lane->at<float>(to_));
-    return {};
-  }
-
- private:
+  weights::Pool pool_;
   std::int64_t dim_;
   Region from_, to_;
 };
@@ -686,12 +679,10 @@ class Builder {
   Status classifier() {
     QAMA_ASSIGN_OR_RETURN(const Region pooled, region("pooled", {static_cast<std::size_t>(a_.dim)}));
     QAMA_ASSIGN_OR_RETURN(const Region logits, region("logits", {static_cast<std::size_t>(a_.classes)}));
-    if (a_.pool == weights::Pool::max) {
-      add(std::make_unique<MaxPool>(info("pool", "max_pool", "plain"), a_.dim, normed_, pooled), {normed_, pooled});
-    } else {
-      add(std::make_unique<MeanPool>(info("pool", "mean_pool", lanes()), a_.dim, normed_, pooled),
-          {normed_, pooled});
-    }
+    const bool largest = a_.pool == weights::Pool::max;
+    add(std::make_unique<PoolSample>(info("pool", largest ? "max_pool" : "mean_pool", largest ? "plain" : lanes()),
+                                     a_.pool, a_.dim, normed_, pooled),
+        {normed_, pooled});
     plan_.steps.back()->taps.push_back({"pooled", pooled, a_.dim, false});
     QAMA_RETURN_IF_ERROR(add_token_linear("head", "head", -1, a_.dim, a_.classes, true,
                                           ops::Activation::none, {1}, pooled, logits));

@@ -121,6 +121,7 @@ class CpuSolver final : public Solver {
       chain.spins = spins_.data() + c * words;
     }
     temperatures_.resize(kInitialSweeps);
+    if (can_recombine(shape)) pool_ = std::make_unique_for_overwrite<HeadPool>();
   }
 
   Status submit(std::int32_t slot, const SelectionProblem& problem,
@@ -145,9 +146,8 @@ class CpuSolver final : public Solver {
     result_ = SolveResult{};
     groups_ = 0;
     const bool recombines =
-        options.rounds > 0 && options.restarts >= kPoolRestarts && can_recombine(problem);
+        options.rounds > 0 && options.restarts >= kPoolRestarts && pool_ != nullptr && can_recombine(problem);
     if (recombines) {
-      if (pool_ == nullptr) pool_ = std::make_unique<HeadPool>();
       start_pool(*pool_, problem);
     }
     const bool planes = options.rounds == 0 && packs(problem);
@@ -322,7 +322,7 @@ class CpuSolver final : public Solver {
   AlignedBuffer<std::uint64_t> spins_;
   AlignedBuffer<std::uint16_t> temperatures_;
   std::array<std::uint16_t, kAdaptSweeps> adapt_temperatures_{};
-  std::unique_ptr<HeadPool> pool_;  ///< made at the first job with rounds
+  std::unique_ptr<HeadPool> pool_;  ///< null: no problem of this shape has its heads recombined
   std::array<Chain, kMaxChains> chains_;
   Chain best_;  ///< state of the best answer
   SolveResult result_;

@@ -66,10 +66,13 @@ struct HeadPool {
 /// Solves of fewer restarts are for the lowest latency: their rounds do not recombine, which takes as long as a round.
 inline constexpr std::int32_t kPoolRestarts = 8;
 
-/// Whether `problem` is of a kind that a pool is for.
+/// Whether a pool is for problems of that shape.
+[[nodiscard]] constexpr bool can_recombine(const ProblemShape& shape) noexcept {
+  return shape.heads >= 2 && shape.heads <= kPoolHeads && shape.tokens <= 64;
+}
+/// Whether one is for `problem`.
 [[nodiscard]] constexpr bool can_recombine(const SelectionProblem& problem) noexcept {
-  return problem.shape.heads >= 2 && problem.shape.heads <= kPoolHeads &&
-         problem.shape.tokens <= 64 && problem.penalty > 0;
+  return can_recombine(problem.shape) && problem.penalty > 0;
 }
 
 /// Empties the pool for a solve of `problem`.

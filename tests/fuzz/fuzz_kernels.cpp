@@ -13,35 +13,16 @@
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/schedule.h"
 #include "hal/device.h"
+#include "tests/fuzz/fuzz_bytes.h"
 #include "tests/hal/hal_test_support.h"
 
 namespace {
 
 using namespace qama::hal;
+using qama::fuzz::Bytes;
 using qama::hal::test::ChainAnswer;
 using qama::hal::test::KernelRun;
 using qama::hal::test::OwnedProblem;
-
-/// The input's bytes one by one, then pseudo-random ones that depend on them.
-class Bytes {
- public:
-  explicit Bytes(std::span<const std::uint8_t> data) : data_(data) {
-    for (const std::uint8_t byte : data) key_ = cpu::mix64(key_ + byte + 1);
-  }
-  std::uint32_t byte() {
-    return at_ < data_.size() ? data_[at_++]
-                              : static_cast<std::uint32_t>(cpu::counter_random(key_, at_++) >> 56);
-  }
-  std::uint32_t word() {
-    const std::uint32_t high = byte();
-    return high << 8 | byte();
-  }
-
- private:
-  std::span<const std::uint8_t> data_;
-  std::size_t at_ = 0;
-  std::uint64_t key_ = 0;
-};
 
 /// A problem of one head and few values through the devices, which take bit planes for it; three values, or
 /// four, which none of them may take for three.

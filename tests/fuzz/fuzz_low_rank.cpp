@@ -16,40 +16,22 @@
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/schedule.h"
 #include "hal/device.h"
+#include "tests/fuzz/fuzz_bytes.h"
 
 namespace {
 
 using namespace qama::hal;
+using qama::fuzz::Bytes;
 
-/// The input's bytes one by one, then pseudo-random ones that depend on them.
-class Bytes {
- public:
-  explicit Bytes(std::span<const std::uint8_t> data) : data_(data) {
-    for (const std::uint8_t byte : data) key_ = cpu::mix64(key_ + byte + 1);
-  }
-  std::uint32_t byte() {
-    return at_ < data_.size() ? data_[at_++]
-                              : static_cast<std::uint32_t>(cpu::counter_random(key_, at_++) >> 56);
-  }
-  std::uint32_t word() {
-    const std::uint32_t high = byte();
-    return high << 8 | byte();
-  }
-  /// Mostly of size 1; `wild`: of any size, and now and then no number.
-  float number(bool wild) {
-    const auto plain = static_cast<float>(static_cast<std::int32_t>(byte()) - 128) / 64.0F;
-    if (!wild) return plain;
-    const std::uint32_t kind = byte();
-    if (kind == 0) return std::numeric_limits<float>::quiet_NaN();
-    if (kind == 1) return std::copysign(std::numeric_limits<float>::infinity(), plain);
-    return kind < 16 ? std::ldexp(plain, static_cast<int>(byte()) - 128) : plain;
-  }
-
- private:
-  std::span<const std::uint8_t> data_;
-  std::size_t at_ = 0;
-  std::uint64_t key_ = 0;
-};
+/// Mostly of size 1; `wild`: of any size, and now and then no number.
+float number(Bytes& bytes, bool wild) {
+  const auto plain = static_cast<float>(static_cast<std::int32_t>(bytes.byte()) - 128) / 64.0F;
+  if (!wild) return plain;
+  const std::uint32_t kind = bytes.byte();
+  if (kind == 0) return std::numeric_limits<float>::quiet_NaN();
+  if (kind == 1) return std::copysign(std::numeric_limits<float>::infinity(), plain);
+  return kind < 16 ? std::ldexp(plain, static_cast<int>(bytes.byte()) - 128) : plain;
+}
 
 struct Answer {
   qama::ErrorCode error = qama::ErrorCode::ok;
@@ -109,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const auto numbers = [&in, wild](std::int64_t count) {
     std::vector<float> out(static_cast<std::size_t>(count));
-    std::generate(out.begin(), out.end(), [&in, wild] { return in.number(wild); });
+    std::generate(out.begin(), out.end(), [&in, wild] { return number(in, wild); });
     return out;
   };
   const std::int64_t spins = problem.shape.spins();
@@ -132,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   problem.scale = (form & 16U) != 0 ? scale.data() : nullptr;
   problem.shift = (form & 32U) != 0 ? shift.data() : nullptr;
   problem.fields = fields.data();
-  problem.penalty = std::fabs(in.number(wild));
+  problem.penalty = std::fabs(number(in, wild));
 
   const Answer expected = solve(cpu::kernels().front(), problem, options, room);
   for (const cpu::Kernel& kernel : cpu::kernels()) {

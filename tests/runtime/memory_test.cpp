@@ -35,6 +35,11 @@ std::vector<Architecture> all_kinds() {
   out.push_back(text_architecture(AttentionKind::qama));
   out.back().max_tokens = 300;
   out.back().heads = 1;
+  // Rounds that recombine heads.
+  out.push_back(mnist_architecture(AttentionKind::qama));
+  out.back().attention.anneal.sweeps = 1;
+  out.back().attention.anneal.restarts = 8;
+  out.back().attention.anneal.rounds = 1;
   for (const AttentionKind kind : kOtherKinds) {
     out.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
     out.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));

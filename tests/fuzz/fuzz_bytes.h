@@ -1,0 +1,33 @@
+// What a fuzz target's input becomes numbers by; for targets whose problems are larger than their inputs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hal/cpu/schedule.h"
+
+namespace qama::fuzz {
+
+/// The input's bytes one by one, then pseudo-random ones that depend on them.
+class Bytes {
+ public:
+  explicit Bytes(std::span<const std::uint8_t> data) : data_(data) {
+    for (const std::uint8_t byte : data) key_ = hal::cpu::mix64(key_ + byte + 1);
+  }
+  std::uint32_t byte() {
+    return at_ < data_.size() ? data_[at_++]
+                              : static_cast<std::uint32_t>(hal::cpu::counter_random(key_, at_++) >> 56);
+  }
+  std::uint32_t word() {
+    const std::uint32_t high = byte();
+    return high << 8 | byte();
+  }
+
+ private:
+  std::span<const std::uint8_t> data_;
+  std::size_t at_ = 0;
+  std::uint64_t key_ = 0;
+};
+
+
+}  // namespace qama::fuzz
