@@ -57,6 +57,11 @@ Status check_options(const SolveOptions& options) {
   return {};
 }
 
+/// A number of sweeps as SolveResult has it.
+std::int32_t counted(std::int64_t sweeps) {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
+}
+
 /// What SolveResult::solved_by says, in static storage.
 struct KernelNames {
   const char* plain;
@@ -145,6 +150,7 @@ class CpuSolver final : public Solver {
     }
     result_ = SolveResult{};
     groups_ = 0;
+    sweeps_ = 0;
     const bool recombines =
         options.rounds > 0 && options.restarts >= kPoolRestarts && pool_ != nullptr && can_recombine(problem);
     if (recombines) {
@@ -183,9 +189,7 @@ class CpuSolver final : public Solver {
       }
     }
     const std::size_t words = words_of(problem.shape);
-    const std::int64_t sweeps = static_cast<std::int64_t>(result_.restarts) * options.sweeps +
-                                static_cast<std::int64_t>(result_.rounds) * kMaxChains * options.round_sweeps;
-    result_.sweeps = static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
+    result_.sweeps = counted(sweeps_);
     result_.real_energy = static_cast<double>(result_.energy) / problem.scale + problem.offset;
     answer_words_ = words;
     pending_ = true;
@@ -263,6 +267,7 @@ class CpuSolver final : public Solver {
       best = c;
     }
     ++groups_;
+    sweeps_ += static_cast<std::int64_t>(count) * job.sweeps;
     if (collects) kernel_.collect(*pool_, job.problem, group, best);
     if (best < 0) return;
     if (whole) {
@@ -327,6 +332,7 @@ class CpuSolver final : public Solver {
   Chain best_;  ///< state of the best answer
   SolveResult result_;
   std::int32_t groups_ = 0;  ///< of restarts, of a job
+  std::int64_t sweeps_ = 0;  ///< of a job, all groups
   std::size_t answer_words_ = 0;
   bool pending_ = false;
 };
@@ -426,7 +432,7 @@ class CpuLowRankSolver final : public LowRankSolver {
       return Error{ErrorCode::problem_bad_value,
                    "a low-rank problem's energy is not finite: its factors or fields are too large"};
     }
-    result.sweeps = result.restarts * options.sweeps;
+    result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.sweeps);
     std::memcpy(spins.data(), best_.data(), words * sizeof(std::uint64_t));
     result.timing.anneal_us = microseconds_since(start);
     result.timing.total_us = result.timing.anneal_us;

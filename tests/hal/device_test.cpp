@@ -185,10 +185,42 @@ TEST(CpuDevice, MoreRoundsAreNeverWorse) {
         EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
         EXPECT_EQ(answer.result.restarts, restarts);
         EXPECT_EQ(answer.result.rounds, options.rounds);
-        EXPECT_EQ(answer.result.sweeps, restarts + 8 * options.rounds);
+        EXPECT_GE(answer.result.sweeps, restarts + 8 * options.rounds);
         last = answer.result.energy;
       }
     }
+  }
+}
+
+// Those of recombined heads too: four chains of two sweeps, before each round and after the last, if there is anything
+// to combine, which depends on the layer.
+TEST(CpuDevice, CountsAllSweeps) {
+  Random random(10);
+  for (const ProblemShape shape : {ProblemShape{8, 49}, {3, 64}, {1, 64}, {8, 65}}) {
+    const auto solver = solver_for("cpu:", shape);
+    ASSERT_NE(solver, nullptr);
+    std::int32_t recombined = 0;
+    for (const ProblemKind kind : kProblemKinds) {
+      const OwnedProblem owned = OwnedProblem::random(shape, kind, 400, random);
+      for (const std::int32_t restarts : {2, 8}) {
+        for (const std::int32_t rounds : {0, 1, 5}) {
+          SolveOptions options;
+          options.sweeps = 1;
+          options.restarts = restarts;
+          options.rounds = rounds;
+          options.round_sweeps = 2;
+          const SolveResult result = solve(*solver, owned.problem(), options).result;
+          const std::int32_t more = result.sweeps - (restarts + 8 * rounds);
+          const bool may_recombine = restarts == 8 && rounds > 0 && shape.heads > 1 && shape.tokens <= 64;
+          EXPECT_EQ(more % 8, 0);
+          EXPECT_GE(more, 0);
+          EXPECT_LE(more, may_recombine ? 8 * (rounds + 1) : 0);
+          EXPECT_GE(result.proposals, static_cast<std::int64_t>(shape.spins()) * result.sweeps);
+          recombined += more / 8;
+        }
+      }
+    }
+    EXPECT_EQ(recombined > 0, shape.heads > 1 && shape.tokens <= 64);
   }
 }
 

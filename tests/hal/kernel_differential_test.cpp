@@ -180,6 +180,7 @@ TEST(DeviceDifferential, RecombinesAsTheScalarDevice) {
           EXPECT_EQ(spins, expected_spins);
           EXPECT_EQ(result.energy, expected.energy);
           EXPECT_EQ(result.flips, expected.flips);
+          EXPECT_EQ(result.sweeps, expected.sweeps);
           EXPECT_EQ(result.proposals, expected.proposals);
         }
       }
