@@ -135,14 +135,20 @@ struct LongFactors {
   }
 
   /// U with U^T U = M in M's upper triangle, in place; what lies below the diagonal is then of no meaning. By
-  /// blocks of rows, each first brought up to date by all rows above. M is positive semidefinite: a pivot within
-  /// rounding of 0 means that the row depends on those before it, and gives a row of zeros.
-  static void cholesky(double* m, std::int64_t count, std::int64_t width) {
+  /// blocks of rows, each first brought up to date by all rows above. M is positive semidefinite but for what float
+  /// rounded in its sums. Where rows depend on those before them (fewer tokens than dimensions, keys that repeat) pivot
+  /// and row are such rounding alone, and a row divided by the root of a much smaller pivot would be anything. Then it
+  /// returns false, unless the diagonal is `raised` by what rounding may amount to: M is definite then, and J changes by
+  /// no more than rounding.
+  static bool cholesky(double* m, std::int64_t count, std::int64_t width, bool raised) {
     double largest = 0;
     for (std::int64_t d = 0; d < count; ++d) {
       largest = m[d * width + d] > largest ? m[d * width + d] : largest;
     }
-    const double tiny = largest * static_cast<double>(count) * 4.5e-16;
+    // The norm of a matrix of rounding errors: twice the root of its size times one of them.
+    const double rounding = largest * __builtin_sqrt(static_cast<double>(count)) * 0x1p-23;
+    const double tiny = raised ? rounding / 16 : rounding;
+    for (std::int64_t d = 0; d < count && raised; ++d) m[d * width + d] += rounding;
     for (std::int64_t i0 = 0; i0 < width; i0 += kBlock) {
       for (std::int64_t c = i0 / kD * kD; c < width; c += kD) {
         D acc[kBlock];
@@ -167,12 +173,14 @@ struct LongFactors {
         // A NaN must come through, so that it is found: the test is not written as pivot > tiny.
         const double pivot = row[i];
         const bool dependent = pivot <= tiny;
+        if (dependent && !raised && i < count) return false;
         const double root = dependent ? 0.0 : __builtin_sqrt(pivot);
         const D inverse(dependent ? 0.0 : 1.0 / root);
         for (std::int64_t c = from; c < width; c += kD) (D::load_aligned(row + c) * inverse).store_aligned(row + c);
         row[i] = root;
       }
     }
+    return true;
   }
 
   /// Adds a Gram matrix of float to one of double, which it begins if it is the `first`, and empties it. Only what lies
@@ -332,10 +340,17 @@ struct LongFactors {
       }
     };
 
-    gram_of([&](std::int64_t i) {
-      return rows_of(a.k, a.stride, i, chunk(i), a.dim_head, width, room);
-    });
-    cholesky(gram, a.dim_head, width);
+    const auto gram_of_keys = [&] {
+      gram_of([&](std::int64_t i) {
+        return rows_of(a.k, a.stride, i, chunk(i), a.dim_head, width, room);
+      });
+    };
+    gram_of_keys();
+    const bool dependent = a.tokens < a.dim_head;
+    if (!cholesky(gram, a.dim_head, width, dependent)) {
+      gram_of_keys();
+      cholesky(gram, a.dim_head, width, true);
+    }
     transpose(gram, __builtin_sqrt(1.0 / (2.0 * static_cast<double>(a.dim_head))), width, partial,
               lower);
 

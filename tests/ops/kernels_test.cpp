@@ -159,73 +159,108 @@ TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
   for (const float v : out) EXPECT_FLOAT_EQ(v, 4.0F);  // the largest score has all the weight
 }
 
-/// Long heads: row-major factors, and J's sums without J. Sizes around a chunk of 64 rows and a fold of 512.
+/// Long heads: row-major factors, and J's sums without J, against the definition M = K^T K / 2D, J = Q M Q^T. `qk`: rows of a query, a key and
+/// one number more. `bound`: of a coupling's error, as a share of the largest J_ij or J_ii.
+void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::int64_t dim_head, const std::vector<float>& qk,
+                         double bound) {
+  const std::int64_t row = 2 * dim_head + 1;
+  const std::int64_t width = long_factor_width(dim_head);
+  AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
+  AlignedBuffer<double> scratch(static_cast<std::size_t>(long_factor_scratch(dim_head)));
+  std::fill(factors.data(), factors.data() + factors.size(), -1.0F);
+  LongFactorArgs args;
+  args.tokens = tokens;
+  args.dim_head = dim_head;
+  args.q = qk.data();
+  args.k = qk.data() + dim_head;
+  args.stride = row;
+  args.factors = factors.data();
+  args.scratch = scratch.data();
+  args.statistics = true;
+  kernels.qama_long_factors(args);
+
+  const auto at = [&](std::int64_t i, std::int64_t d) { return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]); };
+  std::vector<double> gram(static_cast<std::size_t>(dim_head * dim_head));
+  for (std::int64_t i = 0; i < tokens; ++i) {
+    for (std::int64_t d = 0; d < dim_head; ++d) {
+      for (std::int64_t e = 0; e < dim_head; ++e) {
+        gram[static_cast<std::size_t>(d * dim_head + e)] +=
+            at(i, dim_head + d) * at(i, dim_head + e) / (2.0 * static_cast<double>(dim_head));
+      }
+    }
+  }
+  double sum = 0;
+  double squares = 0;
+  double largest = 0;
+  double worst = 0;
+  std::vector<double> left(static_cast<std::size_t>(dim_head));
+  for (std::int64_t i = 0; i < tokens; ++i) {
+    for (std::int64_t e = 0; e < dim_head; ++e) {
+      left[static_cast<std::size_t>(e)] = 0;
+      for (std::int64_t d = 0; d < dim_head; ++d) {
+        left[static_cast<std::size_t>(e)] += at(i, d) * gram[static_cast<std::size_t>(d * dim_head + e)];
+      }
+    }
+    for (std::int64_t j = 0; j < tokens; ++j) {
+      double expected = 0;
+      double got = 0;
+      for (std::int64_t d = 0; d < dim_head; ++d) expected += left[static_cast<std::size_t>(d)] * at(j, d);
+      for (std::int64_t d = 0; d < width; ++d) {
+        got += static_cast<double>(factors[static_cast<std::size_t>(i * width + d)]) *
+               static_cast<double>(factors[static_cast<std::size_t>(j * width + d)]);
+      }
+      largest = std::max(largest, std::fabs(expected));
+      if (i == j) continue;
+      worst = std::max(worst, std::fabs(got - expected));
+      sum += expected;
+      squares += expected * expected;
+    }
+    for (std::int64_t d = dim_head; d < width; ++d) {
+      ASSERT_EQ(factors[static_cast<std::size_t>(i * width + d)], 0.0F);
+    }
+  }
+  EXPECT_LE(worst, bound * largest);
+  const double size = largest * static_cast<double>(tokens);
+  EXPECT_NEAR(args.sum, sum, 1e-4 * size * std::sqrt(static_cast<double>(tokens)));
+  EXPECT_NEAR(args.sum_squares, squares, 1e-4 * size * size);
+}
+
+// Sizes around a chunk of 64 rows and a fold of 512.
 TEST_P(Kernels, QamaLongFactors) {
   for (const std::int64_t tokens : {1, 2, 7, 63, 64, 65, 200, 513, 577}) {
     for (const std::int64_t dim_head : {1, 3, 8, 16, 17, 64}) {
       SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
-      const std::int64_t row = 2 * dim_head + 1;
-      const std::int64_t width = long_factor_width(dim_head);
-      const auto qk = floats(tokens * row);
-      AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
-      AlignedBuffer<double> scratch(static_cast<std::size_t>(long_factor_scratch(dim_head)));
-      std::fill(factors.data(), factors.data() + factors.size(), -1.0F);
-      LongFactorArgs args;
-      args.tokens = tokens;
-      args.dim_head = dim_head;
-      args.q = qk.data();
-      args.k = qk.data() + dim_head;
-      args.stride = row;
-      args.factors = factors.data();
-      args.scratch = scratch.data();
-      args.statistics = true;
-      kernels().qama_long_factors(args);
+      expect_long_factors(kernels(), tokens, dim_head, floats(tokens * (2 * dim_head + 1)), 1e-5);
+    }
+  }
+}
 
-      // By the definition: M = K^T K / 2D, J = Q M Q^T.
-      const auto at = [&](std::int64_t i, std::int64_t d) { return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]); };
-      std::vector<double> gram(static_cast<std::size_t>(dim_head * dim_head));
-      for (std::int64_t i = 0; i < tokens; ++i) {
-        for (std::int64_t d = 0; d < dim_head; ++d) {
-          for (std::int64_t e = 0; e < dim_head; ++e) {
-            gram[static_cast<std::size_t>(d * dim_head + e)] +=
-                at(i, dim_head + d) * at(i, dim_head + e) / (2.0 * static_cast<double>(dim_head));
+// Keys of fewer directions than dimensions: few tokens, few different ones, or a model narrower than its head. What is left
+// of M is then rounding, of either sign and any size, which must not become part of J.
+TEST_P(Kernels, QamaLongFactorsOfDependentKeys) {
+  for (const std::int64_t dim_head : {16, 33, 64}) {
+    for (const std::int64_t rank : {1, 5, 15, 30}) {
+      for (const std::int64_t tokens : {rank, 64L, 300L}) {
+        for (const bool repeated : {false, true}) {
+          if (rank >= dim_head) continue;
+          SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head) + ", rank " + std::to_string(rank));
+          const std::int64_t row = 2 * dim_head + 1;
+          auto qk = floats(tokens * row);
+          const auto directions = floats(rank * dim_head);
+          for (std::int64_t i = 0; i < tokens; ++i) {
+            const auto weights = floats(rank);
+            for (std::int64_t d = 0; d < dim_head; ++d) {
+              double key = 0;
+              for (std::int64_t r = 0; r < rank; ++r) {
+                const float weight = repeated ? (i % rank == r ? 1.0F : 0.0F) : weights[static_cast<std::size_t>(r)];
+                key += static_cast<double>(weight) * static_cast<double>(directions[static_cast<std::size_t>(r * dim_head + d)]);
+              }
+              qk[static_cast<std::size_t>(i * row + dim_head + d)] = static_cast<float>(key);
+            }
           }
+          expect_long_factors(kernels(), tokens, dim_head, qk, 1e-4);
         }
       }
-      double sum = 0;
-      double squares = 0;
-      double largest = 0;
-      double worst = 0;
-      std::vector<double> left(static_cast<std::size_t>(dim_head));
-      for (std::int64_t i = 0; i < tokens; ++i) {
-        for (std::int64_t e = 0; e < dim_head; ++e) {
-          left[static_cast<std::size_t>(e)] = 0;
-          for (std::int64_t d = 0; d < dim_head; ++d) {
-            left[static_cast<std::size_t>(e)] += at(i, d) * gram[static_cast<std::size_t>(d * dim_head + e)];
-          }
-        }
-        for (std::int64_t j = 0; j < tokens; ++j) {
-          double expected = 0;
-          double got = 0;
-          for (std::int64_t d = 0; d < dim_head; ++d) expected += left[static_cast<std::size_t>(d)] * at(j, d);
-          for (std::int64_t d = 0; d < width; ++d) {
-            got += static_cast<double>(factors[static_cast<std::size_t>(i * width + d)]) *
-                   static_cast<double>(factors[static_cast<std::size_t>(j * width + d)]);
-          }
-          largest = std::max(largest, std::fabs(expected));
-          worst = std::max(worst, std::fabs(got - expected));
-          if (i == j) continue;
-          sum += expected;
-          squares += expected * expected;
-        }
-        for (std::int64_t d = dim_head; d < width; ++d) {
-          ASSERT_EQ(factors[static_cast<std::size_t>(i * width + d)], 0.0F);
-        }
-      }
-      EXPECT_LE(worst, 1e-5 * largest);
-      const double size = largest * static_cast<double>(tokens);
-      EXPECT_NEAR(args.sum, sum, 1e-4 * size * std::sqrt(static_cast<double>(tokens)));
-      EXPECT_NEAR(args.sum_squares, squares, 1e-4 * size * size);
     }
   }
 }
