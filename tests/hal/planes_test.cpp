@@ -68,10 +68,11 @@ TEST(Planes, EveryKernelEqualsTheReference) {
   Random random(8);
   for (const std::int32_t tokens : {65, 127, 128, 129, 200, 511, 512, 513, 576, 700}) {
     const auto most = static_cast<std::int16_t>(INT16_MAX / tokens);
+    const auto least = static_cast<std::int16_t>(-most);
     const std::vector<std::vector<std::int16_t>> sets = {
         {-2, 2},    {0, -2},       {0, 1},
         {-1, 0, 1}, {3},           {0},
-        {1, 2, 3},  {-most, most}, {most, 0, static_cast<std::int16_t>(-most)}};
+        {1, 2, 3},  {least, most}, {most, 0, least}};
     for (const auto& values : sets) {
       const OwnedProblem owned = few_valued(tokens, values, random);
       ASSERT_OK(validate(owned.problem()));
