@@ -43,11 +43,13 @@ struct qama_model {
 
   Result<std::shared_ptr<const runtime::Plan>> plan_for(const qama_session_options& options) {
     const runtime::PlanOptions wanted{options.max_batch == 0 ? 1 : options.max_batch,
-                                      options.threads == 0 ? 1 : options.threads, 1,
+                                      options.threads == 0 ? 1 : options.threads,
+                                      options.in_flight == 0 ? 1 : options.in_flight,
                                       options.device == nullptr || runtime::takes_factors(options.device)};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
-        plan->options().threads != wanted.threads || plan->options().factors != wanted.factors) {
+        plan->options().threads != wanted.threads || plan->options().in_flight != wanted.in_flight ||
+        plan->options().factors != wanted.factors) {
       plan.reset();
       QAMA_ASSIGN_OR_RETURN(plan, runtime::Plan::create(model, wanted));
     }
@@ -116,6 +118,7 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   runtime::SessionOptions session_options;
   session_options.max_batch = plan->options().max_batch;
   session_options.threads = plan->options().threads;
+  session_options.in_flight = plan->options().in_flight;
   if (options.seed != 0) session_options.seed = options.seed;
   if (options.device != nullptr) session_options.device = options.device;
   if (options.fallback != nullptr) {

@@ -112,6 +112,37 @@ TEST_F(CApiModel, ArenaIsExact) {
   qama_session_destroy(session);
 }
 
+// A lane of the arena each; the annealer of this machine holds one, and answers the same.
+TEST_F(CApiModel, SamplesInFlight) {
+  qama_session_options options;
+  qama_session_options_init(&options);
+  EXPECT_EQ(options.in_flight, 0);
+  options.max_batch = 4;
+  std::array<size_t, 4> bytes{};
+  std::array<std::vector<float>, 4> logits;
+  const auto pixels = random_pixels(4 * 784, 1);
+  for (const std::int32_t in_flight : {0, 1, 3}) {
+    const auto i = static_cast<std::size_t>(in_flight);
+    options.in_flight = in_flight;
+    ASSERT_EQ(qama_session_arena_bytes(model, &options, &bytes[i]), 0) << qama_last_error();
+    qama_session* session = nullptr;
+    ASSERT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
+    logits[i].resize(40);
+    EXPECT_EQ(qama_session_classify_u8(session, pixels.data(), 4, logits[i].data()), 0) << qama_last_error();
+    qama_session_destroy(session);
+  }
+  EXPECT_EQ(bytes[0], bytes[1]);
+  EXPECT_EQ(bytes[3], 3 * bytes[1]);
+  EXPECT_EQ(logits[0], logits[1]);
+  EXPECT_EQ(logits[3], logits[1]);
+  for (const std::int32_t refused : {-1, 65}) {
+    options.in_flight = refused;
+    qama_session* session = nullptr;
+    EXPECT_EQ(qama_session_create(model, &options, &session), 1) << refused;
+    EXPECT_EQ(session, nullptr);
+  }
+}
+
 TEST_F(CApiModel, OptionsOfAnOlderHeaderKeepTheirDefaults) {
   // Bytes behind what that header knew must not be read.
   alignas(qama_session_options) std::array<unsigned char, sizeof(qama_session_options)> bytes;

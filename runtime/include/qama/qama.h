@@ -73,6 +73,8 @@ typedef struct qama_session_options {
   size_t arena_bytes;
   int32_t rounds;           /* after the restarts, for quality; < 0: as the model file says */
   int32_t round_sweeps;     /* < 0: as the model file says */
+  int32_t in_flight;        /* samples of a batch that a thread has on their way at the same time, for devices that lie
+                               elsewhere; a device that holds fewer gets fewer; an arena's lane each; at most 64; 0: 1 */
 } qama_session_options;
 
 /* Fills in the defaults. Structs only grow at their end: the function of this name writes what the first version had,
