@@ -68,7 +68,8 @@ std::vector<double> token_vectors(std::int32_t tokens, std::int32_t rank, bool c
 bool is_correlated(LayerKind kind) { return kind == LayerKind::raw || kind == LayerKind::norm; }
 bool is_normalised(LayerKind kind) { return kind == LayerKind::norm || kind == LayerKind::norm0; }
 
-/// Lower triangle L of K^T K / 2D = L L^T, [D][D].
+/// Lower triangle L of K^T K / 2D = L L^T, [D][D]. With fewer tokens than dimensions the matrix is singular: what is left
+/// of a column is then rounding, and 0 in L.
 std::vector<double> gram_root(const double* keys, std::int32_t tokens, std::int32_t rank) {
   const auto n = static_cast<std::size_t>(rank);
   std::vector<double> root(n * n);
@@ -78,11 +79,18 @@ std::vector<double> gram_root(const double* keys, std::int32_t tokens, std::int3
       for (std::size_t b = 0; b <= a; ++b) root[a * n + b] += row[a] * row[b] / (2.0 * rank);
     }
   }
+  double largest = 0;
+  for (std::size_t a = 0; a < n; ++a) largest = std::fmax(largest, root[a * n + a]);
+  const double tiny = 1e-12 * largest;
   for (std::size_t a = 0; a < n; ++a) {
     for (std::size_t b = 0; b <= a; ++b) {
       double sum = root[a * n + b];
       for (std::size_t c = 0; c < b; ++c) sum -= root[a * n + c] * root[b * n + c];
-      root[a * n + b] = a == b ? std::sqrt(sum) : sum / root[b * n + b];
+      if (a == b) {
+        root[a * n + b] = sum > tiny ? std::sqrt(sum) : 0;
+      } else {
+        root[a * n + b] = root[b * n + b] > 0 ? sum / root[b * n + b] : 0;
+      }
     }
   }
   return root;

@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/instances.h"
@@ -30,13 +32,16 @@ Status once(Pass& pass, PassData& data, const hal::SolveOptions& options, Figure
   return {};
 }
 
-Status measure(hal::Device& device, int layers, int runs) {
+struct Case {
+  std::int32_t heads, rank, sweeps, restarts;
+};
+constexpr Case kCases[] = {{1, 64, 0, 1}, {1, 64, 8, 8}, {2, 32, 8, 8}, {8, 16, 8, 8}};
+
+Status measure(hal::Device& device, const std::vector<Case>& cases, const std::vector<std::int32_t>& lengths, int layers,
+               int runs) {
   std::printf("| heads x tokens x D | sweeps x restarts | J built, us | factors, us | energy of factors - of J, %% |\n|---|---|---|---|---|\n");
-  struct Case {
-    std::int32_t heads, rank, sweeps, restarts;
-  };
-  for (const Case& c : {Case{1, 64, 0, 1}, Case{1, 64, 8, 8}, Case{2, 32, 8, 8}, Case{8, 16, 8, 8}}) {
-    for (const std::int32_t tokens : {64, 96, 128, 192, 256, 384, 512, 1024}) {
+  for (const Case& c : cases) {
+    for (const std::int32_t tokens : lengths) {
       const InstanceClass of{"norm_long", LayerKind::norm, c.heads, tokens, c.rank};
       QAMA_ASSIGN_OR_RETURN(const auto dense, DensePass::create(of, device));
       QAMA_ASSIGN_OR_RETURN(const auto factors, FactorPass::create(of, device));
@@ -74,9 +79,19 @@ int main(int argc, char** argv) {
   app.add_option("--device", uri, "device URI");
   app.add_option("--layers", layers, "layers a row");
   app.add_option("--runs", runs, "solves a layer");
+  std::vector<std::int32_t> lengths{64, 96, 128, 192, 256, 384, 512, 1024};
+  std::vector<std::int32_t> ranks;
+  app.add_option("--tokens", lengths, "lengths of the heads")->check(CLI::Range(1, 1 << 13));
+  app.add_option("--ranks", ranks, "instead of the usual heads: one, of these dimensions, by short and long schedules")
+      ->check(CLI::Range(1, 1 << 10));
   CLI11_PARSE(app, argc, argv);
+  std::vector<qama::bench::Case> cases(std::begin(qama::bench::kCases), std::end(qama::bench::kCases));
+  if (!ranks.empty()) cases.clear();
+  for (const std::int32_t rank : ranks) {
+    for (const auto& [sweeps, restarts] : {std::pair{0, 1}, {3, 2}, {8, 8}}) cases.push_back({1, rank, sweeps, restarts});
+  }
   const auto device = qama::hal::open_device(uri);
-  const qama::Status status = device.ok() ? qama::bench::measure(**device, layers, runs) : device.error();
+  const qama::Status status = device.ok() ? qama::bench::measure(**device, cases, lengths, layers, runs) : device.error();
   if (!status.ok()) {
     std::fprintf(stderr, "long_heads: %s\n", status.error().message.c_str());
     return 1;

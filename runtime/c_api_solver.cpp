@@ -220,7 +220,7 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
                                       static_cast<std::uint64_t>(sample));
   // As sessions do it: the sample's own tokens decide.
   const bool on_factors = long_heads && batch.factors != nullptr && batch.rank <= hal::kMaxRankLimit &&
-                          used >= qama::runtime::first_long_tokens(heads);
+                          used >= qama::runtime::first_long_tokens(heads, batch.rank);
   return on_factors ? solve_long(batch, sample, used, job, worker)
                     : solve_dense(batch, sample, used, job, worker);
 }
@@ -300,7 +300,7 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
     // Whoever has long heads may never want a solver with N x N integers a head: it is made when a problem needs it.
-    solver->long_heads = heads >= 1 && tokens >= qama::runtime::first_long_tokens(heads) &&
+    solver->long_heads = heads >= 1 && tokens >= qama::runtime::first_long_tokens(heads, hal::kMaxRankLimit) &&
                          solver->device->compile_low_rank({heads, tokens}, 1).ok();
     for (std::size_t k = 0; k < threads; ++k) {
       qama_solver::Worker worker;

@@ -522,7 +522,7 @@ class Builder {
 
   Status qama_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
     const std::string attn = tensor + "attn.";
-    const std::int32_t first_long = first_long_tokens(a_.heads);
+    const std::int32_t first_long = first_long_tokens(a_.heads, a_.dim_head);
     const bool long_heads =
         plan_.options.factors && a_.dim_head <= ops::kMaxLongDimHead && a_.tokens() >= first_long;
     const std::int32_t dense_tokens = long_heads ? first_long - 1 : a_.tokens();

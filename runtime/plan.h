@@ -34,11 +34,13 @@ struct PlanOptions {
 };
 /// Tokens from which a sample's layers are solved on factors. A sample's own tokens decide, not the model's
 /// most, so that a text's answer does not depend on what other texts the model takes. Measured (bench/README,
-/// "Long heads"): a single head is as fast from 96 tokens on with a long schedule and twice as fast with a short one, at
-/// the same energies. Several heads end up to a tenth higher, because the annealer on factors lacks the dense one's
-/// move over the heads of a token: only where J would cost ten times as much.
-[[nodiscard]] constexpr std::int32_t first_long_tokens(std::int32_t heads) noexcept {
-  return heads == 1 ? 96 : 2048;
+/// "Long heads"), at the same energies: a single head of 64 dimensions or more is faster as soon as there is a pair of tokens;
+/// one of fewer is as fast from 96 tokens on with a long schedule and twice as fast with a short one. Several heads end up
+/// to a tenth higher, because the annealer on factors lacks the dense one's move over the heads of a token: only where J
+/// would cost ten times as much.
+[[nodiscard]] constexpr std::int32_t first_long_tokens(std::int32_t heads, std::int32_t dim_head) noexcept {
+  if (heads > 1) return 2048;
+  return dim_head >= 64 ? 2 : 96;
 }
 inline constexpr std::int32_t kMaxThreads = 256;
 inline constexpr std::int32_t kMaxInFlight = 64;

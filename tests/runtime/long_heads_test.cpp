@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "runtime/plan.h"
@@ -18,10 +19,12 @@ namespace {
 using runtime::Plan;
 using runtime::Session;
 
-weights::Architecture long_architecture(std::int32_t tokens, weights::Normalisation normalisation) {
+weights::Architecture long_architecture(std::int32_t tokens, weights::Normalisation normalisation,
+                                        std::int32_t dim_head = 12) {
   weights::Architecture a = text_architecture(weights::AttentionKind::qama);
   a.max_tokens = tokens;
   a.heads = 1;
+  a.dim_head = dim_head;
   a.attention.normalisation = normalisation;
   return a;
 }
@@ -42,11 +45,12 @@ class KeepsEnergies final : public runtime::Recorder {
   std::vector<double> all;
 };
 
-/// Texts of all lengths for a model, and a session on each form of plan.
-class LongHeads : public testing::TestWithParam<weights::Normalisation> {
+/// Texts of all lengths for a model, and a session on each form of plan. Of both kinds of dimension: those of 64 and more
+/// change over at a pair of tokens, where all tokens but the first few are fewer than dimensions.
+class LongHeads : public testing::TestWithParam<std::tuple<weights::Normalisation, std::int32_t>> {
  protected:
   void SetUp() override {
-    const weights::Architecture a = long_architecture(300, GetParam());
+    const weights::Architecture a = long_architecture(300, std::get<0>(GetParam()), std::get<1>(GetParam()));
     held = make_model(a);
     ASSERT_NE(held.model, nullptr);
     std::mt19937_64 random(3);
@@ -72,7 +76,7 @@ class LongHeads : public testing::TestWithParam<weights::Normalisation> {
   }
 
   MemoryModel held;
-  std::vector<std::int32_t> lengths{300, 1, 2, 17, 64, 95, 96, 257};
+  std::vector<std::int32_t> lengths{300, 1, 2, 3, 17, 64, 95, 96, 257};
   std::vector<std::int32_t> tokens;
 };
 
@@ -144,7 +148,7 @@ TEST_P(LongHeads, AreThoseOfLongSamples) {
   const auto got = run(*on_factors);
   const auto expected = run(*dense);
   for (std::size_t sample = 0; sample < lengths.size(); ++sample) {
-    const bool is_long = lengths[sample] >= runtime::first_long_tokens(1);
+    const bool is_long = lengths[sample] >= runtime::first_long_tokens(1, std::get<1>(GetParam()));
     const auto solves = on_factors->solves(static_cast<std::int32_t>(sample));
     if (is_long) {
       EXPECT_EQ(solves[0].result.energy, 0) << lengths[sample];
@@ -155,7 +159,8 @@ TEST_P(LongHeads, AreThoseOfLongSamples) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Normalisations, LongHeads, testing::ValuesIn(kNormalisations));
+INSTANTIATE_TEST_SUITE_P(Normalisations, LongHeads,
+                         testing::Combine(testing::ValuesIn(kNormalisations), testing::Values(12, 64, 100)));
 
 TEST(LongHeadPlans, MemoryIsLinearInTheTokens) {
   const auto bytes = [](std::int32_t tokens, bool factors) {
@@ -168,7 +173,7 @@ TEST(LongHeadPlans, MemoryIsLinearInTheTokens) {
   EXPECT_LE(bytes(32768, true) - bytes(4096, true), 8.5 * (bytes(8192, true) - bytes(4096, true)));
   EXPECT_LE(bytes(32768, true), 64e6);
   EXPECT_GE(bytes(4096, false), 8 * bytes(4096, true));
-  // Short heads are not touched.
+  // Short heads of few dimensions are not touched.
   EXPECT_EQ(bytes(64, true), bytes(64, false));
 }
 

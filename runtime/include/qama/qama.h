@@ -155,8 +155,8 @@ QAMA_API qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, c
                                            uint64_t seed, uint8_t* spins, double* energy);
 
 /* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j: factors [batch][H][N][D],
- * signs [H][D] (+1/-1), the rest as above. Saves the caller J. Long heads (one head of 96 tokens or more, several of
- * 2048 or more) are solved on the factors as sessions do it, if the device takes them: nothing of size N x N is held. */
+ * signs [H][D] (+1/-1), the rest as above. Saves the caller J. Long heads (one head with D >= 64 or 96 tokens or more,
+ * several of 2048 or more) are solved on the factors as sessions do it, if the device takes them: nothing of size N x N is held. */
 QAMA_API qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
                                                    const float* factors, const float* signs,
                                                    const float* field, float lambda,
