@@ -18,6 +18,10 @@ bool is_word(unsigned char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
          c >= 0x80;
 }
+
+/// What "penn_words" cuts off the end of a word.
+constexpr std::string_view kContractions[] = {"n't", "'s", "'m", "'d", "'re", "'ve", "'ll"};
+
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
@@ -26,13 +30,23 @@ struct Tokeniser::Impl {
   std::shared_ptr<const Model> model;  // owns the words
   std::unordered_map<std::string_view, std::int32_t> ids;
   bool lowercase = true;
+  bool contractions = false;  // cut off
   std::size_t max_tokens = 0;
   /// A word longer than the vocabulary's longest cannot be in it.
   static constexpr std::size_t kLongest = 256;
 
-  bool is_line_break(std::string_view part) const noexcept {
-    return std::equal(part.begin(), part.end(), kLineBreak.begin(), kLineBreak.end(),
+  bool same(std::string_view part, std::string_view folded) const noexcept {
+    return std::equal(part.begin(), part.end(), folded.begin(), folded.end(),
                       [this](char a, char b) { return (lowercase ? lower(a) : a) == b; });
+  }
+
+  /// Bytes of the contraction that ends `word`, 0 if none is cut off.
+  std::size_t contraction(std::string_view word) const noexcept {
+    if (!contractions) return 0;
+    for (const std::string_view end : kContractions) {
+      if (word.size() > end.size() && same(word.substr(word.size() - end.size()), end)) return end.size();
+    }
+    return 0;
   }
 
   std::int32_t look_up(std::string_view word) const noexcept {
@@ -64,6 +78,7 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
     if (words[id].size() <= Impl::kLongest) impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
   }
   impl->lowercase = model->preprocess().lowercase;
+  impl->contractions = model->preprocess().tokeniser == weights::Tokeniser::penn_words;
   impl->max_tokens = static_cast<std::size_t>(model->architecture().max_tokens);
   impl->model = std::move(model);
   return Tokeniser(std::move(impl));
@@ -82,12 +97,14 @@ Result<std::int32_t> Tokeniser::encode(std::string_view text, std::span<std::int
     const auto c = static_cast<unsigned char>(text[at]);
     if (is_space(c)) {
       ++at;
-    } else if (impl_->is_line_break(text.substr(at, kLineBreak.size()))) {
+    } else if (impl_->same(text.substr(at, kLineBreak.size()), kLineBreak)) {
       at += kLineBreak.size();
     } else if (is_word(c)) {
       std::size_t end = at + 1;
       while (end < text.size() && is_word(static_cast<unsigned char>(text[end]))) ++end;
-      ids[count++] = impl_->look_up(text.substr(at, end - at));
+      const std::size_t tail = impl_->contraction(text.substr(at, end - at));
+      ids[count++] = impl_->look_up(text.substr(at, end - at - tail));
+      if (tail > 0 && count < ids.size()) ids[count++] = impl_->look_up(text.substr(end - tail, tail));
       at = end;
     } else {
       ids[count++] = impl_->look_up(text.substr(at, 1));

@@ -28,7 +28,8 @@ constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
     {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
-constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {{"words", Tokeniser::words}};
+constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
+    {"words", Tokeniser::words}, {"penn_words", Tokeniser::penn_words}};
 constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
 
 // The numbers that a kind of attention has besides its name, with their bounds. Reading, checking
@@ -465,8 +466,11 @@ Status Preprocess::validate(const Architecture& architecture) const {
     return bounds.take();
   }
   if (kind == ModelKind::text_transformer) {
-    // The tokeniser's definition includes lower case; "false" would name another tokeniser.
-    if (!lowercase) bounds.fail("lowercase", "false", "true with tokeniser 'words'");
+    // A tokeniser's definition includes lower case; "false" would name another one.
+    if (!lowercase) {
+      bounds.fail("lowercase", "false",
+                  "true with tokeniser '" + std::string(name_of(tokeniser)) + "'");
+    }
     return bounds.take();
   }
   const auto channels = static_cast<std::size_t>(architecture.image_channels);

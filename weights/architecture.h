@@ -196,7 +196,7 @@ struct Architecture {
 
 enum class Resize : std::uint8_t { bilinear };  ///< an image of another size
 enum class GrayFrom : std::uint8_t { luma };    ///< colour image, one-channel model
-enum class Tokeniser : std::uint8_t { words };  ///< see runtime's text preprocessing
+enum class Tokeniser : std::uint8_t { words, penn_words };  ///< see runtime's text preprocessing
 enum class Truncate : std::uint8_t { head };    ///< the first max_tokens tokens are kept
 
 [[nodiscard]] std::string_view name_of(Resize value) noexcept;

@@ -89,6 +89,7 @@ class Layouts(unittest.TestCase):
         self.assertEqual(data.vocabulary, ["<pad>", "<unk>", "a", "film"])
         self.assertEqual([ids.tolist() for ids in data.train], [[2, 1, 3], [2, 1, 3]])
         self.assertEqual(data.train_labels.tolist(), [1, 0])
+        self.assertEqual(datasets.preprocess_record("sst2")["tokeniser"], "penn_words")
 
 
 class Tokeniser(unittest.TestCase):
@@ -96,6 +97,12 @@ class Tokeniser(unittest.TestCase):
         self.assertEqual(tokeniser.split("It's GOOD,<br />na\u00efve 10/10!\t"),
                          [b"it's", b"good", b",", "na\u00efve".encode(), b"10", b"/", b"10", b"!"])
         self.assertEqual(tokeniser.split("\u00c9"), ["\u00c9".encode()])  # only ASCII is lowered
+
+    def test_contractions_are_cut_as_the_penn_treebank_does(self):
+        self.assertEqual(tokeniser.split("Don't; film's n't 's they'll CAN'T's i'v", "penn_words"),
+                         [b"do", b"n't", b";", b"film", b"'s", b"n't", b"'s", b"they", b"'ll", b"can't", b"'s", b"i'v"])
+        index = tokeniser.index_of(["<pad>", "<unk>", "do", "n't"])
+        self.assertEqual(tokeniser.encode("do n't don't", index, 3, "penn_words"), [2, 3, 2])
 
     def test_truncation_unknown_and_empty(self):
         index = tokeniser.index_of(["<pad>", "<unk>", "a"])

@@ -11,12 +11,14 @@ namespace qama::test {
 namespace {
 
 /// A text model whose vocabulary is `words` behind <pad> and <unk>.
-MemoryModel model_with(const std::vector<std::string>& words, std::int32_t max_tokens) {
+MemoryModel model_with(const std::vector<std::string>& words, std::int32_t max_tokens,
+                       weights::Tokeniser tokeniser = weights::Tokeniser::words) {
   weights::Architecture a = text_architecture(weights::AttentionKind::softmax);
   a.vocabulary = static_cast<std::int32_t>(words.size()) + 2;
   a.max_tokens = max_tokens;
   weights::Preprocess preprocess;
   preprocess.kind = a.kind;
+  preprocess.tokeniser = tokeniser;
   MemoryModel out;
   auto writer = weights::model_writer(a, preprocess, {"0", "1", "2"}, "test");
   EXPECT_OK(writer);
@@ -88,6 +90,29 @@ TEST_F(Words, TheFirstTokensAreKept) {
   EXPECT_EQ(encode("the the the film film film 4 4"), (Ids{2, 2, 2, 3, 3, 3}));
   EXPECT_EQ(encode(std::string(100000, 'x')), (Ids{1}));
 }
+
+class PennWords : public Words {
+ protected:
+  PennWords() {
+    held = model_with({"do", "n't", "film", "'s", "'ll", "i", "'"}, 6, weights::Tokeniser::penn_words);
+  }
+};
+
+TEST_F(PennWords, ContractionsAreTokens) {
+  EXPECT_EQ(encode("don't film"), (Ids{2, 3, 4}));
+  EXPECT_EQ(encode("do n't film"), (Ids{2, 3, 4}));  // as such models' training texts are written
+  EXPECT_EQ(encode("I'LL DON'T"), (Ids{7, 6, 2, 3}));
+  EXPECT_EQ(encode("film's"), (Ids{4, 5}));
+  EXPECT_EQ(encode("i'v film'"), (Ids{1, 1}));  // no such contraction
+}
+TEST_F(PennWords, AContractionAloneStaysWhole) {
+  EXPECT_EQ(encode("n't 's '"), (Ids{3, 5, 8}));
+  EXPECT_EQ(encode("don't's"), (Ids{1, 5}));  // one is cut off, not more
+}
+TEST_F(PennWords, TheFirstTokensAreKept) {
+  EXPECT_EQ(encode("film film film film film don't"), (Ids{4, 4, 4, 4, 4, 2}));
+}
+
 TEST_F(Words, Misuse) {
   auto tokeniser = runtime::Tokeniser::create(held.model);
   ASSERT_OK(tokeniser);

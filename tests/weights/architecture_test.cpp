@@ -400,6 +400,11 @@ TEST(Preprocess, SurvivesARoundTrip) {
   ASSERT_OK_AND_ASSIGN(const Preprocess words, Preprocess::parse(kTextPreprocess, text));
   EXPECT_EQ(words.kind, ModelKind::text_transformer);
   EXPECT_EQ(Json::parse(words.to_json()), Json::parse(kTextPreprocess));
+  std::string penn(kTextPreprocess);
+  penn.replace(penn.find("words"), 5, "penn_words");
+  ASSERT_OK_AND_ASSIGN(const Preprocess cut, Preprocess::parse(penn, text));
+  EXPECT_EQ(cut.tokeniser, weights::Tokeniser::penn_words);
+  EXPECT_EQ(Json::parse(cut.to_json()), Json::parse(penn));
 }
 
 TEST(Preprocess, RefusesBadRecords) {

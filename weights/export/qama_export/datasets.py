@@ -21,6 +21,8 @@ FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
            "Ankle boot"]
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SENTIMENT = ["negative", "positive"]
+# SST-2 is written in the Penn Treebank's way ("does n't"), what a user types is not.
+TOKENISERS = {"imdb": "words", "sst2": "penn_words"}
 IMAGE_STATISTICS = {"mnist": ([0.1307], [0.3081]), "fashion-mnist": ([0.2860], [0.3530]),
                     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])}
 
@@ -53,8 +55,9 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
     data = LOADERS[name](root)
     if not is_text(name):
         return data
+    kind = TOKENISERS[name]
     if vocabulary is None:
-        vocabulary = tokeniser.build_vocabulary(data.train, vocabulary_size)
+        vocabulary = tokeniser.build_vocabulary(data.train, vocabulary_size, kind=kind)
         if vectors is not None:
             # Words that training never shows still have a vector near those of their neighbours.
             known = set(vocabulary)
@@ -63,7 +66,7 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
             vocabulary += itertools.islice(extra, vocabulary_size - len(vocabulary))
     index = tokeniser.index_of(vocabulary)
     for part in ("train", "test"):
-        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512), np.int32)
+        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512, kind), np.int32)
                    for text in getattr(data, part)]
         setattr(data, part, encoded)
     data.vocabulary = vocabulary
@@ -73,13 +76,13 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
 
 
 def is_text(name):
-    return name in ("imdb", "sst2")
+    return name in TOKENISERS
 
 
 def preprocess_record(name):
     """The preprocessing that the model file asks of the runtime."""
     if is_text(name):
-        return {"kind": "text", "tokeniser": "words", "lowercase": True, "truncate": "head"}
+        return {"kind": "text", "tokeniser": TOKENISERS[name], "lowercase": True, "truncate": "head"}
     mean, std = IMAGE_STATISTICS[name]
     return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear", "gray": "luma"}
 

@@ -1,34 +1,40 @@
-"""The tokeniser "words" of text models and its vocabulary; the runtime implements the same rules.
+"""The tokenisers of text models and their vocabulary; the runtime implements the same rules.
 
-ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes >= 0x80, any other ASCII
-character that is no space is a token of its own. Ids: 0 "<pad>", 1 "<unk>", then words.
+"words": ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes >= 0x80, any other ASCII
+character that is no space is a token of its own. "penn_words" also cuts contractions off as the Penn Treebank does.
+Ids: 0 "<pad>", 1 "<unk>", then words.
 """
 import re
 from collections import Counter
 
 PAD, UNKNOWN = 0, 1
 _TOKEN = re.compile(rb"[a-z0-9'\x80-\xff]+|[^\sa-z0-9'\x80-\xff]")
+_CONTRACTION = re.compile(rb"(.+?)(n't|'s|'m|'d|'re|'ve|'ll)", re.DOTALL)
 
 
-def split(text):
+def split(text, kind="words"):
     """Tokens of a str, as bytes."""
     raw = text.encode("utf-8", "surrogateescape").lower().replace(b"<br />", b" ")
-    return _TOKEN.findall(raw)
+    words = _TOKEN.findall(raw)
+    if kind == "words":
+        return words
+    cut = (_CONTRACTION.fullmatch(word) for word in words)
+    return [part for word, found in zip(words, cut) for part in (found.groups() if found else (word,))]
 
 
-def build_vocabulary(texts, size, minimum=2):
+def build_vocabulary(texts, size, minimum=2, kind="words"):
     """The `size` most frequent words seen at least `minimum` times, ties in byte order; starts with the two
     special words."""
     counts = Counter()
     for text in texts:
-        counts.update(split(text))
+        counts.update(split(text, kind))
     ranked = sorted((word for word, n in counts.items() if n >= minimum), key=lambda w: (-counts[w], w))
     return ["<pad>", "<unk>"] + [word.decode("utf-8", "surrogateescape") for word in ranked[:size - 2]]
 
 
-def encode(text, index, max_tokens):
+def encode(text, index, max_tokens, kind="words"):
     """Ids of the first max_tokens tokens; an empty text is one unknown word. index: word (bytes) -> id."""
-    ids = [index.get(word, UNKNOWN) for word in split(text)[:max_tokens]]
+    ids = [index.get(word, UNKNOWN) for word in split(text, kind)[:max_tokens]]
     return ids or [UNKNOWN]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import augment, datasets, export, rivals
+from . import augment, datasets, export, rivals, text_teacher
 from .half_products import half_products
 from .models import build
 from .qama_attention import HeadNorm
@@ -109,6 +109,7 @@ def parse(arguments=None):
     add("--start-from", help="weights.pt of another run of the same shape, or any model file: every tensor of the same\n"
         "name and shape is taken, word vectors by their words")
     add("--teacher", help="model file of the same task, whose probabilities are part of what is to be learnt")
+    add("--soft-labels", help="file of text_teacher.py, in place of --teacher and of the training texts")
     add("--teacher-weight", type=float, default=0.5, help="of the teacher's part of the loss; the labels have the rest")
     add("--teacher-temperature", type=float, default=2.0)
     options = parser.parse_args(arguments)
@@ -118,6 +119,8 @@ def parse(arguments=None):
     for name in ("dropout", "word_dropout"):
         if getattr(options, name) is None:
             setattr(options, name, 0.0)
+    if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
+        parser.error("--soft-labels is for texts and without --teacher")
     return options
 
 
@@ -290,21 +293,28 @@ def take_over(model, path, vocabulary):
 
 
 class Teacher:
-    """Hinton et al. 2015: part of the loss is the divergence from a trained model's softened probabilities."""
+    """Hinton et al. 2015: part of the loss is the divergence from softened probabilities, those of a trained model or
+    those of a file (--soft-labels), where samples may have no label; then they are all that there is to learn.
+    """
 
-    def __init__(self, options, device):
-        self.model, _, _ = export.import_model(options.teacher)
-        self.model.set_solver(export.anneal_solver(self.model.record, options.threads, options.library))
-        self.model.to(device)
+    def __init__(self, options, device, probabilities=None):
+        self.model = None
+        if probabilities is None:
+            self.model, _, _ = export.import_model(options.teacher)
+            self.model.set_solver(export.anneal_solver(self.model.record, options.threads, options.library))
+            self.model.to(device)
+        else:
+            self.logits = probabilities.clamp(min=1e-4).log().to(device)
         self.weight, self.temperature = options.teacher_weight, options.teacher_temperature
 
-    def loss(self, inputs, logits, of_labels):
-        """The loss from both; of_labels: cross entropy from the labels."""
+    def loss(self, inputs, chosen, logits, of_labels):
+        """Mean loss of the samples `chosen`; of_labels: cross entropy from the label of each, 0 where there is none."""
         with torch.no_grad():
-            target = (self.model(*inputs) / self.temperature).softmax(1)
+            known = self.logits[chosen] if self.model is None else self.model(*inputs)
+            target = (known / self.temperature).softmax(1)
         # The gradients of softened logits are smaller by the square of the temperature.
         distance = functional.kl_div((logits / self.temperature).log_softmax(1), target, reduction="batchmean")
-        return (1 - self.weight) * of_labels + self.weight * self.temperature ** 2 * distance
+        return (1 - self.weight) * of_labels.mean() + self.weight * self.temperature ** 2 * distance
 
 
 class Run:
@@ -327,6 +337,10 @@ class Run:
                 setattr(self.data, part,
                         [rows[i] for i in order] if isinstance(rows, list) else rows[order])
                 setattr(self.data, part + "_labels", getattr(self.data, part + "_labels")[order])
+        probabilities = None
+        if options.soft_labels:
+            self.data.train, self.data.train_labels, probabilities = text_teacher.read(
+                options.soft_labels, self.data.vocabulary, options.max_tokens)
         kind = Texts if datasets.is_text(options.dataset) else Images
         self.batches = kind(options, self.data, self.device)
         self.model = build(architecture(options, self.data), options.dropout)
@@ -360,7 +374,9 @@ class Run:
             self.log(event="taken over", tensors=taken, words=known)
         elif options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
-        self.teacher = Teacher(options, self.device) if options.teacher else None
+        self.teacher = None
+        if options.teacher or options.soft_labels:
+            self.teacher = Teacher(options, self.device, probabilities)
         if options.average:
             self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():
@@ -478,9 +494,9 @@ class Run:
                 inputs, labels = self.batches.train(chosen)
                 with half_products() if options.products == "bf16" else nullcontext():
                     logits = self.model(*inputs)
-                    loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
-                if self.teacher is not None:
-                    loss = self.teacher.loss(inputs, logits, loss)
+                    loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing,
+                                                    ignore_index=-1, reduction="none")
+                loss = loss.mean() if self.teacher is None else self.teacher.loss(inputs, chosen, logits, loss)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
@@ -506,7 +522,7 @@ class Run:
         accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
         torch.save(self.model.state_dict(), self.out / "weights.pt")
-        skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "resume", "golden", "time_limit",
+        skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "soft_labels", "resume", "golden", "time_limit",
                    "limit_from")
         if self.teacher is None:
             skipped += ("teacher_weight", "teacher_temperature")
@@ -520,7 +536,7 @@ class Run:
                     "steps": self.step, "epochs": round(self.step / self.epoch_steps, 2),
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
                     "options": {k: v for k, v in vars(self.options).items() if k not in skipped}}
-        for name in ("start_from", "teacher"):
+        for name in ("start_from", "teacher", "soft_labels"):
             if getattr(self.options, name):
                 # A run's name, or a model file's: where they lie is this machine's business.
                 path = Path(getattr(self.options, name))

@@ -1,0 +1,185 @@
+"""Soft labels for texts: probabilities of an ensemble of convolutional networks, on the training texts and on sentences
+that have no labels.
+
+    python3 -m qama_export.text_teacher sst2 --data packs --sentences aclImdb --out soft-sst2.npz
+    python3 -m qama_export.train --dataset sst2 --soft-labels soft-sst2.npz ...
+
+The networks are Kim's (2014): filters over 1 to 5 words, the maximum over a text, dropout. They only teach; no model
+file contains one. --sentences: folder of the official IMDB files, whose training reviews are cut into sentences; every
+other network also learns each sentence's review label with a second output layer, so that the networks differ.
+The data set's test texts are only looked at to print the ensemble's accuracy.
+"""
+import argparse
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from . import datasets, tokeniser
+
+WIDTHS = (1, 2, 3, 4, 5)  # words that a filter sees
+BATCH = 64
+SHORTEST, LONGEST = 4, 45  # tokens of a sentence
+REVIEW_WEIGHT = 0.5  # of the review labels' loss
+LENGTH_POWER = 0.3  # a text's weight in the loss is its length to this power: test texts are whole sentences
+
+
+def read_sentences(folder, index, kind):
+    """(lists of token ids, labels of their reviews) of IMDB's training reviews. kind: the tokeniser's."""
+    data = datasets.LOADERS["imdb"](Path(folder))
+    found = [(tokeniser.encode(sentence, index, LONGEST + 1, kind), label)
+             for review, label in zip(data.train, data.train_labels)
+             for sentence in re.split(r"(?<=[.!?])\s+", review.replace("<br />", " "))]
+    found = [(ids, label) for ids, label in found if SHORTEST <= len(ids) <= LONGEST]
+    return [np.array(ids, np.int32) for ids, _ in found], np.array([label for _, label in found], np.int64)
+
+
+class Convolutions(nn.Module):
+    """tokens int [B,T] (0 = padding) -> logits [B,classes], of the data set's task or of the review's label."""
+
+    def __init__(self, vectors, filters, classes):
+        super().__init__()
+        self.embed = nn.Embedding.from_pretrained(vectors.clone(), freeze=False, padding_idx=0)
+        self.convs = nn.ModuleList(nn.Conv1d(vectors.shape[1], filters, width, padding=width // 2) for width in WIDTHS)
+        self.head = nn.Linear(filters * len(WIDTHS), classes)
+        self.review = nn.Linear(filters * len(WIDTHS), classes)
+
+    def forward(self, tokens, review=False):
+        x = self.embed(tokens)
+        if self.training:
+            x = x * (torch.rand(tokens.shape) > 0.1)[..., None]
+        x = functional.dropout(x, 0.2, self.training).transpose(1, 2)
+        x = torch.cat([functional.relu(conv(x)).amax(2) for conv in self.convs], 1)
+        return (self.review if review else self.head)(functional.dropout(x, 0.5, self.training))
+
+
+def batch_of(texts, chosen):
+    """int64 [B,T], T at least the widest filter."""
+    width = max(max(WIDTHS), max(len(texts[i]) for i in chosen))
+    return torch.from_numpy(datasets.padded([texts[i] for i in chosen], width)[0]).long()
+
+
+def endless(texts, random):
+    """Batches of indices, similar lengths together, epoch after epoch."""
+    lengths = np.array([len(text) for text in texts])
+    while True:
+        order = np.argsort(lengths + random.random(len(texts)) * 3)
+        rows = order[:len(order) // BATCH * BATCH].reshape(-1, BATCH)
+        yield from random.permutation(rows)
+
+
+def train(data, vectors, reviews, options, seed):
+    """One network; reviews: (texts, labels) to learn beside the task, or None."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    model = Convolutions(vectors, options.filters, len(data.labels))
+    vector, rest = list(model.embed.parameters()), [p for n, p in model.named_parameters() if "embed" not in n]
+    optimizer = torch.optim.AdamW([{"params": vector, "part": 0.3, "weight_decay": 0.0},
+                                   {"params": rest, "part": 1.0, "weight_decay": 0.02}])
+    steps = max(1, int(len(data.train) // BATCH * options.epochs))
+    labels = torch.from_numpy(data.train_labels)
+    batches, others = endless(data.train, random), endless(reviews[0], random) if reviews else None
+    for step in range(steps):
+        part = min(step / 500, 0.5 + 0.5 * np.cos(np.pi * step / steps))
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * part * group["part"]
+        chosen = next(batches)
+        weight = torch.tensor([len(data.train[i]) for i in chosen]).float() ** LENGTH_POWER
+        each = functional.cross_entropy(model(batch_of(data.train, chosen)), labels[chosen], reduction="none")
+        loss = (each * weight).sum() / weight.sum()
+        if reviews:
+            chosen = next(others)
+            logits = model(batch_of(reviews[0], chosen), review=True)
+            loss = loss + REVIEW_WEIGHT * functional.cross_entropy(logits, torch.from_numpy(reviews[1][chosen]))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def probabilities(model, texts):
+    """float32 [len(texts), classes]."""
+    order = np.argsort([len(text) for text in texts])
+    found = [None] * len(texts)
+    with torch.no_grad():
+        for begin in range(0, len(order), 256):
+            chosen = order[begin:begin + 256]
+            for i, row in zip(chosen, model(batch_of(texts, chosen)).softmax(1)):
+                found[i] = row
+    return torch.stack(found)
+
+
+def write(path, vocabulary, texts, labels, soft):
+    """texts: lists of ids; labels: int64, -1 where there is none; soft: probabilities [n, classes]."""
+    np.savez_compressed(
+        path, tokens=np.concatenate(texts).astype(np.uint16), lengths=np.array([len(t) for t in texts], np.uint16),
+        labels=labels.astype(np.int8), probabilities=soft.numpy().astype(np.float16),
+        vocabulary=np.frombuffer("\n".join(vocabulary).encode("utf-8", "surrogateescape"), np.uint8))
+
+
+def read(path, vocabulary, max_tokens):
+    """(texts, labels, probabilities float32 tensor) of a file that was made with the same vocabulary."""
+    with np.load(path) as pack:
+        arrays = {key: pack[key] for key in pack.files}
+    words = arrays["vocabulary"].tobytes().decode("utf-8", "surrogateescape").split("\n")
+    if words != vocabulary:
+        raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the data set's of {len(vocabulary)}")
+    ends = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
+    texts = [ids.astype(np.int32)[:max_tokens] for ids in np.split(arrays["tokens"], ends)]
+    return texts, arrays["labels"].astype(np.int64), torch.from_numpy(arrays["probabilities"].astype(np.float32))
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("dataset", choices=[name for name in datasets.NAMES if datasets.is_text(name)])
+    add("--data", required=True, help="folder of the official files or of NAME.npz packs")
+    add("--out", required=True, help="FILE.npz")
+    add("--sentences", help="folder of the official IMDB files")
+    add("--sentence-count", type=int, default=70000, help="how many of them get soft labels (drawn at random)")
+    add("--vectors", help="folder of word vectors for text read from official files")
+    add("--vocabulary", type=int, default=20000)
+    add("--max-tokens", type=int, default=64)
+    add("--members", type=int, default=6)
+    add("--filters", type=int, default=128, help="of each width")
+    add("--epochs", type=float, default=3.0)
+    add("--seed", type=int, default=1)
+    add("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
+                         vocabulary_size=options.vocabulary, vectors=options.vectors)
+    torch.manual_seed(options.seed)
+    vectors = 0.1 * torch.randn(len(data.vocabulary), 100)
+    if data.vectors is not None:
+        given = torch.from_numpy(data.vectors.astype(np.float32))
+        vectors = torch.where(given.abs().sum(1, keepdim=True) > 0, given, 0.1 * torch.randn(given.shape))
+    vectors[0] = 0
+    texts, labels, reviews = list(data.train), data.train_labels, None
+    if options.sentences:
+        reviews = read_sentences(options.sentences, tokeniser.index_of(data.vocabulary),
+                                 datasets.TOKENISERS[options.dataset])
+        chosen = np.random.default_rng(options.seed).permutation(len(reviews[0]))[:options.sentence_count]
+        texts += [reviews[0][i] for i in chosen]
+        labels = np.concatenate([labels, np.full(len(chosen), -1)])
+    soft, test, began = 0, 0, time.monotonic()
+    for member in range(options.members):
+        model = train(data, vectors, reviews if member % 2 else None, options, options.seed + member)
+        soft = soft + probabilities(model, texts) / options.members
+        one = probabilities(model, data.test)
+        test = test + one
+        together = test / (member + 1)
+        target = torch.from_numpy(data.test_labels)
+        for name, p in (("this network", one), ("all so far", together)):
+            print(f"network {member + 1} of {options.members}, {name}: accuracy {(p.argmax(1) == target).float().mean():.4f}, "
+                  f"test loss {functional.nll_loss(p.log(), target):.4f}, {time.monotonic() - began:.0f} s", flush=True)
+    write(options.out, data.vocabulary, texts, labels, soft)
+    print(f"{options.out}: {len(texts)} texts, {int((labels < 0).sum())} of them without labels")
+
+
+if __name__ == "__main__":
+    main()
