@@ -2,6 +2,7 @@
 import contextlib
 import io
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -35,11 +36,15 @@ class TextTeacher(unittest.TestCase):
         self.root = Path(folder.name)
         write_task(self.root)
         self.out = self.root / "soft.npz"
+        self.printed = self.make()
+
+    def make(self, *extra):
+        """Writes self.out; returns what was printed."""
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             text_teacher.main(["sst2", "--data", str(self.root), "--sentences", str(self.root), "--out", str(self.out),
-                               "--sentence-count", "100", "--members", "2", "--filters", "8", "--epochs", "30"])
-        self.printed = printed.getvalue()
+                               "--sentence-count", "100", "--members", "2", "--filters", "8", "--epochs", "20", *extra])
+        return printed.getvalue()
 
     def options(self, *extra):
         return train.parse(["--dataset", "sst2", "--data", str(self.root), "--out", str(self.root / "run"), "--attention",
@@ -48,9 +53,8 @@ class TextTeacher(unittest.TestCase):
                             str(self.out), *extra])
 
     def test_a_model_learns_from_the_ensemble_alone(self):
-        self.assertIn("network 2 of 2, all so far: accuracy 1.0000", self.printed)
-        with np.load(self.out) as pack:
-            vocabulary = pack["vocabulary"].tobytes().decode().split("\n")
+        self.assertIn("2 of the networks: accuracy 1.0000", self.printed)
+        vocabulary = self.vocabulary()
         texts, labels, soft = text_teacher.read(self.out, vocabulary, 64)
         self.assertEqual(len(texts), 740)
         self.assertEqual(list(labels[:4]), [0, 1, 0, 1])
@@ -63,7 +67,26 @@ class TextTeacher(unittest.TestCase):
         run = train.Run(self.options())
         self.addCleanup(run.log_file.close)
         run.train()
-        self.assertGreater(run.evaluate()[0], 0.95)
+        self.assertGreater(run.finish(), 0.95)
+        self.check_joining_the_ensemble(self.root / "run" / "model.safetensors")
+
+    def check_joining_the_ensemble(self, model):
+        """The same networks, whose word then is half of all."""
+        with np.load(self.out) as pack:
+            alone = pack["probabilities"].astype(np.float32)
+        printed = self.make("--models", str(model))
+        self.assertIn("1 of the models: accuracy 1.0000", printed)
+        self.assertIn("both: accuracy 1.0000", printed)
+        logits_of = text_teacher.load_model(model, self.vocabulary(), types.SimpleNamespace(threads=1, library=None))
+        texts, _, together = text_teacher.read(self.out, self.vocabulary(), 64)
+        other = text_teacher.probabilities(logits_of, texts)
+        np.testing.assert_allclose(together, (alone + other.numpy()) / 2, atol=1e-3)
+        with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data set's of 2"):
+            text_teacher.load_model(model, ["<pad>", "<unk>"], None)
+
+    def vocabulary(self):
+        with np.load(self.out) as pack:
+            return pack["vocabulary"].tobytes().decode().split("\n")
 
     def test_other_words_or_an_image_set_are_refused(self):
         with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data set's"):
