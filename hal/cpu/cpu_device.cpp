@@ -234,15 +234,18 @@ class CpuSolver final : public Solver {
 
   // Combinations of the heads of all answers so far, which adapt to each other at the last temperature.
   void recombine(AnnealJob& job, std::int32_t& next, Deadline& deadline) {
-    if (kernel_.recombine(*pool_, job.problem, chains_) == 0) return;
+    const std::int32_t count = kernel_.search(*pool_, job.problem);
     job.temperatures = adapt_temperatures_.data();
     job.reheated = 0;
     job.sweeps = kAdaptSweeps;
-    for (Chain& chain : chains_) {
-      chain.restart = next++;
-      chain.resume = true;
+    for (std::int32_t first = 0; first < count && !deadline.no_time_for_another(); first += kMaxChains) {
+      kernel_.assemble(*pool_, job.problem, first, chains_);
+      for (Chain& chain : chains_) {
+        chain.restart = next++;
+        chain.resume = true;
+      }
+      run_group(job, kMaxChains, deadline, true, false, true);
     }
-    run_group(job, kMaxChains, deadline, true, false, true);
   }
 
   // Anneals the first `count` chains and keeps the best answer; the first of equals, so that the order of

@@ -56,7 +56,7 @@ struct Chain {
 }
 
 /// Sweeps of descent before the token moves, if there is more than one head.
-inline constexpr std::int32_t kDescentSweeps = 2;
+inline constexpr std::int32_t kDescentSweeps = 1;
 
 /// Sweeps, all at the last temperature, with which a combination of other answers' heads adapts (recombine.h).
 inline constexpr std::int32_t kAdaptSweeps = 2;
@@ -75,7 +75,8 @@ struct Kernel {
   PackPlanesFunction pack_planes;      ///< null: this kernel has no form on bit planes
   AnnealPlanesFunction anneal_planes;
   CollectFunction collect;
-  RecombineFunction recombine;
+  SearchFunction search;
+  AssembleFunction assemble;
   bool (*supported)() noexcept;
   std::string_view needs;      ///< for people: "AVX-512 F, BW, VL"
 };

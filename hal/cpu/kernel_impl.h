@@ -311,7 +311,7 @@ class FastAnnealer {
     }
   }
 
-  // Sweeps of descent, then token moves until there is none: where no token has a better set of heads, no
+  // A sweep of descent, then token moves until there is none: where no token has a better set of heads, no
   // single flip gains either. A restart that has settled stays in lock-step: its passes flip nothing and are
   // not counted.
   void settle() {
@@ -350,21 +350,19 @@ class FastAnnealer {
   // inside is worth its k - 1 penalties and no other one is worth k: then they are the first k of the sorted
   // fields, and gains fall along those. Everything else is a suspect; improve_token() decides.
   [[nodiscard]] std::uint64_t improvable(const Chain& chain, std::int32_t w) const {
-    const Batch highest(std::int16_t{32767});
-    const Batch lowest(std::int16_t{-32768});
     const Batch penalty(penalty_);
     Batch64 low;
     Batch64 high;
-    low.fill(highest);
-    high.fill(lowest);
+    low.fill(Batch(std::int16_t{32767}));
+    high.fill(Batch(std::int16_t{-32768}));
     for (std::int32_t t = 0; t < heads_; ++t) {
       const std::int16_t* fields =
           chain.fields + static_cast<std::size_t>(t) * stride_ + static_cast<std::size_t>(w) * 64;
-      const Batch64 own = lanes_of_bits(chain.spins[t * words_ + w], Arch{});
+      const Marks<Arch> own = marks_of_bits(chain.spins[t * words_ + w], Arch{});
       for (std::size_t k = 0; k < kParts; ++k) {
         const Batch g = Batch::load_aligned(fields + k * Batch::size);
-        low[k] = xsimd::min(low[k], (g & own[k]) | xsimd::bitwise_andnot(highest, own[k]));
-        high[k] = xsimd::max(high[k], xsimd::bitwise_andnot(g, own[k]) | (lowest & own[k]));
+        low[k] = min_if(own[k], low[k], g);
+        high[k] = max_if_not(own[k], high[k], g);
       }
     }
     Mask64<Arch> best;

@@ -1,7 +1,7 @@
 // Recombining answers head by head. A restart finds most heads of a hard layer and never all; the right states of
 // the others are nearly always among what other restarts and rounds ended in (HACKING, "The annealer"). A HeadPool keeps, for every
 // head, the states that answers of this solve had; a search over their combinations, by energies that are sums over
-// pairs of heads, proposes four that no answer had yet; the annealer lets them adapt at the last temperature.
+// pairs of heads, proposes some that no answer had yet; the annealer lets them adapt at the last temperature.
 //
 // recombine_reference.cpp is the readable definition, recombine_impl.h the fast one; both give the same proposals. For layers of
 // 2 to 8 heads of one word: a row of the tables is 8 lanes, a head each.
@@ -23,8 +23,8 @@ inline constexpr std::int32_t kPoolAnswers =
     64;  ///< answers that searches start from; then the oldest goes
 inline constexpr std::int32_t kPoolTried =
     128;  ///< combinations remembered so that none is proposed twice
-inline constexpr std::int32_t kProposals = 4;   ///< combinations a search proposes at most
-inline constexpr std::int32_t kPoolSteps = 12;  ///< changes of a head in one descent at most
+inline constexpr std::int32_t kProposals = 32;  ///< combinations a search proposes at most
+inline constexpr std::int32_t kPoolSteps = 6;   ///< changes of a head in one descent at most
 
 /// Energies in a pool are in steps of P / 2^shift, the overlaps of a combination stay below 2^13 and a head's own energy is
 /// clamped, so that sums and their differences fit 16 bits.
@@ -33,11 +33,13 @@ inline constexpr std::int16_t kPoolOwnLimit = 4095;
 inline constexpr std::int16_t kPoolAbsent = 16384;  ///< "own energy" of a state that is not there
 
 /// Which state each head has: a combination.
-using Combination = std::array<std::uint8_t, kPoolHeads>;
+struct alignas(16) Combination : std::array<std::int16_t, kPoolHeads> {};
 
-/// A number for each state of each head.
+/// A number for each state of each head. Padded, because a new state is written into all tables at the same place, which at a
+/// distance of 256 bytes are few sets of a cache.
 struct alignas(64) PoolTable {
   std::array<std::array<std::int16_t, kPoolHeads>, kPoolMembers> at;
+  std::array<std::int16_t, 32> padding;
 };
 
 /// The states of heads that were seen in one solve. Belongs to a solver; start() before the first answer.
@@ -56,6 +58,8 @@ struct HeadPool {
   std::array<Combination, kPoolAnswers> answers;
   std::array<std::uint64_t, kPoolTried> tried;
   Combination best;
+  std::array<Combination, kProposals> found;  ///< of the last search, the lowest first
+  std::int32_t found_count;
   std::int32_t shift;
   std::int32_t members;       ///< of the head that has most
   std::int32_t answer_count;  ///< of all that came, also those that went
@@ -82,15 +86,19 @@ void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept;
 using CollectFunction = void (*)(HeadPool& pool, const SelectionProblem& problem,
                                  std::span<const Chain> chains, std::int32_t best);
 
-/// Searches, and sets `chains` (kProposals of them) to the combinations found, in turn: spins, fields and counts. Returns
-/// how many there are; 0: the chains are as they were.
-using RecombineFunction = std::int32_t (*)(HeadPool& pool, const SelectionProblem& problem,
-                                           std::span<Chain> chains);
+/// Searches; the combinations are HeadPool::found. Returns how many there are.
+using SearchFunction = std::int32_t (*)(HeadPool& pool, const SelectionProblem& problem);
+
+/// Sets `chains` to combinations that were found, from number `first` on and from 0 again behind the last: spins, fields and
+/// counts. Where a state went since the search, what took its place is meant. At least one must have been found.
+using AssembleFunction = void (*)(const HeadPool& pool, const SelectionProblem& problem,
+                                  std::int32_t first, std::span<Chain> chains);
 
 void collect_reference(HeadPool& pool, const SelectionProblem& problem,
                        std::span<const Chain> chains, std::int32_t best);
-std::int32_t recombine_reference(HeadPool& pool, const SelectionProblem& problem,
-                                 std::span<Chain> chains);
+std::int32_t search_reference(HeadPool& pool, const SelectionProblem& problem);
+void assemble_reference(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                        std::span<Chain> chains);
 
 /// A state's part of the number by which a combination is remembered: the sum over its heads.
 [[nodiscard]] std::uint64_t state_hash(std::uint64_t word, std::int32_t head) noexcept;

@@ -8,8 +8,13 @@ void collect_avx512(HeadPool& pool, const SelectionProblem& problem, std::span<c
   collect_fast<xsimd::avx512bw>(pool, problem, chains, best);
 }
 
-std::int32_t recombine_avx512(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains) {
-  return recombine_fast<xsimd::avx512bw>(pool, problem, chains);
+std::int32_t search_avx512(HeadPool& pool, const SelectionProblem& problem) {
+  return search_fast<xsimd::avx512bw>(pool, problem);
+}
+
+void assemble_avx512(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                  std::span<Chain> chains) {
+  assemble_fast<xsimd::avx512bw>(pool, problem, first, chains);
 }
 
 }  // namespace qama::hal::cpu

@@ -2,8 +2,8 @@
 // propose the same combinations.
 //
 // How it works. What a state costs beside the other heads' states is kept for all states of all heads at once: 16 rows of
-// 8 lanes, lanes are heads. A change of one head adds one table of overlaps to it and takes one away, and the
-// lowest state of each head is a minimum of rows, with no step across lanes. Rows that no head has are not looked at; a lane without
+// 8 lanes, lanes are heads; as many rows to a vector as go in. A change of one head adds one table of overlaps to it and takes one
+// away, and the lowest state of each head is a minimum of vectors, whose rows are folded at the end. A lane without
 // its state has kPoolAbsent there and no overlaps, so that it never is the lowest.
 #pragma once
 
@@ -23,12 +23,15 @@ template <class Arch>
 class FastPool {
   using Batch = Lanes<Arch>;
   using Batch64 = Lanes64<Arch>;
-  using Row = xsimd::make_sized_batch_t<std::int16_t, kPoolHeads>;
   static_assert(kPoolHeads == 8, "a row is a vector of 128 bits");
+  static constexpr std::size_t kTableVectors = 2 * kVectors<Arch>;
+  static_assert(kPoolMembers * kPoolHeads == 128, "a table is twice 64 lanes");
 
  public:
   FastPool(HeadPool& pool, const SelectionProblem& problem)
-      : pool_(pool), problem_(problem), heads_(problem.shape.heads) {}
+      : pool_(pool),
+        problem_(problem),
+        heads_(problem.shape.heads) {}
 
   void collect(const Chain& chain, bool best) {
     // Which states are known, all heads at once; the first of equals, which absent states (0) are behind.
@@ -46,7 +49,7 @@ class FastPool {
     for (std::int32_t t = 0; t < heads_; ++t) {
       auto k = static_cast<std::int32_t>(known[t]);
       if (k >= pool_.size[t]) k = insert(chain, t);
-      answer[t] = static_cast<std::uint8_t>(k);
+      answer[t] = static_cast<std::int16_t>(k);
       name += pool_.hash[t][k];
     }
     pool_.answers[pool_.answer_count % kPoolAnswers] = answer;
@@ -55,7 +58,7 @@ class FastPool {
     if (best) pool_.best = answer;
   }
 
-  std::int32_t search(std::array<Combination, kProposals>& found) {
+  std::int32_t search() {
     std::array<Candidate, kProposals + 1> lowest;
     std::int32_t count = 0;
     const std::int32_t answers =
@@ -95,9 +98,9 @@ class FastPool {
         if (count == kProposals && better.energy >= lowest[kProposals - 1].energy) continue;
         Candidate candidate;
         candidate.energy = better.energy;
+        candidate.states = better.state;
         candidate.name = 0;
         for (std::int32_t u = 0; u < heads_; ++u) {
-          candidate.states[u] = static_cast<std::uint8_t>(better.state[u]);
           candidate.name += pool_.hash[u][better.state[u]];
         }
         bool known = was_tried(candidate.name);
@@ -112,30 +115,11 @@ class FastPool {
       }
     }
     for (std::int32_t i = 0; i < count; ++i) {
-      found[i] = lowest[i].states;
+      pool_.found[i] = lowest[i].states;
       remember(lowest[i].name);
     }
+    pool_.found_count = count;
     return count;
-  }
-
-  void assemble(const Combination& states, Chain& chain) const {
-    const Batch penalty(problem_.penalty);
-    Batch64 counts;
-    counts.fill(Batch(std::int16_t{0}));
-    for (std::int32_t t = 0; t < heads_; ++t) {
-      const std::uint64_t word = pool_.word[states[t]][t];
-      const std::int16_t* const from = pool_.fields[t][states[t]].data();
-      chain.spins[t] = word;
-      const Batch64 own = lanes_of_bits(word, Arch{});
-      for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
-        const std::size_t lane = k * Batch::size;
-        Batch::load_aligned(from + lane)
-            .store_aligned(chain.fields + static_cast<std::size_t>(t) * 64 + lane);
-        counts[k] = counts[k] + (penalty & own[k]);
-      }
-    }
-    for (std::size_t k = 0; k < kVectors<Arch>; ++k)
-      counts[k].store_aligned(chain.counts + k * Batch::size);
   }
 
  private:
@@ -150,18 +134,30 @@ class FastPool {
   };
   struct Descent {
     PoolTable beside;
-    alignas(16) std::array<std::int16_t, kPoolHeads> state;
-    const PoolTable *from, *joins, *leaves;
+    Combination state;
+    // Apart, or GCC makes a vector of two of them first.
+    const PoolTable* from;
     std::int32_t energy;
+    const PoolTable* joins;
     std::int32_t held;
+    const PoolTable* leaves;
   };
   /// Descents in lock-step, from the best answer and from another one by turns.
   static constexpr std::int32_t kTogether = 4;
 
   static constexpr std::array<std::int16_t, kPoolHeads> kHeadNumbers{0, 1, 2, 3, 4, 5, 6, 7};
 
-  QAMA_ALWAYS_INLINE static Row row(const PoolTable& table, std::int32_t m) {
-    return Row::load_aligned(table.at[m].data());
+  /// The number of its state, for every lane of a table.
+  static constexpr std::array<std::int16_t, kPoolMembers * kPoolHeads> state_numbers() {
+    std::array<std::int16_t, kPoolMembers * kPoolHeads> out{};
+    for (std::size_t k = 0; k < out.size(); ++k) out[k] = static_cast<std::int16_t>(k / kPoolHeads);
+    return out;
+  }
+  alignas(64) static constexpr std::array<std::int16_t, kPoolMembers* kPoolHeads> kStateNumbers =
+      state_numbers();
+
+  QAMA_ALWAYS_INLINE static Batch vector(const PoolTable& table, std::size_t v) {
+    return Batch::load_aligned(table.at[0].data() + v * Batch::size);
   }
 
   std::int32_t insert(const Chain& chain, std::int32_t t) {
@@ -211,10 +207,12 @@ class FastPool {
 
   // What every state costs beside the states of the other heads.
   void load(const Combination& states, PoolTable& beside) const {
-    for (std::int32_t m = 0; m < pool_.members; ++m) {
-      Row sum = row(pool_.own, m);
-      for (std::int32_t t = 0; t < heads_; ++t) sum = sum + row(pool_.overlap[t][states[t]], m);
-      sum.store_aligned(beside.at[m].data());
+    for (std::size_t v = 0; v < kTableVectors; ++v) {
+      Batch sum = vector(pool_.own, v);
+      for (std::int32_t t = 0; t < heads_; ++t) {
+        sum = sum + vector(pool_.overlap[t][states[t]], v);
+      }
+      sum.store_aligned(beside.at[0].data() + v * Batch::size);
     }
   }
 
@@ -231,14 +229,22 @@ class FastPool {
              std::int32_t energy) const {
     const std::int32_t t = forced.head;
     const std::int32_t k = forced.state;
-    for (std::int32_t u = 0; u < kPoolHeads; ++u)
-      run.state[u] = u < heads_ ? states[u] : std::int16_t{0};
     run.energy = energy + 2 * (beside.at[k][t] - beside.at[states[t]][t]);
     run.joins = &pool_.overlap[t][k];
     run.leaves = &pool_.overlap[t][states[t]];
     run.from = &beside;
     run.held = t;
-    run.state[t] = static_cast<std::int16_t>(k);
+    set_state(Row::load_aligned(states.data()), t, k, run.state);
+  }
+
+  // `states` with another one for head t. Written as a whole: a vector of which a part was written cannot be read
+  // before that part is in the cache.
+  QAMA_ALWAYS_INLINE static void set_state(const Row& states, std::int32_t t, std::int32_t next,
+                                           Combination& out) {
+    const Row numbers = Row::load_unaligned(kHeadNumbers.data());
+    xsimd::select(numbers == Row(static_cast<std::int16_t>(t)),
+                  Row(static_cast<std::int16_t>(next)), states)
+        .store_aligned(out.data());
   }
 
   // All descents in lock-step, because one alone waits for its minimum in every step. One that has ended changes a
@@ -246,45 +252,60 @@ class FastPool {
   void descend(std::array<Descent, kTogether>& run) const {
     const Row zero(std::int16_t{0});
     const Row numbers = Row::load_unaligned(kHeadNumbers.data());
-    const std::int32_t members = pool_.members;
     for (std::int32_t step = 0; step < kPoolSteps; ++step) {
       bool moving = false;
       for (Descent& one : run) {
-        const Row current = Row::load_aligned(one.state.data());
+        const Batch current = repeated<Arch>(Row::load_aligned(one.state.data()));
         const PoolTable& from = *one.from;
         const PoolTable& joins = *one.joins;
         const PoolTable& leaves = *one.leaves;
-        Row lowest(std::int16_t{32767});
-        Row lowest_state = zero;
-        Row cost = zero;
-        Row number = zero;
-        for (std::int32_t m = 0; m < members; ++m) {
-          const Row here = row(from, m) + row(joins, m) - row(leaves, m);
-          here.store_aligned(one.beside.at[m].data());
-          lowest_state = xsimd::select(here < lowest, number, lowest_state);
-          lowest = xsimd::min(lowest, here);
-          cost = xsimd::select(number == current, here, cost);
-          number = number + Row(std::int16_t{1});
+        Batch low(std::int16_t{32767});
+        Batch now(std::int16_t{0});  // what the current states cost
+        for (std::size_t v = 0; v < kTableVectors; ++v) {
+          const Batch here = vector(from, v) + vector(joins, v) - vector(leaves, v);
+          here.store_aligned(one.beside.at[0].data() + v * Batch::size);
+          low = xsimd::min(low, here);
+          const Batch number = Batch::load_aligned(kStateNumbers.data() + v * Batch::size);
+          now = xsimd::select(number == current, here, now);
         }
         one.from = &one.beside;
+        const Row lowest = folded_min(low);
         // A change and its head as one number, no two alike.
         const Row change = xsimd::select(
             numbers == Row(static_cast<std::int16_t>(one.held)), zero,
-            xsimd::max(lowest - cost, Row(static_cast<std::int16_t>(-kPoolOwnLimit))));
+            xsimd::max(lowest - folded_or(now), Row(static_cast<std::int16_t>(-kPoolOwnLimit))));
         const std::int32_t best = xsimd::reduce_min((change << 3) | numbers);
         const std::int32_t t = best & (kPoolHeads - 1);
-        alignas(16) std::array<std::int16_t, kPoolHeads> wanted;
-        lowest_state.store_aligned(wanted.data());
         const std::int16_t old = one.state[t];
-        const std::int16_t next = best < 0 ? wanted[t] : old;
+        const std::int16_t wanted = first_of(one.beside, repeated<Arch>(lowest), t);
+        const std::int16_t next = best < 0 ? wanted : old;
         one.energy += 2 * (best >> 3);
         one.joins = &pool_.overlap[t][next];
         one.leaves = &pool_.overlap[t][old];
-        one.state[t] = next;
+        set_state(Row::load_aligned(one.state.data()), t, next, one.state);
         moving |= best < 0;
       }
       if (!moving) break;
     }
+  }
+
+  // The first state of head t that costs as much as `lowest` says in its lane. No branches: half of the time nobody
+  // knows.
+  [[nodiscard]] QAMA_ALWAYS_INLINE static std::int16_t first_of(const PoolTable& beside,
+                                                                const Batch& lowest,
+                                                                std::int32_t t) {
+    constexpr std::uint64_t kLaneOfHead0 = 0x0101010101010101ULL;
+    std::array<std::uint64_t, 2> bits;
+    for (std::size_t half = 0; half < 2; ++half) {
+      Mask64<Arch> same;
+      for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
+        same[k] = vector(beside, half * kVectors<Arch> + k) == lowest;
+      }
+      bits[half] = mask_bits(same) >> t & kLaneOfHead0;
+    }
+    const std::uint64_t low = lowest_number(bits[0]) / kPoolHeads;
+    const std::uint64_t high = kPoolMembers / 2 + lowest_number(bits[1]) / kPoolHeads;
+    return static_cast<std::int16_t>(bits[0] != 0 ? low : high);
   }
 
   void remember(std::uint64_t name) {
@@ -315,17 +336,37 @@ void collect_fast(HeadPool& pool, const SelectionProblem& problem, std::span<con
 }
 
 template <class Arch>
-std::int32_t recombine_fast(HeadPool& pool, const SelectionProblem& problem,
-                            std::span<Chain> chains) {
-  FastPool<Arch> fast(pool, problem);
-  std::array<Combination, kProposals> found;
-  const std::int32_t count = fast.search(found);
-  std::int32_t next = 0;
-  for (std::size_t c = 0; count > 0 && c < chains.size(); ++c) {
-    fast.assemble(found[next], chains[c]);
-    next = next + 1 < count ? next + 1 : 0;
+std::int32_t search_fast(HeadPool& pool, const SelectionProblem& problem) {
+  return FastPool<Arch>(pool, problem).search();
+}
+
+template <class Arch>
+void assemble_fast(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                   std::span<Chain> chains) {
+  using Batch = Lanes<Arch>;
+  const Batch penalty(problem.penalty);
+  for (std::size_t c = 0; c < chains.size(); ++c) {
+    const Combination& states =
+        pool.found[(static_cast<std::size_t>(first) + c) % static_cast<std::size_t>(pool.found_count)];
+    Chain& chain = chains[c];
+    Lanes64<Arch> counts;
+    counts.fill(Batch(std::int16_t{0}));
+    for (std::int32_t t = 0; t < problem.shape.heads; ++t) {
+      const std::uint64_t word = pool.word[states[t]][t];
+      const std::int16_t* const from = pool.fields[t][states[t]].data();
+      chain.spins[t] = word;
+      const Lanes64<Arch> own = lanes_of_bits(word, Arch{});
+      for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
+        const std::size_t lane = k * Batch::size;
+        Batch::load_aligned(from + lane)
+            .store_aligned(chain.fields + static_cast<std::size_t>(t) * 64 + lane);
+        counts[k] = counts[k] + (penalty & own[k]);
+      }
+    }
+    for (std::size_t k = 0; k < kVectors<Arch>; ++k) {
+      counts[k].store_aligned(chain.counts + k * Batch::size);
+    }
   }
-  return count;
 }
 
 }  // namespace

@@ -10,8 +10,13 @@ void collect_neon(HeadPool& pool, const SelectionProblem& problem, std::span<con
   collect_fast<xsimd::neon64>(pool, problem, chains, best);
 }
 
-std::int32_t recombine_neon(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains) {
-  return recombine_fast<xsimd::neon64>(pool, problem, chains);
+std::int32_t search_neon(HeadPool& pool, const SelectionProblem& problem) {
+  return search_fast<xsimd::neon64>(pool, problem);
+}
+
+void assemble_neon(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                  std::span<Chain> chains) {
+  assemble_fast<xsimd::neon64>(pool, problem, first, chains);
 }
 
 }  // namespace qama::hal::cpu

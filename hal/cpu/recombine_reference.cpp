@@ -23,6 +23,7 @@ void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept {
   pool.answer_count = 0;
   pool.tried_count = 0;
   pool.searches = 0;
+  pool.found_count = 0;
 }
 
 std::uint64_t state_hash(std::uint64_t word, std::int32_t head) noexcept {
@@ -47,7 +48,7 @@ class ReferencePool {
 
   // For every state of a head that is far from the best answer's: the best combination that has it, by descent
   // from the best answer and from one other. The lowest of those that nobody had yet.
-  std::int32_t search(std::array<Combination, kProposals>& found) {
+  std::int32_t search() {
     struct Candidate {
       std::int32_t energy;
       Combination states;
@@ -82,24 +83,11 @@ class ReferencePool {
       }
     }
     for (std::int32_t i = 0; i < count; ++i) {
-      found[at(i)] = lowest[at(i)].states;
-      remember(hash(found[at(i)]));
+      pool_.found[at(i)] = lowest[at(i)].states;
+      remember(hash(pool_.found[at(i)]));
     }
+    pool_.found_count = count;
     return count;
-  }
-
-  void assemble(const Combination& states, Chain& chain) const {
-    std::fill_n(chain.counts, 64, std::int16_t{0});
-    for (std::int32_t t = 0; t < heads_; ++t) {
-      const auto k = static_cast<std::int32_t>(states[at(t)]);
-      chain.spins[t] = word(t, k);
-      std::copy_n(pool_.fields[at(t)][at(k)].data(), 64, chain.fields + at(t) * 64);
-      for (std::int32_t i = 0; i < 64; ++i) {
-        const bool selected = ((word(t, k) >> i) & 1U) != 0;
-        chain.counts[i] =
-            static_cast<std::int16_t>(chain.counts[i] + (selected ? problem_.penalty : 0));
-      }
-    }
   }
 
  private:
@@ -108,10 +96,10 @@ class ReferencePool {
     return pool_.word[at(k)][at(t)];
   }
 
-  std::uint8_t insert(const Chain& chain, std::int32_t t) {
+  std::int16_t insert(const Chain& chain, std::int32_t t) {
     std::int32_t& size = pool_.size[at(t)];
     for (std::int32_t k = 0; k < size; ++k) {
-      if (word(t, k) == chain.spins[t]) return static_cast<std::uint8_t>(k);
+      if (word(t, k) == chain.spins[t]) return static_cast<std::int16_t>(k);
     }
     std::int32_t slot = size;
     if (size < kPoolMembers) {
@@ -133,7 +121,7 @@ class ReferencePool {
     if (size == 1) pool_.first_energy[at(t)] = twice / 2;
     pool_.own.at[at(slot)][at(t)] =
         own_steps(twice / 2, pool_.first_energy[at(t)], pool_.shift, problem_.penalty);
-    return static_cast<std::uint8_t>(slot);
+    return static_cast<std::int16_t>(slot);
   }
 
   // Energy of state k of head t beside the other heads' states.
@@ -159,7 +147,7 @@ class ReferencePool {
   std::int32_t descend(std::int32_t held, std::int32_t k, Combination& states) const {
     std::int32_t energy = twice_energy(states);
     energy += 2 * (cost(held, k, states) - cost(held, states[at(held)], states));
-    states[at(held)] = static_cast<std::uint8_t>(k);
+    states[at(held)] = static_cast<std::int16_t>(k);
     for (std::int32_t step = 0; step < kPoolSteps; ++step) {
       std::int32_t best = 0;
       std::int32_t best_head = 0;
@@ -180,7 +168,7 @@ class ReferencePool {
       }
       if (best == 0) break;
       energy += 2 * best;
-      states[at(best_head)] = static_cast<std::uint8_t>(best_state);
+      states[at(best_head)] = static_cast<std::int16_t>(best_state);
     }
     return energy;
   }
@@ -204,6 +192,21 @@ class ReferencePool {
   const std::int32_t heads_;
 };
 
+void assemble(const HeadPool& pool, const SelectionProblem& problem, const Combination& states,
+              Chain& chain) {
+  std::fill_n(chain.counts, 64, std::int16_t{0});
+  for (std::size_t t = 0; t < static_cast<std::size_t>(problem.shape.heads); ++t) {
+    const std::uint64_t word = pool.word[states[t]][t];
+    chain.spins[t] = word;
+    std::copy_n(pool.fields[t][states[t]].data(), 64, chain.fields + t * 64);
+    for (std::int32_t i = 0; i < 64; ++i) {
+      const bool selected = ((word >> i) & 1U) != 0;
+      chain.counts[i] =
+          static_cast<std::int16_t>(chain.counts[i] + (selected ? problem.penalty : 0));
+    }
+  }
+}
+
 }  // namespace
 
 void collect_reference(HeadPool& pool, const SelectionProblem& problem,
@@ -216,15 +219,16 @@ void collect_reference(HeadPool& pool, const SelectionProblem& problem,
   if (best >= 0) reference.collect(chains[static_cast<std::size_t>(best)], true);
 }
 
-std::int32_t recombine_reference(HeadPool& pool, const SelectionProblem& problem,
-                                 std::span<Chain> chains) {
-  ReferencePool reference(pool, problem);
-  std::array<Combination, kProposals> found{};
-  const std::int32_t count = reference.search(found);
-  for (std::size_t c = 0; count > 0 && c < chains.size(); ++c) {
-    reference.assemble(found[c % static_cast<std::size_t>(count)], chains[c]);
+std::int32_t search_reference(HeadPool& pool, const SelectionProblem& problem) {
+  return ReferencePool(pool, problem).search();
+}
+
+void assemble_reference(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                        std::span<Chain> chains) {
+  for (std::size_t c = 0; c < chains.size(); ++c) {
+    const auto number = (static_cast<std::size_t>(first) + c) % static_cast<std::size_t>(pool.found_count);
+    assemble(pool, problem, pool.found[number], chains[c]);
   }
-  return count;
 }
 
 }  // namespace qama::hal::cpu

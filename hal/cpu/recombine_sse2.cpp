@@ -8,8 +8,13 @@ void collect_sse2(HeadPool& pool, const SelectionProblem& problem, std::span<con
   collect_fast<xsimd::sse2>(pool, problem, chains, best);
 }
 
-std::int32_t recombine_sse2(HeadPool& pool, const SelectionProblem& problem, std::span<Chain> chains) {
-  return recombine_fast<xsimd::sse2>(pool, problem, chains);
+std::int32_t search_sse2(HeadPool& pool, const SelectionProblem& problem) {
+  return search_fast<xsimd::sse2>(pool, problem);
+}
+
+void assemble_sse2(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+                  std::span<Chain> chains) {
+  assemble_fast<xsimd::sse2>(pool, problem, first, chains);
 }
 
 }  // namespace qama::hal::cpu

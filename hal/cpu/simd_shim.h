@@ -2,7 +2,9 @@
 //   mul_high_u16   (a * b) >> 16 of unsigned 16-bit lanes
 //   mask_bits      64 comparison results in lane order as one 64-bit word, bit k = lane k
 //   lanes_of_bits  the way back: lane k all ones if bit k is set
+//   marks_of_bits, min_if, max_if_not   64 bits as each instruction set has them best, and minima and maxima where they are (not) set
 //   add_pairs      32-bit lanes plus sums of neighbouring 16-bit lanes
+//   folded_min, folded_or, repeated   between a vector and rows of 8 lanes
 // and four of 64-bit words, written so that compilers make no branch of them and save no register's worth:
 //   lowest_number, row_if_any, behind_lowest, keep_in_register
 // Included only by kernel_<target>.cpp; everything has internal linkage, because each of those files is
@@ -11,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <type_traits>
 #include <xsimd/xsimd.hpp>
 
 /// What must be inlined so that arrays of vectors stay in registers; after a lambda's parameters, before a function.
@@ -33,6 +36,9 @@ using Mask64 = std::array<xsimd::batch_bool<std::int16_t, Arch>, kVectors<Arch>>
 template <class Arch>
 using Lanes32 = xsimd::batch<std::int32_t, Arch>;
 
+/// Eight 16-bit lanes, 128 bits: a vector is one, two or four of them.
+using Row = xsimd::make_sized_batch_t<std::int16_t, 8>;
+
 #if XSIMD_WITH_AVX512BW
 using Avx512 = xsimd::avx512bw;
 
@@ -49,6 +55,21 @@ inline Lanes64<Avx512> lanes_of_bits(std::uint64_t bits, Avx512 /*arch*/) {
   return {Lanes<Avx512>(_mm512_movm_epi16(static_cast<__mmask32>(bits))),
           Lanes<Avx512>(_mm512_movm_epi16(static_cast<__mmask32>(bits >> 32)))};
 }
+#endif
+
+#if XSIMD_WITH_AVX512BW
+inline __m256i upper_half(__m512i v) {
+  return _mm512_maskz_extracti64x4_epi64(0xFF, v, 1);  // the plain one makes GCC 12 warn
+}
+inline Row folded_min(Lanes<Avx512> v) {
+  const __m256i two = _mm256_min_epi16(_mm512_castsi512_si256(v), upper_half(v));
+  return _mm_min_epi16(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+}
+inline Row folded_or(Lanes<Avx512> v) {
+  const __m256i two = _mm256_or_si256(_mm512_castsi512_si256(v), upper_half(v));
+  return _mm_or_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+}
+inline Lanes<Avx512> repeat_row(Row row, Avx512 /*arch*/) { return _mm512_broadcast_i32x4(row); }
 #endif
 
 #if XSIMD_WITH_AVX2
@@ -76,6 +97,16 @@ inline Lanes64<Avx2> lanes_of_bits(std::uint64_t bits, Avx2 /*arch*/) {
   }
   return out;
 }
+#endif
+
+#if XSIMD_WITH_AVX2
+inline Row folded_min(Lanes<Avx2> v) {
+  return _mm_min_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+}
+inline Row folded_or(Lanes<Avx2> v) {
+  return _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+}
+inline Lanes<Avx2> repeat_row(Row row, Avx2 /*arch*/) { return _mm256_broadcastsi128_si256(row); }
 #endif
 
 #if XSIMD_WITH_SSE2
@@ -139,6 +170,66 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
     out[k] = Lanes<Neon>(vreinterpretq_s16_u16(vtstq_u16(all, weight)));
   }
   return out;
+}
+#endif
+
+/// Vectors of eight lanes are rows themselves.
+template <class Arch>
+  requires(Lanes<Arch>::size == 8)
+Row folded_min(const xsimd::batch<std::int16_t, Arch>& v) {
+  return Row(typename Row::register_type(v));
+}
+template <class Arch>
+  requires(Lanes<Arch>::size == 8)
+Row folded_or(const xsimd::batch<std::int16_t, Arch>& v) {
+  return Row(typename Row::register_type(v));
+}
+/// A vector of copies of `row`.
+template <class Arch>
+Lanes<Arch> repeated(const Row& row) {
+  if constexpr (Lanes<Arch>::size == 8) {
+    return Lanes<Arch>(typename Lanes<Arch>::register_type(row));
+  } else {
+    return repeat_row(row, Arch{});
+  }
+}
+
+/// 64 marked lanes: masks where an instruction set has them, else lanes of ones.
+#if XSIMD_WITH_AVX512BW
+template <class Arch>
+using Marks =
+    std::conditional_t<std::is_same_v<Arch, Avx512>, std::array<__mmask32, 2>, Lanes64<Arch>>;
+inline std::array<__mmask32, 2> marks_of_bits(std::uint64_t bits, Avx512 /*arch*/) {
+  return {static_cast<__mmask32>(bits), static_cast<__mmask32>(bits >> 32)};
+}
+inline Lanes<Avx512> min_if(__mmask32 mark, Lanes<Avx512> a, Lanes<Avx512> b) {
+  return _mm512_mask_min_epi16(a, mark, a, b);
+}
+inline Lanes<Avx512> max_if_not(__mmask32 mark, Lanes<Avx512> a, Lanes<Avx512> b) {
+  return _mm512_mask_max_epi16(a, _knot_mask32(mark), a, b);
+}
+#else
+template <class Arch>
+using Marks = Lanes64<Arch>;
+template <class Arch>
+Lanes64<Arch> marks_of_bits(std::uint64_t bits, Arch arch) {
+  return lanes_of_bits(bits, arch);
+}
+/// The lower of `a` and `b` where marked, else `a`.
+template <class Arch>
+xsimd::batch<std::int16_t, Arch> min_if(const xsimd::batch<std::int16_t, Arch>& mark,
+                                        const xsimd::batch<std::int16_t, Arch>& a,
+                                        const xsimd::batch<std::int16_t, Arch>& b) {
+  return xsimd::min(
+      a, (b & mark) | xsimd::bitwise_andnot(xsimd::batch<std::int16_t, Arch>(std::int16_t{32767}), mark));
+}
+/// The higher of them where not marked, else `a`.
+template <class Arch>
+xsimd::batch<std::int16_t, Arch> max_if_not(const xsimd::batch<std::int16_t, Arch>& mark,
+                                            const xsimd::batch<std::int16_t, Arch>& a,
+                                            const xsimd::batch<std::int16_t, Arch>& b) {
+  return xsimd::max(
+      a, xsimd::bitwise_andnot(b, mark) | (xsimd::batch<std::int16_t, Arch>(std::int16_t{-32768}) & mark));
 }
 #endif
 

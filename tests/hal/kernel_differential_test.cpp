@@ -212,9 +212,12 @@ class KernelPoolRun {
 
   /// All chains' spins one after the other, or nothing. Fields and counts must be those of the spins.
   std::vector<std::uint64_t> recombine(const SelectionProblem& problem) {
-    const std::int32_t count = kernel_.recombine(*pool_, problem, chains_);
+    const std::int32_t count = kernel_.search(*pool_, problem);
     std::vector<std::uint64_t> out;
-    for (std::size_t c = 0; count > 0 && c < chains_.size(); ++c) {
+    if (count == 0) return out;
+    kernel_.assemble(*pool_, problem, 0, chains_);
+    EXPECT_LE(count, cpu::kProposals);
+    for (std::size_t c = 0; c < chains_.size(); ++c) {
       const std::vector<std::uint64_t> spins(chains_[c].spins, chains_[c].spins + heads_);
       const std::vector<std::int16_t> fields(chains_[c].fields, chains_[c].fields + heads_ * 64);
       const std::vector<std::int16_t> counts(chains_[c].counts, chains_[c].counts + 64);
