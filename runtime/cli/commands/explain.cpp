@@ -351,8 +351,10 @@ class Explain final : public Command {
       std::vector<double> average(n);
       for (std::size_t k = 0; k < layer.token_energy.size(); ++k)
         average[k % n] += layer.token_energy[k] / static_cast<double>(heads);
-      const auto [least, greatest] = std::minmax_element(average.begin(), average.end());
-      const double range = std::max(*greatest - *least, 1e-12);
+      const auto ends = std::minmax_element(average.begin(), average.end());
+      const double least = *ends.first;
+      const double greatest = *ends.second;
+      const double range = std::max(greatest - least, 1e-12);
       const Moments m = moments(layer.output);
       page.text(
           format("Energy without the penalty: %.2f in all. Output of the layer: mean %.3f, "
@@ -361,13 +363,13 @@ class Explain final : public Command {
       page.markup("<div class=\"row\">" +
                   figure(token_grid(a, layer.tokens, false, picture ? 240 : 480,
                                     [&](std::size_t i) {
-                                      return "fill=\"" + warmth((*greatest - average[i]) / range) +
+                                      return "fill=\"" + warmth((greatest - average[i]) / range) +
                                              "\"><title>" +
                                              format("token %zu: %.3f", i, average[i]) +
                                              "</title></rect><rect width=\"0\" height=\"0\" ";
                                     }),
-                         format("energy a token, mean over the heads: red %.2f, blue %.2f", *least,
-                                *greatest)) +
+                         format("energy a token, mean over the heads: red %.2f, blue %.2f", least,
+                                greatest)) +
                   figure(histogram(layer.output, "values of the layer's output"),
                          "distribution of the layer's output") +
                   "</div>");
