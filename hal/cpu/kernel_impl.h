@@ -379,7 +379,8 @@ class FastAnnealer {
     bool changed = false;
     for (std::int32_t w = 0; w < words_; ++w) {
       for (std::uint64_t left = improvable(chain, w); left != 0; left &= left - 1) {
-        changed |= improve_token(chain, w * 64 + __builtin_ctzll(left));
+        const std::int32_t i = w * 64 + __builtin_ctzll(left);
+        changed |= heads_ == 8 ? improve_token<8>(chain, i) : improve_token<0>(chain, i);
       }
     }
     return changed;
@@ -388,36 +389,40 @@ class FastAnnealer {
   // For one token the heads' fields do not depend on each other, so its best set of heads is exact. Of the heads
   // sorted by field, the lower head first among equals, each is taken whose field is more than the penalties
   // of those before it; such gains fall along the order. Ranks are counted, so that there is no branch.
+  // kHeads: the number of heads where the compiler may know it, else 0. Fields and penalties have 16 bits, heads
+  // six: sums of all of them fit into 32.
+  template <std::int32_t kHeads>
   bool improve_token(Chain& chain, std::int32_t i) {
     constexpr std::int32_t kBlock = 8;
-    const std::uint64_t bit = std::uint64_t{1} << (i % 64);
+    const std::int32_t heads = kHeads != 0 ? kHeads : heads_;
+    const std::int32_t penalty = penalty_;
     const std::int32_t w = i / 64;
     // A field and its head as one number, no two alike.
     alignas(64) std::array<std::int32_t, kMaxHeads> key;
-    std::int64_t current = 0;
+    std::int32_t current = 0;
     std::int32_t count = 0;
     std::uint64_t selected = 0;
-    for (std::int32_t t = 0; t < heads_; ++t) {
+    for (std::int32_t t = 0; t < heads; ++t) {
       const std::int32_t field = chain.fields[static_cast<std::size_t>(t) * stride_ + i];
-      const std::int32_t own = (chain.spins[t * words_ + w] & bit) != 0 ? 1 : 0;
+      const auto own = static_cast<std::int32_t>(chain.spins[t * words_ + w] >> (i % 64) & 1);
       key[t] = field * kMaxHeads + (kMaxHeads - 1 - t);
       current -= own * field;
       count += own;
       selected |= static_cast<std::uint64_t>(own) << t;
     }
-    current += static_cast<std::int64_t>(penalty_) * count * (count - 1) / 2;
-    for (std::int32_t t = heads_; t % kBlock != 0; ++t) key[t] = INT32_MIN;
-    std::int64_t best = 0;
+    current += penalty * (count * (count - 1) / 2);
+    for (std::int32_t t = heads; t % kBlock != 0; ++t) key[t] = INT32_MIN;
+    std::int32_t best = 0;
     std::uint64_t wanted = 0;
-    for (std::int32_t first = 0; first < heads_; first += kBlock) {
+    for (std::int32_t first = 0; first < heads; first += kBlock) {
       alignas(32) std::array<std::int32_t, kBlock> rank{};
-      for (std::int32_t u = 0; u < heads_; ++u) {
+      for (std::int32_t u = 0; u < heads; ++u) {
         const std::int32_t other = key[u];
         for (std::int32_t k = 0; k < kBlock; ++k) rank[k] += other > key[first + k] ? 1 : 0;
       }
-      const std::int32_t heads = heads_ - first < kBlock ? heads_ - first : kBlock;
-      for (std::int32_t k = 0; k < heads; ++k) {
-        const std::int64_t gain = (key[first + k] >> 6) - static_cast<std::int64_t>(penalty_) * rank[k];
+      const std::int32_t here = heads - first < kBlock ? heads - first : kBlock;
+      for (std::int32_t k = 0; k < here; ++k) {
+        const std::int32_t gain = (key[first + k] >> 6) - penalty * rank[k];
         best -= gain > 0 ? gain : 0;
         wanted |= static_cast<std::uint64_t>(gain > 0) << (first + k);
       }
