@@ -109,7 +109,7 @@ struct SolveResult {
   double real_energy = 0;       ///< the same in the problem's own units: energy / scale + offset
   std::int64_t proposals = 0;   ///< spin flips tried
   std::int64_t flips = 0;       ///< spin flips done
-  std::int32_t sweeps = 0;      ///< of all chains: a restart is one, a round four, recombined heads four of two sweeps
+  std::int32_t sweeps = 0;      ///< of all chains: a restart is one, a round four, a group of recombined heads four
   std::int32_t restarts = 0;    ///< restarts done, without those of rounds
   std::int32_t rounds = 0;      ///< rounds done
   const char* solved_by = "";   ///< kernel or device, static storage: "cpu:avx512", "cim"
