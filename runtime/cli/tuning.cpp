@@ -137,7 +137,8 @@ double cost_of(const hal::SolveOptions& options) noexcept {
   constexpr double kDescent = 1;
   constexpr double kFirstChain = 1;
   constexpr double kFurtherChain = 1.9 / 3;
-  // hal/cpu/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search, collecting, adapting four.
+  // hal/cpu/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search, collecting, adapting four;
+  // twice that on hard layers, where more combinations are found.
   constexpr double kRecombining = 13;
   const auto group = [](std::int32_t chains) { return kFirstChain + kFurtherChain * (chains - 1); };
   const std::int32_t left = options.restarts % kGroup;
