@@ -91,6 +91,8 @@ class TextTeacher(unittest.TestCase):
     def test_other_words_or_an_image_set_are_refused(self):
         with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data set's"):
             text_teacher.read(self.out, ["<pad>", "<unk>"], 64)
+        with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
+            self.make("--members", "0")
         for extra in (["--dataset", "mnist"], ["--teacher", "model.safetensors"]):
             with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
                 self.options(*extra)

@@ -185,7 +185,12 @@ TEST(CpuDevice, MoreRoundsAreNeverWorse) {
         EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
         EXPECT_EQ(answer.result.restarts, restarts);
         EXPECT_EQ(answer.result.rounds, options.rounds);
-        EXPECT_GE(answer.result.sweeps, restarts + 8 * options.rounds);
+        const std::int32_t plain = restarts + 8 * options.rounds;
+        if (restarts < 8 || shape.heads == 1 || options.rounds == 0) {
+          EXPECT_EQ(answer.result.sweeps, plain);
+        } else {
+          EXPECT_GE(answer.result.sweeps, plain);  // CountsAllSweeps says which more
+        }
         last = answer.result.energy;
       }
     }

@@ -219,7 +219,37 @@ def word_vectors(folder, vocabulary):
     return found
 
 
+def fill_vectors(weight, data):
+    """Gives the rows of an embedding [vocabulary, width] the vectors of their words, where there are any; padding is 0."""
+    if data.vectors is None:
+        return
+    with torch.no_grad():
+        vectors = torch.from_numpy(data.vectors.astype(np.float32))
+        known = vectors.abs().sum(1, keepdim=True) > 0
+        weight.copy_(torch.where(known, vectors, weight))
+        weight[0] = 0
+
+
 # ---- packs -------------------------------------------------------------------------------------------
+
+def pack_texts(texts):
+    """Lists of ids -> (all ids u16, lengths u16)."""
+    return np.concatenate(texts).astype(np.uint16), np.array([len(ids) for ids in texts], np.uint16)
+
+
+def unpack_texts(ids, lengths, max_tokens=None):
+    """The lists of int32 ids, of max_tokens at most."""
+    ends = np.cumsum(lengths.astype(np.int64))[:-1]
+    return [part.astype(np.int32)[:max_tokens] for part in np.split(ids, ends)]
+
+
+def pack_words(vocabulary):
+    return np.frombuffer("\n".join(vocabulary).encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def unpack_words(array):
+    return array.tobytes().decode("utf-8", "surrogateescape").split("\n")
+
 
 def save_pack(data, path):
     """One compressed .npz of a loaded data set."""
@@ -228,13 +258,11 @@ def save_pack(data, path):
     for part in ("train", "test"):
         value = getattr(data, part)
         if is_text(data.name):
-            arrays[part] = np.concatenate(value).astype(np.uint16)
-            arrays[part + "_lengths"] = np.array([len(ids) for ids in value], np.uint16)
+            arrays[part], arrays[part + "_lengths"] = pack_texts(value)
         else:
             arrays[part] = value
     if data.vocabulary is not None:
-        arrays["vocabulary"] = np.frombuffer(
-            "\n".join(data.vocabulary).encode("utf-8", "surrogateescape"), np.uint8)
+        arrays["vocabulary"] = pack_words(data.vocabulary)
     if data.vectors is not None:
         arrays["vectors"] = data.vectors
     np.savez_compressed(path, **arrays)
@@ -245,12 +273,11 @@ def load_pack(name, path, vocabulary=None, max_tokens=None):
         arrays = {key: pack[key] for key in pack.files}
     words = None
     if is_text(name):
-        words = arrays["vocabulary"].tobytes().decode("utf-8", "surrogateescape").split("\n")
+        words = unpack_words(arrays["vocabulary"])
         if vocabulary is not None and vocabulary != words:
             raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the model's")
         for part in ("train", "test"):
-            ends = np.cumsum(arrays[part + "_lengths"].astype(np.int64))[:-1]
-            arrays[part] = [ids.astype(np.int32)[:max_tokens] for ids in np.split(arrays[part], ends)]
+            arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens)
     known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION, "cifar10": CIFAR}
     return Dataset(name, arrays["train"], arrays["train_labels"].astype(np.int64), arrays["test"],
                    arrays["test_labels"].astype(np.int64), known.get(name, SENTIMENT), words,

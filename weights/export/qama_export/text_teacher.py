@@ -126,21 +126,19 @@ def load_model(path, vocabulary, options):
 
 def write(path, vocabulary, texts, labels, soft):
     """texts: lists of ids; labels: int64, -1 where there is none; soft: probabilities [n, classes]."""
-    np.savez_compressed(
-        path, tokens=np.concatenate(texts).astype(np.uint16), lengths=np.array([len(t) for t in texts], np.uint16),
-        labels=labels.astype(np.int8), probabilities=soft.numpy().astype(np.float16),
-        vocabulary=np.frombuffer("\n".join(vocabulary).encode("utf-8", "surrogateescape"), np.uint8))
+    tokens, lengths = datasets.pack_texts(texts)
+    np.savez_compressed(path, tokens=tokens, lengths=lengths, labels=labels.astype(np.int8),
+                        probabilities=soft.numpy().astype(np.float16), vocabulary=datasets.pack_words(vocabulary))
 
 
 def read(path, vocabulary, max_tokens):
     """(texts, labels, probabilities float32 tensor) of a file that was made with the same vocabulary."""
     with np.load(path) as pack:
         arrays = {key: pack[key] for key in pack.files}
-    words = arrays["vocabulary"].tobytes().decode("utf-8", "surrogateescape").split("\n")
+    words = datasets.unpack_words(arrays["vocabulary"])
     if words != vocabulary:
         raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the data set's of {len(vocabulary)}")
-    ends = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
-    texts = [ids.astype(np.int32)[:max_tokens] for ids in np.split(arrays["tokens"], ends)]
+    texts = datasets.unpack_texts(arrays["tokens"], arrays["lengths"], max_tokens)
     return texts, arrays["labels"].astype(np.int64), torch.from_numpy(arrays["probabilities"].astype(np.float32))
 
 
@@ -163,15 +161,17 @@ def main(arguments=None):
     add("--seed", type=int, default=1)
     add("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
+    if options.members < 1:
+        parser.error(f"--members {options.members}, expected at least 1")
     torch.set_num_threads(options.threads)
     data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
                          vocabulary_size=options.vocabulary, vectors=options.vectors)
     torch.manual_seed(options.seed)
-    vectors = 0.1 * torch.randn(len(data.vocabulary), 100)
-    if data.vectors is not None:
-        given = torch.from_numpy(data.vectors.astype(np.float32))
-        vectors = torch.where(given.abs().sum(1, keepdim=True) > 0, given, 0.1 * torch.randn(given.shape))
+    vectors = 0.1 * torch.randn(len(data.vocabulary), 100 if data.vectors is None else data.vectors.shape[1])
+    datasets.fill_vectors(vectors, data)
     vectors[0] = 0
+    # Before the networks, which take long: a file that does not fit is said at once.
+    models = [load_model(path, data.vocabulary, options) for path in options.models]
     texts, labels, reviews = list(data.train), data.train_labels, None
     if options.sentences:
         reviews = read_sentences(options.sentences, tokeniser.index_of(data.vocabulary),
@@ -198,8 +198,8 @@ def main(arguments=None):
             model = train(data, vectors, reviews if member % 2 else None, options, options.seed + member)
             yield lambda tokens, lengths, model=model: model(tokens)
     soft, test = mean_of("networks", networks())
-    if options.models:
-        others = mean_of("models", (load_model(path, data.vocabulary, options) for path in options.models))
+    if models:
+        others = mean_of("models", models)
         soft, test = (soft + others[0]) / 2, (test + others[1]) / 2
         report("both", test)
     write(options.out, data.vocabulary, texts, labels, soft)

@@ -344,12 +344,8 @@ class Run:
         kind = Texts if datasets.is_text(options.dataset) else Images
         self.batches = kind(options, self.data, self.device)
         self.model = build(architecture(options, self.data), options.dropout)
-        if self.data.vectors is not None:
-            with torch.no_grad():
-                vectors = torch.from_numpy(self.data.vectors.astype(np.float32))
-                known = vectors.abs().sum(1, keepdim=True) > 0
-                self.model.embed.weight.copy_(torch.where(known, vectors, self.model.embed.weight))
-                self.model.embed.weight[0] = 0
+        if datasets.is_text(options.dataset):
+            datasets.fill_vectors(self.model.embed.weight, self.data)
         self.model.to(self.device)
         self.optimizer = make_optimizer(self.model, options)
         self.solvers = None
