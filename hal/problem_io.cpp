@@ -439,6 +439,38 @@ std::string to_text(const FactorProblem& problem) {
   return out;
 }
 
+std::string to_text(const SparseProblem& problem) {
+  std::string out = std::to_string(problem.size) + " " + std::to_string(problem.edges.size()) + "\n";
+  for (const Edge& edge : problem.edges) {
+    out += std::to_string(edge.first + 1) + " " + std::to_string(edge.second + 1) + " ";
+    append_number(out, edge.weight);
+    out += '\n';
+  }
+  return out;
+}
+
+SparseProblem to_qubo(const SelectionProblem& problem) {
+  const std::int32_t tokens = problem.shape.tokens;
+  const std::int64_t stride = row_stride(tokens);
+  SparseProblem out;
+  out.size = static_cast<std::int32_t>(problem.shape.spins());
+  const auto add = [&](std::int32_t first, std::int32_t second, std::int16_t units) {
+    if (units != 0) out.edges.push_back({first, second, units / problem.scale});
+  };
+  for (std::int32_t t = 0; t < problem.shape.heads; ++t) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const std::int32_t own = t * tokens + i;
+      const std::int16_t* row = problem.couplings + static_cast<std::int64_t>(own) * stride;
+      add(own, own, static_cast<std::int16_t>(-problem.fields[t * stride + i]));
+      for (std::int32_t j = i + 1; j < tokens; ++j)
+        add(own, t * tokens + j, static_cast<std::int16_t>(-row[j]));
+      for (std::int32_t u = t + 1; u < problem.shape.heads; ++u)
+        add(own, u * tokens + i, problem.penalty);
+    }
+  }
+  return out;
+}
+
 double energy_of(const FactorProblem& problem, std::span<const std::uint64_t> spins) {
   const auto tokens = static_cast<std::size_t>(problem.tokens);
   const auto rank = static_cast<std::size_t>(problem.rank);

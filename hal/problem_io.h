@@ -83,6 +83,11 @@ struct ProblemFile {
 
 /// The layer in the qama text format, numbers with nine digits.
 [[nodiscard]] std::string to_text(const FactorProblem& problem);
+/// A quadratic form in the qubo text format, numbers with nine digits.
+[[nodiscard]] std::string to_text(const SparseProblem& problem);
+/// A selection problem as a quadratic form in its own units, without its offset; spin i of head t is variable
+/// t N + i.
+[[nodiscard]] SparseProblem to_qubo(const SelectionProblem& problem);
 
 /// Spins of all functions below: [heads][words_per_head(tokens)], as in problem.h.
 

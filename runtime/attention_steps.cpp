@@ -165,7 +165,20 @@ ops::QamaV1Workspace QamaV1Regions::in(const Lane& lane) const noexcept {
 }
 
 Status QamaV1ProblemStep::run(SampleRun& run) const {
-  return op_->front(run.count, run.lane->at<float>(qkv_), regions_.in(*run.lane), run.problem);
+  QAMA_RETURN_IF_ERROR(op_->front(run.count, run.lane->at<float>(qkv_), regions_.in(*run.lane), run.problem));
+  if (run.hooks->problems != nullptr) {
+    const ops::QamaV1Spec& spec = op_->spec();
+    run.hooks->problems->problem({.layer = info.block,
+                                  .sample = run.sample,
+                                  .index = run.index,
+                                  .seed = solve_seed(run.settings->seed, run.index, info.block),
+                                  .problem = &run.problem,
+                                  .heads = static_cast<std::int32_t>(spec.heads),
+                                  .tokens = static_cast<std::int32_t>(run.count),
+                                  .dim_head = static_cast<std::int32_t>(spec.dim_head),
+                                  .bits = static_cast<std::int32_t>(spec.bits)});
+  }
+  return {};
 }
 
 Status QamaV1EnergyStep::run(SampleRun& run) const {

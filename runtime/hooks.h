@@ -30,7 +30,8 @@ class Recorder {
 
 /// A QAMA layer of a sample, ready to be solved: as integers and as the real numbers behind them, with
 ///   J'_tij = coupling_scale[t] sum_d F_tdi F_tdj + coupling_shift[t]   (i != j)
-/// Views of the lane, valid during the call.
+/// First-version QAMA has a spin for every bit of a token's number and couplings that are no such products: of its
+/// layers `factors` and what follows are empty, the integers are all there is. Views of the lane, valid during the call.
 struct LayerProblem {
   std::int32_t layer = 0;    ///< block
   std::int32_t sample = 0;   ///< position in the batch
@@ -38,6 +39,7 @@ struct LayerProblem {
   std::uint64_t seed = 0;    ///< of this solve
   const hal::SelectionProblem* problem = nullptr;
   std::int32_t heads = 0, tokens = 0, dim_head = 0;
+  std::int32_t bits = 1;     ///< spins of a token, spin i bits + k being bit k of token i
   std::int64_t stride = 0;   ///< hal::row_stride(tokens)
   std::span<const float> factors;          ///< F [heads][dim_head][stride], columns of tokens
   std::span<const double> fields;          ///< [heads][stride] rho h'

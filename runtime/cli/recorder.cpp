@@ -69,9 +69,12 @@ void ProblemRecorder::problem(const runtime::LayerProblem& layer) {
   std::snprintf(numbers, sizeof(numbers), "_%05llu_%02d",
                 static_cast<unsigned long long>(layer.index), static_cast<int>(layer.layer));
   const std::string name = stem_ + numbers;
-  const std::string path = (std::filesystem::path(directory_) / (name + ".txt")).string();
+  const bool factors = !layer.factors.empty();
+  const std::string path =
+      (std::filesystem::path(directory_) / (name + (factors ? ".txt" : ".qubo"))).string();
   std::ofstream file(path, std::ios::binary);
-  const std::string text = hal::to_text(to_factors(layer, name));
+  const std::string text =
+      factors ? hal::to_text(to_factors(layer, name)) : hal::to_text(hal::to_qubo(*layer.problem));
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.flush().good()) {
     status_ = Error{ErrorCode::io_error, "file " + quote(path) + " cannot be written"};

@@ -114,6 +114,102 @@ TEST(CliExplain, ATextShorterThanTheModel) {
   expect_same(report, both, 40);
 }
 
+/// Keeps the integers of every layer, the spins and the token energies.
+class Integers final : public runtime::ProblemSink, public runtime::Recorder {
+ public:
+  void problem(const runtime::LayerProblem& layer) override {
+    EXPECT_TRUE(layer.factors.empty());
+    const hal::SelectionProblem& p = *layer.problem;
+    const auto stride = static_cast<std::size_t>(hal::row_stride(p.shape.tokens));
+    problems.push_back(p);
+    couplings.emplace_back(p.couplings,
+                           p.couplings + static_cast<std::size_t>(p.shape.spins()) * stride);
+    fields.emplace_back(p.fields, p.fields + static_cast<std::size_t>(p.shape.heads) * stride);
+    problems.back().couplings = couplings.back().data();
+    problems.back().fields = fields.back().data();
+  }
+  void tensor(std::string_view, std::int32_t, std::span<const float>) override {}
+  void energies(std::string_view, std::int32_t, std::span<const double> values) override {
+    of_tokens.emplace_back(values.begin(), values.end());
+  }
+  void spins(std::string_view, std::int32_t, std::span<const std::uint8_t> values) override {
+    found.emplace_back(values.begin(), values.end());
+  }
+  std::vector<hal::SelectionProblem> problems;
+  std::vector<std::vector<std::int16_t>> couplings, fields;
+  std::vector<std::vector<std::uint8_t>> found;
+  std::vector<std::vector<double>> of_tokens;
+};
+
+// A token's selection is a number of three bits there: levels of tokens, a flip for every bit.
+TEST(CliExplain, FirstVersionQama) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama_v1));
+  const Bytes pixels = put_mnist(directory, 1);
+  const std::string html = directory.file("page.html");
+  const json report = run_qama({"explain", "-q", "--json", "-m", path,
+                                directory.file("t10k-images-idx3-ubyte.gz") + ":0", "--html", html})
+                          .json();
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
+  ASSERT_OK_AND_ASSIGN(const auto session,
+                       runtime::Session::create(model, runtime::SessionOptions{}));
+  Integers seen;
+  runtime::RunOptions options;
+  options.hooks.problems = &seen;
+  options.hooks.recorder = &seen;
+  std::vector<float> logits(10);
+  ASSERT_OK(session->run_u8(pixels, 1, logits, options));
+  EXPECT_EQ(report["bits"], 3);
+  ASSERT_EQ(report["masks"].size(), 2U);
+  ASSERT_EQ(seen.problems.size(), 2U);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    SCOPED_TRACE(layer);
+    const hal::SelectionProblem& problem = seen.problems[layer];
+    const auto words = static_cast<std::size_t>(hal::words_per_head(49 * 3));
+    std::vector<std::uint64_t> spins(4 * words);
+    double pure = 0;
+    ASSERT_EQ(report["masks"][layer].size(), 4U);
+    for (std::size_t t = 0; t < 4; ++t) {
+      ASSERT_EQ(report["masks"][layer][t].size(), 49U);
+      for (std::size_t i = 0; i < 49; ++i) {
+        int level = 0;
+        for (std::size_t k = 0; k < 3; ++k) {
+          const std::size_t spin = i * 3 + k;
+          const std::uint64_t bit = seen.found[layer][t * 147 + spin];
+          level |= static_cast<int>(bit) << k;
+          spins[t * words + spin / 64] |= bit << (spin % 64);
+        }
+        EXPECT_EQ(report["masks"][layer][t][i], level);
+        EXPECT_EQ(report["token_energies"][layer][t][i], seen.of_tokens[layer][t * 49 + i]);
+        pure += seen.of_tokens[layer][t * 49 + i];
+      }
+    }
+    const auto real_energy = [&] {
+      return static_cast<double>(hal::energy_of(problem, spins)) / problem.scale;
+    };
+    const double energy = real_energy();
+    const double small = 1e-9 * std::fabs(energy);
+    EXPECT_NEAR(report["energy"][layer].get<double>(), energy, small);
+    EXPECT_NEAR(report["energy_without_penalty"][layer].get<double>(), pure, small);
+    EXPECT_LE(pure, energy);  // the penalty is not negative
+    for (std::size_t t = 0; t < 4; ++t) {
+      ASSERT_EQ(report["flip_energies"][layer][t].size(), 147U);
+      for (std::size_t spin = 0; spin < 147; ++spin) {
+        std::uint64_t& word = spins[t * words + spin / 64];
+        word ^= std::uint64_t{1} << (spin % 64);
+        EXPECT_NEAR(report["flip_energies"][layer][t][spin].get<double>(), real_energy(), small);
+        word ^= std::uint64_t{1} << (spin % 64);
+      }
+    }
+    // Descended in the integers that are reported: no flip makes it better.
+    EXPECT_GE(report["least_flip_energy"][layer].get<double>(), energy - small);
+  }
+  const auto bytes = read_file(html);
+  const std::string page(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const char* figure : {"Fig. 3", "Fig. 4", "Fig. 5", "bit of a token"})
+    EXPECT_THAT(page, HasSubstr(figure));
+}
+
 TEST(CliExplain, PageHasTheFiguresAndStandsAlone) {
   const TempDir directory;
   const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));

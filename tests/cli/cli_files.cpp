@@ -46,6 +46,11 @@ weights::Architecture small_vit(weights::AttentionKind kind) {
     a.attention.normalisation = weights::Normalisation::batch;
     a.attention.energy_norm = weights::EnergyNorm::batch;
   }
+  if (kind == weights::AttentionKind::qama_v1) {
+    a.attention.bits = 3;
+    a.attention.quadratic = a.attention.linear = 1;
+    a.attention.penalty = 2;
+  }
   return a;
 }
 

@@ -181,6 +181,35 @@ TEST(ProblemIo, QuboOfFractionsAndOfExtremes) {
   EXPECT_ERROR(problem_bad_value, to_selection(overflow));
 }
 
+// Two heads of two spins, every term different: couplings, fields, the penalty of a token in both heads.
+TEST(ProblemIo, ASelectionProblemAsAQuadraticForm) {
+  const std::int64_t stride = row_stride(2);
+  std::vector<std::int16_t> couplings(static_cast<std::size_t>(4 * stride));
+  std::vector<std::int16_t> fields(static_cast<std::size_t>(2 * stride));
+  for (std::size_t t = 0; t < 2; ++t) {
+    const auto value = static_cast<std::int16_t>(t == 0 ? 7 : -9);
+    couplings[(2 * t) * 64 + 1] = couplings[(2 * t + 1) * 64] = value;
+    fields[t * 64] = static_cast<std::int16_t>(3 + 10 * t);
+    fields[t * 64 + 1] = static_cast<std::int16_t>(-5 - 10 * static_cast<int>(t));
+  }
+  SelectionProblem problem;
+  problem.shape = {2, 2};
+  problem.couplings = couplings.data();
+  problem.fields = fields.data();
+  problem.penalty = 11;
+  problem.scale = 4;
+  ASSERT_OK(validate(problem));
+  ASSERT_OK_AND_ASSIGN(const ProblemFile file,
+                       parse_problem(to_text(to_qubo(problem)), ProblemFormat::qubo, "file"));
+  ASSERT_EQ(file.graph.size, 4);
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    const std::uint64_t heads[] = {bits & 3U, bits >> 2};
+    const std::uint64_t flat[] = {bits};
+    EXPECT_EQ(qubo_energy_of(file.graph, flat), static_cast<double>(energy_of(problem, heads)) / 4)
+        << bits;
+  }
+}
+
 TEST(ProblemIo, OneHeadHasNoPenaltyHoweverLargeLambda) {
   ASSERT_OK_AND_ASSIGN(
       const ProblemFile file,

@@ -1,7 +1,8 @@
 // `qama explain`: for one input, what the paper shows of its operator. Figure 3: which tokens every head selected.
 // Figure 4: the energy of every token and the distribution of what the layer puts out. Figure 5: the energy after
 // every single flip against the energy of the answer. All of it is computed again in double from the layer's factors
-// and the spins that the device gave.
+// and the spins that the device gave; a layer of first-version QAMA has no factors: its integers are taken instead,
+// and the token energies are the engine's.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -19,12 +20,15 @@ namespace {
 /// A solved layer. Arrays are [heads][tokens] unless it says otherwise.
 struct Layer {
   std::int32_t block = 0, heads = 0, tokens = 0;
-  double energy = 0;       ///< E(s), Eq. 3, with the penalty
-  double pure_energy = 0;  ///< sum of the token energies, without it
-  std::vector<std::uint8_t> mask;
-  std::vector<double> flip_energy;   ///< E after flipping that spin
+  std::int32_t bits = 1;             ///< spins of a token; more than one in first-version QAMA only
+  double energy = 0;                 ///< E(s), Eq. 3, with the penalty
+  double pure_energy = 0;            ///< sum of the token energies, without it
+  std::vector<std::int32_t> mask;    ///< 0 to top(): how much of a token a head selected
+  std::vector<double> flip_energy;   ///< [heads][tokens bits], E after flipping that spin
   std::vector<double> token_energy;  ///< e_ti, Eq. 5
   std::vector<double> output;        ///< what the layer adds to the residual stream, [tokens][dim]
+
+  [[nodiscard]] std::int32_t top() const noexcept { return (1 << bits) - 1; }
 };
 
 struct Moments {
@@ -49,6 +53,84 @@ class Watcher final : public runtime::Recorder, public runtime::ProblemSink {
     layer.heads = p.heads;
     layer.tokens = p.tokens;
     layers.push_back(std::move(layer));
+    layers.back().bits = p.bits;
+    if (p.factors.empty()) {
+      take_integers(*p.problem);
+    } else {
+      take_factors(p);
+    }
+  }
+
+  /// Energies of the answer and of its neighbours, with the couplings of the layer that went by last.
+  void spins(std::string_view /*name*/, std::int32_t /*sample*/,
+             std::span<const std::uint8_t> values) override {
+    if (layers.empty()) return;
+    Layer& layer = layers.back();
+    const auto bits = static_cast<std::size_t>(layer.bits);
+    const std::size_t n = static_cast<std::size_t>(layer.tokens) * bits;  // spins a head
+    const auto heads = static_cast<std::size_t>(layer.heads);
+    const std::size_t all = values.size() / heads;  // the model's; a text may have fewer tokens
+    std::vector<std::uint8_t> spins(heads * n);
+    layer.mask.assign(spins.size() / bits, 0);
+    std::vector<double> selected(n);  // heads that select a spin's token
+    for (std::size_t t = 0; t < heads; ++t) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t k = t * n + i;
+        spins[k] = values[t * all + i];
+        layer.mask[k / bits] |= static_cast<std::int32_t>(spins[k]) << (k % bits);
+        selected[i] += spins[k];
+      }
+    }
+    for (const double count : selected) layer.energy += lambda_ * count * (count - 1) / 2;
+    // Flipping s changes the energy by (1 - 2 s) times the spin's field.
+    std::vector<double> change(spins.size());
+    for (std::size_t t = 0; t < heads; ++t) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t k = t * n + i;
+        double inner = 0;
+        const double* row = couplings_.data() + k * n;
+        for (std::size_t j = 0; j < n; ++j) inner += spins[t * n + j] != 0 ? row[j] : 0;
+        const double pull = fields_[k] + inner;
+        const double own = spins[k];
+        layer.energy -= own * (fields_[k] + inner / 2);
+        if (bits == 1) layer.token_energy.push_back(-own * pull);
+        change[k] = (1 - 2 * own) * (lambda_ * (selected[i] - own) - pull);
+      }
+    }
+    for (const double delta : change) layer.flip_energy.push_back(layer.energy + delta);
+  }
+
+  /// Those of first-version QAMA, where a token's energy is not the sum of its spins'.
+  void energies(std::string_view /*name*/, std::int32_t /*sample*/,
+                std::span<const double> values) override {
+    if (layers.empty()) return;
+    Layer& layer = layers.back();
+    const auto heads = static_cast<std::size_t>(layer.heads);
+    for (std::size_t t = 0; layer.bits > 1 && t < heads; ++t) {
+      const auto head =
+          values.subspan(t * (values.size() / heads), static_cast<std::size_t>(layer.tokens));
+      layer.token_energy.insert(layer.token_energy.end(), head.begin(), head.end());
+    }
+    layer.pure_energy = std::accumulate(layer.token_energy.begin(), layer.token_energy.end(), 0.0);
+  }
+
+  void tensor(std::string_view name, std::int32_t /*sample*/,
+              std::span<const float> values) override {
+    if (layers.empty() || name != "block." + std::to_string(layers.back().block) + ".attn_out")
+      return;
+    Layer& layer = layers.back();
+    const std::size_t rows = static_cast<std::size_t>(layer.tokens);
+    const std::size_t used = rows <= values.size()
+                                 ? values.size() / std::max<std::size_t>(all_tokens, 1) * rows
+                                 : values.size();
+    layer.output.assign(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(used));
+  }
+
+  std::size_t all_tokens = 0;  ///< the model's N
+  std::vector<Layer> layers;
+
+ private:
+  void take_factors(const runtime::LayerProblem& p) {
     lambda_ = p.lambda;
     const auto n = static_cast<std::size_t>(p.tokens);
     const auto stride = static_cast<std::size_t>(p.stride);
@@ -71,59 +153,19 @@ class Watcher final : public runtime::Recorder, public runtime::ProblemSink {
     }
   }
 
-  void spins(std::string_view /*name*/, std::int32_t /*sample*/,
-             std::span<const std::uint8_t> values) override {
-    if (layers.empty()) return;
-    Layer& layer = layers.back();
-    const auto n = static_cast<std::size_t>(layer.tokens);
-    const auto heads = static_cast<std::size_t>(layer.heads);
-    const std::size_t all = values.size() / heads;  // the model's N; a text may have fewer tokens
-    layer.mask.resize(heads * n);
-    for (std::size_t t = 0; t < heads; ++t) {
-      for (std::size_t i = 0; i < n; ++i) layer.mask[t * n + i] = values[t * all + i];
+  void take_integers(const hal::SelectionProblem& p) {
+    lambda_ = p.penalty / p.scale;
+    const auto n = static_cast<std::size_t>(p.shape.tokens);
+    const auto stride = static_cast<std::size_t>(hal::row_stride(p.shape.tokens));
+    couplings_.clear();
+    fields_.clear();
+    for (std::size_t k = 0; k < static_cast<std::size_t>(p.shape.heads) * n; ++k) {
+      for (std::size_t j = 0; j < n; ++j)
+        couplings_.push_back(p.couplings[k * stride + j] / p.scale);
+      fields_.push_back(p.fields[k / n * stride + k % n] / p.scale);
     }
-    std::vector<double> selected(n);  // heads that select a token
-    for (std::size_t k = 0; k < layer.mask.size(); ++k) selected[k % n] += layer.mask[k];
-    for (const double count : selected) layer.energy += lambda_ * count * (count - 1) / 2;
-    // Flipping s changes the energy by (1 - 2 s) times the spin's field.
-    std::vector<double> change(layer.mask.size());
-    for (std::size_t t = 0; t < heads; ++t) {
-      for (std::size_t i = 0; i < n; ++i) {
-        const std::size_t k = t * n + i;
-        double pull = fields_[k];
-        double inner = 0;
-        const double* row = couplings_.data() + k * n;
-        for (std::size_t j = 0; j < n; ++j) inner += layer.mask[t * n + j] != 0 ? row[j] : 0;
-        pull += inner;
-        const double own = layer.mask[k];
-        layer.energy -= own * (fields_[k] + inner / 2);
-        layer.pure_energy -= own * pull;
-        layer.token_energy.push_back(-own * pull);
-        change[k] = (1 - 2 * own) * (lambda_ * (selected[i] - own) - pull);
-      }
-    }
-    for (const double delta : change) layer.flip_energy.push_back(layer.energy + delta);
   }
 
-  void energies(std::string_view /*name*/, std::int32_t /*sample*/,
-                std::span<const double> /*values*/) override {}
-
-  void tensor(std::string_view name, std::int32_t /*sample*/,
-              std::span<const float> values) override {
-    if (layers.empty() || name != "block." + std::to_string(layers.back().block) + ".attn_out")
-      return;
-    Layer& layer = layers.back();
-    const std::size_t rows = static_cast<std::size_t>(layer.tokens);
-    const std::size_t used = rows <= values.size()
-                                 ? values.size() / std::max<std::size_t>(all_tokens, 1) * rows
-                                 : values.size();
-    layer.output.assign(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(used));
-  }
-
-  std::size_t all_tokens = 0;  ///< the model's N
-  std::vector<Layer> layers;
-
- private:
   std::vector<double> couplings_;  // of the layer at hand
   std::vector<double> fields_;
   double lambda_ = 0;
@@ -173,7 +215,7 @@ class Explain final : public Command {
       return Error{ErrorCode::usage, "explain needs an INPUT or --text"};
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     const weights::Architecture& a = model->architecture();
-    if (a.attention.kind != weights::AttentionKind::qama) {
+    if (!a.is_qama()) {
       return Error{ErrorCode::model_wrong_kind,
                    "model " + quote(model_path_) + " has " +
                        std::string(weights::name_of(a.attention.kind)) +
@@ -216,7 +258,7 @@ class Explain final : public Command {
                    const std::vector<double>& p, const SolveCounter& solvers) const {
     const auto grid = [](const Layer& layer, const auto& values) {
       Json rows = Json::array();
-      const auto n = static_cast<std::size_t>(layer.tokens);
+      const std::size_t n = values.size() / static_cast<std::size_t>(layer.heads);
       for (std::size_t t = 0; t < static_cast<std::size_t>(layer.heads); ++t) {
         Json row = Json::array();
         for (std::size_t i = 0; i < n; ++i) row.push_back(values[t * n + i]);
@@ -233,6 +275,7 @@ class Explain final : public Command {
     out["device"] = session.device()->info().uri;
     out["solved_by"] = solvers.solved_by();
     out["seed"] = session.seed();
+    out["bits"] = layers.empty() ? 1 : layers.front().bits;
     for (const char* key : {"energy", "energy_without_penalty", "masks", "flip_energies",
                             "mean_flip_energy", "least_flip_energy", "token_energies", "output"}) {
       out[key] = Json::array();
@@ -256,30 +299,49 @@ class Explain final : public Command {
                    const std::string& solved_by) const {
     console.line(name() + ": " + verdict + "  (" + solved_by + ")");
     for (const Layer& layer : layers) {
-      const auto chosen = std::accumulate(layer.mask.begin(), layer.mask.end(), 0);
+      const auto chosen = std::count_if(layer.mask.begin(), layer.mask.end(),
+                                        [](std::int32_t level) { return level != 0; });
       const double least = *std::min_element(layer.flip_energy.begin(), layer.flip_energy.end());
       const Moments m = moments(layer.output);
-      console.line(
-          format("layer %d: energy %.4f (without penalty %.4f); %d of %zu spins selected; a flip "
-                 "costs %.4f on average, "
-                 "%.4f at least; output mean %.3f, deviation %.3f",
-                 layer.block, layer.energy, layer.pure_energy, chosen, layer.mask.size(),
-                 moments(layer.flip_energy).mean - layer.energy, least - layer.energy, m.mean,
-                 m.deviation));
+      console.line(format(
+          "layer %d: energy %.4f (without penalty %.4f); %td of %zu %s selected; a flip "
+          "costs %.4f on average, "
+          "%.4f at least; output mean %.3f, deviation %.3f",
+          layer.block, layer.energy, layer.pure_energy, chosen, layer.mask.size(),
+          layer.bits == 1 ? "spins" : "tokens", moments(layer.flip_energy).mean - layer.energy,
+          least - layer.energy, m.mean, m.deviation));
       for (std::int32_t t = 0; t < layer.heads; ++t) {
         std::string line = format("  head %d  ", t);
         for (std::int32_t i = 0; i < layer.tokens; ++i) {
-          line += layer.mask[static_cast<std::size_t>(t) * static_cast<std::size_t>(layer.tokens) +
-                             static_cast<std::size_t>(i)] != 0
-                      ? '#'
-                      : '.';
+          line +=
+              mark(layer.mask[static_cast<std::size_t>(t) * static_cast<std::size_t>(layer.tokens) +
+                              static_cast<std::size_t>(i)],
+                   layer.top());
         }
         console.line(line);
       }
     }
   }
 
+  /// '.' for nothing of a token, '#' for all of it, tenths from 1 to 9 between.
+  static char mark(std::int32_t level, std::int32_t top) {
+    if (level == 0) return '.';
+    return level == top ? '#' : static_cast<char>('0' + std::clamp(10 * level / top, 1, 9));
+  }
+
   // -- the page
+
+  /// A cell's style: from dark (nothing of the token selected) to clear, over the picture or yellow without.
+  static std::string shade(double part, bool picture) {
+    const auto blend = [part](int dark, int clear) {
+      return static_cast<int>(std::lround(dark + (clear - dark) * part));
+    };
+    if (!picture)
+      return format("fill=\"#%02x%02x%02x\"", blend(0x2b, 0xff), blend(0x34, 0xd3),
+                    blend(0x40, 0x4d));
+    return format("fill=\"#%02x%02x%02x\" fill-opacity=\"%.2f\"", blend(0x10, 0xff),
+                  blend(0x18, 0xd3), blend(0x20, 0x4d), 0.78 - 0.56 * part);
+  }
 
   /// Tokens as cells over the picture; `cell` gives a cell's style from its index.
   template <typename Cell>
@@ -321,20 +383,17 @@ class Explain final : public Command {
       const auto heads = static_cast<std::size_t>(layer.heads);
       page.heading("Layer " + std::to_string(layer.block) +
                    ": masks of the heads (the paper's Fig. 3)");
-      page.text("A token that a head selected is clear, the others are dark.");
+      page.text(layer.bits == 1 ? "A token that a head selected is clear, the others are dark."
+                                : "The more of a token a head selected, the clearer it is.");
       std::string masks = "<div class=\"row\">";
       for (std::size_t t = 0; t < heads; ++t) {
-        const auto count = std::count(layer.mask.begin() + static_cast<std::ptrdiff_t>(t * n),
-                                      layer.mask.begin() + static_cast<std::ptrdiff_t>((t + 1) * n),
-                                      std::uint8_t{1});
+        const std::span<const std::int32_t> levels(layer.mask.data() + t * n, n);
+        const auto count = std::count_if(levels.begin(), levels.end(),
+                                         [](std::int32_t level) { return level != 0; });
         masks +=
             figure(token_grid(a, layer.tokens, picture, picture ? 112 : 480,
                               [&](std::size_t i) {
-                                const bool on = layer.mask[t * n + i] != 0;
-                                if (picture)
-                                  return std::string(on ? "fill=\"#ffd34d\" fill-opacity=\"0.22\""
-                                                        : "fill=\"#101820\" fill-opacity=\"0.78\"");
-                                return std::string(on ? "fill=\"#ffd34d\"" : "fill=\"#2b3440\"");
+                                return shade(static_cast<double>(levels[i]) / layer.top(), picture);
                               }),
                    "head " + std::to_string(t) + ": " + std::to_string(count) + " of " +
                        std::to_string(n));
@@ -381,8 +440,9 @@ class Explain final : public Command {
           "least; nothing below the plane means that no single flip makes the answer better.",
           layer.energy, moments(layer.flip_energy).mean,
           *std::min_element(layer.flip_energy.begin(), layer.flip_energy.end())));
-      page.markup(surface_chart(layer.flip_energy, layer.heads, layer.tokens, layer.energy, "head",
-                                "token", "energy"));
+      page.markup(surface_chart(layer.flip_energy, layer.heads, layer.tokens * layer.bits,
+                                layer.energy, "head", layer.bits == 1 ? "token" : "bit of a token",
+                                "energy"));
     }
     return page.write(html_);
   }
