@@ -48,7 +48,7 @@ struct Chain {
   std::int64_t flips = 0;             ///< out
 };
 
-/// How many heads, the first of the order, start from drawn_spins(): all, or of a chain that resumes half of those
+/// How many heads, the first of the order, start from a start_guess(): all, or of a chain that resumes half of those
 /// that are reheated. None for a problem of one head or without sweeps, which starts from all spins 0.
 [[nodiscard]] constexpr std::int32_t heads_drawn(const AnnealJob& job, const Chain& chain) noexcept {
   if (chain.resume) return (job.reheated + 1) / 2;
@@ -61,7 +61,7 @@ inline constexpr std::int32_t kDescentSweeps = 1;
 /// Sweeps, all at the last temperature, with which a combination of other answers' heads adapts (recombine.h).
 inline constexpr std::int32_t kAdaptSweeps = 2;
 
-/// Anneals `chains` (1 to kMaxChains) from random spins, or from where they are: `sweeps` exact sequential
+/// Anneals `chains` (1 to kMaxChains) from guessed spins, or from where they are: `sweeps` exact sequential
 /// Metropolis sweeps (heads in order, tokens ascending), then descent to a local minimum under single flips and the exact best
 /// subset of heads per token. Either all of `chains` resume or none does.
 using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);

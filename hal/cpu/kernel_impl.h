@@ -140,7 +140,7 @@ class FastAnnealer {
     }
   }
 
-  // Random spins for one head of each restart, which replace what it had.
+  // First spins for one head of each restart, from guessed fields (start_guess), which replace what it had.
   void draw(const Heads& heads, const std::array<std::uint64_t, kChains>& keys) {
     if constexpr (kOneWord) {
       std::array<const std::int16_t*, kChains> rows;
@@ -153,10 +153,9 @@ class FastAnnealer {
         const auto t = static_cast<std::size_t>(heads[c]);
         rows[c] = couplings_ + t * static_cast<std::size_t>(tokens_) * 64;
         std::uint64_t& word = chains_[c].spins[t];
-        left[c] =
-            drawn_spins(keys[c], chains_[c].restart, static_cast<std::uint64_t>(t)) & last_valid_;
-        any |= left[c];
         const Batch64 before = lanes_of_bits(word, Arch{});
+        left[c] = guessed(chains_[c], heads[c], 0, keys[c], before) & last_valid_;
+        any |= left[c];
         const Batch64 own = lanes_of_bits(left[c], Arch{});
         word = left[c];
         each_part([&](auto k) QAMA_INLINE_LAMBDA {
@@ -188,16 +187,41 @@ class FastAnnealer {
       for (int c = 0; c < kChains; ++c) {
         for (std::int32_t w = 0; w < words_; ++w) {
           const std::int32_t at = heads[c] * words_ + w;
+          const std::uint64_t before = chains_[c].spins[at];
           const std::uint64_t drawn =
-              drawn_spins(keys[c], chains_[c].restart, static_cast<std::uint64_t>(at)) & valid(w);
+              guessed(chains_[c], heads[c], w, keys[c], lanes_of_bits(before, Arch{})) & valid(w);
           const std::int64_t flips = chains_[c].flips;
-          for (std::uint64_t left = drawn ^ chains_[c].spins[at]; left != 0; left &= left - 1) {
+          for (std::uint64_t left = drawn ^ before; left != 0; left &= left - 1) {
             flip(chains_[c], heads[c], w * 64 + __builtin_ctzll(left));
           }
           chains_[c].flips = flips;
         }
       }
     }
+  }
+
+  // Word w of what head t starts from (also behind the tokens); `before`: its spins so far.
+  QAMA_ALWAYS_INLINE std::uint64_t guessed(const Chain& chain, std::int32_t t, std::int32_t w,
+                                           std::uint64_t key, const Batch64& before) const {
+    const StartGuess guess = start_guess(chain.restart, chain.resume);
+    const std::size_t first = static_cast<std::size_t>(w) * 64;
+    const std::size_t head = static_cast<std::size_t>(t);
+    const std::int16_t* const row =
+        couplings_ + (head * static_cast<std::size_t>(tokens_) + start_token(key, t, tokens_)) * stride_ + first;
+    const std::int16_t* const fields = job_.problem.fields + head * stride_ + first;
+    const Batch weight(static_cast<std::int16_t>(guess.weight));
+    const Batch penalty(penalty_);
+    const Batch half(static_cast<std::int16_t>(penalty_ / 2));
+    Mask64<Arch> selected;
+    each_part([&](auto k) QAMA_INLINE_LAMBDA {
+      const std::size_t at = k * Batch::size;
+      const Batch field = Batch::load_aligned(row + at) * weight + Batch::load_aligned(fields + at);
+      const Batch cost = guess.counted
+                             ? Batch::load_aligned(chain.counts + first + at) - (penalty & before[k])
+                             : half;
+      selected[k] = field > cost;
+    });
+    return mask_bits(selected);
   }
 
   [[nodiscard]] std::uint64_t valid(std::int32_t w) const {

@@ -60,12 +60,15 @@ class ReferenceAnnealer {
     chain_.flips = 0;
   }
 
-  // Random spins for a head.
+  // A head's first spins, from guessed fields.
   void draw(std::int32_t t) {
+    const StartGuess guess = start_guess(chain_.restart, chain_.resume);
     const std::uint64_t key = start_key(job_.seed, chain_.restart);
+    const std::size_t row = static_cast<std::size_t>(t) * tokens_ + start_token(key, t, tokens_);
     for (std::int32_t i = 0; i < tokens_; ++i) {
-      const auto word = static_cast<std::uint64_t>(t * words_ + i / 64);
-      const bool wanted = ((drawn_spins(key, chain_.restart, word) >> (i % 64)) & 1U) != 0;
+      const auto field = static_cast<std::int16_t>(guess.weight * problem_.couplings[row * stride_ + i] +
+                                                   problem_.fields[t * stride_ + i]);
+      const bool wanted = field > (guess.counted ? others(t, i) : problem_.penalty / 2);
       if (selected(t, i) != wanted) flip(t, i);
     }
   }
@@ -78,12 +81,16 @@ class ReferenceAnnealer {
     return ((chain_.spins[t * words_ + i / 64] >> (i % 64)) & 1U) != 0;
   }
 
+  // What the other heads that select token i cost head t there.
+  [[nodiscard]] std::int32_t others(std::int32_t t, std::int32_t i) const {
+    const std::int32_t count = static_cast<std::uint16_t>(chain_.counts[i]);  // P c may pass 2^15
+    return count - (selected(t, i) ? problem_.penalty : 0);
+  }
+
   // Eq. 12: the change of energy if (t, i) flips. g includes the couplings within the head; the penalty
   // counts the other heads that select token i.
   [[nodiscard]] std::int32_t flip_cost(std::int32_t t, std::int32_t i) const {
-    const std::int32_t own = selected(t, i) ? problem_.penalty : 0;
-    const std::int32_t count = static_cast<std::uint16_t>(chain_.counts[i]);  // P c may pass 2^15
-    const std::int32_t gain = chain_.fields[t * stride_ + i] - (count - own);
+    const std::int32_t gain = chain_.fields[t * stride_ + i] - others(t, i);
     return selected(t, i) ? gain : -gain;
   }
 

@@ -48,17 +48,25 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
          (kVariates - 1);
 }
 
-/// Word `word` of the random spins (heads of words_per_head words one after the other) that restart `restart` starts
-/// from; 3 of 8 are selected, about as many as when hot. Restarts 2k and 2k + 1 have one key and share no selected
-/// spin: where the tokens of a head resemble each other, either half of them is tried.
+/// What the head that is drawn for restart `restart` starts from. Its fields are guessed: those without spins and `weight` times a
+/// row of couplings, that of a token drawn at random, as 16-bit numbers that wrap. Selected is what exceeds half a
+/// penalty; with `counted`, what the other heads' spins cost here instead. Restarts 2k and 2k + 1 draw the same tokens with opposite
+/// signs: where the tokens of a head resemble each other, either half of them is tried.
+struct StartGuess {
+  std::int32_t weight;
+  bool counted;
+};
+[[nodiscard]] constexpr StartGuess start_guess(std::int32_t restart, bool resumes) noexcept {
+  const std::int32_t weight = resumes ? 8 : 2;
+  return {(restart & 1) != 0 ? -weight : weight, resumes || (restart & 2) != 0};
+}
 [[nodiscard]] constexpr std::uint64_t start_key(std::uint64_t seed, std::int32_t restart) noexcept {
   return mix64(restart_key(seed, restart & ~1) ^ 0x5354415254ULL);
 }
-[[nodiscard]] constexpr std::uint64_t drawn_spins(std::uint64_t key, std::int32_t restart,
-                                                  std::uint64_t word) noexcept {
-  const std::uint64_t half = counter_random(key, 2 * word);
-  const std::uint64_t some = counter_random(key, 2 * word + 1);
-  return ((restart & 1) != 0 ? ~half : half) & (some | (some << 32 | some >> 32));
+[[nodiscard]] constexpr std::size_t start_token(std::uint64_t key, std::int32_t head,
+                                                std::int32_t tokens) noexcept {
+  const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(head));
+  return static_cast<std::size_t>((random >> 32) * static_cast<std::uint64_t>(tokens) >> 32);
 }
 
 /// The first `count` heads of a random order of all, for restart `restart` of a round.
