@@ -234,6 +234,7 @@ class CpuSolver final : public Solver {
 
   // Combinations of the heads of all answers so far, which adapt to each other at the last temperature.
   void recombine(AnnealJob& job, std::int32_t& next, Deadline& deadline) {
+    pool_->limit = proposal_limit(result_.energy, pool_->shift, job.problem.penalty);
     const std::int32_t count = kernel_.search(*pool_, job.problem);
     job.temperatures = adapt_temperatures_.data();
     job.reheated = 0;

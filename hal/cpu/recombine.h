@@ -65,6 +65,7 @@ struct HeadPool {
   std::int32_t answer_count;  ///< of all that came, also those that went
   std::int32_t tried_count;
   std::int32_t searches;
+  std::int32_t limit;  ///< how much more than the best answer what a search proposes may cost, in half steps
 };
 
 /// Solves of fewer restarts are for the lowest latency: their rounds do not recombine, which takes as long as a round.
@@ -79,14 +80,21 @@ inline constexpr std::int32_t kPoolRestarts = 8;
   return can_recombine(problem.shape) && problem.penalty > 0;
 }
 
-/// Empties the pool for a solve of `problem`.
+/// What HeadPool::limit is when the best answer has `energy`: a 64th of it. What lies higher takes as long to adapt and is worth less.
+[[nodiscard]] constexpr std::int32_t proposal_limit(std::int64_t energy, std::int32_t shift,
+                                                    std::int32_t penalty) noexcept {
+  const std::int64_t half_steps = -energy / 32 * (std::int64_t{1} << shift) / penalty;
+  return half_steps < 0 ? 0 : half_steps > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(half_steps);
+}
+
+/// Empties the pool for a solve of `problem`; without a limit.
 void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept;
 
 /// Takes the answers of `chains`; `best` is the one that is the best of all so far, or -1.
 using CollectFunction = void (*)(HeadPool& pool, const SelectionProblem& problem,
                                  std::span<const Chain> chains, std::int32_t best);
 
-/// Searches; the combinations are HeadPool::found. Returns how many there are.
+/// Searches; the combinations are HeadPool::found, none above HeadPool::limit. Returns how many there are.
 using SearchFunction = std::int32_t (*)(HeadPool& pool, const SelectionProblem& problem);
 
 /// Sets `chains` to combinations that were found, from number `first` on and from 0 again behind the last: spins, fields and

@@ -95,6 +95,7 @@ class FastPool {
       descend(run);
       for (std::int32_t r = 0; r < kTogether && first + r / 2 < forced_count; r += 2) {
         const Descent& better = run[r + 1].energy < run[r].energy ? run[r + 1] : run[r];
+        if (better.energy - best_energy > pool_.limit) continue;
         if (count == kProposals && better.energy >= lowest[kProposals - 1].energy) continue;
         Candidate candidate;
         candidate.energy = better.energy;

@@ -23,6 +23,7 @@ void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept {
   pool.answer_count = 0;
   pool.tried_count = 0;
   pool.searches = 0;
+  pool.limit = INT32_MAX;
   pool.found_count = 0;
 }
 
@@ -56,6 +57,7 @@ class ReferencePool {
     std::array<Candidate, kProposals + 1> lowest{};
     std::int32_t count = 0;
     const std::int32_t answers = std::min(pool_.answer_count, kPoolAnswers);
+    const std::int32_t best_energy = twice_energy(pool_.best);
     std::int32_t turn = 10 * pool_.searches;
     ++pool_.searches;
     for (std::int32_t t = 0; t < heads_; ++t) {
@@ -69,6 +71,7 @@ class ReferencePool {
         Candidate other{0, pool_.answers[at(turn % answers)]};
         other.energy = descend(t, k, other.states);
         if (other.energy < candidate.energy) candidate = other;
+        if (candidate.energy - best_energy > pool_.limit) continue;
         const std::uint64_t name = hash(candidate.states);
         bool known = was_tried(name);
         for (std::int32_t i = 0; i < count; ++i)

@@ -211,7 +211,8 @@ class KernelPoolRun {
   }
 
   /// All chains' spins one after the other, or nothing. Fields and counts must be those of the spins.
-  std::vector<std::uint64_t> recombine(const SelectionProblem& problem) {
+  std::vector<std::uint64_t> recombine(const SelectionProblem& problem, std::int32_t limit) {
+    pool_->limit = limit;
     const std::int32_t count = kernel_.search(*pool_, problem);
     std::vector<std::uint64_t> out;
     if (count == 0) return out;
@@ -259,6 +260,8 @@ class KernelPoolRun {
 // heads fill up, energies reach their clamp and searches run out of proposals.
 TEST(KernelPools, ProposeWhatTheReferenceProposes) {
   Random random(102);
+  // Every second search is limited.
+  const auto limit_of = [](std::size_t k) { return k % 2 == 0 ? INT32_MAX : static_cast<std::int32_t>(100 * k); };
   for (const ProblemShape shape : {ProblemShape{8, 49}, {3, 64}, {8, 6}}) {
     for (const std::int32_t penalty : {3, 300}) {
       const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, penalty, random);
@@ -284,7 +287,7 @@ TEST(KernelPools, ProposeWhatTheReferenceProposes) {
       for (std::size_t k = 0; k < answers.size(); ++k) {
         expected.collect(owned.problem(), answers[k], k % 5 == 0);
         if (k % 3 != 2) continue;
-        proposed.push_back(expected.recombine(owned.problem()));
+        proposed.push_back(expected.recombine(owned.problem(), limit_of(k)));
         proposals += proposed.back().empty() ? 0 : 1;
       }
       EXPECT_GT(proposals, 0);
@@ -296,7 +299,7 @@ TEST(KernelPools, ProposeWhatTheReferenceProposes) {
         for (std::size_t k = 0; k < answers.size(); ++k) {
           run.collect(owned.problem(), answers[k], k % 5 == 0);
           if (k % 3 == 2) {
-            EXPECT_EQ(run.recombine(owned.problem()), proposed[next++]) << k;
+            EXPECT_EQ(run.recombine(owned.problem(), limit_of(k)), proposed[next++]) << k;
           }
         }
       }
