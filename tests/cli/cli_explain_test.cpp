@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "runtime/cli/recorder.h"
+#include "runtime/cli/tuning.h"
 #include "runtime/preprocess.h"
 #include "runtime/session.h"
 #include "tests/cli/cli_files.h"
@@ -72,6 +73,20 @@ void expect_same(const json& report, const Both& both, std::size_t all_tokens) {
   }
 }
 
+/// Runs a picture, number `index` of its set, while `seen` looks on.
+template <typename Seen>
+void watch(const std::string& path, std::span<const std::uint8_t> pixels, std::uint64_t index,
+           Seen& seen, std::vector<float>& logits) {
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
+  ASSERT_OK_AND_ASSIGN(const auto session,
+                       runtime::Session::create(model, runtime::SessionOptions{}));
+  runtime::RunOptions options;
+  options.first_sample = index;
+  options.hooks.problems = &seen;
+  options.hooks.recorder = &seen;
+  ASSERT_OK(session->run_u8(pixels, 1, logits, options));
+}
+
 TEST(CliExplain, AnImage) {
   const TempDir directory;
   const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));
@@ -79,16 +94,9 @@ TEST(CliExplain, AnImage) {
   const json report = run_qama({"explain", "-q", "--json", "-m", path,
                                 directory.file("t10k-images-idx3-ubyte.gz") + ":1"})
                           .json();
-  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
-  ASSERT_OK_AND_ASSIGN(const auto session,
-                       runtime::Session::create(model, runtime::SessionOptions{}));
   Both both;
-  runtime::RunOptions options;
-  options.first_sample = 1;
-  options.hooks.problems = &both;
-  options.hooks.recorder = &both;
   std::vector<float> logits(10);
-  ASSERT_OK(session->run_u8(std::span(pixels).subspan(784, 784), 1, logits, options));
+  watch(path, std::span(pixels).subspan(784, 784), 1, both, logits);
   expect_same(report, both, 49);
   EXPECT_EQ(report["class"], std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
@@ -119,14 +127,7 @@ class Integers final : public runtime::ProblemSink, public runtime::Recorder {
  public:
   void problem(const runtime::LayerProblem& layer) override {
     EXPECT_TRUE(layer.factors.empty());
-    const hal::SelectionProblem& p = *layer.problem;
-    const auto stride = static_cast<std::size_t>(hal::row_stride(p.shape.tokens));
-    problems.push_back(p);
-    couplings.emplace_back(p.couplings,
-                           p.couplings + static_cast<std::size_t>(p.shape.spins()) * stride);
-    fields.emplace_back(p.fields, p.fields + static_cast<std::size_t>(p.shape.heads) * stride);
-    problems.back().couplings = couplings.back().data();
-    problems.back().fields = fields.back().data();
+    problems.problem(layer);
   }
   void tensor(std::string_view, std::int32_t, std::span<const float>) override {}
   void energies(std::string_view, std::int32_t, std::span<const double> values) override {
@@ -135,8 +136,7 @@ class Integers final : public runtime::ProblemSink, public runtime::Recorder {
   void spins(std::string_view, std::int32_t, std::span<const std::uint8_t> values) override {
     found.emplace_back(values.begin(), values.end());
   }
-  std::vector<hal::SelectionProblem> problems;
-  std::vector<std::vector<std::int16_t>> couplings, fields;
+  cli::LayerCollector problems{2, 1};
   std::vector<std::vector<std::uint8_t>> found;
   std::vector<std::vector<double>> of_tokens;
 };
@@ -150,21 +150,15 @@ TEST(CliExplain, FirstVersionQama) {
   const json report = run_qama({"explain", "-q", "--json", "-m", path,
                                 directory.file("t10k-images-idx3-ubyte.gz") + ":0", "--html", html})
                           .json();
-  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
-  ASSERT_OK_AND_ASSIGN(const auto session,
-                       runtime::Session::create(model, runtime::SessionOptions{}));
   Integers seen;
-  runtime::RunOptions options;
-  options.hooks.problems = &seen;
-  options.hooks.recorder = &seen;
   std::vector<float> logits(10);
-  ASSERT_OK(session->run_u8(pixels, 1, logits, options));
+  watch(path, pixels, 0, seen, logits);
   EXPECT_EQ(report["bits"], 3);
   ASSERT_EQ(report["masks"].size(), 2U);
-  ASSERT_EQ(seen.problems.size(), 2U);
   for (std::size_t layer = 0; layer < 2; ++layer) {
     SCOPED_TRACE(layer);
-    const hal::SelectionProblem& problem = seen.problems[layer];
+    ASSERT_EQ(seen.problems.layers[layer].size(), 1U);
+    const hal::SelectionProblem& problem = seen.problems.layers[layer][0]->problem;
     const auto words = static_cast<std::size_t>(hal::words_per_head(49 * 3));
     std::vector<std::uint64_t> spins(4 * words);
     double pure = 0;
