@@ -228,13 +228,13 @@ class FastAnnealer {
     return w + 1 == words_ ? last_valid_ : ~std::uint64_t{0};
   }
 
-  // A spin accepts if x <= bound + m, with x = f ^ m and m = -1 for spin 0, 0 for spin 1:
-  //   spin 1: dE =  f:  f <= threshold        spin 0: dE = -f:  ~f <= threshold - 1
-  // m belongs to the spins before the pass: a flipped lane's m is never used again in its pass. What is kept is
+  // A spin accepts if x < bound - own, with own = -1 for spin 1, 0 for spin 0, m = ~own and x = f ^ m:
+  //   spin 1: dE =  f:  f < threshold + 1     spin 0: dE = -f:  ~f < threshold
+  // (less, not less or equal, which is two instructions on AVX2). m belongs to the spins before the pass: a flipped lane's m is never used again in its pass. What is kept is
   // x, to which a row is added with m's signs.
   QAMA_ALWAYS_INLINE static std::uint64_t accepting(const Batch64& x, const Batch64& bound) {
     Mask64<Arch> mask;
-    each_part([&](auto k) QAMA_INLINE_LAMBDA { mask[k] = x[k] <= bound[k]; });
+    each_part([&](auto k) QAMA_INLINE_LAMBDA { mask[k] = x[k] < bound[k]; });
     return mask_bits(mask);
   }
 
@@ -271,7 +271,7 @@ class FastAnnealer {
         x[c][k] = (g - (count - (penalty & own[k]))) ^ m;
         // Lanes behind the tokens never accept: their x is -1.
         bound[c][k] =
-            kOneWord || last ? xsimd::min(bound[c][k] + m, highest_bound_[k]) : bound[c][k] + m;
+            kOneWord || last ? xsimd::min(bound[c][k] - own[k], highest_bound_[k]) : bound[c][k] - own[k];
         (m | one).store_aligned(signs_[c][0].data() + k * Batch::size);
         (own[k] | one).store_aligned(signs_[c][1].data() + k * Batch::size);
       });
@@ -288,8 +288,8 @@ class FastAnnealer {
         const std::uint64_t leaves = spins[c] >> (i & 63) & 1U;
         const std::int16_t* signs = signs_[c][leaves].data();
         each_part([&](auto k) QAMA_INLINE_LAMBDA {
-          x[c][k] = x[c][k] + Batch::load_aligned(row + k * Batch::size) *
-                                  Batch::load_aligned(signs + k * Batch::size);
+          x[c][k] = x[c][k] + with_signs<Arch>(Batch::load_aligned(row + k * Batch::size),
+                                               Batch::load_aligned(signs + k * Batch::size));
         });
         if constexpr (!kOneWord) {
           if (now != 0) {
@@ -525,14 +525,10 @@ void anneal_group(const AnnealJob& job, Chain* chains) {
   }
 }
 
-/// Restarts in lock-step. On NEON a head's fields are eight registers: two restarts of them stay there, four do not.
-#if XSIMD_WITH_NEON64
+/// Restarts in lock-step. With vectors of eight lanes a head's fields are eight registers: two restarts of them stay
+/// there, four do not.
 template <class Arch>
-constexpr std::size_t kLockStep = std::is_same_v<Arch, Neon> ? 2 : 4;
-#else
-template <class Arch>
-constexpr std::size_t kLockStep = 4;
-#endif
+constexpr std::size_t kLockStep = Lanes<Arch>::size == 8 ? 2 : 4;
 
 template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {

@@ -194,6 +194,16 @@ Lanes<Arch> repeated(const Row& row) {
   }
 }
 
+/// `v` with its lanes' signs turned where `signs`, lanes of 1 and -1, say so.
+template <class Arch>
+QAMA_ALWAYS_INLINE xsimd::batch<std::int16_t, Arch> with_signs(const xsimd::batch<std::int16_t, Arch>& v,
+                                                               const xsimd::batch<std::int16_t, Arch>& signs) {
+#if XSIMD_WITH_AVX2
+  if constexpr (std::is_same_v<Arch, Avx2>) return Lanes<Avx2>(_mm256_sign_epi16(v, signs));
+#endif
+  return v * signs;
+}
+
 /// 64 marked lanes: masks where an instruction set has them, else lanes of ones.
 #if XSIMD_WITH_AVX512BW
 template <class Arch>
