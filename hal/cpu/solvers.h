@@ -1,0 +1,74 @@
+// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp), and what they
+// share: options, deadlines, names. Private to hal/cpu.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "hal/cpu/kernel.h"
+#include "hal/device.h"
+
+namespace qama::hal::cpu {
+
+/// What SolveResult::solved_by says, in static storage.
+struct KernelNames {
+  const char* plain;
+  const char* planes;  ///< on bit planes
+};
+[[nodiscard]] KernelNames names_of(std::string_view kernel);
+
+/// Everything is allocated here; `shape` has been checked.
+[[nodiscard]] std::unique_ptr<Solver> make_selection_solver(const Kernel& kernel, const ProblemShape& shape);
+[[nodiscard]] std::unique_ptr<LowRankSolver> make_low_rank_solver(const Kernel& kernel, const ProblemShape& shape,
+                                                                  std::int32_t rank);
+
+/// INVALID_ARGUMENT for numbers or temperatures out of bounds.
+[[nodiscard]] Status check_options(const SolveOptions& options);
+
+/// A number of sweeps as SolveResult has it.
+inline std::int32_t counted(std::int64_t sweeps) {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
+}
+
+using Clock = std::chrono::steady_clock;
+
+inline double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+/// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still time for the
+/// final descent, which is taken to last as long as kDescentSweeps of them.
+class Deadline {
+ public:
+  Deadline(Clock::time_point start, std::int64_t deadline_us) : start_(start), limit_us_(deadline_us) {}
+  [[nodiscard]] bool given() const { return limit_us_ > 0; }
+  void start_group() {
+    if (!given()) return;  // the clock is read for deadlines only
+    group_us_ = microseconds_since(start_);
+    asked_ = 0;
+  }
+  /// Whether another group of restarts would be too late, after one that took as long as the last.
+  [[nodiscard]] bool no_time_for_another() const {
+    if (!given()) return false;
+    const double now = microseconds_since(start_);
+    return now + (now - group_us_) > static_cast<double>(limit_us_);
+  }
+  static bool stop(void* context) {
+    auto& self = *static_cast<Deadline*>(context);
+    const double now = microseconds_since(self.start_);
+    const double sweep = self.asked_ > 0 ? (now - self.group_us_) / static_cast<double>(self.asked_) : 0.0;
+    ++self.asked_;
+    return now + kDescentSweeps * sweep > static_cast<double>(self.limit_us_);
+  }
+
+ private:
+  static constexpr double kDescentSweeps = 8;
+  const Clock::time_point start_;
+  const std::int64_t limit_us_;
+  double group_us_ = 0;
+  std::int64_t asked_ = 0;
+};
+
+}  // namespace qama::hal::cpu
