@@ -88,6 +88,15 @@ class LowRankSolver {
   [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
 };
 
+/// A device's work on sparse problems up to a number of spins; the same rules as Solver, one job at a time.
+class SparseSolver {
+ public:
+  virtual ~SparseSolver() = default;
+  /// The problem's spins must not exceed the compiled number. INVALID_ARGUMENT if the options ask for rounds.
+  virtual Status solve(const SparseSelectionProblem& problem, const SolveOptions& options,
+                       std::span<std::uint64_t> spins, SolveResult& result) = 0;
+};
+
 /// An open device. Thread-safe.
 class Device {
  public:
@@ -101,6 +110,8 @@ class Device {
   /// The same for low-rank problems; UNSUPPORTED where a device has no such form.
   [[nodiscard]] virtual Result<std::unique_ptr<LowRankSolver>> compile_low_rank(
       const ProblemShape& shape, std::int32_t rank);
+  /// The same for sparse problems of up to `spins` spins; UNSUPPORTED where a device has no such form.
+  [[nodiscard]] virtual Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins);
 };
 
 /// One line of `qama devices`.

@@ -1,5 +1,6 @@
 #include "hal/problem.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -43,6 +44,23 @@ std::int64_t energy_of(const SelectionProblem& problem,
     std::int64_t count = 0;
     for (std::int32_t t = 0; t < heads; ++t) count += static_cast<std::int64_t>(selected(t, i));
     energy += problem.penalty * (count * (count - 1) / 2);
+  }
+  return energy;
+}
+
+std::int64_t energy_of(const SparseSelectionProblem& problem,
+                       std::span<const std::uint64_t> spins) noexcept {
+  const auto selected = [&](std::int32_t i) {
+    return ((spins[static_cast<std::size_t>(i / 64)] >> (i % 64)) & 1U) != 0;
+  };
+  std::int64_t energy = 0;
+  for (std::int32_t i = 0; i < problem.spins; ++i) {
+    if (!selected(i)) continue;
+    energy -= problem.fields[i];
+    for (std::int64_t k = problem.first[i]; k < problem.first[i + 1]; ++k) {
+      const Neighbour& neighbour = problem.neighbours[k];
+      if (neighbour.spin > i && selected(neighbour.spin)) energy -= neighbour.coupling;
+    }
   }
   return energy;
 }
@@ -97,6 +115,53 @@ Status validate(const SelectionProblem& problem) {
         return bad(t, i, "couplings, field and penalty sum up to " + std::to_string(sum) +
                              ", expected at most 32767");
       }
+    }
+  }
+  return {};
+}
+
+Status validate(const SparseSelectionProblem& problem, std::int64_t count) {
+  if (problem.spins < 1 || problem.spins > kMaxTokens) {
+    return Error{ErrorCode::problem_too_large, "a sparse problem has " + std::to_string(problem.spins) +
+                                                   " spins, expected 1 to " + std::to_string(kMaxTokens)};
+  }
+  const auto bad = [](std::int32_t i, const std::string& what) {
+    return Error{ErrorCode::problem_bad_value, "spin " + std::to_string(i) + ": " + what};
+  };
+  if (problem.first[0] != 0 || problem.first[problem.spins] != count) {
+    return Error{ErrorCode::problem_bad_value,
+                 "rows of neighbours go from " + std::to_string(problem.first[0]) + " to " +
+                     std::to_string(problem.first[problem.spins]) + ", expected 0 to " + std::to_string(count)};
+  }
+  for (std::int32_t i = 0; i < problem.spins; ++i) {
+    if (problem.first[i] > problem.first[i + 1] || problem.first[i + 1] > count) {
+      return bad(i, "its row of neighbours ends before it begins or behind the last one");
+    }
+  }
+  for (std::int32_t i = problem.spins; i < row_stride(problem.spins); ++i) {
+    if (problem.fields[i] != 0) return bad(i, "padding of the fields is not 0");
+  }
+  for (std::int32_t i = 0; i < problem.spins; ++i) {
+    std::int64_t sum = std::abs(static_cast<std::int64_t>(problem.fields[i]));
+    std::int32_t last = -1;
+    for (std::int64_t k = problem.first[i]; k < problem.first[i + 1]; ++k) {
+      const Neighbour& neighbour = problem.neighbours[k];
+      const std::string name = "neighbour " + std::to_string(neighbour.spin);
+      if (neighbour.spin < 0 || neighbour.spin >= problem.spins) return bad(i, name + " is no spin");
+      if (neighbour.spin <= last) return bad(i, name + " is not behind the one before it");
+      if (neighbour.spin == i) return bad(i, "it is its own neighbour");
+      last = neighbour.spin;
+      sum += std::abs(static_cast<std::int64_t>(neighbour.coupling));
+      const Neighbour* const begin = problem.neighbours + problem.first[neighbour.spin];
+      const Neighbour* const end = problem.neighbours + problem.first[neighbour.spin + 1];
+      const Neighbour* const back = std::lower_bound(
+          begin, end, i, [](const Neighbour& one, std::int32_t spin) { return one.spin < spin; });
+      if (back == end || back->spin != i || back->coupling != neighbour.coupling) {
+        return bad(i, "its coupling with " + name + " is not symmetric");
+      }
+    }
+    if (sum > INT16_MAX) {
+      return bad(i, "couplings and field sum up to " + std::to_string(sum) + ", expected at most 32767");
     }
   }
   return {};

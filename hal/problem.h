@@ -75,6 +75,23 @@ struct LowRankProblem {
 };
 inline constexpr std::int32_t kMaxRankLimit = 1024;
 
+/// A selection problem of one head whose spins have few couplings each (graphs, sparse QUBO), as rows of neighbours; memory grows with
+/// the couplings, not with N^2. E(s), exactness and units as in SelectionProblem, whose rules it keeps: W symmetric, no
+/// spin its own neighbour, fits_int16.
+struct Neighbour {
+  std::int32_t spin = 0;
+  std::int16_t coupling = 0;
+};
+struct SparseSelectionProblem {
+  std::int32_t spins = 0;                 ///< N, 1 to kMaxTokens
+  const std::int64_t* first = nullptr;    ///< [N + 1]; spin i's neighbours are first[i] .. first[i + 1] - 1
+  const Neighbour* neighbours = nullptr;  ///< [first[N]], ascending in each row
+  const std::int16_t* fields = nullptr;   ///< [row_stride(N)], 0 behind the spins
+  double scale = 1.0;
+  double row_norm = 0.0;
+  double offset = 0.0;
+};
+
 /// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see hal/cpu).
 struct SolveOptions {
   std::uint64_t seed = 1;        ///< same problem, options and seed: same spins, on every target
@@ -122,11 +139,18 @@ struct SolveResult {
 [[nodiscard]] std::int64_t energy_of(const SelectionProblem& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
 
+/// The same of a sparse problem; `spins` [words_per_head(N)].
+[[nodiscard]] std::int64_t energy_of(const SparseSelectionProblem& problem,
+                                     std::span<const std::uint64_t> spins) noexcept;
+
 /// PROBLEM_TOO_LARGE unless 1 <= heads <= kMaxHeads and 1 <= tokens <= kMaxDenseTokens.
 [[nodiscard]] Status validate_shape(const ProblemShape& shape);
 
 /// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
 /// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
 [[nodiscard]] Status validate(const SelectionProblem& problem);
+/// The same of a sparse problem: sizes, rows (ascending, inside, symmetric, no diagonal), padding, fits_int16. `count` is
+/// the number of neighbours that there are. O(neighbours log).
+[[nodiscard]] Status validate(const SparseSelectionProblem& problem, std::int64_t count);
 
 }  // namespace qama::hal

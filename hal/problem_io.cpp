@@ -299,8 +299,23 @@ SparseIsing to_ising(const ProblemFile& file) {
   return out;
 }
 
-Status build_sparse(const ProblemFile& file, SelectionBuild& out) {
+/// The same rounded to the integers of a SelectionProblem.
+struct RoundedIsing {
+  struct Coupling {
+    std::int32_t first, second;
+    std::int16_t value;
+  };
+  std::vector<Coupling> couplings;
+  std::vector<std::int16_t> fields;
+  double scale = 1.0;
+  double row_norm = 1.0;
+  bool exact = false;
+  std::int32_t fixed = -1;
+};
+
+Result<RoundedIsing> round_ising(const ProblemFile& file) {
   const SparseIsing ising = to_ising(file);
+  RoundedIsing out;
   out.fixed = ising.fixed;
   const auto size = static_cast<std::size_t>(file.graph.size);
   std::vector<double> sums(size);
@@ -321,34 +336,83 @@ Status build_sparse(const ProblemFile& file, SelectionBuild& out) {
     return Error{ErrorCode::problem_bad_value, "the weights of a variable sum up to infinity"};
   }
   out.exact = whole && largest <= INT16_MAX;
-  // Rounding may add a half for each of a row's terms.
-  double scale = 1.0;
+  // Rounding may add a half for each of a row's terms. Where that would leave no room, numbers are cut off instead.
+  const std::int32_t most_terms = *std::max_element(terms.begin(), terms.end());
+  const bool cut_off = most_terms > kMaxDenseTokens;
   if (!out.exact && largest > 0) {
-    scale = (INT16_MAX - 1 - 0.5 * *std::max_element(terms.begin(), terms.end())) / largest;
+    out.scale = (INT16_MAX - 1 - (cut_off ? 0 : 0.5 * most_terms)) / largest;
     // Of the smallest numbers the reciprocal overflows.
-    scale = std::min(scale, 1e300);
+    out.scale = std::min(out.scale, 1e300);
   }
-  const auto rounded = [scale](double value) {
-    return static_cast<std::int16_t>(std::lrint(value * scale));
+  const auto rounded = [&](double value) {
+    const double scaled = value * out.scale;
+    return static_cast<std::int16_t>(cut_off ? std::trunc(scaled) : std::nearbyint(scaled));
   };
+  out.fields.reserve(size);
+  for (const double field : ising.fields) out.fields.push_back(rounded(field));
+  out.couplings.reserve(ising.couplings.size());
+  std::int64_t squares = 0;
+  for (const Edge& edge : ising.couplings) {
+    const std::int16_t value = rounded(edge.weight);
+    out.couplings.push_back({edge.first, edge.second, value});
+    squares += static_cast<std::int64_t>(value) * value;
+  }
+  // The unit of temperature, which a solver would have to read all couplings for; each pair stands in two rows.
+  if (squares > 0) out.row_norm = std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(size));
+  return out;
+}
 
+Status build_matrix(const ProblemFile& file, SelectionBuild& out) {
+  QAMA_ASSIGN_OR_RETURN(const RoundedIsing ising, round_ising(file));
+  out.fixed = ising.fixed;
+  out.exact = ising.exact;
   const ProblemBuffer::Target to = out.buffer.target({1, file.graph.size});
+  const auto size = static_cast<std::size_t>(file.graph.size);
   const auto stride = static_cast<std::size_t>(row_stride(file.graph.size));
   std::memset(to.couplings, 0, size * stride * sizeof(std::int16_t));
   std::memset(to.fields, 0, stride * sizeof(std::int16_t));
-  for (std::size_t i = 0; i < size; ++i) to.fields[i] = rounded(ising.fields[i]);
-  std::int64_t squares = 0;
-  for (const Edge& edge : ising.couplings) {
-    const auto i = static_cast<std::size_t>(edge.first);
-    const auto j = static_cast<std::size_t>(edge.second);
-    const std::int16_t value = rounded(edge.weight);
-    to.couplings[i * stride + j] = to.couplings[j * stride + i] = value;
-    squares += static_cast<std::int64_t>(value) * value;
+  std::copy(ising.fields.begin(), ising.fields.end(), to.fields);
+  for (const RoundedIsing::Coupling& one : ising.couplings) {
+    const auto i = static_cast<std::size_t>(one.first);
+    const auto j = static_cast<std::size_t>(one.second);
+    to.couplings[i * stride + j] = to.couplings[j * stride + i] = one.value;
   }
-  to.problem->scale = scale;
-  // The unit of temperature, which a solver would have to read all couplings for; each pair stands in two rows.
-  to.problem->row_norm =
-      squares == 0 ? 1.0 : std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(size));
+  to.problem->scale = ising.scale;
+  to.problem->row_norm = ising.row_norm;
+  return {};
+}
+
+/// Rows of neighbours. Couplings are sorted by their first spin, then by their second.
+Status build_rows(const ProblemFile& file, SparseBuild& out) {
+  QAMA_ASSIGN_OR_RETURN(const RoundedIsing ising, round_ising(file));
+  out.fixed = ising.fixed;
+  out.exact = ising.exact;
+  const auto size = static_cast<std::size_t>(file.graph.size);
+  const auto stride = static_cast<std::size_t>(row_stride(file.graph.size));
+  out.fields.resize(stride);
+  std::memset(out.fields.data(), 0, stride * sizeof(std::int16_t));
+  std::copy(ising.fields.begin(), ising.fields.end(), out.fields.data());
+  out.first.assign(size + 1, 0);
+  for (const RoundedIsing::Coupling& one : ising.couplings) {
+    if (one.value == 0) continue;
+    ++out.first[static_cast<std::size_t>(one.first) + 1];
+    ++out.first[static_cast<std::size_t>(one.second) + 1];
+  }
+  for (std::size_t i = 0; i < size; ++i) out.first[i + 1] += out.first[i];
+  out.neighbours.resize(static_cast<std::size_t>(out.first[size]));
+  std::vector<std::int64_t> next(out.first.begin(), out.first.end() - 1);
+  const auto put = [&](std::int32_t row, std::int32_t spin, std::int16_t value) {
+    out.neighbours[static_cast<std::size_t>(next[static_cast<std::size_t>(row)]++)] = {spin, value};
+  };
+  // A spin's smaller neighbours come first, in order, if all couplings are gone through by their first spin twice.
+  for (const RoundedIsing::Coupling& one : ising.couplings) {
+    if (one.value != 0) put(one.second, one.first, one.value);
+  }
+  for (const RoundedIsing::Coupling& one : ising.couplings) {
+    if (one.value != 0) put(one.first, one.second, one.value);
+  }
+  out.problem = {file.graph.size, out.first.data(), out.neighbours.data(), out.fields.data(),
+                 ising.scale,     ising.row_norm,   0.0};
   return {};
 }
 
@@ -521,12 +585,60 @@ Result<SelectionBuild> to_selection(const ProblemFile& file) {
     if (file.format == ProblemFormat::qama) {
       QAMA_RETURN_IF_ERROR(build_layer(file.layer, out.buffer));
     } else {
-      QAMA_RETURN_IF_ERROR(build_sparse(file, out));
+      QAMA_RETURN_IF_ERROR(build_matrix(file, out));
     }
     return out;
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::out_of_memory, "not enough memory for the dense couplings of " +
                                                std::to_string(file.shape().spins()) + " spins"};
+  }
+}
+
+Result<SparseBuild> to_sparse_selection(const ProblemFile& file) {
+  if (file.format == ProblemFormat::qama) {
+    return Error{ErrorCode::invalid_argument, "a layer has no sparse form"};
+  }
+  try {
+    SparseBuild out;
+    QAMA_RETURN_IF_ERROR(build_rows(file, out));
+    return out;
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::out_of_memory,
+                 "not enough memory for " + std::to_string(file.graph.edges.size()) + " couplings"};
+  }
+}
+
+Result<LowRankBuild> to_low_rank(const FactorProblem& layer) {
+  if (layer.rank > kMaxRankLimit) {
+    return Error{ErrorCode::problem_too_large, "a layer of " + std::to_string(layer.rank) +
+                                                   " columns as factors, expected at most " +
+                                                   std::to_string(kMaxRankLimit)};
+  }
+  try {
+    LowRankBuild out;
+    out.left.assign(layer.factors.begin(), layer.factors.end());
+    const auto rank = static_cast<std::size_t>(layer.rank);
+    const std::size_t head = static_cast<std::size_t>(layer.tokens) * rank;
+    const bool symmetric = std::find(layer.signs.begin(), layer.signs.end(), -1.0) == layer.signs.end();
+    if (!symmetric) {
+      out.right = out.left;
+      for (std::size_t k = 0; k < out.right.size(); ++k) {
+        out.right[k] *= static_cast<float>(layer.signs[k / head * rank + k % rank]);
+      }
+    }
+    out.fields.reserve(layer.fields.size());
+    for (const double field : layer.fields) out.fields.push_back(static_cast<float>(layer.rho * field));
+    out.problem.shape = {layer.heads, layer.tokens};
+    out.problem.rank = layer.rank;
+    out.problem.left = out.left.data();
+    out.problem.right = symmetric ? out.left.data() : out.right.data();
+    out.problem.fields = out.fields.data();
+    out.problem.penalty = static_cast<float>(layer.lambda);
+    return out;
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::out_of_memory, "not enough memory for the factors of " +
+                                               std::to_string(layer.heads * static_cast<std::int64_t>(layer.tokens)) +
+                                               " spins"};
   }
 }
 

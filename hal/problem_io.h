@@ -21,6 +21,7 @@
 
 #include "hal/problem.h"
 #include "hal/problem_builder.h"
+#include "runtime/base/aligned.h"
 #include "runtime/base/result.h"
 
 namespace qama::hal {
@@ -113,5 +114,25 @@ struct SelectionBuild {
 /// The integers that a device solves. For maxcut minimising E maximises the cut. PROBLEM_TOO_LARGE where dense
 /// couplings would exceed kMaxDenseTokens or 2^28 elements, PROBLEM_BAD_VALUE, OUT_OF_MEMORY.
 [[nodiscard]] Result<SelectionBuild> to_selection(const ProblemFile& file);
+
+/// A max-cut or qubo file as rows of neighbours, with the same integers, `exact` and `fixed` as to_selection's.
+struct SparseBuild {
+  std::vector<std::int64_t> first;
+  std::vector<Neighbour> neighbours;
+  AlignedBuffer<std::int16_t> fields;
+  SparseSelectionProblem problem;  ///< views the three
+  bool exact = false;
+  std::int32_t fixed = -1;
+};
+/// PROBLEM_BAD_VALUE, OUT_OF_MEMORY; INVALID_ARGUMENT for a qama file.
+[[nodiscard]] Result<SparseBuild> to_sparse_selection(const ProblemFile& file);
+
+/// A layer as factors in float: left = F, right = F times the columns' signs, one array where all signs are +1.
+struct LowRankBuild {
+  std::vector<float> left, right, fields;
+  LowRankProblem problem;  ///< views the three
+};
+/// PROBLEM_TOO_LARGE above kMaxRankLimit columns, OUT_OF_MEMORY.
+[[nodiscard]] Result<LowRankBuild> to_low_rank(const FactorProblem& layer);
 
 }  // namespace qama::hal

@@ -55,6 +55,10 @@ Result<std::unique_ptr<LowRankSolver>> Device::compile_low_rank(const ProblemSha
                "device '" + info().uri + "' takes no problems in low-rank form"};
 }
 
+Result<std::unique_ptr<SparseSolver>> Device::compile_sparse(std::int32_t /*spins*/) {
+  return Error{ErrorCode::unsupported, "device '" + info().uri + "' takes no sparse problems"};
+}
+
 Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
   std::string known;
   for (const Scheme& scheme : kSchemes) {

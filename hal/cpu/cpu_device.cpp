@@ -44,6 +44,13 @@ class CpuDevice final : public Device {
     }
     return make_low_rank_solver(kernel_, shape, rank);
   }
+  Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins) override {
+    if (spins < 1 || spins > kMaxTokens) {
+      return Error{ErrorCode::problem_too_large, "a sparse problem of " + std::to_string(spins) +
+                                                     " spins, expected 1 to " + std::to_string(kMaxTokens)};
+    }
+    return make_sparse_solver(kernel_, spins);
+  }
 
  private:
   const Kernel& kernel_;
@@ -62,12 +69,12 @@ std::string kernel_names() {
 }  // namespace
 
 KernelNames names_of(std::string_view kernel) {
-  if (kernel == "scalar") return {"cpu:scalar", ""};
-  if (kernel == "sse2") return {"cpu:sse2", "cpu:sse2 bit planes"};
-  if (kernel == "avx2") return {"cpu:avx2", "cpu:avx2 bit planes"};
-  if (kernel == "avx512") return {"cpu:avx512", "cpu:avx512 bit planes"};
-  if (kernel == "neon") return {"cpu:neon", "cpu:neon bit planes"};
-  return {"cpu:", "cpu: bit planes"};
+  if (kernel == "scalar") return {"cpu:scalar", "", "cpu:scalar neighbours"};
+  if (kernel == "sse2") return {"cpu:sse2", "cpu:sse2 bit planes", "cpu:sse2 neighbours"};
+  if (kernel == "avx2") return {"cpu:avx2", "cpu:avx2 bit planes", "cpu:avx2 neighbours"};
+  if (kernel == "avx512") return {"cpu:avx512", "cpu:avx512 bit planes", "cpu:avx512 neighbours"};
+  if (kernel == "neon") return {"cpu:neon", "cpu:neon bit planes", "cpu:neon neighbours"};
+  return {"cpu:", "cpu: bit planes", "cpu: neighbours"};
 }
 
 Status check_options(const SolveOptions& options) {

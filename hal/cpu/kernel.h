@@ -12,6 +12,7 @@
 #include "hal/cpu/low_rank.h"
 #include "hal/cpu/planes.h"
 #include "hal/cpu/recombine.h"
+#include "hal/cpu/sparse.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -74,6 +75,7 @@ struct Kernel {
   LowRankAnnealFunction anneal_low_rank;
   PackPlanesFunction pack_planes;      ///< null: this kernel has no form on bit planes
   AnnealPlanesFunction anneal_planes;
+  AnnealSparseFunction anneal_sparse;
   CollectFunction collect;
   SearchFunction search;
   AssembleFunction assemble;

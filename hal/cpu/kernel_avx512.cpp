@@ -3,6 +3,7 @@
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
+#include "hal/cpu/sparse_impl.h"
 
 namespace qama::hal::cpu {
 
@@ -25,6 +26,10 @@ bool pack_planes_avx512(const SelectionProblem& problem, CouplingPlanes& planes)
 void anneal_planes_avx512(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                           std::uint64_t* counters) {
   anneal_planes<xsimd::avx512bw>(job, planes, chains, counters);
+}
+
+void anneal_sparse_avx512(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+  anneal_sparse<xsimd::avx512bw>(job, problem, chains);
 }
 
 }  // namespace qama::hal::cpu

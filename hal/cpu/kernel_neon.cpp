@@ -5,6 +5,7 @@
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
+#include "hal/cpu/sparse_impl.h"
 
 namespace qama::hal::cpu {
 
@@ -27,6 +28,10 @@ bool pack_planes_neon(const SelectionProblem& problem, CouplingPlanes& planes) {
 void anneal_planes_neon(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters) {
   anneal_planes<xsimd::neon64>(job, planes, chains, counters);
+}
+
+void anneal_sparse_neon(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+  anneal_sparse<xsimd::neon64>(job, problem, chains);
 }
 
 }  // namespace qama::hal::cpu

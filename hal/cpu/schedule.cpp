@@ -101,6 +101,15 @@ double row_norm(const SelectionProblem& problem) noexcept {
   return std::sqrt(static_cast<double>(sum) / static_cast<double>(rows));
 }
 
+double row_norm(const SparseSelectionProblem& problem) noexcept {
+  std::int64_t sum = 0;
+  for (std::int64_t k = 0; k < problem.first[problem.spins]; ++k) {
+    const std::int64_t coupling = problem.neighbours[k].coupling;
+    sum += coupling * coupling;
+  }
+  return sum == 0 ? 1.0 : std::sqrt(static_cast<double>(sum) / static_cast<double>(problem.spins));
+}
+
 namespace {
 
 // beta rises linearly over the sweeps; a single sweep runs at the end of it.

@@ -1,5 +1,5 @@
-// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp), and what they
-// share: options, deadlines, names. Private to hal/cpu.
+// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp, sparse_solver.cpp), and
+// what they share: options, deadlines, names. Private to hal/cpu.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@ namespace qama::hal::cpu {
 struct KernelNames {
   const char* plain;
   const char* planes;  ///< on bit planes
+  const char* sparse;  ///< on rows of neighbours
 };
 [[nodiscard]] KernelNames names_of(std::string_view kernel);
 
@@ -23,6 +24,7 @@ struct KernelNames {
 [[nodiscard]] std::unique_ptr<Solver> make_selection_solver(const Kernel& kernel, const ProblemShape& shape);
 [[nodiscard]] std::unique_ptr<LowRankSolver> make_low_rank_solver(const Kernel& kernel, const ProblemShape& shape,
                                                                   std::int32_t rank);
+[[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel, std::int32_t spins);
 
 /// INVALID_ARGUMENT for numbers or temperatures out of bounds.
 [[nodiscard]] Status check_options(const SolveOptions& options);

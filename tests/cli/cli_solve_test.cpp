@@ -59,7 +59,7 @@ TEST_F(CliSolve, MaxCutOfAFiveCycle) {
   for (std::size_t i = 0; i < 5; ++i) cut += spins[i] != spins[(i + 1) % 5] ? 1 : 0;
   EXPECT_EQ(cut, 4);
   EXPECT_EQ(result["seed"], 1);
-  EXPECT_EQ(result["sweeps"], 200);
+  EXPECT_EQ(result["sweeps"], 1000);
   EXPECT_EQ(result["restarts"], 32);
   EXPECT_GT(result["proposals"], 0);
   EXPECT_GE(result["ns_per_proposal"], 0);
@@ -118,6 +118,57 @@ TEST_F(CliSolve, SameSeedSameAnswerOnAnyNumberOfThreads) {
   EXPECT_EQ(with({"--seed", "5", "--device", "cpu:scalar"})["spins"], one["spins"]);
 }
 
+TEST_F(CliSolve, AGraphHasTheSameAnswerInEveryForm) {
+  const std::string file = put("g.mc", graph(150, 12));
+  for (const char* restarts : {"1", "32", "70"}) {
+    const std::vector<std::string> schedule = {file, "--sweeps", "4", "--restarts", restarts, "--form"};
+    const auto in_form = [&](const char* form) {
+      std::vector<std::string> arguments = schedule;
+      arguments.emplace_back(form);
+      return solve(arguments);
+    };
+    const auto matrix = in_form("matrix");
+    const auto neighbours = in_form("neighbours");
+    EXPECT_EQ(matrix["form"], "matrix");
+    EXPECT_EQ(neighbours["form"], "neighbours");
+    for (const char* field : {"spins", "cut", "flips", "proposals", "restarts", "total_sweeps"}) {
+      EXPECT_EQ(matrix[field], neighbours[field]) << field;
+    }
+  }
+}
+
+TEST_F(CliSolve, TheFastestFormIsTaken) {
+  std::string ring = "20000 20000\n";
+  for (int i = 1; i <= 20000; ++i) ring += std::to_string(i) + " " + std::to_string(i % 20000 + 1) + " 1\n";
+  const auto large = solve({put("ring.mc", ring), "--sweeps", "50"});
+  EXPECT_EQ(large["form"], "neighbours");
+  EXPECT_GT(large["cut"], 19000);
+  EXPECT_LE(large["cut"], 20000);
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--restarts", "4"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3))})["form"], "neighbours");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--rounds", "1"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(12, 3)), "--device", "exact:"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(300, 3))})["form"], "matrix");  // 150 neighbours
+}
+
+TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
+  // Fields of one sign and positive couplings: all selected is best, in any form.
+  std::string text = "qama long\n1 40 3 1 0\n1 1 1\n";
+  for (int i = 0; i < 40; ++i) text += "0.5 0.1 0.2 0.3\n";
+  const std::string file = put("long", text);
+  const auto matrix = solve({file});
+  const auto factors = solve({file, "--form", "factors"});
+  EXPECT_EQ(matrix["form"], "matrix");
+  EXPECT_EQ(factors["form"], "factors");
+  EXPECT_EQ(factors["spins"], matrix["spins"]);
+  EXPECT_NEAR(factors["energy"].get<double>(), -(40 * 0.5 + 780 * 0.14), 1e-9);
+  expect_error(run_qama({"solve", "-q", file, "--form", "neighbours"}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--rounds", "2"}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--device", "exact:"}), "UNSUPPORTED");
+  expect_error(run_qama({"solve", "-q", put("g.mc", graph(9, 4)), "--form", "factors"}), "INVALID_ARGUMENT");
+  EXPECT_EQ(run_qama({"solve", "-q", file, "--form", "cube"}).status, 2);
+}
+
 TEST_F(CliSolve, TemperaturesAreChecked) {
   const std::string file = put("g.mc", graph(9, 4));
   EXPECT_EQ(run_qama({"solve", file, "--t-start", "0.1", "--t-end", "0.2"}).status, 2);
@@ -168,7 +219,8 @@ TEST_F(CliSolve, BadFiles) {
   refused("2 1\n1 2 x\n", "PROBLEM_BAD_FORMAT");
   refused("2 1\n1 2 0.5\n", "PROBLEM_BAD_VALUE");
   refused("2 1\n1 2 nan\n", "PROBLEM_BAD_VALUE", {"--format", "qubo"});
-  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--form", "matrix"});
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--rounds", "1"});
   refused("99999999 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
   refused("qama x\n1 2\n", "PROBLEM_BAD_FORMAT");
   refused("qama x\n64 1000000 4000 1 1\n1\n", "PROBLEM_BAD_FORMAT");

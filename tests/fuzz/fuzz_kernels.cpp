@@ -56,6 +56,35 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
   }
 }
 
+/// The first head of a problem as rows of neighbours, through the devices, against the same as a matrix.
+void compare_sparse(Bytes& in, SelectionProblem problem) {
+  problem.shape.heads = 1;
+  const qama::hal::test::OwnedSparse sparse(problem);
+  if (!validate(sparse.problem(), sparse.count()).ok()) std::abort();
+  SolveOptions options;
+  options.seed = in.word();
+  options.sweeps = static_cast<std::int32_t>(in.byte() % 12);
+  options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 40);
+  std::vector<std::uint64_t> expected(static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
+  SolveResult result;
+  const auto scalar = open_device("cpu:scalar");
+  if (!scalar.ok()) std::abort();
+  const auto matrix = (*scalar)->compile(problem.shape);
+  if (!matrix.ok() || !(*matrix)->solve(problem, options, expected, result).ok()) std::abort();
+  for (const cpu::Kernel& kernel : cpu::kernels()) {
+    if (!kernel.supported()) continue;
+    std::vector<std::uint64_t> spins(expected.size());
+    const auto device = open_device("cpu:" + std::string(kernel.name));
+    if (!device.ok()) std::abort();
+    const auto solver = (*device)->compile_sparse(problem.shape.tokens);
+    if (!solver.ok() || !(*solver)->solve(sparse.problem(), options, spins, result).ok()) std::abort();
+    if (result.energy != energy_of(sparse.problem(), spins)) std::abort();
+    if (spins == expected) continue;
+    std::fprintf(stderr, "%s differs on %d spins as rows of neighbours\n", result.solved_by, problem.shape.tokens);
+    std::abort();
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -91,6 +120,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const SelectionProblem problem = owned.problem();
   if (!validate(problem).ok()) std::abort();
   if (shape.tokens > 64) compare_few_valued(in, shape.tokens);
+  compare_sparse(in, problem);
 
   const auto answer = [&](const cpu::Kernel& kernel) {
     return KernelRun(kernel, shape)(problem, temperatures, seed, first, chains, settle);

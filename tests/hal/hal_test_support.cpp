@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <map>
 
 namespace qama::hal::test {
 namespace {
@@ -102,6 +103,50 @@ OwnedProblem OwnedProblem::random(const ProblemShape& shape, ProblemKind kind, s
       out.field(t, i) = static_cast<std::int16_t>(value);
     }
   }
+  return out;
+}
+
+OwnedSparse::OwnedSparse(const SelectionProblem& dense) : spins(dense.shape.tokens) {
+  const auto stride = static_cast<std::size_t>(row_stride(spins));
+  fields.assign(dense.fields, dense.fields + stride);
+  first.push_back(0);
+  for (std::int32_t i = 0; i < spins; ++i) {
+    for (std::int32_t j = 0; j < spins; ++j) {
+      const std::int16_t coupling = dense.couplings[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(j)];
+      if (coupling != 0) neighbours.push_back({j, coupling});
+    }
+    first.push_back(count());
+  }
+}
+
+OwnedSparse OwnedSparse::random(std::int32_t spins, std::int32_t neighbours, Random& random) {
+  OwnedSparse out;
+  out.spins = spins;
+  std::vector<std::map<std::int32_t, std::int16_t>> rows(static_cast<std::size_t>(spins));
+  for (std::int64_t k = 0; k < std::int64_t{spins} * neighbours / 2; ++k) {
+    const auto i = static_cast<std::int32_t>(random.between(0, spins - 1));
+    const auto j = static_cast<std::int32_t>(random.between(0, spins - 1));
+    const std::int64_t size = random.between(1, 9);
+    if (i == j) continue;
+    const auto coupling = static_cast<std::int16_t>(random.between(0, 1) == 0 ? -size : size);
+    rows[static_cast<std::size_t>(i)][j] = rows[static_cast<std::size_t>(j)][i] = coupling;
+  }
+  out.fields.resize(static_cast<std::size_t>(row_stride(spins)));
+  out.first.push_back(0);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const auto& [spin, coupling] : rows[i]) out.neighbours.push_back({spin, coupling});
+    out.first.push_back(out.count());
+    out.fields[i] = static_cast<std::int16_t>(random.between(-20, 20));
+  }
+  return out;
+}
+
+SparseSelectionProblem OwnedSparse::problem() const noexcept {
+  SparseSelectionProblem out;
+  out.spins = spins;
+  out.first = first.data();
+  out.neighbours = neighbours.data();
+  out.fields = fields.data();
   return out;
 }
 

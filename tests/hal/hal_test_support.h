@@ -65,6 +65,25 @@ class OwnedProblem {
   AlignedBuffer<std::int16_t> fields_;
 };
 
+/// The rows of neighbours of a problem of one head, with their memory.
+class OwnedSparse {
+ public:
+  explicit OwnedSparse(const SelectionProblem& dense);
+  /// N spins with about `neighbours` random ones each, couplings -9 .. 9 without 0, fields -20 .. 20.
+  static OwnedSparse random(std::int32_t spins, std::int32_t neighbours, Random& random);
+
+  /// Views this memory, which tests of broken rules may change.
+  [[nodiscard]] SparseSelectionProblem problem() const noexcept;
+  [[nodiscard]] std::int64_t count() const noexcept { return static_cast<std::int64_t>(neighbours.size()); }
+  std::int32_t spins = 0;
+  std::vector<std::int64_t> first;
+  std::vector<Neighbour> neighbours;
+  std::vector<std::int16_t> fields;
+
+ private:
+  OwnedSparse() = default;
+};
+
 /// What one restart answered.
 struct ChainAnswer {
   std::vector<std::uint64_t> spins;

@@ -80,6 +80,28 @@ bool add_planes(hal::Device& device, std::uint64_t& hash) {
   return true;
 }
 
+/// Rows of neighbours, in groups of restarts that fill lanes and that do not.
+bool add_sparse(hal::Device& device, std::uint64_t& hash) {
+  Random random(2029);
+  for (const std::int32_t count : {40, 130, 3000}) {
+    const OwnedSparse sparse = OwnedSparse::random(count, 7, random);
+    auto solver = device.compile_sparse(count);
+    if (!solver.ok()) return false;
+    for (const std::int32_t restarts : {1, 9, 20, 35}) {
+      std::vector<std::uint64_t> spins(static_cast<std::size_t>(words_per_head(count)));
+      SolveOptions options;
+      options.seed = random.next();
+      options.sweeps = 6;
+      options.restarts = restarts;
+      SolveResult result;
+      if (!(*solver)->solve(sparse.problem(), options, spins, result).ok()) return false;
+      for (const std::uint64_t word : spins) mix_in(hash, word);
+      mix_in(hash, static_cast<std::uint64_t>(result.flips));
+    }
+  }
+  return true;
+}
+
 /// 0 if the device refuses.
 std::uint64_t checksum(const std::string& uri) {
   std::uint64_t hash = 0xCBF29CE484222325ULL;
@@ -106,7 +128,7 @@ std::uint64_t checksum(const std::string& uri) {
       mix_in(hash, static_cast<std::uint64_t>(result.flips));
     }
   }
-  return add_low_rank(**device, hash) && add_planes(**device, hash) ? hash : 0;
+  return add_low_rank(**device, hash) && add_planes(**device, hash) && add_sparse(**device, hash) ? hash : 0;
 }
 
 int run(int argc, char** argv) {

@@ -279,6 +279,78 @@ TEST(ProblemIo, TooLargeToSolveDensely) {
   EXPECT_ERROR(problem_too_large, to_selection(file));
 }
 
+// The same integers as the matrix, pair by pair, whatever rounding or fixing went before.
+TEST(ProblemIo, RowsOfNeighboursAreTheMatrix) {
+  for (const char* text :
+       {"maxcut 4 6\n1 2 3\n2 3 -1\n3 4 2\n4 1 5\n1 3 4\n3 1 1\n", "maxcut 4 6\n1 2 1\n1 3 -1\n1 4 1\n2 3 1\n2 4 -1\n3 4 -1\n",
+        "maxcut 4 4\n1 2 1000000\n2 3 700001\n3 4 3\n2 4 -500000\n", "maxcut 70 0\n", "maxcut 3 1\n1 2 0\n",
+        "qubo 3 5\n1 1 -2\n2 2 1\n1 2 3\n3 2 -4\n2 1 1\n", "qubo 2 2\n1 1 0.125\n1 2 -3.7\n"}) {
+    SCOPED_TRACE(text);
+    const std::string_view line = text;
+    const ProblemFormat format = line.starts_with("qubo") ? ProblemFormat::qubo : ProblemFormat::maxcut;
+    ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(line.substr(line.find(' ')), format, "file"));
+    ASSERT_OK_AND_ASSIGN(const SelectionBuild matrix, to_selection(file));
+    ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse_selection(file));
+    const SelectionProblem& dense = matrix.buffer.problem();
+    const SparseSelectionProblem& sparse = rows.problem;
+    EXPECT_OK(validate(sparse, static_cast<std::int64_t>(rows.neighbours.size())));
+    EXPECT_EQ(rows.exact, matrix.exact);
+    EXPECT_EQ(rows.fixed, matrix.fixed);
+    EXPECT_EQ(sparse.scale, dense.scale);
+    EXPECT_EQ(sparse.row_norm, dense.row_norm);
+    ASSERT_EQ(sparse.spins, dense.shape.tokens);
+    for (std::int32_t i = 0; i < sparse.spins; ++i) {
+      EXPECT_EQ(sparse.fields[i], dense.fields[i]);
+      std::int64_t next = sparse.first[i];
+      for (std::int32_t j = 0; j < sparse.spins; ++j) {
+        const bool here = next < sparse.first[i + 1] && sparse.neighbours[next].spin == j;
+        EXPECT_EQ(here ? sparse.neighbours[next].coupling : 0, dense.couplings[i * row_stride(sparse.spins) + j]);
+        if (here) ++next;
+      }
+      EXPECT_EQ(next, sparse.first[i + 1]);
+    }
+  }
+  ASSERT_OK_AND_ASSIGN(const ProblemFile layer, parse_problem(kLayer, ProblemFormat::qama, "file"));
+  EXPECT_ERROR(invalid_argument, to_sparse_selection(layer));
+}
+
+// A variable with more terms than rounding leaves room for in 16 bits.
+TEST(ProblemIo, AStarWithMoreRaysThanNumbers) {
+  constexpr int kRays = 70000;
+  std::string text = std::to_string(kRays + 1) + " " + std::to_string(kRays) + "\n";
+  for (int i = 2; i <= kRays + 1; ++i) text += "1 " + std::to_string(i) + (i == 2 ? " 1e6\n" : " 0.5\n");
+  ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(text, ProblemFormat::qubo, "file"));
+  ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse_selection(file));
+  EXPECT_FALSE(rows.exact);
+  EXPECT_OK(validate(rows.problem, static_cast<std::int64_t>(rows.neighbours.size())));
+  EXPECT_EQ(rows.neighbours.size(), 2U);  // the others round to 0 beside the heavy one
+}
+
+TEST(ProblemIo, ALayerAsFactors) {
+  ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(kLayer, ProblemFormat::qama, "file"));
+  ASSERT_OK_AND_ASSIGN(const LowRankBuild build, to_low_rank(file.layer));
+  const LowRankProblem& problem = build.problem;
+  EXPECT_EQ(problem.shape.heads, 2);
+  EXPECT_EQ(problem.rank, 2);
+  EXPECT_NE(problem.left, problem.right);
+  EXPECT_FLOAT_EQ(problem.fields[2], 0.15F);
+  EXPECT_EQ(problem.penalty, 0.25F);
+  for (int t = 0; t < 2; ++t) {
+    for (int i = 0; i < 3; ++i) {
+      for (int d = 0; d < 2; ++d) {
+        const int at = (t * 3 + i) * 2 + d;
+        EXPECT_FLOAT_EQ(problem.right[at], static_cast<float>(file.layer.signs[t * 2 + d]) * problem.left[at]);
+      }
+    }
+  }
+  FactorProblem plus = file.layer;
+  plus.signs.assign(4, 1.0);
+  ASSERT_OK_AND_ASSIGN(const LowRankBuild symmetric, to_low_rank(plus));
+  EXPECT_EQ(symmetric.problem.left, symmetric.problem.right);
+  plus.rank = kMaxRankLimit + 1;
+  EXPECT_ERROR(problem_too_large, to_low_rank(plus));
+}
+
 TEST(ProblemIo, SharedInstancesAreReadAndRounded) {
   QAMA_SHARED_OR_SKIP(path, "instances/qama/norm_8x49x8_s1.txt");
   std::ifstream stream(path);

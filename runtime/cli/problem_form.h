@@ -1,0 +1,51 @@
+// The form in which `qama solve` gives a problem to a device: couplings as a matrix, as rows of neighbours, or as factors.
+// To add a form: a class in problem_form.cpp, its name in form_names(), a line in make_form().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hal/device.h"
+#include "hal/problem_io.h"
+
+namespace qama::cli {
+
+/// Solves one problem again and again; one a thread.
+class FormSolver {
+ public:
+  virtual ~FormSolver() = default;
+  /// As hal::Solver::solve(). DEVICE_BAD_ANSWER where the answer's integer energy is not that of its spins.
+  virtual Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins, hal::SolveResult& result) = 0;
+};
+
+/// A problem in one form, with its memory.
+class ProblemForm {
+ public:
+  virtual ~ProblemForm() = default;
+  /// The device must outlive the solver.
+  [[nodiscard]] virtual Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const = 0;
+  /// Whether the weights are represented as they are; the same as hal::SelectionBuild's.
+  bool exact = false;
+  std::int32_t fixed = -1;
+  std::string name;  ///< one of form_names()
+};
+
+/// "matrix", "neighbours", "factors".
+[[nodiscard]] std::vector<std::string> form_names();
+
+/// What is going to be asked for; decides on the fastest form.
+struct FormRequest {
+  std::string form;            ///< one of form_names(), or empty: the fastest that problem and device allow
+  std::int64_t restarts = 1;   ///< in all
+  std::int32_t rounds = 0;
+};
+
+/// INVALID_ARGUMENT where the problem or the request does not allow the form that is asked for; errors of to_selection() and of
+/// its kin. Graphs have the same answers in every form.
+[[nodiscard]] Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal::Device& device,
+                                                             const FormRequest& request);
+
+}  // namespace qama::cli
