@@ -21,6 +21,7 @@ hal::SolveOptions Parameters::options(std::uint64_t seed) const {
   out.rounds = rounds;
   out.round_sweeps = round_sweeps;
   out.t_round = t_round;
+  out.start = start;
   return out;
 }
 
@@ -32,7 +33,9 @@ std::string Parameters::text() const {
     std::snprintf(out + length, sizeof(out) - static_cast<std::size_t>(length),
                   ", then %d rounds of %d sweeps from T %.3g", rounds, round_sweeps, static_cast<double>(t_round));
   }
-  return out;
+  std::string all = out;
+  if (start != hal::StartKind::guessed) all += ", " + std::string(hal::name_of(start)) + " starts";
+  return all;
 }
 
 ParameterTable ParameterTable::read(const std::string& path) {
@@ -47,6 +50,12 @@ ParameterTable ParameterTable::read(const std::string& path) {
     if (words >> name >> purpose >> p.sweeps >> p.restarts >> p.t_start >> p.t_end) {
       // Absent in lines of before there were rounds.
       if (!(words >> p.rounds >> p.round_sweeps >> p.t_round)) p.rounds = 0;
+      std::string start;
+      if (words >> start) {
+        const auto kind = hal::parse_start_kind(start);
+        if (!kind.ok()) continue;
+        p.start = *kind;
+      }
       out.lines_[{name, purpose}] = p;
     }
   }
@@ -64,10 +73,10 @@ void ParameterTable::set(std::string_view name, std::string_view purpose, const 
 
 bool ParameterTable::write(const std::string& path, std::string_view comment) const {
   std::ofstream stream(path);
-  stream << "# class purpose sweeps restarts t_start t_end rounds round_sweeps t_round\n# " << comment << '\n';
+  stream << "# class purpose sweeps restarts t_start t_end rounds round_sweeps t_round start\n# " << comment << '\n';
   for (const auto& [key, p] : lines_) {
     stream << key.first << '\t' << key.second << '\t' << p.sweeps << '\t' << p.restarts << '\t' << p.t_start
-           << '\t' << p.t_end << '\t' << p.rounds << '\t' << p.round_sweeps << '\t' << p.t_round << '\n';
+           << '\t' << p.t_end << '\t' << p.rounds << '\t' << p.round_sweeps << '\t' << p.t_round << '\t' << hal::name_of(p.start) << '\n';
   }
   return stream.flush().good();
 }

@@ -25,6 +25,7 @@ struct Parameters {
   std::int32_t rounds = 0;
   std::int32_t round_sweeps = 6;
   float t_round = 1.0F;
+  hal::StartKind start = hal::StartKind::guessed;
   [[nodiscard]] hal::SolveOptions options(std::uint64_t seed) const;
   [[nodiscard]] std::string text() const;
 };

@@ -297,6 +297,10 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     solver->options.rounds = chosen.rounds;
     if (chosen.round_sweeps > 0) solver->options.round_sweeps = chosen.round_sweeps;
     if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
+    if (chosen.start < 0 || chosen.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
+      return Error{ErrorCode::invalid_argument, "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
+    }
+    solver->options.start = static_cast<hal::StartKind>(chosen.start);
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
     // Whoever has long heads may never want a solver with N x N integers a head: it is made when a problem needs it.

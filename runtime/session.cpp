@@ -57,6 +57,11 @@ hal::SolveOptions solve_options(const weights::AnnealSchedule& schedule) noexcep
   out.rounds = schedule.rounds;
   out.round_sweeps = schedule.round_sweeps;
   out.t_round = static_cast<float>(schedule.t_round);
+  switch (schedule.start) {
+    case weights::AnnealStart::guessed: out.start = hal::StartKind::guessed; break;
+    case weights::AnnealStart::random: out.start = hal::StartKind::random; break;
+    case weights::AnnealStart::mixed: out.start = hal::StartKind::mixed; break;
+  }
   return out;
 }
 

@@ -26,6 +26,8 @@ constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
     {"batch", Normalisation::batch}};
 constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
     {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
+constexpr std::pair<std::string_view, AnnealStart> kAnnealStarts[] = {
+    {"guessed", AnnealStart::guessed}, {"random", AnnealStart::random}, {"mixed", AnnealStart::mixed}};
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
@@ -125,7 +127,8 @@ void read_schedule(ObjectReader& reader, AnnealSchedule& out) {
   reader.read("restarts", out.restarts);
   reader.read("t_start", out.t_start);
   reader.read("t_end", out.t_end);
-  // Younger than the format: all three or none.
+  // Younger than the format: these three, all or none, and the start.
+  if (reader.optional("start") != nullptr) reader.read("start", out.start, kAnnealStarts);
   if (reader.optional("rounds") == nullptr) return;
   reader.read("rounds", out.rounds);
   reader.read("round_sweeps", out.round_sweeps);
@@ -154,6 +157,7 @@ Ordered schedule_record(const AnnealSchedule& schedule) {
               {"t_end", schedule.t_end}};
   // Not written where they say nothing, so that such a file is one that older programs read.
   const AnnealSchedule defaults;
+  if (schedule.start != defaults.start) out["start"] = name_of(schedule.start);
   if (schedule.rounds == defaults.rounds && schedule.round_sweeps == defaults.round_sweeps &&
       schedule.t_round == defaults.t_round) {
     return out;
@@ -328,6 +332,9 @@ std::string_view name_of(AttentionKind value) noexcept {
 }
 std::string_view name_of(Normalisation value) noexcept {
   return name_in(kNormalisations, value);
+}
+std::string_view name_of(AnnealStart value) noexcept {
+  return name_in(kAnnealStarts, value);
 }
 std::string_view name_of(EnergyNorm value) noexcept {
   return name_in(kEnergyNorms, value);

@@ -47,6 +47,7 @@ enum class AttentionKind : std::uint8_t {
 enum class Normalisation : std::uint8_t { none, instance, batch };
 /// What happens to the token energies before the output projection.
 enum class EnergyNorm : std::uint8_t { none, layer, batch };
+enum class AnnealStart : std::uint8_t { guessed, random, mixed };
 
 /// The JSON spelling: "simple_vit", "tanh", "instance", ...
 [[nodiscard]] std::string_view name_of(ModelKind value) noexcept;
@@ -55,6 +56,7 @@ enum class EnergyNorm : std::uint8_t { none, layer, batch };
 [[nodiscard]] std::string_view name_of(AttentionKind value) noexcept;
 [[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
+[[nodiscard]] std::string_view name_of(AnnealStart value) noexcept;
 
 /// How a layer's problems are to be solved. Temperatures are in units of the problem's mean row norm; what each
 /// field does, and its default, is hal/problem.h's SolveOptions.
@@ -66,6 +68,7 @@ struct AnnealSchedule {
   std::int32_t rounds = 0;        ///< 0: none, and the next two do not count
   std::int32_t round_sweeps = 6;
   double t_round = 1.0;           ///< >= t_end
+  AnnealStart start = AnnealStart::guessed;
   std::uint64_t seed = 1;
   bool operator==(const AnnealSchedule&) const = default;
 };

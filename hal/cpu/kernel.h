@@ -27,6 +27,7 @@ struct AnnealJob {
   std::int32_t sweeps = 0;
   std::uint64_t seed = 0;
   bool settle = true;  ///< false: stop after the sweeps (tests of the stationary distribution)
+  StartKind start = StartKind::guessed;
   /// 0: all heads in order, all at `temperatures`. Else heads in a chain's own `order`: the first `reheated` at
   /// `temperatures`, the others at the last of them.
   std::int32_t reheated = 0;
@@ -49,7 +50,7 @@ struct Chain {
   std::int64_t flips = 0;             ///< out
 };
 
-/// How many heads, the first of the order, start from a start_guess(): all, or of a chain that resumes half of those
+/// How many heads, the first of the order, start from a start_guess() or random spins: all, or of a chain that resumes half of those
 /// that are reheated. None for a problem of one head or without sweeps, which starts from all spins 0.
 [[nodiscard]] constexpr std::int32_t heads_drawn(const AnnealJob& job, const Chain& chain) noexcept {
   if (chain.resume) return (job.reheated + 1) / 2;

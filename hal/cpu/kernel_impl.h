@@ -140,7 +140,7 @@ class FastAnnealer {
     }
   }
 
-  // First spins for one head of each restart, from guessed fields (start_guess), which replace what it had.
+  // First spins for one head of each restart, which replace what it had.
   void draw(const Heads& heads, const std::array<std::uint64_t, kChains>& keys) {
     if constexpr (kOneWord) {
       std::array<const std::int16_t*, kChains> rows;
@@ -154,7 +154,7 @@ class FastAnnealer {
         rows[c] = couplings_ + t * static_cast<std::size_t>(tokens_) * 64;
         std::uint64_t& word = chains_[c].spins[t];
         const Batch64 before = lanes_of_bits(word, Arch{});
-        left[c] = guessed(chains_[c], heads[c], 0, keys[c], before) & last_valid_;
+        left[c] = first_spins(chains_[c], heads[c], 0, keys[c], before) & last_valid_;
         any |= left[c];
         const Batch64 own = lanes_of_bits(left[c], Arch{});
         word = left[c];
@@ -189,7 +189,7 @@ class FastAnnealer {
           const std::int32_t at = heads[c] * words_ + w;
           const std::uint64_t before = chains_[c].spins[at];
           const std::uint64_t drawn =
-              guessed(chains_[c], heads[c], w, keys[c], lanes_of_bits(before, Arch{})) & valid(w);
+              first_spins(chains_[c], heads[c], w, keys[c], lanes_of_bits(before, Arch{})) & valid(w);
           const std::int64_t flips = chains_[c].flips;
           for (std::uint64_t left = drawn ^ before; left != 0; left &= left - 1) {
             flip(chains_[c], heads[c], w * 64 + __builtin_ctzll(left));
@@ -201,8 +201,11 @@ class FastAnnealer {
   }
 
   // Word w of what head t starts from (also behind the tokens); `before`: its spins so far.
-  QAMA_ALWAYS_INLINE std::uint64_t guessed(const Chain& chain, std::int32_t t, std::int32_t w,
-                                           std::uint64_t key, const Batch64& before) const {
+  QAMA_ALWAYS_INLINE std::uint64_t first_spins(const Chain& chain, std::int32_t t, std::int32_t w,
+                                               std::uint64_t key, const Batch64& before) const {
+    if (!chain.resume && starts_random(job_.start, chain.restart)) {
+      return random_spins(key, chain.restart, t * words_ + w);
+    }
     const StartGuess guess = start_guess(chain.restart, chain.resume);
     const std::size_t first = static_cast<std::size_t>(w) * 64;
     const std::size_t head = static_cast<std::size_t>(t);

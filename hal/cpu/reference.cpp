@@ -60,10 +60,17 @@ class ReferenceAnnealer {
     chain_.flips = 0;
   }
 
-  // A head's first spins, from guessed fields.
+  // A head's first spins, random or from guessed fields.
   void draw(std::int32_t t) {
-    const StartGuess guess = start_guess(chain_.restart, chain_.resume);
     const std::uint64_t key = start_key(job_.seed, chain_.restart);
+    if (!chain_.resume && starts_random(job_.start, chain_.restart)) {
+      for (std::int32_t i = 0; i < tokens_; ++i) {
+        const std::uint64_t word = random_spins(key, chain_.restart, t * words_ + i / 64);
+        if (selected(t, i) != (((word >> (i % 64)) & 1U) != 0)) flip(t, i);
+      }
+      return;
+    }
+    const StartGuess guess = start_guess(chain_.restart, chain_.resume);
     const std::size_t row = static_cast<std::size_t>(t) * tokens_ + start_token(key, t, tokens_);
     for (std::int32_t i = 0; i < tokens_; ++i) {
       const auto field = static_cast<std::int16_t>(guess.weight * problem_.couplings[row * stride_ + i] +

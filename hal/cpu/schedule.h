@@ -60,6 +60,10 @@ struct StartGuess {
   const std::int32_t weight = resumes ? 8 : 2;
   return {(restart & 1) != 0 ? -weight : weight, resumes || (restart & 2) != 0};
 }
+/// Whether restart `restart` of a solve, which has not been annealed yet, starts from random_spins() instead.
+[[nodiscard]] constexpr bool starts_random(StartKind start, std::int32_t restart) noexcept {
+  return start == StartKind::random || (start == StartKind::mixed && (restart & 2) != 0);
+}
 [[nodiscard]] constexpr std::uint64_t start_key(std::uint64_t seed, std::int32_t restart) noexcept {
   return mix64(restart_key(seed, restart & ~1) ^ 0x5354415254ULL);
 }
@@ -67,6 +71,15 @@ struct StartGuess {
                                                 std::int32_t tokens) noexcept {
   const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(head));
   return static_cast<std::size_t>((random >> 32) * static_cast<std::uint64_t>(tokens) >> 32);
+}
+
+/// Word `word` of random spins (heads of words_per_head words one after the other) for restart `restart`; 3 of 8 are selected,
+/// about as many as when hot. Restarts 2k and 2k + 1 have one key and share no selected spin.
+[[nodiscard]] constexpr std::uint64_t random_spins(std::uint64_t key, std::int32_t restart, std::int32_t word) noexcept {
+  const auto at = static_cast<std::uint64_t>(word);
+  const std::uint64_t half = counter_random(key, 2 * at);
+  const std::uint64_t some = counter_random(key, 2 * at + 1);
+  return ((restart & 1) != 0 ? ~half : half) & (some | (some << 32 | some >> 32));
 }
 
 /// The first `count` heads of a random order of all, for restart `restart` of a round.

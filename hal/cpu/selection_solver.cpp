@@ -48,7 +48,12 @@ class CpuSolver final : public Solver {
     fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
                       temperatures_.data());
     Deadline deadline(start, options.deadline_us);
-    AnnealJob job{problem, temperatures_.data(), options.sweeps, options.seed, true};
+    AnnealJob job;
+    job.problem = problem;
+    job.temperatures = temperatures_.data();
+    job.sweeps = options.sweeps;
+    job.seed = options.seed;
+    job.start = options.start;
     if (deadline.given()) {
       job.stop = Deadline::stop;
       job.context = &deadline;

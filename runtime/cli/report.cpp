@@ -56,6 +56,7 @@ namespace {
 std::string schedule_text(const hal::SolveOptions& options) {
   std::string out =
       std::to_string(options.sweeps) + " sweeps, " + std::to_string(options.restarts) + " restarts";
+  if (options.start != hal::StartKind::guessed) out += ", " + std::string(hal::name_of(options.start)) + " starts";
   if (options.rounds == 0) return out;
   return out + ", " + std::to_string(options.rounds) + " rounds of " + std::to_string(options.round_sweeps) +
          " sweeps";
@@ -81,6 +82,7 @@ Json schedules_json(std::span<const hal::SolveOptions> layers) {
                    {"restarts", options.restarts},
                    {"t_start", options.t_start},
                    {"t_end", options.t_end},
+                   {"start", hal::name_of(options.start)},
                    {"rounds", options.rounds},
                    {"round_sweeps", options.round_sweeps},
                    {"t_round", options.t_round}});

@@ -109,6 +109,16 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
       }
     }
   }
+  // Each with the other starts, too; descent alone has no start to choose.
+  const std::size_t guessed = out.size();
+  for (std::size_t i = 0; i < guessed; ++i) {
+    if (heads < 2 || out[i].sweeps == 0) continue;
+    for (const hal::StartKind start : {hal::StartKind::random, hal::StartKind::mixed}) {
+      if (start == hal::StartKind::mixed && out[i].restarts < kGroup) continue;
+      out.push_back(out[i]);
+      out.back().start = start;
+    }
+  }
   std::stable_sort(out.begin(), out.end(), [](const hal::SolveOptions& a, const hal::SolveOptions& b) {
     return cost_of(a) < cost_of(b);
   });

@@ -117,14 +117,14 @@ class Models(Folder):
         def anneal(name):
             return json.loads(tensor_file.read(self.folder / name)[1]["architecture"])["attention"]["anneal"]
 
-        block = {"sweeps": 2, "restarts": 4, "t_start": 1.2, "t_end": 0.1}
+        block = {"sweeps": 2, "restarts": 4, "t_start": 1.2, "t_end": 0.1, "start": "random"}
         export.write_schedule(self.folder / "m", self.folder / "l", layers=[block, block], rounds=9, round_sweeps=5,
-                              t_round=1.0)
+                              t_round=1.0, start="mixed")
         self.assertEqual(anneal("l")["layers"], [block, block])
         self.assertEqual(anneal("l")["rounds"], 9)
         # One solver serves all blocks of the Python model: it takes the schedule that stands for them all.
         solver = export.anneal_solver(json.loads(tensor_file.read(self.folder / "l")[1]["architecture"]))
-        self.assertEqual((solver.options.rounds, solver.options.round_sweeps), (9, 5))
+        self.assertEqual((solver.options.rounds, solver.options.round_sweeps, solver.options.start), (9, 5, 2))
         export.write_schedule(self.folder / "l", self.folder / "n", sweeps=3)
         self.assertNotIn("layers", anneal("n"))
 

@@ -120,6 +120,7 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
       options.seed = random.next();
       options.sweeps = static_cast<std::int32_t>(random.between(0, 12));
       options.restarts = restarts;
+      options.start = static_cast<StartKind>(restarts % 3);
       options.rounds = static_cast<std::int32_t>(random.between(0, 3));
       options.round_sweeps = static_cast<std::int32_t>(random.between(0, 4));
       const auto words = static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens));

@@ -121,6 +121,7 @@ std::uint64_t checksum(const std::string& uri) {
       options.sweeps = static_cast<std::int32_t>(random.between(0, 30));
       options.restarts = static_cast<std::int32_t>(random.between(1, 12));
       options.rounds = static_cast<std::int32_t>(random.between(0, 3));
+      options.start = static_cast<StartKind>(random.between(0, 2));
       SolveResult result;
       if (!(*solver)->solve(owned.problem(), options, spins, result).ok()) return 0;
       for (const std::uint64_t word : spins) mix_in(hash, word);

@@ -128,7 +128,8 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   anneal["rounds"] = 9;
   anneal["round_sweeps"] = 5;
   anneal["t_round"] = 0.75;
-  anneal["layers"] = Json::parse(R"([{"sweeps":3,"restarts":4,"t_start":1.0,"t_end":0.2},
+  anneal["start"] = "mixed";
+  anneal["layers"] = Json::parse(R"([{"sweeps":3,"restarts":4,"t_start":1.0,"t_end":0.2,"start":"random"},
     {"sweeps":7,"restarts":8,"t_start":1.0,"t_end":0.2,"rounds":2,"round_sweeps":1,"t_round":0.5}])");
   ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
   // Without the order of keys.
@@ -136,6 +137,9 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   EXPECT_EQ(a.attention.anneal.rounds, 9);
   EXPECT_EQ(a.anneal_of(0).sweeps, 3);
   EXPECT_EQ(a.anneal_of(0).rounds, 0);
+  EXPECT_EQ(a.attention.anneal.start, AnnealStart::mixed);
+  EXPECT_EQ(a.anneal_of(0).start, AnnealStart::random);
+  EXPECT_EQ(a.anneal_of(1).start, AnnealStart::guessed);
   EXPECT_EQ(a.anneal_of(1).rounds, 2);
   EXPECT_EQ(a.anneal_of(1).t_round, 0.5);
   EXPECT_EQ(a.anneal_of(1).seed, a.attention.anneal.seed);
@@ -149,6 +153,7 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   };
   refused("/attention/anneal/rounds", 65537, "anneal.rounds: 65537, expected 0 to 65536");
   refused("/attention/anneal/t_round", 0.01, "anneal.t_round: 0.01, expected 0.03");
+  refused("/attention/anneal/start", "cold", "anneal.start");
   refused("/attention/anneal/layers", 3, "anneal.layers: number, expected an array");
   refused("/attention/anneal/layers", Json::array({anneal["layers"][0]}), "layers: entries: 1, expected 2 to 2");
   refused("/attention/anneal/layers/1/sweeps", -1, "layers[1].sweeps");

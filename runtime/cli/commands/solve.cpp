@@ -61,6 +61,10 @@ class Solve final : public Command {
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->default_str("0.1; maxcut, qubo: 0.03");
+    app.add_option("--start", start_kind_, "What restarts of layers begin with: guessed or random spins, or mixed")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"guessed", "random", "mixed"}))
+        ->capture_default_str();
     app.add_option("--rounds", options_.rounds,
                    "After every 16 restarts (maxcut, qubo: 32): groups of four that start from the best answer of those; 0: none")
         ->type_name("N")
@@ -105,6 +109,7 @@ class Solve final : public Command {
     if (options_.t_end > options_.t_start) {
       return Error{ErrorCode::usage, "--t-end is above --t-start"};
     }
+    QAMA_ASSIGN_OR_RETURN(options_.start, hal::parse_start_kind(start_kind_));
     QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, format, path_));
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
     most_restarts_ = restarts_.value_or(time_limit_ms_ > 0 ? kMaxRestarts : 32);
@@ -299,6 +304,7 @@ class Solve final : public Command {
   std::string path_;
   std::string format_;
   std::string form_;
+  std::string start_kind_ = "guessed";
   std::string device_ = "cpu:";
   hal::SolveOptions options_;
   std::optional<std::int32_t> sweeps_;

@@ -28,6 +28,11 @@ weights::AnnealSchedule schedule_of(const hal::SolveOptions& options, std::uint6
     out.round_sweeps = options.round_sweeps;
     out.t_round = shortest(options.t_round);
   }
+  switch (options.start) {
+    case hal::StartKind::guessed: out.start = weights::AnnealStart::guessed; break;
+    case hal::StartKind::random: out.start = weights::AnnealStart::random; break;
+    case hal::StartKind::mixed: out.start = weights::AnnealStart::mixed; break;
+  }
   out.seed = seed;
   return out;
 }

@@ -130,6 +130,7 @@ typedef struct qama_solver_options {
   int32_t rounds;        /* after the restarts: groups of four from the best answer so far; 0: none */
   int32_t round_sweeps;  /* sweeps of a round; 0: the default */
   float t_round;         /* first temperature of a round; 0: the default */
+  int32_t start;         /* what restarts begin with: 0 guessed spins, 1 random ones, 2 two of four each */
 } qama_solver_options;
 
 /* As qama_session_options_init. */

@@ -17,7 +17,7 @@ from . import datasets, tensor_file
 from .models import SimpleViT, TextTransformer, build
 from .qama_attention import QamaAttention
 from .qama_v1 import QamaV1Attention
-from .solver import Solver
+from .solver import STARTS, Solver
 
 PRODUCER = "qama_export 0.1"
 
@@ -133,7 +133,7 @@ def anneal_solver(record, threads=1, library=None, **changes):
 def write_schedule(path, out, layers=None, **schedule):
     """Copies a model file with another annealer schedule; the tensors and their checksum stay the same.
 
-    schedule: what changes of `anneal` (FORMAT.md). layers: one such schedule a block, complete but for the seed;
+    schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a block, complete but for the seed;
     None: every block has the one schedule.
     """
     tensors, metadata = tensor_file.read(path)
@@ -141,7 +141,11 @@ def write_schedule(path, out, layers=None, **schedule):
     if "anneal" not in record["attention"]:
         raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' or 'qama_v1'")
     anneal = record["attention"]["anneal"]
-    anneal.update(schedule)
+    for key, value in schedule.items():
+        if value is None:
+            anneal.pop(key, None)
+        else:
+            anneal[key] = value
     anneal.pop("layers", None)
     if layers is not None:
         anneal["layers"] = layers
@@ -180,6 +184,7 @@ def main():
     schedule.add_argument("--restarts", type=int, required=True)
     schedule.add_argument("--t-start", type=float, required=True, help="in row norms of the couplings")
     schedule.add_argument("--t-end", type=float, required=True)
+    schedule.add_argument("--start", choices=STARTS, default="guessed", help="what restarts begin with")
     schedule.add_argument("--rounds", type=int, default=0, help="after the restarts, for quality")
     schedule.add_argument("--round-sweeps", type=int, default=6)
     schedule.add_argument("--t-round", type=float, default=1.0)
@@ -200,9 +205,13 @@ def main():
             print(f"{name} {value.dtype} {list(value.shape)}")
         return
     if arguments.command == "schedule":
-        rounds = {"rounds": arguments.rounds, "round_sweeps": arguments.round_sweeps, "t_round": arguments.t_round}
+        rounds = arguments.rounds > 0
         write_schedule(arguments.model, arguments.out, sweeps=arguments.sweeps, restarts=arguments.restarts,
-                       t_start=arguments.t_start, t_end=arguments.t_end, **(rounds if arguments.rounds else {}))
+                       t_start=arguments.t_start, t_end=arguments.t_end,
+                       start=None if arguments.start == "guessed" else arguments.start,
+                       rounds=arguments.rounds if rounds else None,
+                       round_sweeps=arguments.round_sweeps if rounds else None,
+                       t_round=arguments.t_round if rounds else None)
         return
     model, metadata, vocabulary = import_model(arguments.model)
     model.set_solver(anneal_solver(model.record))

@@ -18,7 +18,11 @@ class _Options(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_uint32), ("threads", ctypes.c_int32), ("seed", ctypes.c_uint64),
                 ("sweeps", ctypes.c_int32), ("restarts", ctypes.c_int32),
                 ("t_start", ctypes.c_float), ("t_end", ctypes.c_float),
-                ("rounds", ctypes.c_int32), ("round_sweeps", ctypes.c_int32), ("t_round", ctypes.c_float)]
+                ("rounds", ctypes.c_int32), ("round_sweeps", ctypes.c_int32), ("t_round", ctypes.c_float),
+                ("start", ctypes.c_int32)]
+
+
+STARTS = ("guessed", "random", "mixed")
 
 
 def find_library():
@@ -63,7 +67,7 @@ class Solver:
     """
 
     def __init__(self, seed=1, sweeps=20, restarts=1, t_start=1.2, t_end=0.1, rounds=0, round_sweeps=6,
-                 t_round=1.0, threads=1, uri=None, library=None):
+                 t_round=1.0, start="guessed", threads=1, uri=None, library=None):
         self.library = load_library(library)
         self.options = _Options()
         self.library.qama_solver_options_init(ctypes.byref(self.options))
@@ -72,6 +76,7 @@ class Solver:
         self.options.sweeps, self.options.restarts = sweeps, restarts
         self.options.t_start, self.options.t_end = t_start, t_end
         self.options.rounds, self.options.round_sweeps, self.options.t_round = rounds, round_sweeps, t_round
+        self.options.start = STARTS.index(start)
         self.uri = uri.encode() if uri else None
         self.handles, self.staging, self.calls = {}, {}, 0
 
