@@ -1,5 +1,5 @@
 // The google-benchmark suite over the list of kernels: nanoseconds a proposal and latency of a solve, for
-// every kernel that this machine runs; complete +-1 graphs (bit planes) and long heads on factors. A kernel that is added to hal/cpu/kernels.cpp is measured here without
+// every kernel that this machine runs; complete +-1 graphs (bit planes), sparse graphs and long heads on factors. A kernel that is added to hal/cpu/kernels.cpp is measured here without
 // another line.
 #include <benchmark/benchmark.h>
 
@@ -132,6 +132,35 @@ void run_graph(benchmark::State& state, const std::string& uri) {
       benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+/// A graph of 20 neighbours a spin as rows of neighbours, 32 restarts side by side.
+void run_sparse_graph(benchmark::State& state, const std::string& uri) {
+  auto device = hal::open_device(uri);
+  const auto rows = hal::to_sparse_selection(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
+  if (!device.ok() || !rows.ok()) {
+    state.SkipWithError("no device or no problem");
+    return;
+  }
+  auto solver = (*device)->compile_sparse(rows->problem.spins);
+  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(rows->problem.spins)));
+  hal::SolveOptions options;
+  options.sweeps = 100;
+  options.restarts = 32;
+  options.t_start = 0.3F;
+  options.t_end = 0.03F;
+  std::int64_t proposals = 0;
+  for (auto _ : state) {
+    ++options.seed;
+    hal::SolveResult result;
+    if (!solver.ok() || !(*solver)->solve(rows->problem, options, spins, result).ok()) {
+      state.SkipWithError("not solved");
+      return;
+    }
+    proposals += result.proposals;
+  }
+  state.counters["proposal"] =
+      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
 /// A long head from Q, K, V to its output on factors, descent only.
 void run_factors(benchmark::State& state, const std::string& uri) {
   const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)), 64};
@@ -178,6 +207,9 @@ void add_long_benchmarks() {
     benchmark::RegisterBenchmark(("complete_graph/" + uri).c_str(),
                                  [uri](benchmark::State& state) { run_graph(state, uri); })
         ->Arg(800)->Arg(2000)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(("sparse_graph/" + uri).c_str(),
+                                 [uri](benchmark::State& state) { run_sparse_graph(state, uri); })
+        ->Arg(2000)->Arg(20000)->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark(("factors_1x64/" + uri).c_str(),
                                  [uri](benchmark::State& state) { run_factors(state, uri); })
         ->Arg(512)->Arg(2048)->Unit(benchmark::kMicrosecond);

@@ -572,6 +572,43 @@ Status row_a11(Context& context) {
   return {};
 }
 
+// ---- graphs with few neighbours: no target of the specification ----------------------------------------
+
+/// One graph as rows of neighbours, as a matrix (or bit planes), and by the textbook, with one schedule.
+Status graph_row(Context& context, const std::string& what, const hal::ProblemFile& file) {
+  const Parameters parameters{context.options.quick ? 50 : 500, 32, 0.3F, 0.03F};
+  QAMA_ASSIGN_OR_RETURN(const auto rows, hal::to_sparse_selection(file));
+  QAMA_ASSIGN_OR_RETURN(const auto sparse, context.device->compile_sparse(file.graph.size));
+  QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_selection(file));
+  const hal::SelectionProblem& problem = build.buffer.problem();
+  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(file.graph.size)));
+  std::vector<double> ns;
+  double cut = 0;
+  Checksum checksum;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    hal::SolveResult result;
+    const double start = now_us();
+    QAMA_RETURN_IF_ERROR(sparse->solve(rows.problem, parameters.options(seed), spins, result));
+    ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
+    for (const std::uint64_t word : spins) checksum.add(static_cast<std::int64_t>(word));
+    cut = std::max(cut, static_cast<double>(-result.energy));
+  }
+  QAMA_ASSIGN_OR_RETURN(const Throughput matrix, throughput(*context.device, problem, parameters, 1));
+  const double textbook = textbook_ns(problem, parameters, 3);
+  context.add({"graph", "ns per proposal, " + what, "-", figure(median(ns)), "-", figure(textbook),
+               figure(textbook / median(ns)),
+               parameters.text() + ": cut " + figure(cut) + ", checksum " + checksum.text() + "; as a matrix " +
+                   figure(matrix.ns) + " ns"});
+  return {};
+}
+
+Status row_graphs(Context& context) {
+  QAMA_RETURN_IF_ERROR(graph_row(context, "grid of 2 025 spins, +-1, 4 neighbours", toroidal_graph(45, 1)));
+  QAMA_RETURN_IF_ERROR(graph_row(context, "random graph, 2 000 spins, 20 neighbours", random_graph(2000, 20, {1}, 1)));
+  return graph_row(context, "random graph, 2 000 spins, 20 neighbours, six weights",
+                   random_graph(2000, 20, {-7, -3, 1, 2, 5, 9}, 1));
+}
+
 // ---- layers from files ---------------------------------------------------------------------------------
 
 /// Recorded or shared layers of a directory, in groups of one shape. Best-known energies come from
@@ -788,7 +825,7 @@ struct NamedRow {
 };
 constexpr NamedRow kRows[] = {{"A1", row_a1}, {"A2", row_a2}, {"A3", row_a3},   {"A4", row_a4},
                               {"A5", row_a5}, {"A6", row_a6}, {"A7", row_a7},   {"A8", row_a8},
-                              {"A9", row_a9}, {"A10", row_a10}, {"A11", row_a11}};
+                              {"A9", row_a9}, {"A10", row_a10}, {"A11", row_a11}, {"graph", row_graphs}};
 
 Status print_targets(Context& context, const std::string& from, int cpu) {
   const auto& only = context.options.only;
@@ -826,7 +863,7 @@ int run(int argc, char** argv) {
   app.add_flag("--check-generator", o.check_generator, "only compare generated layers with the shared files");
   app.add_flag("--quick", o.quick, "few instances and solves, to see that everything runs");
   app.add_flag("--cpu-time", o.cpu_time, "measure the thread's CPU time, for a machine that is busy otherwise");
-  app.add_option("--only", o.only, "rows to measure: A1 .. A11")->delimiter(',');
+  app.add_option("--only", o.only, "rows to measure: A1 .. A11, graph")->delimiter(',');
   app.add_option("--instances", o.instance_directories, "directories of layers in the qama format, measured too");
   app.add_option("--device", o.device, "device URI");
   app.add_option("--shared", o.shared, "directory that holds instances/");

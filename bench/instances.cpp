@@ -1,5 +1,6 @@
 #include "bench/instances.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <fstream>
@@ -42,6 +43,10 @@ class Normal {
   double spare_ = 0;
   bool has_spare_ = false;
 };
+
+bool in_order(const hal::Edge& a, const hal::Edge& b) {
+  return a.first < b.first || (a.first == b.first && a.second < b.second);
+}
 
 constexpr double kSharedVariance = 0.2;
 constexpr double kAutoregression = 0.3;
@@ -214,6 +219,49 @@ hal::ProblemFile complete_graph(std::int32_t size, std::uint64_t seed) {
     for (std::int32_t j = i + 1; j < size; ++j) {
       out.graph.edges.push_back({i, j, (random.bits() >> 63) != 0 ? 1.0 : -1.0});
     }
+  }
+  return out;
+}
+
+hal::ProblemFile toroidal_graph(std::int32_t side, std::uint64_t seed) {
+  Normal random(seed);
+  hal::ProblemFile out;
+  out.format = hal::ProblemFormat::maxcut;
+  out.graph.size = side * side;
+  for (std::int32_t row = 0; row < side; ++row) {
+    for (std::int32_t column = 0; column < side; ++column) {
+      const std::int32_t here = row * side + column;
+      for (const std::int32_t other : {row * side + (column + 1) % side, (row + 1) % side * side + column}) {
+        out.graph.edges.push_back(
+            {std::min(here, other), std::max(here, other), (random.bits() >> 63) != 0 ? 1.0 : -1.0});
+      }
+    }
+  }
+  std::sort(out.graph.edges.begin(), out.graph.edges.end(), in_order);
+  return out;
+}
+
+hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vector<double> weights,
+                              std::uint64_t seed) {
+  Normal random(seed);
+  const auto below = [&](std::size_t end) {
+    return static_cast<std::size_t>((random.bits() >> 32) * static_cast<std::uint64_t>(end) >> 32);
+  };
+  const auto count = static_cast<std::size_t>(size) * static_cast<std::size_t>(degree) / 2;
+  hal::ProblemFile out;
+  out.format = hal::ProblemFormat::maxcut;
+  out.graph.size = size;
+  auto& edges = out.graph.edges;
+  while (edges.size() < count) {
+    while (edges.size() < count) {
+      const auto i = static_cast<std::int32_t>(below(static_cast<std::size_t>(size)));
+      const auto j = static_cast<std::int32_t>(below(static_cast<std::size_t>(size)));
+      if (i != j) edges.push_back({std::min(i, j), std::max(i, j), weights[below(weights.size())]});
+    }
+    std::stable_sort(edges.begin(), edges.end(), in_order);
+    edges.erase(std::unique(edges.begin(), edges.end(),
+                            [](const hal::Edge& a, const hal::Edge& b) { return !in_order(a, b) && !in_order(b, a); }),
+                edges.end());
   }
   return out;
 }

@@ -59,6 +59,12 @@ struct LayerInputs {
 /// A complete graph on `size` vertices with weights +1 and -1: Inagaki et al. 2016's K2000 at 2000.
 [[nodiscard]] hal::ProblemFile complete_graph(std::int32_t size, std::uint64_t seed);
 
+/// A square grid of `side` x `side` vertices whose ends meet, weights +1 and -1, as the G-set has them.
+[[nodiscard]] hal::ProblemFile toroidal_graph(std::int32_t side, std::uint64_t seed);
+/// `size` vertices with `degree` neighbours each on average, weights from `weights`.
+[[nodiscard]] hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vector<double> weights,
+                                            std::uint64_t seed);
+
 /// Reads a whole file as a problem of the format that its name and content say. IO_ERROR, or as
 /// hal::parse_problem.
 [[nodiscard]] Result<hal::ProblemFile> read_problem_file(const std::string& path);
