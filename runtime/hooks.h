@@ -41,10 +41,10 @@ struct LayerProblem {
   std::int32_t heads = 0, tokens = 0, dim_head = 0;
   std::int32_t bits = 1;     ///< spins of a token, spin i bits + k being bit k of token i
   std::int64_t stride = 0;   ///< hal::row_stride(tokens)
-  std::span<const float> factors;          ///< F [heads][dim_head][stride], columns of tokens
-  std::span<const double> fields;          ///< [heads][stride] rho h'
-  std::span<const double> coupling_scale;  ///< [heads]; with instance normalisation, of this sample
-  std::span<const double> coupling_shift;  ///< [heads]
+  std::span<const float> factors = {};          ///< F [heads][dim_head][stride], columns of tokens
+  std::span<const double> fields = {};          ///< [heads][stride] rho h'
+  std::span<const double> coupling_scale = {};  ///< [heads]; with instance normalisation, of this sample
+  std::span<const double> coupling_shift = {};  ///< [heads]
   double rho = 0, lambda = 0;
 };
 

@@ -64,7 +64,7 @@ struct LongFactors {
                                            std::int64_t c, float* gram) {
     // Loops over registers are expanded from a list of numbers: unrolled later, arrays of vectors would live in memory.
     using Every = std::make_integer_sequence<std::int64_t, kBlock * V>;
-    using Each = std::make_integer_sequence<std::int64_t, half ? kBlock : 0>;
+    using Each [[maybe_unused]] = std::make_integer_sequence<std::int64_t, half ? kBlock : 0>;
     constexpr std::int64_t kVectors = V > 0 ? V : 1;
     float* to = gram + r0 * width + c;
     F acc[kBlock * kVectors];

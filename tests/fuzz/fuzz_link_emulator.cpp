@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)parse_fault(payload);
   const auto submit = parse_submit(payload);
   if (const auto* request = std::get_if<SubmitRequest>(&submit)) {
-    for (const std::uint8_t encoding : {0, 1}) {
+    for (const std::uint8_t encoding : {std::uint8_t{0}, std::uint8_t{1}}) {
       for (const auto& [heads, tokens] : {std::pair<std::uint16_t, std::uint16_t>{2, 3}, {8, 64}, {65535, 65535}}) {
         const auto problem = parse_problem(*request, {1, heads, tokens, encoding}, 550);
         if (const auto* ising = std::get_if<IsingProblem>(&problem)) check(*ising);
