@@ -98,6 +98,16 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, do
            {1, 4});
   const std::vector<Parameters> with_rounds = grid_of_rounds();
   tried.insert(tried.end(), with_rounds.begin(), with_rounds.end());
+  // Each from the other starts, too.
+  const std::size_t guessed = tried.size();
+  for (std::size_t k = 0; k < guessed; ++k) {
+    for (const hal::StartKind start : {hal::StartKind::random, hal::StartKind::mixed}) {
+      if (start == hal::StartKind::mixed && tried[k].restarts < 4) continue;
+      Parameters other = tried[k];
+      other.start = start;
+      tried.push_back(other);
+    }
+  }
   for (const Parameters& parameters : tried) {
     QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 30));
     trials.push_back(std::move(trial));
