@@ -169,6 +169,20 @@ TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
   EXPECT_EQ(run_qama({"solve", "-q", file, "--form", "cube"}).status, 2);
 }
 
+TEST_F(CliSolve, TheStartOfALayersRestartsMayBeChosen) {
+  QAMA_SHARED_OR_SKIP(file, "instances/qama/norm0_8x49x8_s1.txt");
+  std::vector<std::string> spins;
+  for (const char* start : {"guessed", "random", "mixed"}) {
+    // One sweep and four restarts: what they begin with shows.
+    const auto result = solve({file, "--sweeps", "1", "--restarts", "4", "--start", start});
+    EXPECT_LT(result["energy"], -600) << start;
+    spins.push_back(result["spins"]);
+  }
+  EXPECT_NE(spins[0], spins[1]);
+  EXPECT_EQ(solve({file, "--sweeps", "1", "--restarts", "4"})["spins"], spins[0]);
+  EXPECT_EQ(run_qama({"solve", "-q", file, "--start", "cold"}).status, 2);
+}
+
 TEST_F(CliSolve, TemperaturesAreChecked) {
   const std::string file = put("g.mc", graph(9, 4));
   EXPECT_EQ(run_qama({"solve", file, "--t-start", "0.1", "--t-end", "0.2"}).status, 2);

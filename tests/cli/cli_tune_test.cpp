@@ -54,7 +54,7 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
   const auto schedules = eval.json()["schedules"];
   ASSERT_EQ(schedules.size(), 2U);
   for (std::size_t block = 0; block < 2; ++block) {
-    for (const char* key : {"sweeps", "restarts", "rounds", "t_start", "t_end"}) {
+    for (const char* key : {"sweeps", "restarts", "rounds", "t_start", "t_end", "start"}) {
       EXPECT_EQ(schedules[block][key], result["blocks"][block]["tuned"][key]) << key;
     }
   }

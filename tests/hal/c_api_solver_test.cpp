@@ -217,6 +217,25 @@ SolverHandle create(int heads, int tokens, int threads) {
   return SolverHandle(solver);
 }
 
+// With one sweep what a restart begins with still shows in some sample.
+TEST(CApiSolver, TheKindOfStartIsUsed) {
+  const Batch batch;
+  std::vector<Answer> answers;
+  for (const std::int32_t start : {0, 1, 2}) {
+    qama_solver_options options;
+    qama_solver_options_init(&options);
+    options.sweeps = 1;
+    options.restarts = 4;
+    options.t_start = options.t_end = 3;
+    options.start = start;
+    qama_solver* solver = nullptr;
+    ASSERT_EQ(qama_solver_create(nullptr, kHeads, kTokens, &options, &solver), 0) << qama_last_error();
+    answers.push_back(solve(SolverHandle(solver).get(), batch, nullptr, 5));
+  }
+  EXPECT_NE(answers[0].spins, answers[1].spins);
+  EXPECT_NE(answers[1].spins, answers[2].spins);
+}
+
 // Long heads on the factors and short ones as J, in one batch: energies are those of the real problem.
 TEST(CApiSolver, LongHeadsInFactorForm) {
   for (const bool mixed : {false, true}) {
@@ -316,6 +335,12 @@ TEST(CApiSolver, CreateRefusesBadArguments) {
   qama_solver_options_init(&options);
   options.threads = -1;
   EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
+  for (const std::int32_t start : {-1, 3}) {
+    qama_solver_options_init(&options);
+    EXPECT_EQ(options.start, 0);
+    options.start = start;
+    EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
+  }
   qama_solver_destroy(nullptr);
   qama_solver_options_init(nullptr);
 }
