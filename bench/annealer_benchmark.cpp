@@ -102,27 +102,14 @@ void run_textbook(benchmark::State& state, const Work& work) {
       benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-/// A complete +-1 graph, which kernels but the scalar one solve on bit planes.
-void run_graph(benchmark::State& state, const std::string& uri) {
-  auto device = hal::open_device(uri);
-  const auto problem = hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
-  if (!device.ok() || !problem.ok()) {
-    state.SkipWithError("no device or no problem");
-    return;
-  }
-  const hal::ProblemShape shape = problem->buffer.problem().shape;
-  auto solver = (*device)->compile(shape);
-  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
-  hal::SolveOptions options;
-  options.sweeps = 500;
-  options.restarts = 4;
-  options.t_start = 0.5F;
-  options.t_end = 0.025F;
+/// Solves with one seed after the other; `solve` takes options and a result.
+template <class Solve>
+void run_solves(benchmark::State& state, hal::SolveOptions options, const Solve& solve) {
   std::int64_t proposals = 0;
   for (auto _ : state) {
     ++options.seed;
     hal::SolveResult result;
-    if (!solver.ok() || !(*solver)->solve(problem->buffer.problem(), options, spins, result).ok()) {
+    if (!solve(options, result).ok()) {
       state.SkipWithError("not solved");
       return;
     }
@@ -132,33 +119,38 @@ void run_graph(benchmark::State& state, const std::string& uri) {
       benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+/// A complete +-1 graph, which kernels but the scalar one solve on bit planes.
+void run_graph(benchmark::State& state, const std::string& uri) {
+  auto device = hal::open_device(uri);
+  const auto problem = hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
+  auto solver = device.ok() && problem.ok() ? (*device)->compile(problem->buffer.problem().shape)
+                                            : Error{ErrorCode::invalid_argument, "no device or no problem"};
+  if (!solver.ok()) {
+    state.SkipWithError(solver.error().message.c_str());
+    return;
+  }
+  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(problem->buffer.problem().shape.tokens)));
+  run_solves(state, {.sweeps = 500, .restarts = 4, .t_start = 0.5F, .t_end = 0.025F},
+             [&](const hal::SolveOptions& options, hal::SolveResult& result) {
+               return (*solver)->solve(problem->buffer.problem(), options, spins, result);
+             });
+}
+
 /// A graph of 20 neighbours a spin as rows of neighbours, 32 restarts side by side.
 void run_sparse_graph(benchmark::State& state, const std::string& uri) {
   auto device = hal::open_device(uri);
   const auto rows = hal::to_sparse_selection(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
-  if (!device.ok() || !rows.ok()) {
-    state.SkipWithError("no device or no problem");
+  auto solver = device.ok() && rows.ok() ? (*device)->compile_sparse(rows->problem.spins)
+                                         : Error{ErrorCode::invalid_argument, "no device or no problem"};
+  if (!solver.ok()) {
+    state.SkipWithError(solver.error().message.c_str());
     return;
   }
-  auto solver = (*device)->compile_sparse(rows->problem.spins);
   std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(rows->problem.spins)));
-  hal::SolveOptions options;
-  options.sweeps = 100;
-  options.restarts = 32;
-  options.t_start = 0.3F;
-  options.t_end = 0.03F;
-  std::int64_t proposals = 0;
-  for (auto _ : state) {
-    ++options.seed;
-    hal::SolveResult result;
-    if (!solver.ok() || !(*solver)->solve(rows->problem, options, spins, result).ok()) {
-      state.SkipWithError("not solved");
-      return;
-    }
-    proposals += result.proposals;
-  }
-  state.counters["proposal"] =
-      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  run_solves(state, {.sweeps = 100, .restarts = 32, .t_start = 0.3F, .t_end = 0.03F},
+             [&](const hal::SolveOptions& options, hal::SolveResult& result) {
+               return (*solver)->solve(rows->problem, options, spins, result);
+             });
 }
 
 /// A long head from Q, K, V to its output on factors, descent only.

@@ -1,11 +1,26 @@
 #include "runtime/cli/problem_form.h"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "runtime/base/quote.h"
 
 namespace qama::cli {
 namespace {
+
+// What the three forms call what they have in common.
+const hal::SelectionProblem& problem_of(const hal::SelectionBuild& build) { return build.buffer.problem(); }
+const hal::SparseSelectionProblem& problem_of(const hal::SparseBuild& build) { return build.problem; }
+const hal::LowRankProblem& problem_of(const hal::LowRankBuild& build) { return build.problem; }
+
+auto compile_for(hal::Device& device, const hal::SelectionProblem& problem) { return device.compile(problem.shape); }
+auto compile_for(hal::Device& device, const hal::SparseSelectionProblem& problem) {
+  return device.compile_sparse(problem.spins);
+}
+auto compile_for(hal::Device& device, const hal::LowRankProblem& problem) {
+  return device.compile_low_rank(problem.shape, problem.rank);
+}
 
 template <class Problem>
 Status check_energy(const hal::Device& device, const Problem& problem, std::span<const std::uint64_t> spins,
@@ -16,89 +31,50 @@ Status check_energy(const hal::Device& device, const Problem& problem, std::span
                                                  std::to_string(claimed) + ", its spins have " +
                                                  std::to_string(energy)};
 }
+/// Energies on factors are real; what is printed is computed in the file's own numbers.
+Status check_energy(const hal::Device& /*device*/, const hal::LowRankProblem& /*problem*/,
+                    std::span<const std::uint64_t> /*spins*/, std::int64_t /*claimed*/) {
+  return {};
+}
 
-class MatrixForm final : public ProblemForm {
+template <class Build>
+class FormOf final : public ProblemForm {
  public:
-  static Result<std::unique_ptr<ProblemForm>> create(const hal::ProblemFile& file) {
-    auto out = std::make_unique<MatrixForm>();
-    QAMA_ASSIGN_OR_RETURN(out->build_, hal::to_selection(file));
-    out->exact = out->build_.exact;
-    out->fixed = out->build_.fixed;
+  static Result<std::unique_ptr<ProblemForm>> create(Result<Build> build) {
+    if (!build.ok()) return build.error();
+    auto out = std::make_unique<FormOf>();
+    out->build_ = std::move(*build);
+    if constexpr (!std::is_same_v<Build, hal::LowRankBuild>) {
+      out->exact = out->build_.exact;
+      out->fixed = out->build_.fixed;
+    }
     return std::unique_ptr<ProblemForm>(std::move(out));
   }
   Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
-    auto out = std::make_unique<MatrixSolver>(device, build_.buffer.problem());
-    QAMA_ASSIGN_OR_RETURN(out->solver, device.compile(out->problem.shape));
-    return std::unique_ptr<FormSolver>(std::move(out));
+    QAMA_ASSIGN_OR_RETURN(auto solver, compile_for(device, problem_of(build_)));
+    return std::unique_ptr<FormSolver>(std::make_unique<SolverOf>(device, problem_of(build_), std::move(solver)));
   }
 
  private:
-  struct MatrixSolver final : FormSolver {
-    MatrixSolver(const hal::Device& on, const hal::SelectionProblem& one) : device(on), problem(one) {}
+  using Problem = std::remove_cvref_t<decltype(problem_of(std::declval<const Build&>()))>;
+  using DeviceSolver = std::remove_cvref_t<decltype(*compile_for(std::declval<hal::Device&>(), std::declval<const Problem&>()))>;
+
+  class SolverOf final : public FormSolver {
+   public:
+    SolverOf(const hal::Device& device, const Problem& problem, DeviceSolver solver)
+        : device_(device), problem_(problem), solver_(std::move(solver)) {}
     Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins, hal::SolveResult& result) override {
-      QAMA_RETURN_IF_ERROR(solver->solve(problem, options, spins, result));
-      return check_energy(device, problem, spins, result.energy);
+      QAMA_RETURN_IF_ERROR(solver_->solve(problem_, options, spins, result));
+      return check_energy(device_, problem_, spins, result.energy);
     }
-    const hal::Device& device;
-    const hal::SelectionProblem& problem;
-    std::unique_ptr<hal::Solver> solver;
+
+   private:
+    const hal::Device& device_;
+    const Problem& problem_;
+    DeviceSolver solver_;
   };
-  hal::SelectionBuild build_;
-};
 
-class NeighbourForm final : public ProblemForm {
- public:
-  static Result<std::unique_ptr<ProblemForm>> create(const hal::ProblemFile& file) {
-    auto out = std::make_unique<NeighbourForm>();
-    QAMA_ASSIGN_OR_RETURN(out->build_, hal::to_sparse_selection(file));
-    out->exact = out->build_.exact;
-    out->fixed = out->build_.fixed;
-    return std::unique_ptr<ProblemForm>(std::move(out));
-  }
-  Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
-    auto out = std::make_unique<NeighbourSolver>(device, build_.problem);
-    QAMA_ASSIGN_OR_RETURN(out->solver, device.compile_sparse(out->problem.spins));
-    return std::unique_ptr<FormSolver>(std::move(out));
-  }
-
- private:
-  struct NeighbourSolver final : FormSolver {
-    NeighbourSolver(const hal::Device& on, const hal::SparseSelectionProblem& one) : device(on), problem(one) {}
-    Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins, hal::SolveResult& result) override {
-      QAMA_RETURN_IF_ERROR(solver->solve(problem, options, spins, result));
-      return check_energy(device, problem, spins, result.energy);
-    }
-    const hal::Device& device;
-    const hal::SparseSelectionProblem& problem;
-    std::unique_ptr<hal::SparseSolver> solver;
-  };
-  hal::SparseBuild build_;
-};
-
-/// Energies are real: what is printed is computed in the file's own numbers, and there is no integer to compare.
-class FactorForm final : public ProblemForm {
- public:
-  static Result<std::unique_ptr<ProblemForm>> create(const hal::ProblemFile& file) {
-    auto out = std::make_unique<FactorForm>();
-    QAMA_ASSIGN_OR_RETURN(out->build_, hal::to_low_rank(file.layer));
-    return std::unique_ptr<ProblemForm>(std::move(out));
-  }
-  Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
-    auto out = std::make_unique<FactorSolver>(build_.problem);
-    QAMA_ASSIGN_OR_RETURN(out->solver, device.compile_low_rank(out->problem.shape, out->problem.rank));
-    return std::unique_ptr<FormSolver>(std::move(out));
-  }
-
- private:
-  struct FactorSolver final : FormSolver {
-    explicit FactorSolver(const hal::LowRankProblem& one) : problem(one) {}
-    Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins, hal::SolveResult& result) override {
-      return solver->solve(problem, options, spins, result);
-    }
-    const hal::LowRankProblem& problem;
-    std::unique_ptr<hal::LowRankSolver> solver;
-  };
-  hal::LowRankBuild build_;
+  Build build_;
 };
 
 constexpr const char* kMatrix = "matrix";
@@ -164,9 +140,10 @@ Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal
                                                     " rounds, expected form 'matrix'"};
     }
   }
-  Result<std::unique_ptr<ProblemForm>> out = name == kMatrix       ? MatrixForm::create(file)
-                                             : name == kNeighbours ? NeighbourForm::create(file)
-                                                                   : FactorForm::create(file);
+  Result<std::unique_ptr<ProblemForm>> out =
+      name == kMatrix       ? FormOf<hal::SelectionBuild>::create(hal::to_selection(file))
+      : name == kNeighbours ? FormOf<hal::SparseBuild>::create(hal::to_sparse_selection(file))
+                            : FormOf<hal::LowRankBuild>::create(hal::to_low_rank(file.layer));
   if (out.ok()) (*out)->name = name;
   return out;
 }

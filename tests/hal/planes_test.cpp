@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hal/device.h"
+#include "tests/hal/answers.h"
 #include "tests/hal/hal_test_support.h"
 #include "tests/test_support.h"
 
@@ -37,11 +38,6 @@ OwnedProblem few_valued(std::int32_t tokens, const std::vector<std::int16_t>& va
   return out;
 }
 
-struct Answer {
-  std::vector<std::uint64_t> spins;
-  SolveResult result;
-};
-
 Answer solve(Solver& solver, const SelectionProblem& problem, const SolveOptions& options) {
   Answer out;
   out.spins.resize(static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
@@ -55,13 +51,6 @@ std::unique_ptr<Solver> solver_of(const std::string& uri, std::int32_t tokens) {
   auto solver = (*device)->compile({1, tokens});
   EXPECT_OK(solver);
   return std::move(*solver);
-}
-
-void expect_same(const Answer& got, const Answer& expected) {
-  EXPECT_EQ(got.spins, expected.spins);
-  EXPECT_EQ(got.result.energy, expected.result.energy);
-  EXPECT_EQ(got.result.flips, expected.result.flips);
-  EXPECT_EQ(got.result.proposals, expected.result.proposals);
 }
 
 TEST(Planes, EveryKernelEqualsTheReference) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hal/device.h"
+#include "tests/hal/answers.h"
 #include "tests/hal/hal_test_support.h"
 #include "tests/test_support.h"
 
@@ -15,11 +16,6 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
-
-struct Answer {
-  std::vector<std::uint64_t> spins;
-  SolveResult result;
-};
 
 Answer solve(SparseSolver& solver, const SparseSelectionProblem& problem, const SolveOptions& options) {
   Answer out;
@@ -35,15 +31,6 @@ std::unique_ptr<SparseSolver> solver_of(const std::string& uri, std::int32_t spi
   auto solver = (*device)->compile_sparse(spins);
   EXPECT_OK(solver);
   return std::move(*solver);
-}
-
-void expect_same(const Answer& got, const Answer& expected) {
-  EXPECT_EQ(got.spins, expected.spins);
-  EXPECT_EQ(got.result.energy, expected.result.energy);
-  EXPECT_EQ(got.result.flips, expected.result.flips);
-  EXPECT_EQ(got.result.proposals, expected.result.proposals);
-  EXPECT_EQ(got.result.restarts, expected.result.restarts);
-  EXPECT_EQ(got.result.sweeps, expected.result.sweeps);
 }
 
 SolveOptions random_options(std::int32_t most_restarts, Random& random) {
