@@ -4,8 +4,15 @@
 
 #include <atomic>
 
-// Under a sanitizer malloc is the sanitizer's; there a counting test has nothing to count with.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+// Under a sanitizer malloc is the sanitizer's; there a counting test has nothing to count with. GCC says so by macros, Clang by
+// __has_feature.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define QAMA_COUNTS_MALLOC 0
+#endif
+#endif
+#if defined(QAMA_COUNTS_MALLOC)
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
 #define QAMA_COUNTS_MALLOC 0
 #else
 #define QAMA_COUNTS_MALLOC 1

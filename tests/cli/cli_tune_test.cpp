@@ -62,7 +62,9 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
   const auto less = run_qama({"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data", directory_.path(),
                               "--sweeps", "3", "--rounds", "2", "--round-sweeps", "1"});
   ASSERT_EQ(less.status, 0) << less.err;
-  for (const auto& schedule : less.json()["schedules"]) {
+  const auto report = less.json();
+  ASSERT_EQ(report["schedules"].size(), 2U);
+  for (const auto& schedule : report["schedules"]) {
     EXPECT_EQ(schedule["sweeps"], 3);
     EXPECT_EQ(schedule["rounds"], 2);
     EXPECT_EQ(schedule["round_sweeps"], 1);
