@@ -207,6 +207,12 @@ TEST_F(CliSolve, TimeLimitIsKept) {
   EXPECT_GE(result["solve_us"], 30e3);
   EXPECT_LE(result["solve_us"], 5e6);  // one part of restarts more, on a busy machine
   EXPECT_GE(result["restarts"], 1);
+  // A limit that is too short for the schedule shortens it; what is asked for by name stays.
+  std::string ring = "16000 16000\n";
+  for (int i = 1; i <= 16000; ++i) ring += std::to_string(i) + " " + std::to_string(i % 16000 + 1) + " 1\n";
+  const std::string large = put("ring.mc", ring);
+  EXPECT_LT(solve({large, "--time-limit", "30"})["sweeps"], 1000);
+  EXPECT_EQ(solve({large, "--time-limit", "30", "--sweeps", "1000"})["sweeps"], 1000);
 }
 
 TEST_F(CliSolve, StandardInputAndPlainOutput) {

@@ -25,6 +25,10 @@ using Clock = std::chrono::steady_clock;
 /// a longer run are those of a shorter one. A graph's are as many as are annealed side by side (hal/cpu/sparse.h), in whatever form.
 constexpr std::int32_t kLayerRestartsAPart = 16;
 constexpr std::int32_t kGraphRestartsAPart = 32;
+/// With a time limit and no --sweeps a graph's schedule is as long as leaves time for one part and some more; how long a sweep takes is
+/// tried out first.
+constexpr std::int32_t kTriedSweeps = 16;
+constexpr double kPartsInTime = 1.3;
 constexpr std::uint64_t kDefaultSeed = 1;
 constexpr std::int32_t kMaxRestarts = 1 << 30;
 
@@ -42,7 +46,7 @@ class Solve final : public Command {
     app.add_option("--sweeps", sweeps_, "Sweeps a restart; 0: descent only")
         ->type_name("N")
         ->check(CLI::Range(0, weights::kMaxSweeps))
-        ->default_str("200; maxcut, qubo: 1000");
+        ->default_str("200; maxcut, qubo: 1000, fewer if a time limit is short");
     app.add_option("--restarts", restarts_,
                    "Independent starts at most (default: 32; with a time limit: as many as fit)")
         ->type_name("N")
@@ -167,6 +171,9 @@ class Solve final : public Command {
       QAMA_ASSIGN_OR_RETURN(auto solver, form.compile(device));
       solvers.push_back(std::move(solver));
     }
+    if (time_limit_ms_ > 0 && !sweeps_ && file_.format != hal::ProblemFormat::qama) {
+      QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
+    }
     // Against time where there is a limit, else against the number of restarts.
     Progress progress(
         console, time_limit_ms_ > 0 ? "qama: solve, ms" : "qama: solve, restarts",
@@ -179,6 +186,22 @@ class Solve final : public Command {
     helpers.clear();
     solve_us_ = microseconds(Clock::now() - start_);
     return std::move(status_);
+  }
+
+  /// A truncated schedule ends hot, which is worse than a short one.
+  Status fit_sweeps(FormSolver& solver) {
+    const auto words = static_cast<std::size_t>(hal::words_per_head(shape_.tokens));
+    std::vector<std::uint64_t> spins(words * static_cast<std::size_t>(shape_.heads));
+    hal::SolveOptions options = options_;
+    options.sweeps = kTriedSweeps;
+    options.restarts = static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_));
+    hal::SolveResult result;
+    const auto before = Clock::now();
+    QAMA_RETURN_IF_ERROR(solver.solve(options, spins, result));
+    const double sweep_us = microseconds(Clock::now() - before) / kTriedSweeps;
+    const double fit = 1000 * time_limit_ms_ / (kPartsInTime * std::max(sweep_us, 0.001));
+    options_.sweeps = static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * options_.sweeps));
+    return {};
   }
 
   void work(FormSolver& solver, Progress* progress) {
