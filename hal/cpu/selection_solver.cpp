@@ -48,16 +48,8 @@ class CpuSolver final : public Solver {
     fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
                       temperatures_.data());
     Deadline deadline(start, options.deadline_us);
-    AnnealJob job;
+    AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem = problem;
-    job.temperatures = temperatures_.data();
-    job.sweeps = options.sweeps;
-    job.seed = options.seed;
-    job.start = options.start;
-    if (deadline.given()) {
-      job.stop = Deadline::stop;
-      job.context = &deadline;
-    }
     result_ = SolveResult{};
     groups_ = 0;
     sweeps_ = 0;

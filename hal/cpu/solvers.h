@@ -73,4 +73,18 @@ class Deadline {
   std::int64_t asked_ = 0;
 };
 
+/// The restarts that `options` ask for, without their problem; both other arguments must outlive the job.
+inline AnnealJob job_of(const SolveOptions& options, const std::uint16_t* temperatures, Deadline& deadline) {
+  AnnealJob job;
+  job.temperatures = temperatures;
+  job.sweeps = options.sweeps;
+  job.seed = options.seed;
+  job.start = options.start;
+  if (deadline.given()) {
+    job.stop = Deadline::stop;
+    job.context = &deadline;
+  }
+  return job;
+}
+
 }  // namespace qama::hal::cpu

@@ -43,16 +43,9 @@ class CpuSparseSolver final : public SparseSolver {
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
     fill_temperatures(unit, options.t_start, options.t_end, options.sweeps, temperatures_.data());
     Deadline deadline(start, options.deadline_us);
-    AnnealJob job;
+    AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem.shape = {1, problem.spins};
     job.problem.fields = problem.fields;
-    job.temperatures = temperatures_.data();
-    job.sweeps = options.sweeps;
-    job.seed = options.seed;
-    if (deadline.given()) {
-      job.stop = Deadline::stop;
-      job.context = &deadline;
-    }
     result = SolveResult{};
     result.solved_by = solved_by_;
     while (result.restarts < options.restarts) {
