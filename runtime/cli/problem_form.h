@@ -1,6 +1,5 @@
 // The form in which `qama solve` gives a problem to a device: couplings as a matrix, as rows of neighbours, or as factors.
-// To add a form: its three
-// functions at the top of problem_form.cpp, its name in form_names(), a line in make_form().
+// To add a form: its three functions at the top of problem_form.cpp, its name in form_names(), a line in make_form().
 #pragma once
 
 #include <cstdint>
