@@ -47,6 +47,7 @@ enum class AttentionKind : std::uint8_t {
 enum class Normalisation : std::uint8_t { none, instance, batch };
 /// What happens to the token energies before the output projection.
 enum class EnergyNorm : std::uint8_t { none, layer, batch };
+/// What restarts begin with: hal/problem.h's StartKind.
 enum class AnnealStart : std::uint8_t { guessed, random, mixed };
 
 /// The JSON spelling: "simple_vit", "tanh", "instance", ...

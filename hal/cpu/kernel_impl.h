@@ -233,8 +233,8 @@ class FastAnnealer {
 
   // A spin accepts if x < bound - own, with own = -1 for spin 1, 0 for spin 0, m = ~own and x = f ^ m:
   //   spin 1: dE =  f:  f < threshold + 1     spin 0: dE = -f:  ~f < threshold
-  // (less, not less or equal, which is two instructions on AVX2). m belongs to the spins before the pass: a flipped lane's m is never used again in its pass. What is kept is
-  // x, to which a row is added with m's signs.
+  // (less, not less or equal, which is two instructions on AVX2). m belongs to the spins before the pass: a flipped
+  // lane's m is never used again in its pass. What is kept is x, to which a row is added with m's signs.
   QAMA_ALWAYS_INLINE static std::uint64_t accepting(const Batch64& x, const Batch64& bound) {
     Mask64<Arch> mask;
     each_part([&](auto k) QAMA_INLINE_LAMBDA { mask[k] = x[k] < bound[k]; });

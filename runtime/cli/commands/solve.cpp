@@ -171,7 +171,9 @@ class Solve final : public Command {
       QAMA_ASSIGN_OR_RETURN(auto solver, form.compile(device));
       solvers.push_back(std::move(solver));
     }
-    if (time_limit_ms_ > 0 && !sweeps_ && file_.format != hal::ProblemFormat::qama) {
+    // Other devices do without sweeps.
+    const bool sweeps = device.info().uri.starts_with("cpu:");
+    if (sweeps && time_limit_ms_ > 0 && !sweeps_ && file_.format != hal::ProblemFormat::qama) {
       QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
     }
     // Against time where there is a limit, else against the number of restarts.
@@ -194,6 +196,7 @@ class Solve final : public Command {
     std::vector<std::uint64_t> spins(words * static_cast<std::size_t>(shape_.heads));
     hal::SolveOptions options = options_;
     options.sweeps = kTriedSweeps;
+    options.deadline_us = std::max<std::int64_t>(1, static_cast<std::int64_t>(1000 * time_limit_ms_));
     options.restarts = static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_));
     hal::SolveResult result;
     const auto before = Clock::now();
