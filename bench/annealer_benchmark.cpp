@@ -1,5 +1,6 @@
-// The google-benchmark suite over the list of kernels: nanoseconds a proposal and latency of a solve, for
-// every kernel that this machine runs; complete +-1 graphs (bit planes), sparse graphs and long heads on factors. A kernel that is added to hal/cpu/kernels.cpp is measured here without
+// The google-benchmark suite over the list of kernels: nanoseconds a proposal and latency of a
+// solve, for every kernel that this machine runs; complete +-1 graphs (bit planes), sparse graphs
+// and long heads on factors. A kernel that is added to hal/cpu/kernels.cpp is measured here without
 // another line.
 #include <benchmark/benchmark.h>
 
@@ -31,7 +32,8 @@ struct Work {
 
 std::vector<Work> works() {
   std::vector<Work> out;
-  const auto add = [&out](const char* what, const char* of, std::int32_t sweeps, std::int32_t restarts) {
+  const auto add = [&out](const char* what, const char* of, std::int32_t sweeps,
+                          std::int32_t restarts) {
     Work work{std::string(what) + "/" + of, find_class(of), {}};
     work.options.sweeps = sweeps;
     work.options.restarts = restarts;
@@ -63,7 +65,8 @@ void run_device(benchmark::State& state, const Work& work, const std::string& ur
   auto device = hal::open_device(uri);
   const hal::SelectionBuild problem = build(*work.of);
   const hal::ProblemShape shape = problem.buffer.problem().shape;
-  auto solver = device.ok() ? (*device)->compile(shape) : Result<std::unique_ptr<hal::Solver>>(device.error());
+  auto solver = device.ok() ? (*device)->compile(shape)
+                            : Result<std::unique_ptr<hal::Solver>>(device.error());
   if (!solver.ok()) {
     state.SkipWithError(solver.error().message.c_str());
     return;
@@ -83,8 +86,8 @@ void run_device(benchmark::State& state, const Work& work, const std::string& ur
     proposals += result.proposals;
     benchmark::DoNotOptimize(spins.data());
   }
-  state.counters["proposal"] =
-      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["proposal"] = benchmark::Counter(
+      static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void run_textbook(benchmark::State& state, const Work& work) {
@@ -98,8 +101,8 @@ void run_textbook(benchmark::State& state, const Work& work) {
     proposals += result.proposals;
     benchmark::DoNotOptimize(result.energy);
   }
-  state.counters["proposal"] =
-      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["proposal"] = benchmark::Counter(
+      static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 /// Solves with one seed after the other; `solve` takes options and a result.
@@ -115,21 +118,24 @@ void run_solves(benchmark::State& state, hal::SolveOptions options, const Solve&
     }
     proposals += result.proposals;
   }
-  state.counters["proposal"] =
-      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["proposal"] = benchmark::Counter(
+      static_cast<double>(proposals), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 /// A complete +-1 graph, which kernels but the scalar one solve on bit planes.
 void run_graph(benchmark::State& state, const std::string& uri) {
   auto device = hal::open_device(uri);
-  const auto problem = hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
-  auto solver = device.ok() && problem.ok() ? (*device)->compile(problem->buffer.problem().shape)
-                                            : Error{ErrorCode::invalid_argument, "no device or no problem"};
+  const auto problem =
+      hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
+  auto solver = device.ok() && problem.ok()
+                    ? (*device)->compile(problem->buffer.problem().shape)
+                    : Error{ErrorCode::invalid_argument, "no device or no problem"};
   if (!solver.ok()) {
     state.SkipWithError(solver.error().message.c_str());
     return;
   }
-  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(problem->buffer.problem().shape.tokens)));
+  std::vector<std::uint64_t> spins(
+      static_cast<std::size_t>(hal::words_per_head(problem->buffer.problem().shape.tokens)));
   run_solves(state, {.sweeps = 500, .restarts = 4, .t_start = 0.5F, .t_end = 0.025F},
              [&](const hal::SolveOptions& options, hal::SolveResult& result) {
                return (*solver)->solve(problem->buffer.problem(), options, spins, result);
@@ -139,14 +145,17 @@ void run_graph(benchmark::State& state, const std::string& uri) {
 /// A graph of 20 neighbours a spin as rows of neighbours, 32 restarts side by side.
 void run_sparse_graph(benchmark::State& state, const std::string& uri) {
   auto device = hal::open_device(uri);
-  const auto rows = hal::to_sparse_selection(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
-  auto solver = device.ok() && rows.ok() ? (*device)->compile_sparse(rows->problem.spins)
-                                         : Error{ErrorCode::invalid_argument, "no device or no problem"};
+  const auto rows =
+      hal::to_sparse_selection(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
+  auto solver = device.ok() && rows.ok()
+                    ? (*device)->compile_sparse(rows->problem.spins)
+                    : Error{ErrorCode::invalid_argument, "no device or no problem"};
   if (!solver.ok()) {
     state.SkipWithError(solver.error().message.c_str());
     return;
   }
-  std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(rows->problem.spins)));
+  std::vector<std::uint64_t> spins(
+      static_cast<std::size_t>(hal::words_per_head(rows->problem.spins)));
   run_solves(state, {.sweeps = 100, .restarts = 32, .t_start = 0.3F, .t_end = 0.03F},
              [&](const hal::SolveOptions& options, hal::SolveResult& result) {
                return (*solver)->solve(rows->problem, options, spins, result);
@@ -155,10 +164,12 @@ void run_sparse_graph(benchmark::State& state, const std::string& uri) {
 
 /// A long head from Q, K, V to its output on factors, descent only.
 void run_factors(benchmark::State& state, const std::string& uri) {
-  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)), 64};
+  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)),
+                         64};
   auto device = hal::open_device(uri);
   PassData data = pass_data(of, kFirstReportSeed);
-  auto pass = device.ok() ? FactorPass::create(of, **device) : Result<std::unique_ptr<FactorPass>>(device.error());
+  auto pass = device.ok() ? FactorPass::create(of, **device)
+                          : Result<std::unique_ptr<FactorPass>>(device.error());
   hal::SolveOptions options;
   options.sweeps = 0;
   for (auto _ : state) {
@@ -173,9 +184,11 @@ void run_factors(benchmark::State& state, const std::string& uri) {
 
 /// The front end of such a head alone, on every target of ops.
 void run_long_factors(benchmark::State& state, const ops::KernelTable& kernels) {
-  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)), 64};
+  const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)),
+                         64};
   const PassData data = pass_data(of, kFirstReportSeed);
-  AlignedBuffer<float> factors(static_cast<std::size_t>(of.tokens * ops::long_factor_width(of.rank)));
+  AlignedBuffer<float> factors(
+      static_cast<std::size_t>(of.tokens * ops::long_factor_width(of.rank)));
   AlignedBuffer<double> scratch(static_cast<std::size_t>(ops::long_factor_scratch(of.rank)));
   ops::LongFactorArgs args;
   args.tokens = of.tokens;
@@ -198,18 +211,27 @@ void add_long_benchmarks() {
     const std::string uri = "cpu:" + std::string(kernel.name);
     benchmark::RegisterBenchmark(("complete_graph/" + uri).c_str(),
                                  [uri](benchmark::State& state) { run_graph(state, uri); })
-        ->Arg(800)->Arg(2000)->Unit(benchmark::kMicrosecond);
+        ->Arg(800)
+        ->Arg(2000)
+        ->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark(("sparse_graph/" + uri).c_str(),
                                  [uri](benchmark::State& state) { run_sparse_graph(state, uri); })
-        ->Arg(2000)->Arg(20000)->Unit(benchmark::kMicrosecond);
+        ->Arg(2000)
+        ->Arg(20000)
+        ->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark(("factors_1x64/" + uri).c_str(),
                                  [uri](benchmark::State& state) { run_factors(state, uri); })
-        ->Arg(512)->Arg(2048)->Unit(benchmark::kMicrosecond);
+        ->Arg(512)
+        ->Arg(2048)
+        ->Unit(benchmark::kMicrosecond);
   }
   for (const ops::KernelTable* kernels : ops::kernel_tables()) {
-    benchmark::RegisterBenchmark(("long_factors_1x64/" + std::string(kernels->name)).c_str(),
-                                 [kernels](benchmark::State& state) { run_long_factors(state, *kernels); })
-        ->Arg(512)->Arg(2048)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(
+        ("long_factors_1x64/" + std::string(kernels->name)).c_str(),
+        [kernels](benchmark::State& state) { run_long_factors(state, *kernels); })
+        ->Arg(512)
+        ->Arg(2048)
+        ->Unit(benchmark::kMicrosecond);
   }
 }
 
@@ -221,13 +243,14 @@ void add_benchmarks() {
     for (const hal::cpu::Kernel& kernel : hal::cpu::kernels()) {
       if (!kernel.supported()) continue;
       const std::string uri = "cpu:" + std::string(kernel.name);
-      benchmark::RegisterBenchmark((name + "/" + uri).c_str(),
-                                   [work, uri](benchmark::State& state) { run_device(state, work, uri); })
-          ->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark((name + "/" + uri).c_str(), [work,
+                                                                uri](benchmark::State& state) {
+        run_device(state, work, uri);
+      })->Unit(benchmark::kMicrosecond);
     }
-    benchmark::RegisterBenchmark((name + "/textbook").c_str(),
-                                 [work](benchmark::State& state) { run_textbook(state, work); })
-        ->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark((name + "/textbook").c_str(), [work](benchmark::State& state) {
+      run_textbook(state, work);
+    })->Unit(benchmark::kMicrosecond);
   }
 }
 

@@ -1,14 +1,14 @@
-// attention_scaling: the complexity column of the paper's Table VII, measured: time and working memory of one
-// attention layer by number of tokens, for softmax, QAMA and the rivals, with random inputs. From projected
-// queries, keys and values to the heads' outputs on one thread; the projections, alike for all, are left out.
-// QAMA: dense couplings below 256 tokens, factors from there (J is never built), and its time is mostly its
-// sweeps'.
+// attention_scaling: the complexity column of the paper's Table VII, measured: time and working
+// memory of one attention layer by number of tokens, for softmax, QAMA and the rivals, with random
+// inputs. From projected queries, keys and values to the heads' outputs on one thread; the
+// projections, alike for all, are left out. QAMA: dense couplings below 256 tokens, factors from
+// there (J is never built), and its time is mostly its sweeps'.
 //
 //   attention_scaling                       the table; about three minutes
 //   attention_scaling --tokens 64 512 --kinds softmax longformer --seconds 0.5
 //
-// Working memory is what the operator needs besides its input and output. Rounds go through all kinds in turn,
-// so that a busy moment hits each of them; a kind stops when its seconds are spent.
+// Working memory is what the operator needs besides its input and output. Rounds go through all
+// kinds in turn, so that a busy moment hits each of them; a kind stops when its seconds are spent.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>

@@ -65,16 +65,21 @@ std::vector<double> token_vectors(std::int32_t tokens, std::int32_t rank, bool c
   std::vector<double> shared(d_count);
   for (double& value : shared) value = normal();
   for (std::size_t k = 0; k < out.size(); ++k) {
-    out[k] = std::sqrt(kSharedVariance) * shared[k % d_count] + std::sqrt(1 - kSharedVariance) * out[k];
+    out[k] =
+        std::sqrt(kSharedVariance) * shared[k % d_count] + std::sqrt(1 - kSharedVariance) * out[k];
   }
   return out;
 }
 
-bool is_correlated(LayerKind kind) { return kind == LayerKind::raw || kind == LayerKind::norm; }
-bool is_normalised(LayerKind kind) { return kind == LayerKind::norm || kind == LayerKind::norm0; }
+bool is_correlated(LayerKind kind) {
+  return kind == LayerKind::raw || kind == LayerKind::norm;
+}
+bool is_normalised(LayerKind kind) {
+  return kind == LayerKind::norm || kind == LayerKind::norm0;
+}
 
-/// Lower triangle L of K^T K / 2D = L L^T, [D][D]. With fewer tokens than dimensions the matrix is singular: what is left
-/// of a column is then rounding, and 0 in L.
+/// Lower triangle L of K^T K / 2D = L L^T, [D][D]. With fewer tokens than dimensions the matrix is
+/// singular: what is left of a column is then rounding, and 0 in L.
 std::vector<double> gram_root(const double* keys, std::int32_t tokens, std::int32_t rank) {
   const auto n = static_cast<std::size_t>(rank);
   std::vector<double> root(n * n);
@@ -106,7 +111,8 @@ struct Moments {
 };
 
 /// Mean and deviation of the off-diagonal of F F^T, from F^T 1 and F^T F.
-Moments off_diagonal_moments(const std::vector<double>& factors, std::int32_t tokens, std::int32_t rank) {
+Moments off_diagonal_moments(const std::vector<double>& factors, std::int32_t tokens,
+                             std::int32_t rank) {
   const auto n = static_cast<std::size_t>(rank);
   std::vector<double> column(n);
   std::vector<double> gram(n * n);
@@ -231,9 +237,10 @@ hal::ProblemFile toroidal_graph(std::int32_t side, std::uint64_t seed) {
   for (std::int32_t row = 0; row < side; ++row) {
     for (std::int32_t column = 0; column < side; ++column) {
       const std::int32_t here = row * side + column;
-      for (const std::int32_t other : {row * side + (column + 1) % side, (row + 1) % side * side + column}) {
-        out.graph.edges.push_back(
-            {std::min(here, other), std::max(here, other), (random.bits() >> 63) != 0 ? 1.0 : -1.0});
+      for (const std::int32_t other :
+           {row * side + (column + 1) % side, (row + 1) % side * side + column}) {
+        out.graph.edges.push_back({std::min(here, other), std::max(here, other),
+                                   (random.bits() >> 63) != 0 ? 1.0 : -1.0});
       }
     }
   }
@@ -260,7 +267,9 @@ hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vecto
     }
     std::stable_sort(edges.begin(), edges.end(), in_order);
     edges.erase(std::unique(edges.begin(), edges.end(),
-                            [](const hal::Edge& a, const hal::Edge& b) { return !in_order(a, b) && !in_order(b, a); }),
+                            [](const hal::Edge& a, const hal::Edge& b) {
+                              return !in_order(a, b) && !in_order(b, a);
+                            }),
                 edges.end());
   }
   return out;

@@ -122,12 +122,14 @@ Status DensePass::run(PassData& data, const hal::SolveOptions& options, PassTime
   return {};
 }
 
-Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of, hal::Device& device) {
+Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of,
+                                                       hal::Device& device) {
   auto out = std::make_unique<FactorPass>();
   out->of_ = of;
   out->width_ = ops::long_factor_width(of.rank);
-  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile_low_rank({of.heads, of.tokens},
-                                                              static_cast<std::int32_t>(out->width_)));
+  QAMA_ASSIGN_OR_RETURN(
+      out->solver_,
+      device.compile_low_rank({of.heads, of.tokens}, static_cast<std::int32_t>(out->width_)));
   const auto heads = static_cast<std::size_t>(of.heads);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
   out->factors_.resize(rows * static_cast<std::size_t>(out->width_));
@@ -172,7 +174,8 @@ void FactorPass::front(const PassData& data) {
     }
     const double field_mean = field_sum / static_cast<double>(tokens);
     const double field_scale =
-        data.real.rho / std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
+        data.real.rho /
+        std::sqrt(field_squares / static_cast<double>(tokens) - field_mean * field_mean + 1e-5);
     for (std::int64_t i = 0; i < tokens; ++i) {
       const double field = (static_cast<double>(h[i]) - field_mean) * field_scale;
       wide_fields_[static_cast<std::size_t>(t * tokens + i)] = field;
@@ -188,15 +191,16 @@ void FactorPass::output(PassData& data) {
   const std::int64_t tokens = of_.tokens;
   const std::int64_t words = hal::words_per_head(of_.tokens);
   for (std::int64_t t = 0; t < of_.heads; ++t) {
-    ops::best_kernels().qama_long_energies({.tokens = tokens,
-                                            .dim_head = of_.rank,
-                                            .factors = factors_.data() + t * tokens * width_,
-                                            .fields = wide_fields_.data() + t * tokens,
-                                            .spins = spins_.data() + t * words,
-                                            .scale = static_cast<double>(scale_[static_cast<std::size_t>(t)]),
-                                            .shift = static_cast<double>(shift_[static_cast<std::size_t>(t)]),
-                                            .energies = energies_.data(),
-                                            .scratch = scratch_.data()});
+    ops::best_kernels().qama_long_energies(
+        {.tokens = tokens,
+         .dim_head = of_.rank,
+         .factors = factors_.data() + t * tokens * width_,
+         .fields = wide_fields_.data() + t * tokens,
+         .spins = spins_.data() + t * words,
+         .scale = static_cast<double>(scale_[static_cast<std::size_t>(t)]),
+         .shift = static_cast<double>(shift_[static_cast<std::size_t>(t)]),
+         .energies = energies_.data(),
+         .scratch = scratch_.data()});
     for (std::int64_t i = 0; i < tokens; ++i) {
       float* out = data.output.data() + (t * tokens + i) * rank;
       const auto value = static_cast<float>(energies_[static_cast<std::size_t>(i)]) * 0.3F;
@@ -229,7 +233,9 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
 
 std::int64_t FactorPass::memory_bytes() const noexcept {
   const std::size_t floats = factors_.size() + fields_.size() + scale_.size() + shift_.size();
-  return static_cast<std::int64_t>(floats * sizeof(float) + (scratch_.size() + wide_fields_.size() + energies_.size()) * sizeof(double) +
+  return static_cast<std::int64_t>(floats * sizeof(float) +
+                                   (scratch_.size() + wide_fields_.size() + energies_.size()) *
+                                       sizeof(double) +
                                    spins_.size() * sizeof(std::uint64_t) + solver_->memory_bytes());
 }
 

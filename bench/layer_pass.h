@@ -1,6 +1,6 @@
-// One QAMA layer from queries, keys and fields to its output, timed part by part: what targets A5 to A7 ask
-// for. DensePass is what the engine does for short heads (ops/attention, then a device); FactorPass never
-// builds J and is for long ones.
+// One QAMA layer from queries, keys and fields to its output, timed part by part: what targets A5
+// to A7 ask for. DensePass is what the engine does for short heads (ops/attention, then a device);
+// FactorPass never builds J and is for long ones.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ struct PassData {
   AlignedBuffer<float> queries, keys;  ///< [heads][tokens][rank]
   AlignedBuffer<float> fields;         ///< [heads][tokens], h
   AlignedBuffer<float> output;         ///< [heads][tokens][rank]
-  /// J and h of every head at mean 0 and standard deviation 1, as per-instance normalisation makes them.
+  /// J and h of every head at mean 0 and standard deviation 1, as per-instance normalisation makes
+  /// them.
   hal::FactorProblem real;
 };
 [[nodiscard]] PassData pass_data(const InstanceClass& of, std::uint64_t seed);
@@ -33,7 +34,8 @@ struct PassTimes {
 
 class DensePass {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<DensePass>> create(const InstanceClass& of, hal::Device& device);
+  [[nodiscard]] static Result<std::unique_ptr<DensePass>> create(const InstanceClass& of,
+                                                                 hal::Device& device);
   Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
   [[nodiscard]] std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
@@ -53,7 +55,8 @@ class DensePass {
 
 class FactorPass {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<FactorPass>> create(const InstanceClass& of, hal::Device& device);
+  [[nodiscard]] static Result<std::unique_ptr<FactorPass>> create(const InstanceClass& of,
+                                                                  hal::Device& device);
   Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
   /// Everything but the input and the output.

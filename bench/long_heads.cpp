@@ -1,5 +1,6 @@
-// From how many tokens on a layer is better solved on factors than with J built: both, one after the other on the same
-// inputs, by number of tokens and heads. What the engine takes from it is runtime/plan.h's first_long_tokens.
+// From how many tokens on a layer is better solved on factors than with J built: both, one after
+// the other on the same inputs, by number of tokens and heads. What the engine takes from it is
+// runtime/plan.h's first_long_tokens.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -37,9 +38,11 @@ struct Case {
 };
 constexpr Case kCases[] = {{1, 64, 0, 1}, {1, 64, 8, 8}, {2, 32, 8, 8}, {8, 16, 8, 8}};
 
-Status measure(hal::Device& device, const std::vector<Case>& cases, const std::vector<std::int32_t>& lengths, int layers,
-               int runs) {
-  std::printf("| heads x tokens x D | sweeps x restarts | J built, us | factors, us | energy of factors - of J, %% |\n|---|---|---|---|---|\n");
+Status measure(hal::Device& device, const std::vector<Case>& cases,
+               const std::vector<std::int32_t>& lengths, int layers, int runs) {
+  std::printf(
+      "| heads x tokens x D | sweeps x restarts | J built, us | factors, us | energy of factors - "
+      "of J, %% |\n|---|---|---|---|---|\n");
   for (const Case& c : cases) {
     for (const std::int32_t tokens : lengths) {
       const InstanceClass of{"norm_long", LayerKind::norm, c.heads, tokens, c.rank};
@@ -59,8 +62,9 @@ Status measure(hal::Device& device, const std::vector<Case>& cases, const std::v
           QAMA_RETURN_IF_ERROR(once(*factors, data, options, of_factors));
         }
       }
-      std::printf("| %d x %d x %d | %d x %d | %s | %s | %.3f |\n", c.heads, tokens, c.rank, c.sweeps, c.restarts,
-                  figure(median(of_dense.us)).c_str(), figure(median(of_factors.us)).c_str(),
+      std::printf("| %d x %d x %d | %d x %d | %s | %s | %.3f |\n", c.heads, tokens, c.rank,
+                  c.sweeps, c.restarts, figure(median(of_dense.us)).c_str(),
+                  figure(median(of_factors.us)).c_str(),
                   100 * (of_factors.energy - of_dense.energy) / std::fabs(of_dense.energy));
       std::fflush(stdout);
     }
@@ -82,16 +86,21 @@ int main(int argc, char** argv) {
   std::vector<std::int32_t> lengths{64, 96, 128, 192, 256, 384, 512, 1024};
   std::vector<std::int32_t> ranks;
   app.add_option("--tokens", lengths, "lengths of the heads")->check(CLI::Range(1, 1 << 13));
-  app.add_option("--ranks", ranks, "instead of the usual heads: one, of these dimensions, by short and long schedules")
+  app.add_option(
+         "--ranks", ranks,
+         "instead of the usual heads: one, of these dimensions, by short and long schedules")
       ->check(CLI::Range(1, 1 << 10));
   CLI11_PARSE(app, argc, argv);
-  std::vector<qama::bench::Case> cases(std::begin(qama::bench::kCases), std::end(qama::bench::kCases));
+  std::vector<qama::bench::Case> cases(std::begin(qama::bench::kCases),
+                                       std::end(qama::bench::kCases));
   if (!ranks.empty()) cases.clear();
   for (const std::int32_t rank : ranks) {
-    for (const auto& [sweeps, restarts] : {std::pair{0, 1}, {3, 2}, {8, 8}}) cases.push_back({1, rank, sweeps, restarts});
+    for (const auto& [sweeps, restarts] : {std::pair{0, 1}, {3, 2}, {8, 8}})
+      cases.push_back({1, rank, sweeps, restarts});
   }
   const auto device = qama::hal::open_device(uri);
-  const qama::Status status = device.ok() ? qama::bench::measure(**device, cases, lengths, layers, runs) : device.error();
+  const qama::Status status =
+      device.ok() ? qama::bench::measure(**device, cases, lengths, layers, runs) : device.error();
   if (!status.ok()) {
     std::fprintf(stderr, "long_heads: %s\n", status.error().message.c_str());
     return 1;

@@ -49,7 +49,8 @@ double quantile(std::vector<double> values, double q) {
   const double at = q * static_cast<double>(values.size() - 1);
   const auto low = static_cast<std::size_t>(at);
   const std::size_t high = std::min(low + 1, values.size() - 1);
-  if (!std::isfinite(values[high])) return high == low || at > static_cast<double>(low) ? values[high] : values[low];
+  if (!std::isfinite(values[high]))
+    return high == low || at > static_cast<double>(low) ? values[high] : values[low];
   return values[low] + (values[high] - values[low]) * (at - static_cast<double>(low));
 }
 
@@ -104,8 +105,9 @@ std::string provenance() {
   char date[40];
   const std::time_t now = std::time(nullptr);
   std::strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", std::gmtime(&now));
-  return std::string("revision  ") + kBuildRevision + "\ncompiler  " + kBuildCompiler + ", " + kBuildFlags +
-         "\ncpu       " + cpu + "\nload      " + figure(load[0]) + " when started\ndate      " + date + "\n";
+  return std::string("revision  ") + kBuildRevision + "\ncompiler  " + kBuildCompiler + ", " +
+         kBuildFlags + "\ncpu       " + cpu + "\nload      " + figure(load[0]) +
+         " when started\ndate      " + date + "\n";
 }
 
 std::string figure(double value) {
@@ -113,7 +115,12 @@ std::string figure(double value) {
   if (std::isinf(value)) return "inf";
   char out[40];
   const double size = std::fabs(value);
-  std::snprintf(out, sizeof(out), size >= 99.95 ? "%.0f" : size >= 9.995 ? "%.1f" : size >= 0.9995 ? "%.2f" : "%.3g", value);
+  std::snprintf(out, sizeof(out),
+                size >= 99.95    ? "%.0f"
+                : size >= 9.995  ? "%.1f"
+                : size >= 0.9995 ? "%.2f"
+                                 : "%.3g",
+                value);
   return out;
 }
 

@@ -31,7 +31,8 @@ std::string Parameters::text() const {
                              static_cast<double>(t_start), static_cast<double>(t_end));
   if (rounds > 0) {
     std::snprintf(out + length, sizeof(out) - static_cast<std::size_t>(length),
-                  ", then %d rounds of %d sweeps from T %.3g", rounds, round_sweeps, static_cast<double>(t_round));
+                  ", then %d rounds of %d sweeps from T %.3g", rounds, round_sweeps,
+                  static_cast<double>(t_round));
   }
   std::string all = out;
   if (start != hal::StartKind::guessed) all += ", " + std::string(hal::name_of(start)) + " starts";
@@ -67,16 +68,19 @@ Parameters ParameterTable::get(std::string_view name, std::string_view purpose) 
   return found != lines_.end() ? found->second : Parameters{};
 }
 
-void ParameterTable::set(std::string_view name, std::string_view purpose, const Parameters& parameters) {
+void ParameterTable::set(std::string_view name, std::string_view purpose,
+                         const Parameters& parameters) {
   lines_[{std::string(name), std::string(purpose)}] = parameters;
 }
 
 bool ParameterTable::write(const std::string& path, std::string_view comment) const {
   std::ofstream stream(path);
-  stream << "# class purpose sweeps restarts t_start t_end rounds round_sweeps t_round start\n# " << comment << '\n';
+  stream << "# class purpose sweeps restarts t_start t_end rounds round_sweeps t_round start\n# "
+         << comment << '\n';
   for (const auto& [key, p] : lines_) {
-    stream << key.first << '\t' << key.second << '\t' << p.sweeps << '\t' << p.restarts << '\t' << p.t_start
-           << '\t' << p.t_end << '\t' << p.rounds << '\t' << p.round_sweeps << '\t' << p.t_round << '\t' << hal::name_of(p.start) << '\n';
+    stream << key.first << '\t' << key.second << '\t' << p.sweeps << '\t' << p.restarts << '\t'
+           << p.t_start << '\t' << p.t_end << '\t' << p.rounds << '\t' << p.round_sweeps << '\t'
+           << p.t_round << '\t' << hal::name_of(p.start) << '\n';
   }
   return stream.flush().good();
 }
@@ -91,7 +95,8 @@ BestKnown::BestKnown(std::string path) : path_(std::move(path)) {
   }
 }
 
-// The name says class and seed of a generated layer; recorded layers may share a name, their numbers do not.
+// The name says class and seed of a generated layer; recorded layers may share a name, their
+// numbers do not.
 std::string BestKnown::key(const hal::FactorProblem& problem) {
   Checksum numbers;
   for (const auto* values : {&problem.fields, &problem.factors}) {
@@ -107,8 +112,8 @@ double BestKnown::get(const hal::FactorProblem& problem, const hal::SelectionPro
   if (found != energies_.end()) return found->second;
   auto solver = device.compile(integers.shape);
   if (!solver.ok()) return 0;
-  // Short, middle and long schedules of about the same work, cool and hot: what is easy for one may be hard
-  // for another (strongly correlated heads freeze where norm0 is best annealed).
+  // Short, middle and long schedules of about the same work, cool and hot: what is easy for one may
+  // be hard for another (strongly correlated heads freeze where norm0 is best annealed).
   struct LongRun {
     std::int32_t sweeps, restarts;
     float t_start, t_end;
@@ -118,8 +123,8 @@ double BestKnown::get(const hal::FactorProblem& problem, const hal::SelectionPro
                           {1000, large ? 40 : 400, 0.35F, 0.025F},
                           {1000, large ? 40 : 400, 1.2F, 0.05F},
                           {6000, large ? 8 : 64, 0.8F, 0.03F}};
-  std::vector<std::uint64_t> spins(static_cast<std::size_t>(
-      integers.shape.heads * hal::words_per_head(integers.shape.tokens)));
+  std::vector<std::uint64_t> spins(
+      static_cast<std::size_t>(integers.shape.heads * hal::words_per_head(integers.shape.tokens)));
   double best = 0;
   for (const LongRun& run : runs) {
     hal::SolveOptions options;
@@ -189,8 +194,8 @@ double mean_single_flip_cost(const hal::FactorProblem& problem, std::vector<std:
 
 }  // namespace
 
-Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Parameters& parameters, int count,
-                            std::uint64_t first_seed, Checksum& checksum) {
+Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Parameters& parameters,
+                            int count, std::uint64_t first_seed, Checksum& checksum) {
   Series out;
   out.best = layer.best;
   const hal::ProblemShape shape = layer.integers().shape;
@@ -199,7 +204,8 @@ Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Param
   std::vector<std::uint64_t> best_spins;
   double lowest = HUGE_VAL;
   for (int k = -3; k < count; ++k) {
-    const auto options = parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
+    const auto options =
+        parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
     hal::SolveResult result;
     const double start = now_us();
     QAMA_RETURN_IF_ERROR(solver.solve(layer.integers(), options, spins, result));
@@ -226,7 +232,8 @@ Series textbook_series(const Layer& layer, const Parameters& parameters, int cou
   out.best = layer.best;
   TextbookAnnealer annealer(layer.integers());
   for (int k = -1; k < count; ++k) {
-    const auto options = parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
+    const auto options =
+        parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
     const double start = now_us();
     const TextbookResult result = annealer.solve(options);
     const double time = microseconds_since(start);

@@ -1,5 +1,6 @@
-// The pieces of annealer_targets: problems with their best-known energies, tuned parameters, and what a series
-// of independent solves shows. The rows of the table itself are in annealer_targets.cpp.
+// The pieces of annealer_targets: problems with their best-known energies, tuned parameters, and
+// what a series of independent solves shows. The rows of the table itself are in
+// annealer_targets.cpp.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +49,10 @@ class ParameterTable {
 class BestKnown {
  public:
   explicit BestKnown(std::string path);
-  /// Of `problem`, from the file or by long runs (some 0.1 s to 2 s), which the file then keeps. Several
-  /// long runs with schedules of different lengths; the lowest counts, it is not proven.
-  double get(const hal::FactorProblem& problem, const hal::SelectionProblem& integers, hal::Device& device);
+  /// Of `problem`, from the file or by long runs (some 0.1 s to 2 s), which the file then keeps.
+  /// Several long runs with schedules of different lengths; the lowest counts, it is not proven.
+  double get(const hal::FactorProblem& problem, const hal::SelectionProblem& integers,
+             hal::Device& device);
   /// A lower energy that was seen since.
   void improve(const hal::FactorProblem& problem, double energy);
   void save() const;
@@ -70,7 +72,8 @@ struct Layer {
   double best = 0;
   [[nodiscard]] const hal::SelectionProblem& integers() const { return build.buffer.problem(); }
 };
-[[nodiscard]] Result<Layer> make_layer(hal::FactorProblem real, BestKnown& best_known, hal::Device& device);
+[[nodiscard]] Result<Layer> make_layer(hal::FactorProblem real, BestKnown& best_known,
+                                       hal::Device& device);
 
 /// What independent solves of one layer showed.
 struct Series {

@@ -19,7 +19,8 @@ TextbookAnnealer::TextbookAnnealer(const hal::SelectionProblem& problem)
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
       const auto a = static_cast<std::size_t>(t * tokens + i);
-      linear_[a] = -problem.fields[static_cast<std::size_t>(t) * stride + static_cast<std::size_t>(i)];
+      linear_[a] =
+          -problem.fields[static_cast<std::size_t>(t) * stride + static_cast<std::size_t>(i)];
       for (std::int32_t j = 0; j < tokens; ++j) {
         const double weight = problem.couplings[a * stride + static_cast<std::size_t>(j)];
         if (weight != 0) neighbours_[a].push_back({t * tokens + j, -weight});
@@ -46,7 +47,8 @@ double TextbookAnnealer::uniform() noexcept {
 void TextbookAnnealer::flip(std::size_t a) {
   const double sign = spins_[a] != 0 ? -1.0 : 1.0;
   spins_[a] ^= 1;
-  for (const Neighbour& n : neighbours_[a]) cost_[static_cast<std::size_t>(n.spin)] += sign * n.weight;
+  for (const Neighbour& n : neighbours_[a])
+    cost_[static_cast<std::size_t>(n.spin)] += sign * n.weight;
 }
 
 void TextbookAnnealer::metropolis_sweep(double beta) {
@@ -82,8 +84,8 @@ bool TextbookAnnealer::subset_sweep() {
     double pairs = 0;
     for (std::size_t t = 0; t < heads; ++t) {
       const bool selected = spins_[t * tokens + i] != 0;
-      const double alone =
-          cost_[t * tokens + i] - problem_.penalty * static_cast<double>(count - (selected ? 1 : 0));
+      const double alone = cost_[t * tokens + i] -
+                           problem_.penalty * static_cast<double>(count - (selected ? 1 : 0));
       order[t] = {alone, t};
       if (selected) current += alone + problem_.penalty * pairs++;
     }
@@ -133,7 +135,8 @@ TextbookResult TextbookAnnealer::solve(const hal::SolveOptions& options) {
     out.spins.assign(static_cast<std::size_t>(problem_.shape.heads) * words, 0);
     for (std::size_t a = 0; a < spins_.size(); ++a) {
       const std::size_t bit = a % tokens;
-      out.spins[a / tokens * words + bit / 64] |= static_cast<std::uint64_t>(spins_[a]) << (bit % 64);
+      out.spins[a / tokens * words + bit / 64] |= static_cast<std::uint64_t>(spins_[a])
+                                                  << (bit % 64);
     }
   }
   out.proposals = proposals_;

@@ -1,7 +1,7 @@
-// Simulated annealing as the usual libraries do it, to measure against: spins in bytes, an adjacency list and
-// a local field in double for every spin, one random number and one exp a proposal. It is given the same
-// integer problem, the same schedule and the same final descent as the solver under test, so that what differs
-// is the engine and not the method.
+// Simulated annealing as the usual libraries do it, to measure against: spins in bytes, an
+// adjacency list and a local field in double for every spin, one random number and one exp a
+// proposal. It is given the same integer problem, the same schedule and the same final descent as
+// the solver under test, so that what differs is the engine and not the method.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace qama::bench {
 
 struct TextbookResult {
-  double energy = 0;               ///< of the best restart, in the problem's integers
+  double energy = 0;  ///< of the best restart, in the problem's integers
   std::int64_t proposals = 0;
   std::vector<std::uint64_t> spins;  ///< packed as in hal/problem.h
 };
@@ -37,8 +37,8 @@ class TextbookAnnealer {
   hal::SelectionProblem problem_;
   double row_norm_;
   std::vector<std::vector<Neighbour>> neighbours_;
-  std::vector<double> linear_;          ///< energy of spin a alone
-  std::vector<double> cost_;            ///< energy that spin a adds if it is 1, by the others' state
+  std::vector<double> linear_;  ///< energy of spin a alone
+  std::vector<double> cost_;    ///< energy that spin a adds if it is 1, by the others' state
   std::vector<std::uint8_t> spins_;
   std::uint64_t random_[2] = {};
   std::int64_t proposals_ = 0;

@@ -27,12 +27,14 @@ std::vector<Parameters> grid_of_rounds() {
 /// How a parameter set did on every tuning layer.
 struct Trial {
   Parameters parameters;
-  std::vector<double> times_us;  ///< a layer: the lower quartile, as other programs only ever add to a time
-  std::vector<double> shares;    ///< within 0.1 %, a layer
+  std::vector<double>
+      times_us;  ///< a layer: the lower quartile, as other programs only ever add to a time
+  std::vector<double> shares;  ///< within 0.1 %, a layer
 
   [[nodiscard]] double solution_time(double q) const {
     std::vector<double> out;
-    for (std::size_t k = 0; k < shares.size(); ++k) out.push_back(time_to_solution(times_us[k], shares[k], q));
+    for (std::size_t k = 0; k < shares.size(); ++k)
+      out.push_back(time_to_solution(times_us[k], shares[k], q));
     return median(std::move(out));
   }
   /// Share of all solves that miss when each is repeated k times, if repetitions are independent.
@@ -41,10 +43,12 @@ struct Trial {
     for (const double p : shares) sum += std::pow(1 - p, k);
     return sum / static_cast<double>(shares.size());
   }
-  /// Repetitions after which all but kFixedMiss succeed, but no more than fit into `budget_us` (0: any number).
+  /// Repetitions after which all but kFixedMiss succeed, but no more than fit into `budget_us` (0:
+  /// any number).
   [[nodiscard]] int repetitions(double budget_us) const {
     if (parameters.rounds > 0) return 1;  // tried at their full length
-    const int most = budget_us > 0 ? std::max(1, static_cast<int>(budget_us / median(times_us))) : 400;
+    const int most =
+        budget_us > 0 ? std::max(1, static_cast<int>(budget_us / median(times_us))) : 400;
     int k = 1;
     while (k < most && missed(k) > kFixedMiss) ++k;
     return k;
@@ -59,20 +63,22 @@ struct Trial {
   static constexpr double kFixedMiss = 0.006;
 };
 
-Result<Trial> try_out(const Parameters& parameters, const std::vector<Layer>& layers, hal::Solver& solver,
-                      int solves) {
+Result<Trial> try_out(const Parameters& parameters, const std::vector<Layer>& layers,
+                      hal::Solver& solver, int solves) {
   Trial out;
   out.parameters = parameters;
   Checksum ignored;
   for (const Layer& layer : layers) {
-    QAMA_ASSIGN_OR_RETURN(const Series series, solve_series(solver, layer, parameters, solves, 7, ignored));
+    QAMA_ASSIGN_OR_RETURN(const Series series,
+                          solve_series(solver, layer, parameters, solves, 7, ignored));
     out.times_us.push_back(quantile(series.times_us, 0.25));
     out.shares.push_back(series.share_within(kGap));
   }
   return out;
 }
 
-std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps, const std::vector<std::int32_t>& restarts) {
+std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps,
+                             const std::vector<std::int32_t>& restarts) {
   std::vector<Parameters> out;
   for (const std::int32_t s : sweeps) {
     for (const std::int32_t r : restarts) {
@@ -88,8 +94,8 @@ std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps, const std:
 
 }  // namespace
 
-Status tune_layers(const std::string& name, const std::vector<Layer>& layers, double fixed_budget_us,
-                   hal::Device& device, bool quick, ParameterTable& table) {
+Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
+                   double fixed_budget_us, hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(layers.front().integers().shape));
   std::vector<Trial> trials;
   std::vector<Parameters> tried =
@@ -124,25 +130,32 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers, do
     for (Trial& trial : candidates) {
       QAMA_ASSIGN_OR_RETURN(trial, try_out(trial.parameters, layers, *solver, quick ? 60 : 200));
     }
-    Trial best = *std::min_element(candidates.begin(), candidates.end(),
-                                   [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
-    std::fprintf(stderr, "%s %s: %s: %s us a solve\n", name.c_str(), purpose, best.parameters.text().c_str(),
-                figure(median(best.times_us)).c_str());
+    Trial best =
+        *std::min_element(candidates.begin(), candidates.end(),
+                          [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
+    std::fprintf(stderr, "%s %s: %s: %s us a solve\n", name.c_str(), purpose,
+                 best.parameters.text().c_str(), figure(median(best.times_us)).c_str());
     return best;
   };
-  QAMA_ASSIGN_OR_RETURN(const Trial half, choose("tts50", [](const Trial& t) { return t.solution_time(0.5); }, false));
+  QAMA_ASSIGN_OR_RETURN(const Trial half,
+                        choose(
+                            "tts50", [](const Trial& t) { return t.solution_time(0.5); }, false));
   table.set(name, "tts50", half.parameters);
-  QAMA_ASSIGN_OR_RETURN(const Trial most, choose("tts99", [](const Trial& t) { return t.solution_time(0.99); }, false));
+  QAMA_ASSIGN_OR_RETURN(const Trial most,
+                        choose(
+                            "tts99", [](const Trial& t) { return t.solution_time(0.99); }, false));
   table.set(name, "tts99", most.parameters);
   QAMA_ASSIGN_OR_RETURN(
-      Trial fixed, choose("fixed", [=](const Trial& t) { return t.fixed_cost(fixed_budget_us); }, true));
+      Trial fixed,
+      choose(
+          "fixed", [=](const Trial& t) { return t.fixed_cost(fixed_budget_us); }, true));
   fixed.parameters.restarts *= fixed.repetitions(fixed_budget_us);
   table.set(name, "fixed", fixed.parameters);
   return {};
 }
 
-Status tune_target(const std::string& name, const hal::SelectionProblem& problem, std::int64_t energy,
-                   hal::Device& device, bool quick, ParameterTable& table) {
+Status tune_target(const std::string& name, const hal::SelectionProblem& problem,
+                   std::int64_t energy, hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));
@@ -170,13 +183,15 @@ Status tune_target(const std::string& name, const hal::SelectionProblem& problem
       }
     }
   }
-  std::fprintf(stderr, "%s target: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  std::fprintf(stderr, "%s target: %s: %s us\n", name.c_str(), best.text().c_str(),
+               figure(best_time).c_str());
   table.set(name, "target", best);
   return {};
 }
 
-Status tune_factors(const std::string& name, const std::function<Result<TimedRun>(const Parameters&, int)>& run,
-                    bool quick, ParameterTable& table) {
+Status tune_factors(const std::string& name,
+                    const std::function<Result<TimedRun>(const Parameters&, int)>& run, bool quick,
+                    ParameterTable& table) {
   Parameters best;
   double best_time = HUGE_VAL;
   const int runs = quick ? 10 : 60;
@@ -199,7 +214,8 @@ Status tune_factors(const std::string& name, const std::function<Result<TimedRun
       }
     }
   }
-  std::fprintf(stderr, "%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(), figure(best_time).c_str());
+  std::fprintf(stderr, "%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(),
+               figure(best_time).c_str());
   table.set(name, "lowrank", best);
   return {};
 }

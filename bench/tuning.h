@@ -1,5 +1,5 @@
-// Choosing sweeps, restarts and temperatures of a class by grid search on its tuning instances, which no
-// reported figure uses.
+// Choosing sweeps, restarts and temperatures of a class by grid search on its tuning instances,
+// which no reported figure uses.
 #pragma once
 
 #include <functional>
@@ -10,23 +10,24 @@
 
 namespace qama::bench {
 
-/// Fills the lines "tts50", "tts99" and "fixed" of `name`: the least median time to solution over `layers`, and
-/// the least time with which 99.4 % of all solves come within 0.1 %; where that does not fit into
-/// `fixed_budget_us` (0: no bound), the largest share that does.
-Status tune_layers(const std::string& name, const std::vector<Layer>& layers, double fixed_budget_us,
-                   hal::Device& device, bool quick, ParameterTable& table);
+/// Fills the lines "tts50", "tts99" and "fixed" of `name`: the least median time to solution over
+/// `layers`, and the least time with which 99.4 % of all solves come within 0.1 %; where that does
+/// not fit into `fixed_budget_us` (0: no bound), the largest share that does.
+Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
+                   double fixed_budget_us, hal::Device& device, bool quick, ParameterTable& table);
 
 /// Fills the line "target" of `name`: least mean time until a solve reaches `energy`.
-Status tune_target(const std::string& name, const hal::SelectionProblem& problem, std::int64_t energy,
-                   hal::Device& device, bool quick, ParameterTable& table);
+Status tune_target(const std::string& name, const hal::SelectionProblem& problem,
+                   std::int64_t energy, hal::Device& device, bool quick, ParameterTable& table);
 
-/// Fills the line "lowrank" of `name`: the least time of `run` (microseconds; it reports success) with which
-/// half of the runs succeed.
+/// Fills the line "lowrank" of `name`: the least time of `run` (microseconds; it reports success)
+/// with which half of the runs succeed.
 struct TimedRun {
   double time_us = 0;
   bool success = false;
 };
-Status tune_factors(const std::string& name, const std::function<Result<TimedRun>(const Parameters&, int)>& run,
-                    bool quick, ParameterTable& table);
+Status tune_factors(const std::string& name,
+                    const std::function<Result<TimedRun>(const Parameters&, int)>& run, bool quick,
+                    ParameterTable& table);
 
 }  // namespace qama::bench

@@ -1,7 +1,7 @@
-// The hardware abstraction: Driver registry -> Device -> Solver (compiled for one layer shape) -> jobs.
-// A device is added by a folder of its own and one line in registry.cpp. Devices know integers and spins,
-// never tensors or layers; fall-back between devices is the scheduler's business (scheduler.h), never a
-// device's secret.
+// The hardware abstraction: Driver registry -> Device -> Solver (compiled for one layer shape) ->
+// jobs. A device is added by a folder of its own and one line in registry.cpp. Devices know
+// integers and spins, never tensors or layers; fall-back between devices is the scheduler's
+// business (scheduler.h), never a device's secret.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@ namespace qama::hal {
 
 /// What a device says of itself; fixed while it is open.
 struct DeviceInfo {
-  std::string uri;                     ///< as opened: "cpu:avx512", "cim://127.0.0.1:7010"
-  std::string name;                    ///< for people
-  std::string detail;                  ///< why this kernel, firmware, ...: one sentence
-  std::int64_t max_spins = 0;          ///< 0: bounded by memory only
+  std::string uri;             ///< as opened: "cpu:avx512", "cim://127.0.0.1:7010"
+  std::string name;            ///< for people
+  std::string detail;          ///< why this kernel, firmware, ...: one sentence
+  std::int64_t max_spins = 0;  ///< 0: bounded by memory only
   std::int32_t coupling_bits = 16;
   std::vector<std::string> encodings;  ///< "block_i16", "block_i8", "dense_i8", ...
   std::int32_t max_in_flight = 1;      ///< jobs a solver holds at the same time
   bool is_emulated = false;
-  bool deterministic = true;           ///< same seed, same spins
+  bool deterministic = true;  ///< same seed, same spins
 };
 
 enum class DeviceState : std::uint8_t { available, busy, calibrating, faulty, unreachable };
@@ -39,8 +39,8 @@ struct DeviceHealth {
   std::string detail;
 };
 
-/// A device's work on one layer shape. Holds all scratch memory, so that submit/wait do not allocate.
-/// Not thread-safe: one thread at a time; make one Solver a thread (Device is shared).
+/// A device's work on one layer shape. Holds all scratch memory, so that submit/wait do not
+/// allocate. Not thread-safe: one thread at a time; make one Solver a thread (Device is shared).
 class Solver {
  public:
   virtual ~Solver() = default;
@@ -48,17 +48,19 @@ class Solver {
   /// Jobs that may be in flight: slots are 0 .. max_in_flight() - 1.
   [[nodiscard]] virtual std::int32_t max_in_flight() const noexcept { return 1; }
 
-  /// Starts a job in a free slot. `problem`'s memory must stay unchanged until wait() returned. Its heads
-  /// must equal the compiled shape's, its tokens must not exceed it. A synchronous device solves here.
+  /// Starts a job in a free slot. `problem`'s memory must stay unchanged until wait() returned. Its
+  /// heads must equal the compiled shape's, its tokens must not exceed it. A synchronous device
+  /// solves here.
   virtual Status submit(std::int32_t slot, const SelectionProblem& problem,
                         const SolveOptions& options) = 0;
 
-  /// Waits for the slot's job; fills `spins` ([heads][words_per_head(problem's tokens)]) and `result`.
-  /// The slot is free afterwards, also on error. A failed job is an error value; later jobs go on.
+  /// Waits for the slot's job; fills `spins` ([heads][words_per_head(problem's tokens)]) and
+  /// `result`. The slot is free afterwards, also on error. A failed job is an error value; later
+  /// jobs go on.
   virtual Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) = 0;
 
-  /// Whether wait() on the slot would return without waiting for the device; gives it up to `timeout_us` to
-  /// get there. A synchronous device is always ready.
+  /// Whether wait() on the slot would return without waiting for the device; gives it up to
+  /// `timeout_us` to get there. A synchronous device is always ready.
   virtual bool wait_ready(std::int32_t slot, std::int64_t timeout_us) {
     (void)slot;
     (void)timeout_us;
@@ -88,11 +90,13 @@ class LowRankSolver {
   [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
 };
 
-/// A device's work on sparse problems up to a number of spins; the same rules as Solver, one job at a time.
+/// A device's work on sparse problems up to a number of spins; the same rules as Solver, one job at
+/// a time.
 class SparseSolver {
  public:
   virtual ~SparseSolver() = default;
-  /// The problem's spins must not exceed the compiled number. INVALID_ARGUMENT if the options ask for rounds.
+  /// The problem's spins must not exceed the compiled number. INVALID_ARGUMENT if the options ask
+  /// for rounds.
   virtual Status solve(const SparseSelectionProblem& problem, const SolveOptions& options,
                        std::span<std::uint64_t> spins, SolveResult& result) = 0;
 };
@@ -110,7 +114,8 @@ class Device {
   /// The same for low-rank problems; UNSUPPORTED where a device has no such form.
   [[nodiscard]] virtual Result<std::unique_ptr<LowRankSolver>> compile_low_rank(
       const ProblemShape& shape, std::int32_t rank);
-  /// The same for sparse problems of up to `spins` spins; UNSUPPORTED where a device has no such form.
+  /// The same for sparse problems of up to `spins` spins; UNSUPPORTED where a device has no such
+  /// form.
   [[nodiscard]] virtual Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins);
 };
 

@@ -11,12 +11,18 @@ namespace qama::hal {
 
 std::string_view fallback_reason_name(FallbackReason reason) noexcept {
   switch (reason) {
-    case FallbackReason::none: return "none";
-    case FallbackReason::unsupported: return "unsupported";
-    case FallbackReason::error: return "error";
-    case FallbackReason::deadline: return "deadline";
-    case FallbackReason::hedge_won: return "hedge_won";
-    case FallbackReason::circuit_open: return "circuit_open";
+    case FallbackReason::none:
+      return "none";
+    case FallbackReason::unsupported:
+      return "unsupported";
+    case FallbackReason::error:
+      return "error";
+    case FallbackReason::deadline:
+      return "deadline";
+    case FallbackReason::hedge_won:
+      return "hedge_won";
+    case FallbackReason::circuit_open:
+      return "circuit_open";
   }
   return "none";
 }
@@ -118,7 +124,8 @@ Status validate(const SelectionProblem& problem) {
     const std::int16_t* head = problem.couplings + static_cast<std::size_t>(t) * tokens * stride;
     const std::int16_t* fields = problem.fields + static_cast<std::size_t>(t) * stride;
     for (std::size_t j = tokens; j < stride; ++j) {
-      if (fields[j] != 0) return bad(t, static_cast<std::int32_t>(j), "padding of the fields is not 0");
+      if (fields[j] != 0)
+        return bad(t, static_cast<std::int32_t>(j), "padding of the fields is not 0");
     }
     for (std::int32_t i = 0; i < tokens; ++i) {
       const std::int16_t* row = head + static_cast<std::size_t>(i) * stride;
@@ -135,8 +142,9 @@ Status validate(const SelectionProblem& problem) {
         if (row[j] != 0) return bad(t, i, "padding of its couplings is not 0");
       }
       if (sum > INT16_MAX) {
-        return bad(t, i, "couplings, field and penalty sum up to " + std::to_string(sum) +
-                             ", expected at most 32767");
+        return bad(t, i,
+                   "couplings, field and penalty sum up to " + std::to_string(sum) +
+                       ", expected at most 32767");
       }
     }
   }
@@ -145,16 +153,18 @@ Status validate(const SelectionProblem& problem) {
 
 Status validate(const SparseSelectionProblem& problem, std::int64_t count) {
   if (problem.spins < 1 || problem.spins > kMaxTokens) {
-    return Error{ErrorCode::problem_too_large, "a sparse problem has " + std::to_string(problem.spins) +
-                                                   " spins, expected 1 to " + std::to_string(kMaxTokens)};
+    return Error{ErrorCode::problem_too_large,
+                 "a sparse problem has " + std::to_string(problem.spins) +
+                     " spins, expected 1 to " + std::to_string(kMaxTokens)};
   }
   const auto bad = [](std::int32_t i, const std::string& what) {
     return Error{ErrorCode::problem_bad_value, "spin " + std::to_string(i) + ": " + what};
   };
   if (problem.first[0] != 0 || problem.first[problem.spins] != count) {
-    return Error{ErrorCode::problem_bad_value,
-                 "rows of neighbours go from " + std::to_string(problem.first[0]) + " to " +
-                     std::to_string(problem.first[problem.spins]) + ", expected 0 to " + std::to_string(count)};
+    return Error{ErrorCode::problem_bad_value, "rows of neighbours go from " +
+                                                   std::to_string(problem.first[0]) + " to " +
+                                                   std::to_string(problem.first[problem.spins]) +
+                                                   ", expected 0 to " + std::to_string(count)};
   }
   for (std::int32_t i = 0; i < problem.spins; ++i) {
     if (problem.first[i] > problem.first[i + 1] || problem.first[i + 1] > count) {
@@ -170,7 +180,8 @@ Status validate(const SparseSelectionProblem& problem, std::int64_t count) {
     for (std::int64_t k = problem.first[i]; k < problem.first[i + 1]; ++k) {
       const Neighbour& neighbour = problem.neighbours[k];
       const std::string name = "neighbour " + std::to_string(neighbour.spin);
-      if (neighbour.spin < 0 || neighbour.spin >= problem.spins) return bad(i, name + " is no spin");
+      if (neighbour.spin < 0 || neighbour.spin >= problem.spins)
+        return bad(i, name + " is no spin");
       if (neighbour.spin <= last) return bad(i, name + " is not behind the one before it");
       if (neighbour.spin == i) return bad(i, "it is its own neighbour");
       last = neighbour.spin;
@@ -184,7 +195,8 @@ Status validate(const SparseSelectionProblem& problem, std::int64_t count) {
       }
     }
     if (sum > INT16_MAX) {
-      return bad(i, "couplings and field sum up to " + std::to_string(sum) + ", expected at most 32767");
+      return bad(
+          i, "couplings and field sum up to " + std::to_string(sum) + ", expected at most 32767");
     }
   }
   return {};

@@ -1,6 +1,6 @@
-// What a device is asked to solve, and what it answers. A selection problem never holds a tensor or a
-// layer name; it is integers only, so that every device and every instruction set agrees on its energy.
-// Reading problems from files belongs in problem_io.h, checking answers in verify.h.
+// What a device is asked to solve, and what it answers. A selection problem never holds a tensor or
+// a layer name; it is integers only, so that every device and every instruction set agrees on its
+// energy. Reading problems from files belongs in problem_io.h, checking answers in verify.h.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ inline constexpr std::int32_t kMaxHeads = 64;
 inline constexpr std::int32_t kMaxTokens = 1 << 20;
 inline constexpr std::int32_t kMaxDenseTokens = 1 << 14;
 
-/// Sizes of a layer's problems; fixed when a solver is compiled. A text's problem may use fewer tokens
-/// than its solver was compiled for.
+/// Sizes of a layer's problems; fixed when a solver is compiled. A text's problem may use fewer
+/// tokens than its solver was compiled for.
 struct ProblemShape {
   std::int32_t heads = 0;   ///< H >= 1
   std::int32_t tokens = 0;  ///< N >= 1, spins a head
@@ -32,8 +32,8 @@ struct ProblemShape {
   return (tokens + 63) / 64;
 }
 
-/// Elements from one row of couplings (or fields of a head) to the next: the tokens rounded up to 64, so
-/// that a head's row is whole 64-spin words. What lies behind the tokens must be 0.
+/// Elements from one row of couplings (or fields of a head) to the next: the tokens rounded up to
+/// 64, so that a head's row is whole 64-spin words. What lies behind the tokens must be 0.
 [[nodiscard]] constexpr std::int32_t row_stride(std::int32_t tokens) noexcept {
   return words_per_head(tokens) * 64;
 }
@@ -44,9 +44,10 @@ struct ProblemShape {
 ///   E(s) = - sum_t sum_{i<j} W_tij s_ti s_tj - sum_t sum_i b_ti s_ti
 ///          + P sum_i sum_{t1<t2} s_t1i s_t2i
 ///
-/// `couplings`: [H][N][row_stride(N)], each head symmetric with zero diagonal. `fields`: [H][row_stride(N)].
-/// A generic Ising or QUBO problem has H = 1. Sums stay exact in int16 because for every t, i
-///   sum_j |W_tij| + |b_ti| + (H-1) P <= 32767,   P >= 0                                  (fits_int16)
+/// `couplings`: [H][N][row_stride(N)], each head symmetric with zero diagonal. `fields`:
+/// [H][row_stride(N)]. A generic Ising or QUBO problem has H = 1. Sums stay exact in int16 because
+/// for every t, i
+///   sum_j |W_tij| + |b_ti| + (H-1) P <= 32767,   P >= 0 (fits_int16)
 /// and that rule is part of the type: a device may rely on it, whoever builds a problem keeps it.
 struct SelectionProblem {
   ProblemShape shape;
@@ -54,37 +55,40 @@ struct SelectionProblem {
   const std::int16_t* fields = nullptr;
   std::int16_t penalty = 0;
   double scale = 1.0;  ///< integer units per unit of the layer's energy: E_real ~ E / scale
-  double row_norm = 0.0;  ///< unit of temperature: root of the mean squared row norm of W; 0: not known yet
-  double offset = 0.0;    ///< energy units added to E / scale (max-cut and QUBO conversions)
+  double row_norm =
+      0.0;  ///< unit of temperature: root of the mean squared row norm of W; 0: not known yet
+  double offset = 0.0;  ///< energy units added to E / scale (max-cut and QUBO conversions)
 };
 
-/// A selection problem whose couplings are given as factors, for long heads; nothing of size N^2 is ever
-/// built. For i != j
+/// A selection problem whose couplings are given as factors, for long heads; nothing of size N^2 is
+/// ever built. For i != j
 ///   J_tij = scale_t sum_d left_tid right_tjd + shift_t
-/// which must be symmetric up to rounding (QAMA: left = right = F with F F^T = Q K^T K Q^T / 2D). Energies
-/// are real: E(s) as in SelectionProblem with J, fields and penalty in place of W, b and P.
+/// which must be symmetric up to rounding (QAMA: left = right = F with F F^T = Q K^T K Q^T / 2D).
+/// Energies are real: E(s) as in SelectionProblem with J, fields and penalty in place of W, b and
+/// P.
 struct LowRankProblem {
   ProblemShape shape;
-  std::int32_t rank = 0;           ///< D, 1 to kMaxRankLimit
-  const float* left = nullptr;     ///< [H][N][D]
-  const float* right = nullptr;    ///< [H][N][D]
-  const float* scale = nullptr;    ///< [H], or null for 1
-  const float* shift = nullptr;    ///< [H], or null for 0
-  const float* fields = nullptr;   ///< [H][N]
+  std::int32_t rank = 0;          ///< D, 1 to kMaxRankLimit
+  const float* left = nullptr;    ///< [H][N][D]
+  const float* right = nullptr;   ///< [H][N][D]
+  const float* scale = nullptr;   ///< [H], or null for 1
+  const float* shift = nullptr;   ///< [H], or null for 0
+  const float* fields = nullptr;  ///< [H][N]
   float penalty = 0;
 };
 inline constexpr std::int32_t kMaxRankLimit = 1024;
 
-/// A selection problem of one head whose spins have few couplings each (graphs, sparse QUBO), as rows of neighbours; memory grows with
-/// the couplings, not with N^2. E(s), exactness and units as in SelectionProblem, whose rules it keeps: W symmetric, no
-/// spin its own neighbour, fits_int16.
+/// A selection problem of one head whose spins have few couplings each (graphs, sparse QUBO), as
+/// rows of neighbours; memory grows with the couplings, not with N^2. E(s), exactness and units as
+/// in SelectionProblem, whose rules it keeps: W symmetric, no spin its own neighbour, fits_int16.
 struct Neighbour {
   std::int32_t spin = 0;
   std::int16_t coupling = 0;
 };
 struct SparseSelectionProblem {
-  std::int32_t spins = 0;                 ///< N, 1 to kMaxTokens
-  const std::int64_t* first = nullptr;    ///< [N + 1]; spin i's neighbours are first[i] .. first[i + 1] - 1
+  std::int32_t spins = 0;  ///< N, 1 to kMaxTokens
+  const std::int64_t* first =
+      nullptr;  ///< [N + 1]; spin i's neighbours are first[i] .. first[i + 1] - 1
   const Neighbour* neighbours = nullptr;  ///< [first[N]], ascending in each row
   const std::int16_t* fields = nullptr;   ///< [row_stride(N)], 0 behind the spins
   double scale = 1.0;
@@ -92,9 +96,11 @@ struct SparseSelectionProblem {
   double offset = 0.0;
 };
 
-/// What the spins of a restart are before its first sweep (hal/cpu/schedule.h; problems of several heads that are annealed).
+/// What the spins of a restart are before its first sweep (hal/cpu/schedule.h; problems of several
+/// heads that are annealed).
 enum class StartKind : std::uint8_t {
-  guessed,  ///< from guessed fields: the first sweep flips half as many, restarts resemble each other more
+  guessed,  ///< from guessed fields: the first sweep flips half as many, restarts resemble each
+            ///< other more
   random,   ///< 3 of 8 selected, at random
   mixed,    ///< two of four restarts each
 };
@@ -102,25 +108,28 @@ enum class StartKind : std::uint8_t {
 /// INVALID_ARGUMENT for another name.
 [[nodiscard]] Result<StartKind> parse_start_kind(std::string_view name);
 
-/// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see hal/cpu).
+/// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see
+/// hal/cpu).
 struct SolveOptions {
-  std::uint64_t seed = 1;        ///< same problem, options and seed: same spins, on every target
-  std::int32_t sweeps = 20;      ///< sweeps a restart; 0: descent only
-  std::int32_t restarts = 1;     ///< independent starts, the best answer counts
-  float t_start = 1.2F;          ///< first temperature
-  float t_end = 0.1F;            ///< last temperature; beta rises linearly between them
+  std::uint64_t seed = 1;     ///< same problem, options and seed: same spins, on every target
+  std::int32_t sweeps = 20;   ///< sweeps a restart; 0: descent only
+  std::int32_t restarts = 1;  ///< independent starts, the best answer counts
+  float t_start = 1.2F;       ///< first temperature
+  float t_end = 0.1F;         ///< last temperature; beta rises linearly between them
   StartKind start = StartKind::guessed;
-  /// Then: groups of four restarts that start from the best answer so far and anneal three of eight heads, chosen
-  /// at random for each restart, from `t_round` to `t_end` again. For quality at a fixed time. With 8 restarts or more,
-  /// heads of all answers so far are recombined before each round and after the last (hal/cpu/recombine.h).
+  /// Then: groups of four restarts that start from the best answer so far and anneal three of eight
+  /// heads, chosen at random for each restart, from `t_round` to `t_end` again. For quality at a
+  /// fixed time. With 8 restarts or more, heads of all answers so far are recombined before each
+  /// round and after the last (hal/cpu/recombine.h).
   std::int32_t rounds = 0;
   std::int32_t round_sweeps = 6;
   float t_round = 1.0F;
-  std::int64_t deadline_us = 0;  ///< 0: none; else sweeps, restarts and rounds stop early so that it is kept
+  std::int64_t deadline_us =
+      0;  ///< 0: none; else sweeps, restarts and rounds stop early so that it is kept
 };
 
-/// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks times that
-/// an emulator computed instead of anybody measuring them.
+/// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks
+/// times that an emulator computed instead of anybody measuring them.
 struct SolveTiming {
   double encode_us = 0, quantise_us = 0, send_us = 0, queue_us = 0, program_us = 0, anneal_us = 0,
          readout_us = 0, verify_us = 0, network_us = 0, total_us = 0;
@@ -128,19 +137,28 @@ struct SolveTiming {
 };
 
 /// Why a solve was not done by the device that was asked first.
-enum class FallbackReason : std::uint8_t { none, unsupported, error, deadline, hedge_won, circuit_open };
+enum class FallbackReason : std::uint8_t {
+  none,
+  unsupported,
+  error,
+  deadline,
+  hedge_won,
+  circuit_open
+};
 [[nodiscard]] std::string_view fallback_reason_name(FallbackReason reason) noexcept;
 
-/// What a solver answers. Plain data, filled without allocation. Chains that a deadline ended early count with all their sweeps.
+/// What a solver answers. Plain data, filled without allocation. Chains that a deadline ended early
+/// count with all their sweeps.
 struct SolveResult {
-  std::int64_t energy = 0;      ///< integer E(s) of the returned spins, exact; 0 for a LowRankProblem
-  double real_energy = 0;       ///< the same in the problem's own units: energy / scale + offset
-  std::int64_t proposals = 0;   ///< spin flips tried
-  std::int64_t flips = 0;       ///< spin flips done
-  std::int32_t sweeps = 0;      ///< of all chains: a restart is one, a round four, a group of recombined heads four
-  std::int32_t restarts = 0;    ///< restarts done, without those of rounds
-  std::int32_t rounds = 0;      ///< rounds done
-  const char* solved_by = "";   ///< kernel or device, static storage: "cpu:avx512", "cim"
+  std::int64_t energy = 0;  ///< integer E(s) of the returned spins, exact; 0 for a LowRankProblem
+  double real_energy = 0;   ///< the same in the problem's own units: energy / scale + offset
+  std::int64_t proposals = 0;  ///< spin flips tried
+  std::int64_t flips = 0;      ///< spin flips done
+  std::int32_t sweeps =
+      0;  ///< of all chains: a restart is one, a round four, a group of recombined heads four
+  std::int32_t restarts = 0;   ///< restarts done, without those of rounds
+  std::int32_t rounds = 0;     ///< rounds done
+  const char* solved_by = "";  ///< kernel or device, static storage: "cpu:avx512", "cim"
   FallbackReason fallback = FallbackReason::none;
   ErrorCode device_error = ErrorCode::ok;  ///< what went wrong on the first device, if anything
   SolveTiming timing;
@@ -160,8 +178,8 @@ struct SolveResult {
 /// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
 /// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
 [[nodiscard]] Status validate(const SelectionProblem& problem);
-/// The same of a sparse problem: sizes, rows (ascending, inside, symmetric, no diagonal), padding, fits_int16. `count` is
-/// the number of neighbours that there are. O(neighbours log).
+/// The same of a sparse problem: sizes, rows (ascending, inside, symmetric, no diagonal), padding,
+/// fits_int16. `count` is the number of neighbours that there are. O(neighbours log).
 [[nodiscard]] Status validate(const SparseSelectionProblem& problem, std::int64_t count);
 
 }  // namespace qama::hal

@@ -28,8 +28,7 @@ ProblemBuffer::Target ProblemBuffer::target(const ProblemShape& shape) noexcept 
 
 Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
                             std::int64_t coupling_stride, const float* fields,
-                            std::int64_t field_stride, float lambda,
-                            std::int64_t rows_per_head) {
+                            std::int64_t field_stride, float lambda, std::int64_t rows_per_head) {
   if (shape.heads < 1 || shape.tokens < 1 || shape.heads > largest_.heads ||
       shape.tokens > largest_.tokens) {
     return Error{ErrorCode::problem_too_large,
@@ -49,11 +48,12 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
   double largest_sum = 0;
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
-      sums_[static_cast<std::size_t>(i)] = std::fabs(static_cast<double>(fields[t * field_stride + i])) +
-                                           static_cast<double>(lambda) * (heads - 1);
+      sums_[static_cast<std::size_t>(i)] =
+          std::fabs(static_cast<double>(fields[t * field_stride + i])) +
+          static_cast<double>(lambda) * (heads - 1);
     }
-    // What is summed up is what is stored, the upper triangle: a lower one that differs must not spoil
-    // fits_int16.
+    // What is summed up is what is stored, the upper triangle: a lower one that differs must not
+    // spoil fits_int16.
     for (std::int32_t i = 0; i < tokens; ++i) {
       const float* row = couplings + (t * rows_per_head + i) * coupling_stride;
       double sum = sums_[static_cast<std::size_t>(i)];
@@ -70,8 +70,8 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
       largest_sum = std::max(largest_sum, sum);
     }
   }
-  // Rounding may add 1/2 for each of the tokens - 1 couplings, the field and the heads - 1 penalties;
-  // 2 more cover the rounding of the sums themselves.
+  // Rounding may add 1/2 for each of the tokens - 1 couplings, the field and the heads - 1
+  // penalties; 2 more cover the rounding of the sums themselves.
   const double room = 32765.0 - 0.5 * (tokens + heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
   const auto rounded = [scale](float value) {
@@ -98,13 +98,15 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
     for (std::int32_t i = 0; i < tokens; ++i) to[i] = rounded(fields[t * field_stride + i]);
     std::memset(to + tokens, 0, (stride - tokens) * sizeof(std::int16_t));
   }
-  // With one head lambda is outside the sums above, so that it might not fit; nor does it mean anything.
+  // With one head lambda is outside the sums above, so that it might not fit; nor does it mean
+  // anything.
   out.problem->penalty = heads > 1 ? rounded(lambda) : std::int16_t{0};
   out.problem->scale = scale;
   // Each pair stands in two rows.
   out.problem->row_norm =
-      squares == 0 ? 1.0
-                   : std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(heads * tokens));
+      squares == 0
+          ? 1.0
+          : std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(heads * tokens));
   return {};
 }
 

@@ -1,6 +1,6 @@
-// From real numbers to the integers of a SelectionProblem. One place decides the scale, so that training,
-// the engine, `qama solve` and the tests round alike. ProblemBuffer owns the memory that a
-// SelectionProblem views; make one per layer and thread and build into it again and again.
+// From real numbers to the integers of a SelectionProblem. One place decides the scale, so that
+// training, the engine, `qama solve` and the tests round alike. ProblemBuffer owns the memory that
+// a SelectionProblem views; make one per layer and thread and build into it again and again.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +20,21 @@ class ProblemBuffer {
 
   /// Rounds a real layer into integers: W = round(scale J), b = round(scale field), P = round(scale
   /// lambda), with the largest scale that keeps fits_int16 after rounding (1 if all are 0).
-  ///   couplings  [heads][rows_per_head][coupling_stride] (rows_per_head 0: tokens), of which the upper triangle is
+  ///   couplings  [heads][rows_per_head][coupling_stride] (rows_per_head 0: tokens), of which the
+  ///   upper triangle is
   ///              read; the diagonal and what lies below it are ignored
   ///   fields     [heads][field_stride], rho * h
-  /// Padded memory of a smaller problem is zeroed. PROBLEM_BAD_VALUE on NaN or infinity or lambda < 0.
+  /// Padded memory of a smaller problem is zeroed. PROBLEM_BAD_VALUE on NaN or infinity or lambda <
+  /// 0.
   Status build(const ProblemShape& shape, const float* couplings, std::int64_t coupling_stride,
                const float* fields, std::int64_t field_stride, float lambda,
                std::int64_t rows_per_head = 0);
 
   /// The problem built last; valid until the next build.
   [[nodiscard]] const SelectionProblem& problem() const noexcept { return problem_; }
-  /// For code that writes the integers itself (the fused front end, problem files): the memory, laid out
-  /// for `shape`, and the problem that views it. The writer keeps the rules of SelectionProblem.
+  /// For code that writes the integers itself (the fused front end, problem files): the memory,
+  /// laid out for `shape`, and the problem that views it. The writer keeps the rules of
+  /// SelectionProblem.
   struct Target {
     std::int16_t* couplings;
     std::int16_t* fields;

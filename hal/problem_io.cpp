@@ -114,7 +114,8 @@ Result<FactorProblem> parse_layer(Scanner& scan) {
   if (out.lambda < 0) {
     return scan.error(ErrorCode::problem_bad_value, "lambda is negative, expected 0 or more");
   }
-  // At most 64 * (2^20 * 4097 + 4096): far from overflow. Every number takes a digit and a separator.
+  // At most 64 * (2^20 * 4097 + 4096): far from overflow. Every number takes a digit and a
+  // separator.
   const std::int64_t numbers = heads * (rank + tokens * (rank + 1));
   if (static_cast<std::uint64_t>(numbers) > (scan.bytes_left() + 1) / 2) {
     return scan.error(ErrorCode::problem_bad_format, "the file is too short for " +
@@ -256,8 +257,8 @@ std::int32_t heaviest_vertex(const SparseProblem& graph) {
   return static_cast<std::int32_t>(std::max_element(sums.begin(), sums.end()) - sums.begin());
 }
 
-/// A complete graph of two weights that fits 16 bits as it is. To fix a vertex would bring in couplings of 0,
-/// a third value, and with it a second bit plane (hal/cpu/planes.h).
+/// A complete graph of two weights that fits 16 bits as it is. To fix a vertex would bring in
+/// couplings of 0, a third value, and with it a second bit plane (hal/cpu/planes.h).
 bool stays_two_valued(const SparseProblem& graph) {
   const auto size = static_cast<std::size_t>(graph.size);
   if (size < 3 || graph.edges.size() != size * (size - 1) / 2) return false;
@@ -336,7 +337,8 @@ Result<RoundedIsing> round_ising(const ProblemFile& file) {
     return Error{ErrorCode::problem_bad_value, "the weights of a variable sum up to infinity"};
   }
   out.exact = whole && largest <= INT16_MAX;
-  // Rounding may add a half for each of a row's terms. Where that would leave no room, numbers are cut off instead.
+  // Rounding may add a half for each of a row's terms. Where that would leave no room, numbers are
+  // cut off instead.
   const std::int32_t most_terms = *std::max_element(terms.begin(), terms.end());
   const bool cut_off = most_terms > kMaxDenseTokens;
   if (!out.exact && largest > 0) {
@@ -357,8 +359,10 @@ Result<RoundedIsing> round_ising(const ProblemFile& file) {
     out.couplings.push_back({edge.first, edge.second, value});
     squares += static_cast<std::int64_t>(value) * value;
   }
-  // The unit of temperature, which a solver would have to read all couplings for; each pair stands in two rows.
-  if (squares > 0) out.row_norm = std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(size));
+  // The unit of temperature, which a solver would have to read all couplings for; each pair stands
+  // in two rows.
+  if (squares > 0)
+    out.row_norm = std::sqrt(2.0 * static_cast<double>(squares) / static_cast<double>(size));
   return out;
 }
 
@@ -404,15 +408,21 @@ Status build_rows(const ProblemFile& file, SparseBuild& out) {
   const auto put = [&](std::int32_t row, std::int32_t spin, std::int16_t value) {
     out.neighbours[static_cast<std::size_t>(next[static_cast<std::size_t>(row)]++)] = {spin, value};
   };
-  // A spin's smaller neighbours come first, in order, if all couplings are gone through by their first spin twice.
+  // A spin's smaller neighbours come first, in order, if all couplings are gone through by their
+  // first spin twice.
   for (const RoundedIsing::Coupling& one : ising.couplings) {
     if (one.value != 0) put(one.second, one.first, one.value);
   }
   for (const RoundedIsing::Coupling& one : ising.couplings) {
     if (one.value != 0) put(one.first, one.second, one.value);
   }
-  out.problem = {file.graph.size, out.first.data(), out.neighbours.data(), out.fields.data(),
-                 ising.scale,     ising.row_norm,   0.0};
+  out.problem = {file.graph.size,
+                 out.first.data(),
+                 out.neighbours.data(),
+                 out.fields.data(),
+                 ising.scale,
+                 ising.row_norm,
+                 0.0};
   return {};
 }
 
@@ -504,7 +514,8 @@ std::string to_text(const FactorProblem& problem) {
 }
 
 std::string to_text(const SparseProblem& problem) {
-  std::string out = std::to_string(problem.size) + " " + std::to_string(problem.edges.size()) + "\n";
+  std::string out =
+      std::to_string(problem.size) + " " + std::to_string(problem.edges.size()) + "\n";
   for (const Edge& edge : problem.edges) {
     out += std::to_string(edge.first + 1) + " " + std::to_string(edge.second + 1) + " ";
     append_number(out, edge.weight);
@@ -619,7 +630,8 @@ Result<LowRankBuild> to_low_rank(const FactorProblem& layer) {
     out.left.assign(layer.factors.begin(), layer.factors.end());
     const auto rank = static_cast<std::size_t>(layer.rank);
     const std::size_t head = static_cast<std::size_t>(layer.tokens) * rank;
-    const bool symmetric = std::find(layer.signs.begin(), layer.signs.end(), -1.0) == layer.signs.end();
+    const bool symmetric =
+        std::find(layer.signs.begin(), layer.signs.end(), -1.0) == layer.signs.end();
     if (!symmetric) {
       out.right = out.left;
       for (std::size_t k = 0; k < out.right.size(); ++k) {
@@ -627,7 +639,8 @@ Result<LowRankBuild> to_low_rank(const FactorProblem& layer) {
       }
     }
     out.fields.reserve(layer.fields.size());
-    for (const double field : layer.fields) out.fields.push_back(static_cast<float>(layer.rho * field));
+    for (const double field : layer.fields)
+      out.fields.push_back(static_cast<float>(layer.rho * field));
     out.problem.shape = {layer.heads, layer.tokens};
     out.problem.rank = layer.rank;
     out.problem.left = out.left.data();
@@ -636,9 +649,10 @@ Result<LowRankBuild> to_low_rank(const FactorProblem& layer) {
     out.problem.penalty = static_cast<float>(layer.lambda);
     return out;
   } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::out_of_memory, "not enough memory for the factors of " +
-                                               std::to_string(layer.heads * static_cast<std::int64_t>(layer.tokens)) +
-                                               " spins"};
+    return Error{ErrorCode::out_of_memory,
+                 "not enough memory for the factors of " +
+                     std::to_string(layer.heads * static_cast<std::int64_t>(layer.tokens)) +
+                     " spins"};
   }
 }
 

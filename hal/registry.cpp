@@ -1,5 +1,5 @@
-// The list of devices: to add one, add its folder and its line in kSchemes (and in list_devices, if it
-// needs no address).
+// The list of devices: to add one, add its folder and its line in kSchemes (and in list_devices, if
+// it needs no address).
 #include <array>
 #include <string>
 
@@ -21,8 +21,8 @@ struct Scheme {
 
 Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
   if (!rest.empty()) {
-    return Error{ErrorCode::device_unknown,
-                 "device 'exact:" + std::string(rest) + "': expected 'exact:' and nothing behind it"};
+    return Error{ErrorCode::device_unknown, "device 'exact:" + std::string(rest) +
+                                                "': expected 'exact:' and nothing behind it"};
   }
   return exact::open_exact_device();
 }
@@ -40,11 +40,16 @@ constexpr std::array kSchemes = {
 
 std::string_view device_state_name(DeviceState state) noexcept {
   switch (state) {
-    case DeviceState::available: return "available";
-    case DeviceState::busy: return "busy";
-    case DeviceState::calibrating: return "calibrating";
-    case DeviceState::faulty: return "faulty";
-    case DeviceState::unreachable: return "unreachable";
+    case DeviceState::available:
+      return "available";
+    case DeviceState::busy:
+      return "busy";
+    case DeviceState::calibrating:
+      return "calibrating";
+    case DeviceState::faulty:
+      return "faulty";
+    case DeviceState::unreachable:
+      return "unreachable";
   }
   return "unknown";
 }

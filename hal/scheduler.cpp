@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array<std::string_view, 4> kNames = {"never", "error", "deadline", "hedge"};
 constexpr std::int64_t kFirstReserveUs = 1000;  // the second device's time, before it was measured
 constexpr std::int64_t kFirstHedgeUs = 2000;
-constexpr std::int64_t kLongestPause = 100;     // times cool_down_us
+constexpr std::int64_t kLongestPause = 100;  // times cool_down_us
 
 std::int64_t us_since(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
@@ -43,8 +43,8 @@ class CircuitBreaker {
     failures_ = 0;
     pause_ = std::chrono::microseconds(cool_down_us_);
   }
-  /// A job that was submitted at `submitted` failed. Those that were in flight when the circuit opened say nothing
-  /// new; only the one that tried the device again lengthens the pause.
+  /// A job that was submitted at `submitted` failed. Those that were in flight when the circuit
+  /// opened say nothing new; only the one that tried the device again lengthens the pause.
   void failed(Clock::time_point submitted) {
     const std::lock_guard lock(mutex_);
     if (failures_ < failures_to_open_) {
@@ -84,20 +84,27 @@ bool callers_fault(ErrorCode code) noexcept {
 
 class ScheduledSolver final : public Solver {
  public:
-  ScheduledSolver(std::shared_ptr<Shared> shared, std::unique_ptr<Solver> first, std::unique_ptr<Solver> second,
-                  Verifier verifier, const ProblemShape& shape)
-      : shared_(std::move(shared)), first_(std::move(first)), second_(std::move(second)),
-        verifier_(std::move(verifier)), shape_(shape) {
+  ScheduledSolver(std::shared_ptr<Shared> shared, std::unique_ptr<Solver> first,
+                  std::unique_ptr<Solver> second, Verifier verifier, const ProblemShape& shape)
+      : shared_(std::move(shared)),
+        first_(std::move(first)),
+        second_(std::move(second)),
+        verifier_(std::move(verifier)),
+        shape_(shape) {
     // Without a first device jobs are solved in wait(), so any number may be waiting.
     jobs_ = std::vector<Job>(static_cast<std::size_t>(first_ ? first_->max_in_flight() : 1));
     spare_.resize(static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens));
   }
 
-  std::int32_t max_in_flight() const noexcept override { return static_cast<std::int32_t>(jobs_.size()); }
+  std::int32_t max_in_flight() const noexcept override {
+    return static_cast<std::int32_t>(jobs_.size());
+  }
 
-  Status submit(std::int32_t slot, const SelectionProblem& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const SelectionProblem& problem,
+                const SolveOptions& options) override {
     if (slot < 0 || slot >= max_in_flight() || jobs_[static_cast<std::size_t>(slot)].pending) {
-      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) + " is taken or not one of " +
+      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) +
+                                                    " is taken or not one of " +
                                                     std::to_string(max_in_flight())};
     }
     Job& job = jobs_[static_cast<std::size_t>(slot)];
@@ -113,14 +120,16 @@ class ScheduledSolver final : public Solver {
       job.error.code = ErrorCode::problem_too_large;
     } else if (!shared_->breaker.admits()) {
       job.reason = FallbackReason::circuit_open;
-      job.error = {ErrorCode::device_unavailable, "the device failed again and again and is left alone for a while"};
+      job.error = {ErrorCode::device_unavailable,
+                   "the device failed again and again and is left alone for a while"};
       if (policy() == SchedulePolicy::never) return job.error;
     } else {
       auto submitted = first_->submit(slot, problem, options);
       if (submitted.ok()) {
         job.with_first = true;
       } else {
-        if (policy() == SchedulePolicy::never || callers_fault(submitted.error().code)) return submitted;
+        if (policy() == SchedulePolicy::never || callers_fault(submitted.error().code))
+          return submitted;
         note_failure(job, std::move(submitted).error());
       }
     }
@@ -130,12 +139,14 @@ class ScheduledSolver final : public Solver {
 
   bool wait_ready(std::int32_t slot, std::int64_t timeout_us) override {
     if (slot < 0 || slot >= max_in_flight()) return true;
-    return !jobs_[static_cast<std::size_t>(slot)].with_first || first_->wait_ready(slot, timeout_us);
+    return !jobs_[static_cast<std::size_t>(slot)].with_first ||
+           first_->wait_ready(slot, timeout_us);
   }
 
   Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) override {
     if (slot < 0 || slot >= max_in_flight() || !jobs_[static_cast<std::size_t>(slot)].pending) {
-      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) + " has no job to wait for"};
+      return Error{ErrorCode::invalid_argument,
+                   "slot " + std::to_string(slot) + " has no job to wait for"};
     }
     Job& job = jobs_[static_cast<std::size_t>(slot)];
     job.pending = false;
@@ -191,7 +202,7 @@ class ScheduledSolver final : public Solver {
   [[nodiscard]] SchedulePolicy policy() const noexcept { return shared_->options.policy; }
 
   void note_failure(Job& job, Error error) {
-    job.reason = error.code == ErrorCode::deadline_exceeded    ? FallbackReason::deadline
+    job.reason = error.code == ErrorCode::deadline_exceeded   ? FallbackReason::deadline
                  : error.code == ErrorCode::problem_too_large ? FallbackReason::unsupported
                                                               : FallbackReason::error;
     if (!callers_fault(error.code)) shared_->breaker.failed(job.start);
@@ -260,7 +271,8 @@ class ScheduledSolver final : public Solver {
     return {};
   }
 
-  /// The first device is late: the second works, then whoever is done wins. If both are, the lower energy does.
+  /// The first device is late: the second works, then whoever is done wins. If both are, the lower
+  /// energy does.
   Status hedge(Job& job, std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) {
     SolveOptions options = job.options;
     if (options.deadline_us > 0) {
@@ -308,8 +320,11 @@ class ScheduledSolver final : public Solver {
 
 class ScheduledDevice final : public Device {
  public:
-  ScheduledDevice(std::shared_ptr<Device> first, std::shared_ptr<Device> second, const ScheduleOptions& options)
-      : first_(std::move(first)), second_(std::move(second)), shared_(std::make_shared<Shared>(options)) {}
+  ScheduledDevice(std::shared_ptr<Device> first, std::shared_ptr<Device> second,
+                  const ScheduleOptions& options)
+      : first_(std::move(first)),
+        second_(std::move(second)),
+        shared_(std::make_shared<Shared>(options)) {}
 
   const DeviceInfo& info() const noexcept override { return first_->info(); }
   Result<DeviceHealth> probe() override { return first_->probe(); }
@@ -326,8 +341,8 @@ class ScheduledDevice final : public Device {
     }
     QAMA_ASSIGN_OR_RETURN(auto second, second_->compile(shape));
     QAMA_ASSIGN_OR_RETURN(Verifier verifier, Verifier::create(shape));
-    return std::unique_ptr<Solver>(std::make_unique<ScheduledSolver>(shared_, std::move(first), std::move(second),
-                                                                     std::move(verifier), shape));
+    return std::unique_ptr<Solver>(std::make_unique<ScheduledSolver>(
+        shared_, std::move(first), std::move(second), std::move(verifier), shape));
   }
   [[nodiscard]] const Shared& shared() const noexcept { return *shared_; }
   [[nodiscard]] const Device& first() const noexcept { return *first_; }
@@ -352,13 +367,15 @@ Result<SchedulePolicy> parse_schedule_policy(std::string_view text) {
                "fall-back " + quote(text) + ", expected one of never, error, deadline, hedge"};
 }
 
-Result<std::shared_ptr<Device>> schedule(std::shared_ptr<Device> first, std::shared_ptr<Device> second,
+Result<std::shared_ptr<Device>> schedule(std::shared_ptr<Device> first,
+                                         std::shared_ptr<Device> second,
                                          const ScheduleOptions& options) {
-  if (first == nullptr || second == nullptr || options.hedge_after_us < 0 || options.failures_to_open < 1 ||
-      options.cool_down_us < 1) {
+  if (first == nullptr || second == nullptr || options.hedge_after_us < 0 ||
+      options.failures_to_open < 1 || options.cool_down_us < 1) {
     return Error{ErrorCode::invalid_argument, "a schedule needs two devices and positive times"};
   }
-  return std::shared_ptr<Device>(std::make_shared<ScheduledDevice>(std::move(first), std::move(second), options));
+  return std::shared_ptr<Device>(
+      std::make_shared<ScheduledDevice>(std::move(first), std::move(second), options));
 }
 
 const Device* first_of(const Device& device) noexcept {

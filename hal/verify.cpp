@@ -91,7 +91,8 @@ Status Verifier::verify_answer(const SelectionProblem& problem,
   QAMA_RETURN_IF_ERROR(check_and_price(problem, spins, exact));
   if (exact != claimed) {
     return Error{ErrorCode::device_bad_answer, "the answer's energy is " + std::to_string(exact) +
-                                                   ", its device claims " + std::to_string(claimed)};
+                                                   ", its device claims " +
+                                                   std::to_string(claimed)};
   }
   return {};
 }

@@ -1,6 +1,7 @@
-// Checks an answer on the host before anybody uses it: the energy is computed again from the problem's own
-// integers, so that a device, a link or a driver cannot pass a wrong answer on unnoticed. Every driver of a
-// device outside this process calls verify_answer(); the scheduler calls it for whatever it schedules.
+// Checks an answer on the host before anybody uses it: the energy is computed again from the
+// problem's own integers, so that a device, a link or a driver cannot pass a wrong answer on
+// unnoticed. Every driver of a device outside this process calls verify_answer(); the scheduler
+// calls it for whatever it schedules.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace qama::hal {
 
-/// Scratch memory for energies of problems up to a shape; checking never allocates. One thread at a time.
+/// Scratch memory for energies of problems up to a shape; checking never allocates. One thread at a
+/// time.
 class Verifier {
  public:
   Verifier() = default;
@@ -23,8 +25,8 @@ class Verifier {
   [[nodiscard]] std::int64_t energy(const SelectionProblem& problem,
                                     std::span<const std::uint64_t> spins) noexcept;
 
-  /// DEVICE_BAD_ANSWER where `spins` is too short, a bit behind a head's tokens is set, or the energy is
-  /// not `claimed`. PROBLEM_TOO_LARGE for a problem beyond the shape of create().
+  /// DEVICE_BAD_ANSWER where `spins` is too short, a bit behind a head's tokens is set, or the
+  /// energy is not `claimed`. PROBLEM_TOO_LARGE for a problem beyond the shape of create().
   Status verify_answer(const SelectionProblem& problem, std::span<const std::uint64_t> spins,
                        std::int64_t claimed);
   /// The same without a claim: sizes and padding are checked, the energy is returned in `energy`.

@@ -1,4 +1,5 @@
-// What may follow a linear layer. A header of its own, because kernels include it and must include little else.
+// What may follow a linear layer. A header of its own, because kernels include it and must include
+// little else.
 #pragma once
 
 #include <cstdint>

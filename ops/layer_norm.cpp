@@ -7,9 +7,9 @@ namespace qama::ops {
 Result<LayerNorm> LayerNorm::create(std::span<const float> gamma, std::span<const float> beta,
                                     double eps, const KernelTable& kernels) {
   if (gamma.empty() || gamma.size() != beta.size()) {
-    return Error{ErrorCode::invalid_argument,
-                 "layer norm: " + std::to_string(gamma.size()) + " scales and " +
-                     std::to_string(beta.size()) + " shifts, expected the same number, at least 1"};
+    return Error{ErrorCode::invalid_argument, "layer norm: " + std::to_string(gamma.size()) +
+                                                  " scales and " + std::to_string(beta.size()) +
+                                                  " shifts, expected the same number, at least 1"};
   }
   LayerNorm out;
   out.gamma_.resize(gamma.size());

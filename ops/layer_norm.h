@@ -1,5 +1,5 @@
-// LayerNorm: a row's mean and variance brought to 0 and 1, then gamma and beta; fused with what stands
-// beside it in a pre-norm transformer: the residual before, the position after.
+// LayerNorm: a row's mean and variance brought to 0 and 1, then gamma and beta; fused with what
+// stands beside it in a pre-norm transformer: the residual before, the position after.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,12 @@ class LayerNorm {
   [[nodiscard]] static Result<LayerNorm> create(std::span<const float> gamma,
                                                 std::span<const float> beta, double eps,
                                                 const KernelTable& kernels = best_kernels());
-  [[nodiscard]] std::int64_t dim() const noexcept { return static_cast<std::int64_t>(gamma_.size()); }
-  [[nodiscard]] std::size_t weight_bytes() const noexcept { return 2 * gamma_.size() * sizeof(float); }
+  [[nodiscard]] std::int64_t dim() const noexcept {
+    return static_cast<std::int64_t>(gamma_.size());
+  }
+  [[nodiscard]] std::size_t weight_bytes() const noexcept {
+    return 2 * gamma_.size() * sizeof(float);
+  }
 
   /// y = norm(x); y may be x.
   void run(std::int64_t rows, const float* x, float* y) const noexcept;

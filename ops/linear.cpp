@@ -22,7 +22,8 @@ Error dnnl_error(const LinearSpec& spec, const char* doing, const dnnl::error& e
                                       ": " + e.what()};
 }
 
-/// Where each index of one dimension of a blocked layout lies: element (o, i) is at places(desc, 0)[o] + places(desc, 1)[i].
+/// Where each index of one dimension of a blocked layout lies: element (o, i) is at places(desc,
+/// 0)[o] + places(desc, 1)[i].
 std::vector<std::size_t> places(const dnnl::memory::desc& desc, std::int64_t dimension) {
   const auto d = static_cast<std::size_t>(dimension);
   const Dims blocks = desc.get_inner_blks();
@@ -42,9 +43,10 @@ std::vector<std::size_t> places(const dnnl::memory::desc& desc, std::int64_t dim
   return out;
 }
 
-/// Lays weights [out][in] out as `desc` wants them. A reorder primitive would do the same, after generating code for a
-/// tenth of a millisecond a layer.
-void lay_out(std::span<const float> weights, const dnnl::memory::desc& desc, AlignedBuffer<std::byte>& to) {
+/// Lays weights [out][in] out as `desc` wants them. A reorder primitive would do the same, after
+/// generating code for a tenth of a millisecond a layer.
+void lay_out(std::span<const float> weights, const dnnl::memory::desc& desc,
+             AlignedBuffer<std::byte>& to) {
   std::fill_n(to.data(), to.size(), std::byte{0});
   auto* floats = reinterpret_cast<float*>(to.data());
   const std::vector<std::size_t> rows = places(desc, 0);
@@ -128,9 +130,15 @@ struct Linear::Impl {
 
 Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Linear::~Linear() = default;
-const LinearSpec& Linear::spec() const noexcept { return impl_->spec; }
-const std::string& Linear::implementation() const noexcept { return impl_->implementation; }
-std::size_t Linear::scratch_bytes() const noexcept { return impl_->scratch_bytes; }
+const LinearSpec& Linear::spec() const noexcept {
+  return impl_->spec;
+}
+const std::string& Linear::implementation() const noexcept {
+  return impl_->implementation;
+}
+std::size_t Linear::scratch_bytes() const noexcept {
+  return impl_->scratch_bytes;
+}
 std::size_t Linear::weight_bytes() const noexcept {
   return impl_->weights.size() + impl_->bias.size() * sizeof(float);
 }
@@ -151,7 +159,8 @@ Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const Lin
     }
     impl->kernels.push_back(largest);
     for (const auto& kernel : impl->kernels) {
-      impl->scratch_bytes = std::max(impl->scratch_bytes, kernel->desc.scratchpad_desc().get_size());
+      impl->scratch_bytes =
+          std::max(impl->scratch_bytes, kernel->desc.scratchpad_desc().get_size());
     }
     impl->implementation = largest->desc.impl_info_str();
 

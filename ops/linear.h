@@ -1,7 +1,8 @@
-// Linear: y = activation(x W^T + b), f32. Weights are re-laid when the operator is made; running one allocates nothing
-// (with the oneDNN of toolchains/bootstrap). Two implementations, of which a build links one (QAMA_LINEAR in
-// CMakeLists.txt): linear.cpp through oneDNN, linear_packed.cpp through kernels of our own. To add an activation: one
-// enumerator in activation.h, and what it does in linear.cpp and in simd/packed_linear_impl.h.
+// Linear: y = activation(x W^T + b), f32. Weights are re-laid when the operator is made; running
+// one allocates nothing (with the oneDNN of toolchains/bootstrap). Two implementations, of which a
+// build links one (QAMA_LINEAR in CMakeLists.txt): linear.cpp through oneDNN, linear_packed.cpp
+// through kernels of our own. To add an activation: one enumerator in activation.h, and what it
+// does in linear.cpp and in simd/packed_linear_impl.h.
 #pragma once
 
 #include <cstddef>
@@ -76,8 +77,8 @@ class Linear {
   /// The most scratch memory that a call needs, 64-byte aligned.
   [[nodiscard]] std::size_t scratch_bytes() const noexcept;
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
-  /// Ties spec().rows[variant] rows at `x` [rows][in] and `y` [rows][out] to a call. All memory, this
-  /// operator's too, must outlive the call.
+  /// Ties spec().rows[variant] rows at `x` [rows][in] and `y` [rows][out] to a call. All memory,
+  /// this operator's too, must outlive the call.
   [[nodiscard]] Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
                                         std::byte* scratch) const;
 

@@ -1,4 +1,5 @@
-// Linear by this project's own kernels (simd/packed_linear.h), without oneDNN: see QAMA_LINEAR in CMakeLists.txt.
+// Linear by this project's own kernels (simd/packed_linear.h), without oneDNN: see QAMA_LINEAR in
+// CMakeLists.txt.
 #include <algorithm>
 
 #include "ops/linear.h"
@@ -30,9 +31,15 @@ struct Linear::Impl {
 
 Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Linear::~Linear() = default;
-const LinearSpec& Linear::spec() const noexcept { return impl_->spec; }
-const std::string& Linear::implementation() const noexcept { return impl_->implementation; }
-std::size_t Linear::scratch_bytes() const noexcept { return 0; }
+const LinearSpec& Linear::spec() const noexcept {
+  return impl_->spec;
+}
+const std::string& Linear::implementation() const noexcept {
+  return impl_->implementation;
+}
+std::size_t Linear::scratch_bytes() const noexcept {
+  return 0;
+}
 std::size_t Linear::weight_bytes() const noexcept {
   return (impl_->weights.size() + impl_->bias.size()) * sizeof(float);
 }
@@ -51,7 +58,8 @@ Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const Lin
   const std::size_t padded = (out + width - 1) / width * width;
   const auto count = checked_mul(padded, in);
   if (!count) {
-    return Error{ErrorCode::size_overflow, "a linear layer's packed weights have too many elements"};
+    return Error{ErrorCode::size_overflow,
+                 "a linear layer's packed weights have too many elements"};
   }
   impl->weights.resize(*count);
   impl->bias.resize(padded);

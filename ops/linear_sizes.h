@@ -11,7 +11,8 @@ namespace qama::ops {
 /// INVALID_ARGUMENT unless the spans hold what `spec` says and its rows are positive.
 inline Status check_linear_sizes(const LinearSpec& spec, std::span<const float> weights,
                                  std::span<const float> bias) {
-  const std::size_t expected = static_cast<std::size_t>(spec.in) * static_cast<std::size_t>(spec.out);
+  const std::size_t expected =
+      static_cast<std::size_t>(spec.in) * static_cast<std::size_t>(spec.out);
   const std::size_t expected_bias = spec.bias ? static_cast<std::size_t>(spec.out) : 0;
   if (spec.in < 1 || spec.out < 1 || spec.rows.empty() || spec.rows.front() < 1 ||
       weights.size() != expected || bias.size() != expected_bias) {

@@ -1,6 +1,6 @@
 // PatchUnfold: an image cut into patches, one row each, as vit-pytorch's Rearrange
-// "b c (h p1) (w p2) -> b (h w) (p1 p2 c)". The rest of the embedding (norm, linear, norm) are operators of
-// their own.
+// "b c (h p1) (w p2) -> b (h w) (p1 p2 c)". The rest of the embedding (norm, linear, norm) are
+// operators of their own.
 #pragma once
 
 #include <cstdint>

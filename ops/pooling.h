@@ -1,5 +1,5 @@
-// Pooling: the mean or maximum over a sample's tokens before the classifier, and the average pooling of the token grid
-// (the paper's Table V).
+// Pooling: the mean or maximum over a sample's tokens before the classifier, and the average
+// pooling of the token grid (the paper's Table V).
 #pragma once
 
 #include <cstdint>

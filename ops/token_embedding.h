@@ -15,10 +15,11 @@ struct TokenEmbedding {
   [[nodiscard]] std::int64_t vocabulary() const noexcept {
     return static_cast<std::int64_t>(table.size()) / embedding;
   }
-  /// The rows of `ids` to `out` [rows][2 neighbours + 1][embedding], a token's own in the middle; 0 where a neighbour
-  /// would be outside of the text, and in rows from tokens to rows. Precondition: every id is in
-  /// 0 .. vocabulary() - 1.
-  void run(const std::int32_t* ids, std::int64_t tokens, std::int64_t rows, float* out) const noexcept;
+  /// The rows of `ids` to `out` [rows][2 neighbours + 1][embedding], a token's own in the middle; 0
+  /// where a neighbour would be outside of the text, and in rows from tokens to rows. Precondition:
+  /// every id is in 0 .. vocabulary() - 1.
+  void run(const std::int32_t* ids, std::int64_t tokens, std::int64_t rows,
+           float* out) const noexcept;
 };
 
 /// x += position over tokens * dim elements.

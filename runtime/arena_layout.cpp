@@ -7,7 +7,8 @@
 
 namespace qama::runtime {
 
-Result<std::size_t> ArenaLayout::add(std::string name, std::size_t count, std::size_t element_bytes) {
+Result<std::size_t> ArenaLayout::add(std::string name, std::size_t count,
+                                     std::size_t element_bytes) {
   const auto bytes = checked_mul(count, element_bytes);
   if (!bytes || *bytes > SIZE_MAX / 4) {
     return Error{ErrorCode::size_overflow, "'" + name + "' of " + std::to_string(count) + " x " +
@@ -42,13 +43,15 @@ Result<std::size_t> ArenaLayout::place() {
     }
     const auto end = checked_add(offset, region->bytes);
     if (!end || *end > SIZE_MAX / 4) {
-      return Error{ErrorCode::size_overflow, "the intermediates do not fit this machine's addresses"};
+      return Error{ErrorCode::size_overflow,
+                   "the intermediates do not fit this machine's addresses"};
     }
     region->offset = offset;
     total = std::max(total, *end);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), region,
-                                   [](const Region* a, const Region* b) { return a->offset < b->offset; }),
-                  region);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), region,
+                         [](const Region* a, const Region* b) { return a->offset < b->offset; }),
+        region);
   }
   return total;
 }

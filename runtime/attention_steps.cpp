@@ -49,8 +49,8 @@ Status QamaProblemStep::run(SampleRun& run) const {
   const auto* qkh = run.lane->at<float>(qkh_);
   run.on_factors = long_regions_.has_value() && run.count >= long_regions_->from;
   if (run.on_factors) {
-    ops::qama_long_front(op_->front_spec(), run.count, qkh, w, long_regions_->in(*run.lane), op_->kernels(),
-                         run.long_problem);
+    ops::qama_long_front(op_->front_spec(), run.count, qkh, w, long_regions_->in(*run.lane),
+                         op_->kernels(), run.long_problem);
     return {};
   }
   QAMA_RETURN_IF_ERROR(op_->front(run.count, qkh, w, run.problem));
@@ -62,21 +62,22 @@ void QamaProblemStep::show(const SampleRun& run, const ops::QamaWorkspace& w) co
   const ops::QamaFrontSpec& spec = op_->front_spec();
   const auto heads = static_cast<std::size_t>(spec.heads);
   const auto stride = static_cast<std::size_t>(ops::token_stride(run.count));
-  run.hooks->problems->problem({.layer = layer_,
-                                .sample = run.sample,
-                                .index = run.index,
-                                .seed = solve_seed(run.settings->seed, run.index, layer_),
-                                .problem = &run.problem,
-                                .heads = static_cast<std::int32_t>(spec.heads),
-                                .tokens = static_cast<std::int32_t>(run.count),
-                                .dim_head = static_cast<std::int32_t>(spec.dim_head),
-                                .stride = static_cast<std::int64_t>(stride),
-                                .factors = {w.factors, heads * static_cast<std::size_t>(spec.dim_head) * stride},
-                                .fields = {w.fields, heads * stride},
-                                .coupling_scale = {w.coupling_scale, heads},
-                                .coupling_shift = {w.coupling_shift, heads},
-                                .rho = spec.rho(run.count),
-                                .lambda = spec.lambda(run.count)});
+  run.hooks->problems->problem(
+      {.layer = layer_,
+       .sample = run.sample,
+       .index = run.index,
+       .seed = solve_seed(run.settings->seed, run.index, layer_),
+       .problem = &run.problem,
+       .heads = static_cast<std::int32_t>(spec.heads),
+       .tokens = static_cast<std::int32_t>(run.count),
+       .dim_head = static_cast<std::int32_t>(spec.dim_head),
+       .stride = static_cast<std::int64_t>(stride),
+       .factors = {w.factors, heads * static_cast<std::size_t>(spec.dim_head) * stride},
+       .fields = {w.fields, heads * stride},
+       .coupling_scale = {w.coupling_scale, heads},
+       .coupling_shift = {w.coupling_shift, heads},
+       .rho = spec.rho(run.count),
+       .lambda = spec.lambda(run.count)});
 }
 
 namespace {
@@ -103,13 +104,14 @@ Status QamaSolveStep::run(SampleRun& run) const {
   return {};
 }
 
-void QamaSolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer, LayerSolve& out) const {
+void QamaSolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer,
+                          LayerSolve& out) const {
   const hal::ProblemShape& shape = shape_of(run);
   const auto heads = static_cast<std::size_t>(shape.heads);
   const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
   const std::span<std::uint64_t> spins = spins_of(run);
-  const std::uint8_t* forced =
-      layer.data() + static_cast<std::size_t>(run.sample) * heads * static_cast<std::size_t>(tokens_);
+  const std::uint8_t* forced = layer.data() + static_cast<std::size_t>(run.sample) * heads *
+                                                  static_cast<std::size_t>(tokens_);
   std::fill(spins.begin(), spins.end(), 0);
   for (std::size_t t = 0; t < heads; ++t) {
     for (std::int64_t i = 0; i < shape.tokens; ++i) {
@@ -136,7 +138,8 @@ Status QamaSolveStep::submit(SampleRun& run, LayerSolve& out) const {
   }
   if (run.on_factors) {
     // Only the local annealer takes factors: nothing to wait for.
-    QAMA_RETURN_IF_ERROR(run.lane->long_solver->solve(run.long_problem, options, spins_of(run), out.result));
+    QAMA_RETURN_IF_ERROR(
+        run.lane->long_solver->solve(run.long_problem, options, spins_of(run), out.result));
     out.energy = out.result.real_energy;
     return {};
   }
@@ -165,7 +168,8 @@ ops::QamaV1Workspace QamaV1Regions::in(const Lane& lane) const noexcept {
 }
 
 Status QamaV1ProblemStep::run(SampleRun& run) const {
-  QAMA_RETURN_IF_ERROR(op_->front(run.count, run.lane->at<float>(qkv_), regions_.in(*run.lane), run.problem));
+  QAMA_RETURN_IF_ERROR(
+      op_->front(run.count, run.lane->at<float>(qkv_), regions_.in(*run.lane), run.problem));
   if (run.hooks->problems != nullptr) {
     const ops::QamaV1Spec& spec = op_->spec();
     run.hooks->problems->problem({.layer = info.block,
@@ -213,7 +217,8 @@ void QamaV1EnergyStep::record(const SampleRun& run, const ops::QamaV1Workspace& 
 
 QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,
                                QamaRegions regions, std::optional<QamaLongRegions> long_regions,
-                               std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer)
+                               std::size_t out, std::int64_t dim, std::int64_t tokens,
+                               std::int32_t layer)
     : Step(std::move(step_info)),
       op_(std::move(op)),
       regions_(regions),
@@ -227,7 +232,8 @@ QamaEnergyStep::QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::Qa
 Status QamaEnergyStep::run(SampleRun& run) const {
   const ops::QamaWorkspace w = regions_.in(*run.lane);
   if (run.on_factors) {
-    ops::qama_long_energies(op_->front_spec(), run.count, w, long_regions_->in(*run.lane), op_->kernels());
+    ops::qama_long_energies(op_->front_spec(), run.count, w, long_regions_->in(*run.lane),
+                            op_->kernels());
   } else {
     op_->energies(run.count, w);
   }
@@ -238,7 +244,8 @@ Status QamaEnergyStep::run(SampleRun& run) const {
   return {};
 }
 
-/// Out of the padded form into [heads][N]. Recording is for looking, not for production: it allocates.
+/// Out of the padded form into [heads][N]. Recording is for looking, not for production: it
+/// allocates.
 void QamaEnergyStep::record(const SampleRun& run, const ops::QamaWorkspace& w) const {
   const std::int64_t heads = op_->front_spec().heads;
   const std::int64_t stride = ops::token_stride(run.count);

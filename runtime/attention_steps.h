@@ -1,5 +1,6 @@
-// The steps of an attention layer. A new kind of attention is a class here, or three as QAMA has: what
-// comes before the device, the device, and what comes after it are timed apart. Internal to the engine.
+// The steps of an attention layer. A new kind of attention is a class here, or three as QAMA has:
+// what comes before the device, the device, and what comes after it are timed apart. Internal to
+// the engine.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ namespace qama::runtime {
 
 /// Regions of a lane that hold an ops::QamaWorkspace.
 struct QamaRegions {
-  std::size_t factors, fields, coefficients, weights, biases, couplings, scratch, spins, energies, project;
+  std::size_t factors, fields, coefficients, weights, biases, couplings, scratch, spins, energies,
+      project;
   std::int64_t heads = 0;
   [[nodiscard]] ops::QamaWorkspace in(const Lane& lane) const noexcept;
 };
@@ -57,8 +59,9 @@ class MixingStep final : public Step {
 /// q, k, h -> integers, or of long heads (if the plan has any) factors.
 class QamaProblemStep final : public Step {
  public:
-  QamaProblemStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
-                  std::optional<QamaLongRegions> long_regions, std::size_t qkh, std::int32_t layer)
+  QamaProblemStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,
+                  QamaRegions regions, std::optional<QamaLongRegions> long_regions, std::size_t qkh,
+                  std::int32_t layer)
       : Step(std::move(step_info)),
         op_(std::move(op)),
         regions_(regions),
@@ -82,7 +85,11 @@ class QamaSolveStep final : public Step {
  public:
   QamaSolveStep(StepInfo step_info, std::size_t spins, std::int32_t layer, std::int32_t layers,
                 std::int64_t tokens)
-      : Step(std::move(step_info)), spins_(spins), layer_(layer), layers_(layers), tokens_(tokens) {}
+      : Step(std::move(step_info)),
+        spins_(spins),
+        layer_(layer),
+        layers_(layers),
+        tokens_(tokens) {}
   Status run(SampleRun& run) const override;
   Status finish(SampleRun& run) const override;
 
@@ -121,7 +128,11 @@ class QamaV1EnergyStep final : public Step {
  public:
   QamaV1EnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaV1Attention> op,
                    QamaV1Regions regions, std::size_t out, std::int64_t tokens)
-      : Step(std::move(step_info)), op_(std::move(op)), regions_(regions), out_(out), tokens_(tokens) {}
+      : Step(std::move(step_info)),
+        op_(std::move(op)),
+        regions_(regions),
+        out_(out),
+        tokens_(tokens) {}
   Status run(SampleRun& run) const override;
 
  private:
@@ -136,8 +147,9 @@ class QamaV1EnergyStep final : public Step {
 /// Spins -> energies -> the layer's output.
 class QamaEnergyStep final : public Step {
  public:
-  QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op, QamaRegions regions,
-                 std::optional<QamaLongRegions> long_regions, std::size_t out, std::int64_t dim, std::int64_t tokens, std::int32_t layer);
+  QamaEnergyStep(StepInfo step_info, std::shared_ptr<const ops::QamaAttention> op,
+                 QamaRegions regions, std::optional<QamaLongRegions> long_regions, std::size_t out,
+                 std::int64_t dim, std::int64_t tokens, std::int32_t layer);
   Status run(SampleRun& run) const override;
 
  private:

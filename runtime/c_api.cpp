@@ -1,4 +1,5 @@
-// The C API's models and sessions; c_api_solver.cpp has the annealer, c_api_error.h the edge of the ABI.
+// The C API's models and sessions; c_api_solver.cpp has the annealer, c_api_error.h the edge of the
+// ABI.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -37,18 +38,20 @@ Error null_argument(const char* name) {
 struct qama_model {
   std::shared_ptr<const runtime::Model> model;
   std::vector<std::string> labels;  // zero-terminated
-  // The last plan, so that the query and the sessions that follow it, on one thread or on many, share it.
+  // The last plan, so that the query and the sessions that follow it, on one thread or on many,
+  // share it.
   std::mutex mutex;
   std::shared_ptr<const runtime::Plan> plan;
 
   Result<std::shared_ptr<const runtime::Plan>> plan_for(const qama_session_options& options) {
-    const runtime::PlanOptions wanted{options.max_batch == 0 ? 1 : options.max_batch,
-                                      options.threads == 0 ? 1 : options.threads,
-                                      options.in_flight == 0 ? 1 : options.in_flight,
-                                      options.device == nullptr || runtime::takes_factors(options.device)};
+    const runtime::PlanOptions wanted{
+        options.max_batch == 0 ? 1 : options.max_batch, options.threads == 0 ? 1 : options.threads,
+        options.in_flight == 0 ? 1 : options.in_flight,
+        options.device == nullptr || runtime::takes_factors(options.device)};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
-        plan->options().threads != wanted.threads || plan->options().in_flight != wanted.in_flight ||
+        plan->options().threads != wanted.threads ||
+        plan->options().in_flight != wanted.in_flight ||
         plan->options().factors != wanted.factors) {
       plan.reset();
       QAMA_ASSIGN_OR_RETURN(plan, runtime::Plan::create(model, wanted));
@@ -75,8 +78,8 @@ struct qama_session {
                    "a batch of " + std::to_string(count) + " samples, expected 1 to " +
                        std::to_string(session->plan().options().max_batch)};
     }
-    return std::span<float>(data, static_cast<std::size_t>(count) *
-                                      static_cast<std::size_t>(model().classes()));
+    return std::span<float>(
+        data, static_cast<std::size_t>(count) * static_cast<std::size_t>(model().classes()));
   }
   [[nodiscard]] runtime::RunOptions run_options() const noexcept {
     runtime::RunOptions options;
@@ -93,20 +96,23 @@ Status open_model(Result<std::shared_ptr<const runtime::Model>> opened, qama_mod
   for (std::int32_t i = 0; i < model->classes(); ++i) handle->labels.emplace_back(model->label(i));
   handle->model = std::move(model);
   runtime::log(runtime::LogLevel::info, "model opened: %lld parameters, %d classes",
-               static_cast<long long>(handle->model->file().parameters()), handle->model->classes());
+               static_cast<long long>(handle->model->file().parameters()),
+               handle->model->classes());
   *out = handle.release();
   return {};
 }
 
-/// The caller's options, of whatever version its header was: what it does not know keeps its default.
+/// The caller's options, of whatever version its header was: what it does not know keeps its
+/// default.
 Result<qama_session_options> read_options(const qama_session_options* given) {
   qama_session_options options;
   qama_session_options_init(&options);
   if (given != nullptr) {
     if (given->struct_size < sizeof given->struct_size) {
-      return Error{ErrorCode::invalid_argument,
-                   "struct_size is " + std::to_string(given->struct_size) +
-                       ", expected sizeof(qama_session_options): call qama_session_options_init first"};
+      return Error{
+          ErrorCode::invalid_argument,
+          "struct_size is " + std::to_string(given->struct_size) +
+              ", expected sizeof(qama_session_options): call qama_session_options_init first"};
     }
     std::memcpy(&options, given, std::min<std::size_t>(given->struct_size, sizeof options));
   }
@@ -132,9 +138,9 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   if (options.arena != nullptr) {
     // An arena of no bytes is the caller's and too small, not a wish for one of the session's own.
     if (options.arena_bytes < plan->arena_bytes()) {
-      return Error{ErrorCode::arena_too_small, "an arena of " + std::to_string(options.arena_bytes) +
-                                                   " bytes, expected " +
-                                                   std::to_string(plan->arena_bytes())};
+      return Error{ErrorCode::arena_too_small,
+                   "an arena of " + std::to_string(options.arena_bytes) + " bytes, expected " +
+                       std::to_string(plan->arena_bytes())};
     }
     session_options.arena = {static_cast<std::byte*>(options.arena), options.arena_bytes};
   }
@@ -143,10 +149,12 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   if (handle->model().architecture().is_text()) {
     QAMA_ASSIGN_OR_RETURN(handle->tokeniser, runtime::Tokeniser::create(plan->shared_model()));
     const auto batch = static_cast<std::size_t>(plan->options().max_batch);
-    handle->tokens.resize(batch * static_cast<std::size_t>(handle->model().architecture().max_tokens));
+    handle->tokens.resize(batch *
+                          static_cast<std::size_t>(handle->model().architecture().max_tokens));
     handle->lengths.resize(batch);
   }
-  runtime::log(runtime::LogLevel::info, "session created: %d threads, batches of %d, arena of %zu bytes",
+  runtime::log(runtime::LogLevel::info,
+               "session created: %d threads, batches of %d, arena of %zu bytes",
                plan->options().threads, plan->options().max_batch, plan->arena_bytes());
   *out = handle.release();
   return {};
@@ -156,11 +164,15 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
 
 extern "C" {
 
-const char* qama_version(void) { return kVersion; }
+const char* qama_version(void) {
+  return kVersion;
+}
 
-void qama_set_log(qama_log_function function, void* user) { runtime::set_log(function, user); }
+void qama_set_log(qama_log_function function, void* user) {
+  runtime::set_log(function, user);
+}
 
-// ---- models ---------------------------------------------------------------------------------------------
+// ---- models -------------------------------------------------------------------------------------
 
 qama_status qama_model_open(const char* path, qama_model** out) {
   return runtime::guarded([&]() -> Status {
@@ -176,11 +188,14 @@ qama_status qama_model_from_memory(const void* data, size_t bytes, qama_model** 
     if (out == nullptr) return null_argument("out");
     *out = nullptr;
     if (data == nullptr) return null_argument("data");
-    return open_model(runtime::Model::from_memory({static_cast<const std::byte*>(data), bytes}), out);
+    return open_model(runtime::Model::from_memory({static_cast<const std::byte*>(data), bytes}),
+                      out);
   });
 }
 
-void qama_model_close(qama_model* model) { delete model; }
+void qama_model_close(qama_model* model) {
+  delete model;
+}
 
 int32_t qama_model_classes(const qama_model* model) {
   return model == nullptr ? 0 : model->model->classes();
@@ -204,7 +219,7 @@ int32_t qama_model_max_tokens(const qama_model* model) {
   return model == nullptr ? 0 : model->model->architecture().max_tokens;
 }
 
-// ---- sessions -------------------------------------------------------------------------------------------
+// ---- sessions -----------------------------------------------------------------------------------
 
 void qama_session_options_init_size(qama_session_options* options, size_t struct_size) {
   if (options == nullptr) return;
@@ -244,7 +259,9 @@ qama_status qama_session_create(const qama_model* model, const qama_session_opti
   });
 }
 
-void qama_session_destroy(qama_session* session) { delete session; }
+void qama_session_destroy(qama_session* session) {
+  delete session;
+}
 
 void qama_session_set_first_sample(qama_session* session, uint64_t index) {
   if (session != nullptr) session->first_sample = index;
@@ -272,8 +289,8 @@ qama_status qama_session_run_f32(qama_session* session, const float* input, int3
   });
 }
 
-qama_status qama_session_classify_text(qama_session* session, const char* const* texts, int32_t count,
-                                       float* logits) {
+qama_status qama_session_classify_text(qama_session* session, const char* const* texts,
+                                       int32_t count, float* logits) {
   return runtime::guarded([&]() -> Status {
     if (session == nullptr) return null_argument("session");
     if (texts == nullptr) return null_argument("texts");
@@ -285,8 +302,9 @@ qama_status qama_session_classify_text(qama_session* session, const char* const*
     const auto batch = static_cast<std::size_t>(count);
     for (std::size_t i = 0; i < batch; ++i) {
       if (texts[i] == nullptr) return null_argument("texts[i]");
-      QAMA_ASSIGN_OR_RETURN(session->lengths[i],
-                            session->tokeniser->encode(texts[i], std::span(session->tokens).subspan(i * n, n)));
+      QAMA_ASSIGN_OR_RETURN(
+          session->lengths[i],
+          session->tokeniser->encode(texts[i], std::span(session->tokens).subspan(i * n, n)));
     }
     return session->session->run_tokens(std::span(session->tokens).first(batch * n),
                                         std::span(session->lengths).first(batch), out,
@@ -294,7 +312,8 @@ qama_status qama_session_classify_text(qama_session* session, const char* const*
   });
 }
 
-qama_status qama_session_latency_us(const qama_session* session, int32_t sample, double* microseconds) {
+qama_status qama_session_latency_us(const qama_session* session, int32_t sample,
+                                    double* microseconds) {
   return runtime::guarded([&]() -> Status {
     if (session == nullptr) return null_argument("session");
     if (microseconds == nullptr) return null_argument("microseconds");

@@ -23,7 +23,9 @@ qama_status report(ErrorCode code, std::string_view message) noexcept {
 
 extern "C" {
 
-const char* qama_last_error(void) { return qama::runtime::last_error.data(); }
+const char* qama_last_error(void) {
+  return qama::runtime::last_error.data();
+}
 
 // error_name() returns views of string literals, so they end with a zero.
 const char* qama_status_name(qama_status status) {

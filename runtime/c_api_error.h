@@ -1,5 +1,5 @@
-// What every function of the C API does at its edge: no exception leaves it, an Error becomes its pinned
-// number, and its sentence is kept for qama_last_error() of the same thread.
+// What every function of the C API does at its edge: no exception leaves it, an Error becomes its
+// pinned number, and its sentence is kept for qama_last_error() of the same thread.
 #pragma once
 
 #include <new>

@@ -1,5 +1,5 @@
-// The annealer of the C API: batches of QAMA layers given in real numbers. This is what training calls, so
-// that training and inference use one solver.
+// The annealer of the C API: batches of QAMA layers given in real numbers. This is what training
+// calls, so that training and inference use one solver.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -26,8 +26,9 @@ using qama::Status;
 namespace hal = qama::hal;
 
 /// Energy of the real problem, Eq. 3, in double.
-double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride, const float* couplings,
-                   const float* fields, float lambda, const std::uint8_t* spins) {
+double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
+                   const float* couplings, const float* fields, float lambda,
+                   const std::uint8_t* spins) {
   double energy = 0;
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
@@ -36,13 +37,15 @@ double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
       energy -= static_cast<double>(fields[at]);
       const float* row = couplings + at * stride;
       for (std::int32_t j = i + 1; j < tokens; ++j) {
-        if (spins[static_cast<std::int64_t>(t) * stride + j] != 0) energy -= static_cast<double>(row[j]);
+        if (spins[static_cast<std::int64_t>(t) * stride + j] != 0)
+          energy -= static_cast<double>(row[j]);
       }
     }
   }
   for (std::int32_t i = 0; i < tokens; ++i) {
     double count = 0;
-    for (std::int32_t t = 0; t < heads; ++t) count += spins[static_cast<std::int64_t>(t) * stride + i];
+    for (std::int32_t t = 0; t < heads; ++t)
+      count += spins[static_cast<std::int64_t>(t) * stride + i];
     energy += static_cast<double>(lambda) * count * (count - 1) / 2;
   }
   return energy;
@@ -56,10 +59,12 @@ struct qama_solver {
     std::unique_ptr<hal::Solver> solver;  ///< with `buffer`, from the first problem that needs them
     hal::ProblemBuffer buffer;
     std::vector<std::uint64_t> words;
-    std::vector<float> couplings;  ///< [H][N][N], only for problems that come as factors and are solved as J
+    std::vector<float>
+        couplings;  ///< [H][N][N], only for problems that come as factors and are solved as J
     std::unique_ptr<hal::LowRankSolver> long_solver;  ///< for `long_rank`
     std::int32_t long_rank = 0;
-    std::vector<float> left, right, fields;  ///< of a low-rank problem, where the caller's cannot be used
+    std::vector<float> left, right,
+        fields;  ///< of a low-rank problem, where the caller's cannot be used
     Status status;
   };
 
@@ -86,10 +91,10 @@ struct qama_solver {
   };
 
   Status compile_dense(Worker& worker) const;
-  Status solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used, const hal::SolveOptions& job,
-                     Worker& worker) const;
-  Status solve_long(const Batch& batch, std::int32_t sample, std::int32_t used, const hal::SolveOptions& job,
-                    Worker& worker) const;
+  Status solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used,
+                     const hal::SolveOptions& job, Worker& worker) const;
+  Status solve_long(const Batch& batch, std::int32_t sample, std::int32_t used,
+                    const hal::SolveOptions& job, Worker& worker) const;
   Status solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const;
   Status run(Batch batch, std::int32_t samples);
 };
@@ -147,15 +152,16 @@ Status qama_solver::solve_dense(const Batch& batch, std::int32_t sample, std::in
   if (batch.couplings != nullptr) {
     couplings = batch.couplings + sample * per_sample * tokens;
   } else {
-    worker.couplings.resize(static_cast<std::size_t>(per_sample) * static_cast<std::size_t>(tokens));
+    worker.couplings.resize(static_cast<std::size_t>(per_sample) *
+                            static_cast<std::size_t>(tokens));
     build_couplings(heads, tokens, used, batch.rank,
                     batch.factors + sample * per_sample * batch.rank, batch.signs,
                     worker.couplings.data());
     couplings = worker.couplings.data();
   }
   // With fewer tokens the heads are still `tokens` apart in the caller's memory.
-  QAMA_RETURN_IF_ERROR(worker.buffer.build({heads, used}, couplings, tokens, fields, tokens,
-                                           batch.lambda, tokens));
+  QAMA_RETURN_IF_ERROR(
+      worker.buffer.build({heads, used}, couplings, tokens, fields, tokens, batch.lambda, tokens));
   hal::SolveResult result;
   QAMA_RETURN_IF_ERROR(worker.solver->solve(worker.buffer.problem(), job, worker.words, result));
   unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
@@ -169,7 +175,8 @@ Status qama_solver::solve_dense(const Batch& batch, std::int32_t sample, std::in
 Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int32_t used,
                                const hal::SolveOptions& job, Worker& worker) const {
   if (worker.long_rank != batch.rank) {
-    QAMA_ASSIGN_OR_RETURN(worker.long_solver, device->compile_low_rank({heads, tokens}, batch.rank));
+    QAMA_ASSIGN_OR_RETURN(worker.long_solver,
+                          device->compile_low_rank({heads, tokens}, batch.rank));
     worker.long_rank = batch.rank;
   }
   const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
@@ -185,18 +192,21 @@ Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int
     worker.right.resize(static_cast<std::size_t>(per_sample * rank));
     worker.fields.resize(static_cast<std::size_t>(per_sample));
     for (std::int64_t t = 0; t < heads; ++t) {
-      std::copy_n(problem.right + t * tokens * rank, used * rank, worker.right.data() + t * used * rank);
+      std::copy_n(problem.right + t * tokens * rank, used * rank,
+                  worker.right.data() + t * used * rank);
       std::copy_n(problem.fields + t * tokens, used, worker.fields.data() + t * used);
     }
     problem.right = worker.right.data();
     problem.fields = worker.fields.data();
   }
   problem.left = problem.right;
-  if (std::any_of(batch.signs, batch.signs + heads * rank, [](float sign) { return sign != 1.0F; })) {
+  if (std::any_of(batch.signs, batch.signs + heads * rank,
+                  [](float sign) { return sign != 1.0F; })) {
     worker.left.resize(static_cast<std::size_t>(per_sample * rank));
     for (std::int64_t t = 0; t < heads; ++t) {
       for (std::int64_t k = t * used * rank; k < (t + 1) * used * rank; ++k) {
-        worker.left[static_cast<std::size_t>(k)] = problem.right[k] * batch.signs[t * rank + k % rank];
+        worker.left[static_cast<std::size_t>(k)] =
+            problem.right[k] * batch.signs[t * rank + k % rank];
       }
     }
     problem.left = worker.left.data();
@@ -204,7 +214,8 @@ Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int
   hal::SolveResult result;
   QAMA_RETURN_IF_ERROR(worker.long_solver->solve(problem, job, worker.words, result));
   unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
-  if (batch.energy != nullptr) batch.energy[sample] = qama::ops::low_rank_energy(problem, worker.words);
+  if (batch.energy != nullptr)
+    batch.energy[sample] = qama::ops::low_rank_energy(problem, worker.words);
   return {};
 }
 
@@ -219,7 +230,8 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
   job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
                                       static_cast<std::uint64_t>(sample));
   // As sessions do it: the sample's own tokens decide.
-  const bool on_factors = long_heads && batch.factors != nullptr && batch.rank <= hal::kMaxRankLimit &&
+  const bool on_factors = long_heads && batch.factors != nullptr &&
+                          batch.rank <= hal::kMaxRankLimit &&
                           used >= qama::runtime::first_long_tokens(heads, batch.rank);
   return on_factors ? solve_long(batch, sample, used, job, worker)
                     : solve_dense(batch, sample, used, job, worker);
@@ -273,7 +285,8 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     qama_solver_options chosen;
     qama_solver_options_init(&chosen);
     if (options != nullptr) {
-      // Up to t_end is what the first version had; what an older header does not know keeps its default.
+      // Up to t_end is what the first version had; what an older header does not know keeps its
+      // default.
       if (options->struct_size < offsetof(qama_solver_options, rounds)) {
         return Error{ErrorCode::invalid_argument,
                      "options of " + std::to_string(options->struct_size) + " bytes, expected " +
@@ -298,13 +311,16 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     if (chosen.round_sweeps > 0) solver->options.round_sweeps = chosen.round_sweeps;
     if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
     if (chosen.start < 0 || chosen.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
-      return Error{ErrorCode::invalid_argument, "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
+      return Error{ErrorCode::invalid_argument,
+                   "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
     }
     solver->options.start = static_cast<hal::StartKind>(chosen.start);
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
-    // Whoever has long heads may never want a solver with N x N integers a head: it is made when a problem needs it.
-    solver->long_heads = heads >= 1 && tokens >= qama::runtime::first_long_tokens(heads, hal::kMaxRankLimit) &&
+    // Whoever has long heads may never want a solver with N x N integers a head: it is made when a
+    // problem needs it.
+    solver->long_heads = heads >= 1 &&
+                         tokens >= qama::runtime::first_long_tokens(heads, hal::kMaxRankLimit) &&
                          solver->device->compile_low_rank({heads, tokens}, 1).ok();
     for (std::size_t k = 0; k < threads; ++k) {
       qama_solver::Worker worker;
@@ -319,7 +335,9 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
   });
 }
 
-void qama_solver_destroy(qama_solver* solver) { delete solver; }
+void qama_solver_destroy(qama_solver* solver) {
+  delete solver;
+}
 
 qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const float* J,
                                   const float* field, float lambda, const int32_t* count,
@@ -334,9 +352,9 @@ qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const floa
 }
 
 qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
-                                          const float* factors, const float* signs, const float* field,
-                                          float lambda, const int32_t* count, uint64_t seed,
-                                          uint8_t* spins, double* energy) {
+                                          const float* factors, const float* signs,
+                                          const float* field, float lambda, const int32_t* count,
+                                          uint64_t seed, uint8_t* spins, double* energy) {
   return qama::runtime::guarded([&]() -> Status {
     if (solver == nullptr || factors == nullptr || signs == nullptr || field == nullptr ||
         spins == nullptr) {

@@ -1,4 +1,5 @@
-// The log hook: one function of the user's for the whole process. Nothing is written by the library itself.
+// The log hook: one function of the user's for the whole process. Nothing is written by the library
+// itself.
 #pragma once
 
 #include <cstdint>

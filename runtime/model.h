@@ -1,6 +1,6 @@
-// Model: a model file that was read and checked, as the engine and the program see it. Immutable, so that
-// any number of plans, sessions and threads may share one. Weights stay where the file has them; re-laying
-// them for a machine is the plan's work (plan.h).
+// Model: a model file that was read and checked, as the engine and the program see it. Immutable,
+// so that any number of plans, sessions and threads may share one. Weights stay where the file has
+// them; re-laying them for a machine is the plan's work (plan.h).
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,9 @@ class Model {
   [[nodiscard]] const weights::Architecture& architecture() const noexcept {
     return file_->architecture();
   }
-  [[nodiscard]] const weights::Preprocess& preprocess() const noexcept { return file_->preprocess(); }
+  [[nodiscard]] const weights::Preprocess& preprocess() const noexcept {
+    return file_->preprocess();
+  }
   [[nodiscard]] const weights::ModelFile& file() const noexcept { return *file_; }
   [[nodiscard]] std::int32_t classes() const noexcept { return architecture().classes; }
   /// Empty for an index that is no class.

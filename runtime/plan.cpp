@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <new>
 #include <optional>
-#include <optional>
 
 #include "hal/problem.h"
 #include "ops/attention/bigbird.h"
@@ -31,7 +30,7 @@ namespace {
 
 using Region = std::size_t;
 
-// ---- small steps ----------------------------------------------------------------------------------------
+// ---- small steps --------------------------------------------------------------------------------
 
 class NormaliseImage final : public Step {
  public:
@@ -72,7 +71,11 @@ class PositionNorm final : public Step {
  public:
   PositionNorm(StepInfo step_info, ops::LayerNorm norm, std::span<const float> position,
                std::int64_t rows, Region x)
-      : Step(std::move(step_info)), norm_(std::move(norm)), position_(position.size()), rows_(rows), x_(x) {
+      : Step(std::move(step_info)),
+        norm_(std::move(norm)),
+        position_(position.size()),
+        rows_(rows),
+        x_(x) {
     std::copy(position.begin(), position.end(), position_.data());
   }
   Status run(SampleRun& run) const override {
@@ -136,7 +139,8 @@ class AddPosition final : public Step {
 /// y = norm(x), or x += delta and then y = norm(x).
 class NormTokens final : public Step {
  public:
-  NormTokens(StepInfo step_info, ops::LayerNorm norm, Region x, std::optional<Region> delta, Region y)
+  NormTokens(StepInfo step_info, ops::LayerNorm norm, Region x, std::optional<Region> delta,
+             Region y)
       : Step(std::move(step_info)), norm_(std::move(norm)), x_(x), delta_(delta), y_(y) {}
   Status run(SampleRun& run) const override {
     auto* x = run.lane->at<float>(x_);
@@ -192,8 +196,8 @@ class CopyLogits final : public Step {
   Region from_;
 };
 
-/// The numbers of rows that a text's layers are prepared for: powers of two up to the model's own N, so that
-/// a short text does not pay for a long one.
+/// The numbers of rows that a text's layers are prepared for: powers of two up to the model's own
+/// N, so that a short text does not pay for a long one.
 std::vector<std::int64_t> row_variants(const weights::Architecture& a) {
   std::vector<std::int64_t> rows;
   if (a.is_text()) {
@@ -203,7 +207,7 @@ std::vector<std::int64_t> row_variants(const weights::Architecture& a) {
   return rows;
 }
 
-// ---- the builder ----------------------------------------------------------------------------------------
+// ---- the builder --------------------------------------------------------------------------------
 
 class Builder {
  public:
@@ -260,11 +264,13 @@ class Builder {
   void also(Region id) { layout_.use(id, plan_.steps.size() - 1); }
   void also(const std::optional<QamaLongRegions>& regions) {
     if (!regions.has_value()) return;
-    for (const Region id : {regions->factors, regions->fields, regions->constants, regions->scratch}) also(id);
+    for (const Region id :
+         {regions->factors, regions->fields, regions->constants, regions->scratch})
+      also(id);
   }
 
-  StepInfo info(std::string name, std::string op, std::string implementation, std::int32_t block = -1,
-                std::int64_t macs = 0) const {
+  StepInfo info(std::string name, std::string op, std::string implementation,
+                std::int32_t block = -1, std::int64_t macs = 0) const {
     return {std::move(name), std::move(op), std::move(implementation), block, macs};
   }
   [[nodiscard]] static std::string lanes() {
@@ -287,8 +293,8 @@ class Builder {
     Region from = 0, to = 0;
   };
   Status add_linear(const LinearUse& use) {
-    QAMA_ASSIGN_OR_RETURN(
-        auto op, ops::Linear::create(*plan_.factory, use.spec, use.weights, use.bias));
+    QAMA_ASSIGN_OR_RETURN(auto op,
+                          ops::Linear::create(*plan_.factory, use.spec, use.weights, use.bias));
     QAMA_ASSIGN_OR_RETURN(const Region scratch,
                           region(use.name + ".scratch", {op->scratch_bytes()}, 1));
     plan_.weight_bytes += op->weight_bytes();
@@ -300,7 +306,8 @@ class Builder {
     add(std::move(step), {use.from, use.to, scratch});
     return {};
   }
-  /// A linear layer over all tokens whose tensors are `tensor`.weight and, with a bias, `tensor`.bias.
+  /// A linear layer over all tokens whose tensors are `tensor`.weight and, with a bias,
+  /// `tensor`.bias.
   Status add_token_linear(std::string name, const std::string& tensor, std::int32_t block,
                           std::int64_t in, std::int64_t out, bool bias, ops::Activation activation,
                           std::vector<std::int64_t> rows, Region from, Region to) {
@@ -337,9 +344,10 @@ class Builder {
     const auto n = static_cast<std::size_t>(a_.tokens_before_pool());
     const ops::PatchUnfold unfold{a_.image_height, a_.image_width, a_.image_channels, a_.patch};
     QAMA_ASSIGN_OR_RETURN(const Region image, region("image", {plan_.model->input_floats()}));
-    QAMA_ASSIGN_OR_RETURN(
-        const Region patches, region("patches", {n, static_cast<std::size_t>(unfold.patch_dim())}));
-    add(std::make_unique<NormaliseImage>(info("preprocess", "normalise", "table"), *plan_.model, image),
+    QAMA_ASSIGN_OR_RETURN(const Region patches,
+                          region("patches", {n, static_cast<std::size_t>(unfold.patch_dim())}));
+    add(std::make_unique<NormaliseImage>(info("preprocess", "normalise", "table"), *plan_.model,
+                                         image),
         {image});
     QAMA_ASSIGN_OR_RETURN(auto norm1, layer_norm("patch.norm1"));
     add(std::make_unique<UnfoldPatches>(info("patch.norm1", "unfold+layer_norm", lanes()), unfold,
@@ -352,8 +360,9 @@ class Builder {
       QAMA_ASSIGN_OR_RETURN(grid, region("grid", {n, static_cast<std::size_t>(a_.dim)}));
     }
     const std::vector<std::int64_t> rows{a_.tokens_before_pool()};
-    QAMA_RETURN_IF_ERROR(add_token_linear("patch.linear", "patch.linear", -1, a_.patch_dim(), a_.dim,
-                                          true, ops::Activation::none, rows, patches, grid));
+    QAMA_RETURN_IF_ERROR(add_token_linear("patch.linear", "patch.linear", -1, a_.patch_dim(),
+                                          a_.dim, true, ops::Activation::none, rows, patches,
+                                          grid));
     QAMA_ASSIGN_OR_RETURN(auto norm2, layer_norm("patch.norm2"));
     QAMA_ASSIGN_OR_RETURN(const auto position, weight("position"));
     add(std::make_unique<PositionNorm>(info("patch.norm2", "layer_norm+position", lanes()),
@@ -361,8 +370,8 @@ class Builder {
         {grid});
     plan_.weight_bytes += position.size_bytes();
     if (pooled) {
-      const ops::TokenPool pool{a_.grid_rows(), a_.grid_cols(), a_.token_pool_rows, a_.token_pool_cols,
-                                a_.dim};
+      const ops::TokenPool pool{a_.grid_rows(), a_.grid_cols(), a_.token_pool_rows,
+                                a_.token_pool_cols, a_.dim};
       add(std::make_unique<PoolTokens>(info("token_pool", "average_pool", "plain"), pool, grid, x_),
           {grid, x_});
     }
@@ -376,10 +385,11 @@ class Builder {
                           region("words", {static_cast<std::size_t>(a_.tokens()),
                                            static_cast<std::size_t>(a_.projected())}));
     add(std::make_unique<LookUpTokens>(info("embed.lookup", "token_embedding", "copy"),
-                                       ops::TokenEmbedding{table, a_.embedding, a_.neighbours}, words),
+                                       ops::TokenEmbedding{table, a_.embedding, a_.neighbours},
+                                       words),
         {words});
-    QAMA_RETURN_IF_ERROR(add_token_linear("embed.proj", "embed.proj", -1, a_.projected(), a_.dim, true,
-                                          ops::Activation::none, plan_.rows, words, x_));
+    QAMA_RETURN_IF_ERROR(add_token_linear("embed.proj", "embed.proj", -1, a_.projected(), a_.dim,
+                                          true, ops::Activation::none, plan_.rows, words, x_));
     add(std::make_unique<AddPosition>(info("embed.position", "add", "plain"), position, a_.dim, x_),
         {x_});
     plan_.weight_bytes += position.size_bytes();
@@ -409,7 +419,8 @@ class Builder {
         QAMA_RETURN_IF_ERROR(qama_v1_attention(block, prefix, tensor));
         break;
       default:
-        return Error{ErrorCode::unsupported, "attention '" + std::string(name_of(a_.attention.kind)) +
+        return Error{ErrorCode::unsupported, "attention '" +
+                                                 std::string(name_of(a_.attention.kind)) +
                                                  "' has no operator in this build"};
     }
     plan_.steps.back()->taps.push_back({prefix + "attn_out", delta_, a_.dim, true});
@@ -420,16 +431,18 @@ class Builder {
                                                      static_cast<std::size_t>(a_.mlp)}));
     const auto gelu =
         a_.gelu == weights::Gelu::erf ? ops::Activation::gelu_erf : ops::Activation::gelu_tanh;
-    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "mlp.fc1", tensor + "mlp.fc1", block, a_.dim, a_.mlp,
-                                          true, gelu, plan_.rows, normed_, hidden));
-    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "mlp.fc2", tensor + "mlp.fc2", block, a_.mlp, a_.dim,
-                                          true, ops::Activation::none, plan_.rows, hidden, delta_));
+    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "mlp.fc1", tensor + "mlp.fc1", block, a_.dim,
+                                          a_.mlp, true, gelu, plan_.rows, normed_, hidden));
+    QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "mlp.fc2", tensor + "mlp.fc2", block, a_.mlp,
+                                          a_.dim, true, ops::Activation::none, plan_.rows, hidden,
+                                          delta_));
     pending_ = true;
     pending_name_ = prefix + "out";
     return {};
   }
 
-  Status softmax_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
+  Status softmax_attention(std::int32_t block, const std::string& prefix,
+                           const std::string& tensor) {
     const auto n = static_cast<std::size_t>(a_.tokens());
     const auto inner = static_cast<std::size_t>(a_.inner());
     const ops::SoftmaxAttention op{a_.heads, a_.dim_head};
@@ -441,11 +454,12 @@ class Builder {
                                           3 * static_cast<std::int64_t>(a_.inner()), false,
                                           ops::Activation::none, plan_.rows, normed_, qkv));
     const std::int64_t macs = 2 * static_cast<std::int64_t>(a_.tokens()) * a_.tokens() * a_.inner();
-    add(std::make_unique<SoftmaxStep>(info(prefix + "attn.softmax", "softmax_attention", lanes(), block, macs),
-                                      op, qkv, mixed, scratch),
+    add(std::make_unique<SoftmaxStep>(
+            info(prefix + "attn.softmax", "softmax_attention", lanes(), block, macs), op, qkv,
+            mixed, scratch),
         {qkv, mixed, scratch});
-    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
-                            ops::Activation::none, plan_.rows, mixed, delta_);
+    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim,
+                            false, ops::Activation::none, plan_.rows, mixed, delta_);
   }
 
   Result<std::unique_ptr<ops::MixingAttention>> mixing_operator(const std::string& attn) const {
@@ -459,7 +473,8 @@ class Builder {
     if (s.kind == Kind::bigbird) {
       ops::BigBirdSpec spec{s.block, s.window_blocks, s.global_blocks, s.random_blocks, {}};
       if (s.random_blocks > 0) {
-        QAMA_ASSIGN_OR_RETURN(const auto* table, plan_.model->file().tensor(attn + "random_blocks"));
+        QAMA_ASSIGN_OR_RETURN(const auto* table,
+                              plan_.model->file().tensor(attn + "random_blocks"));
         QAMA_ASSIGN_OR_RETURN(spec.random, table->i32());
       }
       return as_mixing(ops::BigBirdAttention::create(shape, spec));
@@ -483,14 +498,16 @@ class Builder {
     return std::unique_ptr<ops::MixingAttention>(std::move(*op));
   }
 
-  Status mixing_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
+  Status mixing_attention(std::int32_t block, const std::string& prefix,
+                          const std::string& tensor) {
     const auto n = static_cast<std::size_t>(a_.tokens());
     const auto inner = static_cast<std::size_t>(a_.inner());
     const auto parts = static_cast<std::size_t>(a_.projections());
     QAMA_ASSIGN_OR_RETURN(auto op, mixing_operator(tensor + "attn."));
     QAMA_ASSIGN_OR_RETURN(const Region qkv, region(prefix + "qkv", {n, parts * inner}));
     QAMA_ASSIGN_OR_RETURN(const Region mixed, region(prefix + "mixed", {n, inner}));
-    QAMA_ASSIGN_OR_RETURN(const Region scratch, region(prefix + "attn.scratch", {op->scratch_floats()}));
+    QAMA_ASSIGN_OR_RETURN(const Region scratch,
+                          region(prefix + "attn.scratch", {op->scratch_floats()}));
     QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "attn.qkv", tensor + "attn.qkv", block, a_.dim,
                                           static_cast<std::int64_t>(parts * inner), false,
                                           ops::Activation::none, plan_.rows, normed_, qkv));
@@ -499,8 +516,8 @@ class Builder {
     StepInfo step_info = info(prefix + "attn." + name, name, lanes(), block, op->macs());
     add(std::make_unique<MixingStep>(std::move(step_info), std::move(op), qkv, mixed, scratch),
         {qkv, mixed, scratch});
-    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
-                            ops::Activation::none, plan_.rows, mixed, delta_);
+    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim,
+                            false, ops::Activation::none, plan_.rows, mixed, delta_);
   }
 
   /// Memory for layers on factors: linear in the tokens.
@@ -513,8 +530,9 @@ class Builder {
     QAMA_ASSIGN_OR_RETURN(l.fields, region(prefix + "long.fields", {heads, n}));
     QAMA_ASSIGN_OR_RETURN(l.constants, region(prefix + "long.constants", {2, heads}));
     QAMA_ASSIGN_OR_RETURN(
-        l.scratch, region(prefix + "long.scratch",
-                          {static_cast<std::size_t>(ops::long_factor_scratch(a_.dim_head))}, sizeof(double)));
+        l.scratch,
+        region(prefix + "long.scratch",
+               {static_cast<std::size_t>(ops::long_factor_scratch(a_.dim_head))}, sizeof(double)));
     plan_.long_shape = {a_.heads, a_.tokens()};
     plan_.long_rank = static_cast<std::int32_t>(width);
     return l;
@@ -528,7 +546,8 @@ class Builder {
     const std::int32_t dense_tokens = long_heads ? first_long - 1 : a_.tokens();
     if (dense_tokens > hal::kMaxDenseTokens) {
       return Error{ErrorCode::unsupported,
-                   "QAMA over " + std::to_string(a_.tokens()) + " tokens with couplings as integers, expected at most " +
+                   "QAMA over " + std::to_string(a_.tokens()) +
+                       " tokens with couplings as integers, expected at most " +
                        std::to_string(hal::kMaxDenseTokens) +
                        "; the local annealer takes more, on factors of heads of at most " +
                        std::to_string(ops::kMaxLongDimHead) + " dimensions"};
@@ -540,11 +559,10 @@ class Builder {
     ops::QamaSpec q;
     q.front.heads = a_.heads;
     q.front.dim_head = a_.dim_head;
-    q.front.normalisation = spec.normalisation == weights::Normalisation::none
-                                ? ops::QamaNormalisation::none
-                            : spec.normalisation == weights::Normalisation::instance
-                                ? ops::QamaNormalisation::instance
-                                : ops::QamaNormalisation::batch;
+    q.front.normalisation =
+        spec.normalisation == weights::Normalisation::none       ? ops::QamaNormalisation::none
+        : spec.normalisation == weights::Normalisation::instance ? ops::QamaNormalisation::instance
+                                                                 : ops::QamaNormalisation::batch;
     q.front.eps = a_.norm_eps;
     q.front.rho0 = spec.rho0;
     q.front.gamma0 = spec.gamma0;
@@ -559,12 +577,16 @@ class Builder {
     QAMA_ASSIGN_OR_RETURN(q.front.field_shift, weight(attn + "field.shift"));
     QAMA_ASSIGN_OR_RETURN(q.w_eps, weight(attn + "w_eps"));
     QAMA_ASSIGN_OR_RETURN(q.out_weight, weight(attn + "out.weight"));
-    QAMA_ASSIGN_OR_RETURN(q.energy_scale, weight_if(layer || batch, attn + (layer ? "energy.weight" : "energy.scale")));
-    QAMA_ASSIGN_OR_RETURN(q.energy_shift, weight_if(layer || batch, attn + (layer ? "energy.bias" : "energy.shift")));
+    QAMA_ASSIGN_OR_RETURN(
+        q.energy_scale,
+        weight_if(layer || batch, attn + (layer ? "energy.weight" : "energy.scale")));
+    QAMA_ASSIGN_OR_RETURN(
+        q.energy_shift, weight_if(layer || batch, attn + (layer ? "energy.bias" : "energy.shift")));
     QAMA_ASSIGN_OR_RETURN(const auto qkv, weight(attn + "qkv.weight"));
     QAMA_ASSIGN_OR_RETURN(const auto qkh,
                           ops::fold_qkh(qkv, q.w_eps, a_.heads, a_.dim_head, a_.dim));
-    QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaAttention> op, ops::QamaAttention::create(q));
+    QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaAttention> op,
+                          ops::QamaAttention::create(q));
     plan_.weight_bytes += op->weight_bytes();
 
     const auto n = static_cast<std::size_t>(a_.tokens());
@@ -577,11 +599,15 @@ class Builder {
     r.heads = a_.heads;
     QAMA_ASSIGN_OR_RETURN(r.factors, region(prefix + "factors", {dense.factors}));
     QAMA_ASSIGN_OR_RETURN(r.fields, region(prefix + "fields", {e.fields}, sizeof(double)));
-    QAMA_ASSIGN_OR_RETURN(r.coefficients, region(prefix + "coefficients", {2 * e.coefficients}, sizeof(double)));
-    QAMA_ASSIGN_OR_RETURN(r.weights, region(prefix + "weights", {dense.weights}, sizeof(std::int16_t)));
-    QAMA_ASSIGN_OR_RETURN(r.biases, region(prefix + "biases", {dense.biases}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.coefficients,
+                          region(prefix + "coefficients", {2 * e.coefficients}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.weights,
+                          region(prefix + "weights", {dense.weights}, sizeof(std::int16_t)));
+    QAMA_ASSIGN_OR_RETURN(r.biases,
+                          region(prefix + "biases", {dense.biases}, sizeof(std::int16_t)));
     QAMA_ASSIGN_OR_RETURN(r.couplings, region(prefix + "couplings", {dense.couplings}));
-    QAMA_ASSIGN_OR_RETURN(r.scratch, region(prefix + "front.scratch", {dense.scratch}, sizeof(double)));
+    QAMA_ASSIGN_OR_RETURN(r.scratch,
+                          region(prefix + "front.scratch", {dense.scratch}, sizeof(double)));
     QAMA_ASSIGN_OR_RETURN(r.spins, region(prefix + "spins", {e.spins}, sizeof(std::uint64_t)));
     QAMA_ASSIGN_OR_RETURN(r.energies, region(prefix + "energies", {e.energies}, sizeof(double)));
     QAMA_ASSIGN_OR_RETURN(r.project, region(prefix + "project", {e.project}, sizeof(double)));
@@ -592,35 +618,39 @@ class Builder {
       l->from = first_long;
     }
 
-    QAMA_RETURN_IF_ERROR(add_linear(
-        {.name = prefix + "attn.qkh",
-         .op = "linear",
-         .block = block,
-         .spec = {a_.dim, static_cast<std::int64_t>(columns), false, ops::Activation::none, plan_.rows},
-         .weights = qkh.span(),
-         .bias = {},
-         .from = normed_,
-         .to = projected}));
+    QAMA_RETURN_IF_ERROR(add_linear({.name = prefix + "attn.qkh",
+                                     .op = "linear",
+                                     .block = block,
+                                     .spec = {a_.dim, static_cast<std::int64_t>(columns), false,
+                                              ops::Activation::none, plan_.rows},
+                                     .weights = qkh.span(),
+                                     .bias = {},
+                                     .from = normed_,
+                                     .to = projected}));
     // Multiply-adds of a full-length sample: J, or three triangles of the width's square.
     const std::int64_t n64 = a_.tokens();
     const std::int64_t macs =
         n64 * a_.inner() * (long_heads ? 3 * ops::long_factor_width(a_.dim_head) / 2 : n64);
-    add(std::make_unique<QamaProblemStep>(info(prefix + "attn.problem", "qama.problem", lanes(), block, macs), op, r,
-                                          l, projected, block),
-        {projected, r.factors, r.fields, r.coefficients, r.weights, r.biases, r.couplings, r.scratch});
+    add(std::make_unique<QamaProblemStep>(
+            info(prefix + "attn.problem", "qama.problem", lanes(), block, macs), op, r, l,
+            projected, block),
+        {projected, r.factors, r.fields, r.coefficients, r.weights, r.biases, r.couplings,
+         r.scratch});
     also(l);
-    add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block), r.spins,
-                                        block, a_.depth, a_.tokens()),
+    add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block),
+                                        r.spins, block, a_.depth, a_.tokens()),
         {r.weights, r.biases, r.spins});
-    add(std::make_unique<QamaEnergyStep>(info(prefix + "attn.energy", "qama.energy", lanes(), block), op, r, l,
-                                         delta_, a_.dim, a_.tokens(), block),
+    add(std::make_unique<QamaEnergyStep>(
+            info(prefix + "attn.energy", "qama.energy", lanes(), block), op, r, l, delta_, a_.dim,
+            a_.tokens(), block),
         {r.factors, r.fields, r.coefficients, r.spins, r.energies, r.project, delta_});
     also(l);
     ++plan_.qama_layers;
     return {};
   }
 
-  Status qama_v1_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
+  Status qama_v1_attention(std::int32_t block, const std::string& prefix,
+                           const std::string& tensor) {
     const std::string attn = tensor + "attn.";
     if (a_.spins_per_head() > hal::kMaxDenseTokens) {
       return Error{ErrorCode::unsupported,
@@ -642,7 +672,8 @@ class Builder {
     QAMA_ASSIGN_OR_RETURN(v.field_shift, weight(attn + "field.shift"));
     QAMA_ASSIGN_OR_RETURN(v.energy_scale, weight(attn + "energy.scale"));
     QAMA_ASSIGN_OR_RETURN(v.energy_shift, weight(attn + "energy.shift"));
-    QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaV1Attention> op, ops::QamaV1Attention::create(v));
+    QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaV1Attention> op,
+                          ops::QamaV1Attention::create(v));
 
     const auto n = static_cast<std::size_t>(a_.tokens());
     const auto inner = static_cast<std::size_t>(a_.inner());
@@ -662,33 +693,38 @@ class Builder {
     QAMA_RETURN_IF_ERROR(add_token_linear(prefix + "attn.qkv", tensor + "attn.qkv", block, a_.dim,
                                           static_cast<std::int64_t>(3 * inner), false,
                                           ops::Activation::none, plan_.rows, normed_, qkv));
-    add(std::make_unique<QamaV1ProblemStep>(info(prefix + "attn.problem", "qama_v1.problem", "plain", block),
-                                            op, r, qkv),
+    add(std::make_unique<QamaV1ProblemStep>(
+            info(prefix + "attn.problem", "qama_v1.problem", "plain", block), op, r, qkv),
         {qkv, r.couplings, r.fields, r.entropies, r.shares, r.weights, r.biases});
-    add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block), r.spins,
-                                        block, a_.depth, a_.spins_per_head()),
+    add(std::make_unique<QamaSolveStep>(info(prefix + "attn.solve", "qama.solve", "device", block),
+                                        r.spins, block, a_.depth, a_.spins_per_head()),
         {r.weights, r.biases, r.spins});
-    add(std::make_unique<QamaV1EnergyStep>(info(prefix + "attn.energy", "qama_v1.energy", "plain", block), op,
-                                           r, mixed, a_.tokens()),
+    add(std::make_unique<QamaV1EnergyStep>(
+            info(prefix + "attn.energy", "qama_v1.energy", "plain", block), op, r, mixed,
+            a_.tokens()),
         {r.couplings, r.fields, r.entropies, r.selected, r.spins, r.energies, mixed});
     ++plan_.qama_layers;
-    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim, false,
-                            ops::Activation::none, plan_.rows, mixed, delta_);
+    return add_token_linear(prefix + "attn.out", tensor + "attn.out", block, a_.inner(), a_.dim,
+                            false, ops::Activation::none, plan_.rows, mixed, delta_);
   }
 
   Status classifier() {
-    QAMA_ASSIGN_OR_RETURN(const Region pooled, region("pooled", {static_cast<std::size_t>(a_.dim)}));
-    QAMA_ASSIGN_OR_RETURN(const Region logits, region("logits", {static_cast<std::size_t>(a_.classes)}));
+    QAMA_ASSIGN_OR_RETURN(const Region pooled,
+                          region("pooled", {static_cast<std::size_t>(a_.dim)}));
+    QAMA_ASSIGN_OR_RETURN(const Region logits,
+                          region("logits", {static_cast<std::size_t>(a_.classes)}));
     const bool largest = a_.pool == weights::Pool::max;
-    add(std::make_unique<PoolSample>(info("pool", largest ? "max_pool" : "mean_pool", largest ? "plain" : lanes()),
-                                     a_.pool, a_.dim, normed_, pooled),
+    add(std::make_unique<PoolSample>(
+            info("pool", largest ? "max_pool" : "mean_pool", largest ? "plain" : lanes()), a_.pool,
+            a_.dim, normed_, pooled),
         {normed_, pooled});
     plan_.steps.back()->taps.push_back({"pooled", pooled, a_.dim, false});
     QAMA_RETURN_IF_ERROR(add_token_linear("head", "head", -1, a_.dim, a_.classes, true,
                                           ops::Activation::none, {1}, pooled, logits));
     plan_.steps.back()->info.op = "classifier";
     plan_.steps.back()->taps.push_back({"logits", logits, a_.classes, false});
-    add(std::make_unique<CopyLogits>(info("output", "copy", "plain"), a_.classes, logits), {logits});
+    add(std::make_unique<CopyLogits>(info("output", "copy", "plain"), a_.classes, logits),
+        {logits});
     return {};
   }
 
@@ -701,7 +737,8 @@ class Builder {
     const std::size_t lanes = static_cast<std::size_t>(plan_.options.threads) *
                               static_cast<std::size_t>(plan_.options.in_flight);
     const auto all = checked_mul(plan_.lane_bytes, lanes);
-    if (!all) return Error{ErrorCode::size_overflow, "the arena does not fit this machine's addresses"};
+    if (!all)
+      return Error{ErrorCode::size_overflow, "the arena does not fit this machine's addresses"};
     plan_.arena_bytes = *all;
     for (const auto& step : plan_.steps) plan_.infos.push_back(step->info);
     return {};
@@ -721,7 +758,8 @@ bool is_reference(std::string_view implementation) noexcept {
   while (!implementation.empty()) {
     const std::size_t end = std::min(implementation.find_first_of(":+,"), implementation.size());
     const std::string_view part = implementation.substr(0, end);
-    if (part == "ref" || part == "reference" || part == "scalar" || part.starts_with("ref_")) return true;
+    if (part == "ref" || part == "reference" || part == "scalar" || part.starts_with("ref_"))
+      return true;
     implementation.remove_prefix(std::min(end + 1, implementation.size()));
   }
   return false;
@@ -734,11 +772,13 @@ Result<std::shared_ptr<const Plan>> Plan::create(std::shared_ptr<const Model> mo
                                                  const PlanOptions& options) {
   if (options.max_batch < 1 || options.max_batch > kMaxBatch) {
     return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(options.max_batch) +
-                                                  " samples, expected 1 to " + std::to_string(kMaxBatch)};
+                                                  " samples, expected 1 to " +
+                                                  std::to_string(kMaxBatch)};
   }
   if (options.threads < 1 || options.threads > kMaxThreads) {
-    return Error{ErrorCode::invalid_argument, std::to_string(options.threads) +
-                                                  " threads, expected 1 to " + std::to_string(kMaxThreads)};
+    return Error{
+        ErrorCode::invalid_argument,
+        std::to_string(options.threads) + " threads, expected 1 to " + std::to_string(kMaxThreads)};
   }
   if (options.in_flight < 1 || options.in_flight > kMaxInFlight) {
     return Error{ErrorCode::invalid_argument, std::to_string(options.in_flight) +
@@ -758,15 +798,35 @@ Result<std::shared_ptr<const Plan>> Plan::create(std::shared_ptr<const Model> mo
   }
 }
 
-const Model& Plan::model() const noexcept { return *impl_->model; }
-const std::shared_ptr<const Model>& Plan::shared_model() const noexcept { return impl_->model; }
-const PlanOptions& Plan::options() const noexcept { return impl_->options; }
-std::span<const StepInfo> Plan::steps() const noexcept { return impl_->infos; }
-std::span<const ArenaRegion> Plan::regions() const noexcept { return impl_->regions; }
-std::size_t Plan::lane_bytes() const noexcept { return impl_->lane_bytes; }
-std::size_t Plan::arena_bytes() const noexcept { return impl_->arena_bytes; }
-std::size_t Plan::weight_bytes() const noexcept { return impl_->weight_bytes; }
-std::int32_t Plan::qama_layers() const noexcept { return impl_->qama_layers; }
-bool Plan::has_long_heads() const noexcept { return impl_->long_shape.tokens > 0; }
+const Model& Plan::model() const noexcept {
+  return *impl_->model;
+}
+const std::shared_ptr<const Model>& Plan::shared_model() const noexcept {
+  return impl_->model;
+}
+const PlanOptions& Plan::options() const noexcept {
+  return impl_->options;
+}
+std::span<const StepInfo> Plan::steps() const noexcept {
+  return impl_->infos;
+}
+std::span<const ArenaRegion> Plan::regions() const noexcept {
+  return impl_->regions;
+}
+std::size_t Plan::lane_bytes() const noexcept {
+  return impl_->lane_bytes;
+}
+std::size_t Plan::arena_bytes() const noexcept {
+  return impl_->arena_bytes;
+}
+std::size_t Plan::weight_bytes() const noexcept {
+  return impl_->weight_bytes;
+}
+std::int32_t Plan::qama_layers() const noexcept {
+  return impl_->qama_layers;
+}
+bool Plan::has_long_heads() const noexcept {
+  return impl_->long_shape.tokens > 0;
+}
 
 }  // namespace qama::runtime

@@ -1,6 +1,6 @@
-// Profiler: where a run's time went, step by step and sample by sample. All memory is taken when it is
-// made; while a run fills it nothing is allocated, so it may stay on in production. Percentiles and
-// formats (CSV, trace) are the program's business.
+// Profiler: where a run's time went, step by step and sample by sample. All memory is taken when it
+// is made; while a run fills it nothing is allocated, so it may stay on in production. Percentiles
+// and formats (CSV, trace) are the program's business.
 #pragma once
 
 #include <cstdint>

@@ -35,14 +35,18 @@ struct Flight {
   std::size_t step = 0;
   std::int64_t start_ns = 0;       ///< of the sample
   std::int64_t step_start_ns = 0;  ///< of the step that waits
-  std::uint64_t ticket = 0;        ///< rises with every wait: the lowest waits longest; 0: lane is free
+  std::uint64_t ticket = 0;  ///< rises with every wait: the lowest waits longest; 0: lane is free
 };
 
 }  // namespace
 
-std::string_view name_of(FallbackPolicy policy) noexcept { return hal::schedule_policy_name(policy); }
+std::string_view name_of(FallbackPolicy policy) noexcept {
+  return hal::schedule_policy_name(policy);
+}
 
-Result<FallbackPolicy> parse_fallback(std::string_view text) { return hal::parse_schedule_policy(text); }
+Result<FallbackPolicy> parse_fallback(std::string_view text) {
+  return hal::parse_schedule_policy(text);
+}
 
 std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t layer) noexcept {
   return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
@@ -58,9 +62,15 @@ hal::SolveOptions solve_options(const weights::AnnealSchedule& schedule) noexcep
   out.round_sweeps = schedule.round_sweeps;
   out.t_round = static_cast<float>(schedule.t_round);
   switch (schedule.start) {
-    case weights::AnnealStart::guessed: out.start = hal::StartKind::guessed; break;
-    case weights::AnnealStart::random: out.start = hal::StartKind::random; break;
-    case weights::AnnealStart::mixed: out.start = hal::StartKind::mixed; break;
+    case weights::AnnealStart::guessed:
+      out.start = hal::StartKind::guessed;
+      break;
+    case weights::AnnealStart::random:
+      out.start = hal::StartKind::random;
+      break;
+    case weights::AnnealStart::mixed:
+      out.start = hal::StartKind::mixed;
+      break;
   }
   return out;
 }
@@ -71,13 +81,13 @@ struct Session::Impl {
   SolveSettings settings;
   std::int64_t deadline_us = 0;
   AlignedBuffer<std::byte> own_arena;
-  std::vector<std::unique_ptr<hal::Solver>> solvers;  // one a worker
+  std::vector<std::unique_ptr<hal::Solver>> solvers;              // one a worker
   std::vector<std::unique_ptr<hal::LowRankSolver>> long_solvers;  // one a worker, or none
-  std::vector<Lane> lanes;                            // [threads][in_flight]
-  std::vector<Flight> flights;                        // one a lane
-  std::int32_t in_flight = 1;                         // what the device holds of the plan's
+  std::vector<Lane> lanes;                                        // [threads][in_flight]
+  std::vector<Flight> flights;                                    // one a lane
+  std::int32_t in_flight = 1;  // what the device holds of the plan's
   std::unique_ptr<ThreadPool> pool;
-  std::atomic<std::int32_t> next_sample{0};           // of a run with several in flight
+  std::atomic<std::int32_t> next_sample{0};  // of a run with several in flight
 
   // What the last run left; one entry a sample.
   std::vector<LayerSolve> solves;
@@ -109,10 +119,18 @@ struct Session::Impl {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-const Plan& Session::plan() const noexcept { return *impl_->plan; }
-const hal::Device* Session::device() const noexcept { return impl_->device.get(); }
-std::uint64_t Session::seed() const noexcept { return impl_->settings.seed; }
-std::span<const hal::SolveOptions> Session::schedules() const noexcept { return impl_->settings.layers; }
+const Plan& Session::plan() const noexcept {
+  return *impl_->plan;
+}
+const hal::Device* Session::device() const noexcept {
+  return impl_->device.get();
+}
+std::uint64_t Session::seed() const noexcept {
+  return impl_->settings.seed;
+}
+std::span<const hal::SolveOptions> Session::schedules() const noexcept {
+  return impl_->settings.layers;
+}
 
 std::span<const LayerSolve> Session::solves(std::int32_t sample) const noexcept {
   const auto layers = static_cast<std::size_t>(impl_->plan->qama_layers());
@@ -125,15 +143,18 @@ double Session::latency_us(std::int32_t sample) const noexcept {
   return impl_->latency_us[static_cast<std::size_t>(sample)];
 }
 
-// ---- creation -------------------------------------------------------------------------------------------
+// ---- creation -----------------------------------------------------------------------------------
 
-bool takes_factors(std::string_view device) noexcept { return device.starts_with(kLocalDevice); }
+bool takes_factors(std::string_view device) noexcept {
+  return device.starts_with(kLocalDevice);
+}
 
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model,
                                                  const SessionOptions& options) {
-  QAMA_ASSIGN_OR_RETURN(auto plan, Plan::create(std::move(model),
-                                                {options.max_batch, options.threads, options.in_flight,
-                                                 takes_factors(options.device)}));
+  QAMA_ASSIGN_OR_RETURN(
+      auto plan,
+      Plan::create(std::move(model), {options.max_batch, options.threads, options.in_flight,
+                                      takes_factors(options.device)}));
   return create(std::move(plan), options);
 }
 
@@ -142,7 +163,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
   const std::size_t needed = plan->arena_bytes();
   if (!options.arena.empty()) {
     if (options.arena.size() < needed) {
-      return Error{ErrorCode::arena_too_small, "an arena of " + std::to_string(options.arena.size()) +
+      return Error{ErrorCode::arena_too_small, "an arena of " +
+                                                   std::to_string(options.arena.size()) +
                                                    " bytes, expected " + std::to_string(needed)};
     }
     if (reinterpret_cast<std::uintptr_t>(options.arena.data()) % kAlignment != 0) {
@@ -150,8 +172,9 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
                    "the arena's address is no multiple of " + std::to_string(kAlignment)};
     }
   }
-  if (options.sweeps.value_or(0) < 0 || options.restarts.value_or(1) < 1 || options.rounds.value_or(0) < 0 ||
-      options.round_sweeps.value_or(0) < 0 || options.deadline_us < 0) {
+  if (options.sweeps.value_or(0) < 0 || options.restarts.value_or(1) < 1 ||
+      options.rounds.value_or(0) < 0 || options.round_sweeps.value_or(0) < 0 ||
+      options.deadline_us < 0) {
     return Error{ErrorCode::invalid_argument,
                  "sweeps " + std::to_string(options.sweeps.value_or(0)) + ", restarts " +
                      std::to_string(options.restarts.value_or(1)) + ", rounds " +
@@ -189,8 +212,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     QAMA_ASSIGN_OR_RETURN(impl->pool, ThreadPool::create(impl->plan->options().threads));
     return std::unique_ptr<Session>(new Session(std::move(impl)));
   } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::out_of_memory,
-                 "not enough memory for a session with an arena of " + std::to_string(needed) + " bytes"};
+    return Error{ErrorCode::out_of_memory, "not enough memory for a session with an arena of " +
+                                               std::to_string(needed) + " bytes"};
   }
 }
 
@@ -198,7 +221,8 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
   // The annealer is always at hand; falling back from it to itself would only hide an error.
   const bool local = takes_factors(options.device);
   if (plan->has_long_heads() && !local) {
-    return Error{ErrorCode::unsupported, "the plan has long heads as factors, which device '" + options.device +
+    return Error{ErrorCode::unsupported, "the plan has long heads as factors, which device '" +
+                                             options.device +
                                              "' does not take: expected a plan without factors"};
   }
   if (options.fallback == FallbackPolicy::never || local) {
@@ -233,7 +257,8 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
       in_flight = std::min(in_flight, solver->max_in_flight());
       solvers.push_back(std::move(solver));
       if (plan->has_long_heads()) {
-        QAMA_ASSIGN_OR_RETURN(auto long_solver, device->compile_low_rank(p.long_shape, p.long_rank));
+        QAMA_ASSIGN_OR_RETURN(auto long_solver,
+                              device->compile_low_rank(p.long_shape, p.long_rank));
         long_solvers.push_back(std::move(long_solver));
       }
     }
@@ -244,7 +269,7 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
   return {};
 }
 
-// ---- running --------------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 /// What is common to all inputs: checks the arguments and remembers them.
 Status Session::Impl::start(std::int32_t count, std::span<float> logits, const RunOptions& options,
@@ -255,9 +280,9 @@ Status Session::Impl::start(std::int32_t count, std::span<float> logits, const R
                                                    : "an image for a model that classifies text"};
   }
   if (count < 1 || count > plan->options().max_batch) {
-    return Error{ErrorCode::invalid_argument,
-                 "a batch of " + std::to_string(count) + " samples, expected 1 to " +
-                     std::to_string(plan->options().max_batch)};
+    return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(count) +
+                                                  " samples, expected 1 to " +
+                                                  std::to_string(plan->options().max_batch)};
   }
   const auto n = static_cast<std::size_t>(count);
   if (logits.size() != n * static_cast<std::size_t>(a.classes)) {
@@ -277,7 +302,8 @@ Status Session::Impl::start(std::int32_t count, std::span<float> logits, const R
   const std::size_t spins =
       n * static_cast<std::size_t>(a.heads) * static_cast<std::size_t>(a.spins_per_head());
   for (const auto& layer : hooks.forced_spins) {
-    if (!layer.empty() && layer.size() != spins) return bad_count("forced spins", layer.size(), spins);
+    if (!layer.empty() && layer.size() != spins)
+      return bad_count("forced spins", layer.size(), spins);
   }
   batch = {};
   batch.logits = logits.data();
@@ -320,7 +346,8 @@ void Session::Impl::run_sample(std::int32_t sample, std::int32_t worker) noexcep
   }
 }
 
-/// Keeps up to in_flight samples on their way: whatever need not wait is done while the device solves.
+/// Keeps up to in_flight samples on their way: whatever need not wait is done while the device
+/// solves.
 void Session::Impl::run_interleaved(std::int32_t worker) noexcept {
   const std::span<Flight> mine =
       std::span(flights).subspan(static_cast<std::size_t>(worker * plan->options().in_flight),
@@ -339,7 +366,8 @@ void Session::Impl::run_interleaved(std::int32_t worker) noexcept {
           if (!advance(flight)) flight.ticket = ++last_ticket;
         }
       }
-      if (flight.ticket != 0 && (oldest == nullptr || flight.ticket < oldest->ticket)) oldest = &flight;
+      if (flight.ticket != 0 && (oldest == nullptr || flight.ticket < oldest->ticket))
+        oldest = &flight;
     }
     if (oldest != nullptr) {
       oldest->ticket = advance(*oldest) ? 0 : ++last_ticket;
@@ -394,7 +422,8 @@ bool Session::Impl::advance(Flight& flight) noexcept {
   if (run.waiting) return false;
   const auto s = static_cast<std::size_t>(run.sample);
   if (!status.ok()) {
-    std::fill_n(run.logits, plan->model().architecture().classes, std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(run.logits, plan->model().architecture().classes,
+                std::numeric_limits<float>::quiet_NaN());
   }
   statuses[s] = std::move(status);
   latency_us[s] = static_cast<double>(now_ns() - flight.start_ns) * 1e-3;
@@ -449,8 +478,9 @@ Status Session::run_f32(std::span<const float> input, std::int32_t count, std::s
   return impl_->run(count);
 }
 
-Status Session::run_tokens(std::span<const std::int32_t> tokens, std::span<const std::int32_t> lengths,
-                           std::span<float> logits, const RunOptions& options) {
+Status Session::run_tokens(std::span<const std::int32_t> tokens,
+                           std::span<const std::int32_t> lengths, std::span<float> logits,
+                           const RunOptions& options) {
   const weights::Architecture& a = model().architecture();
   const auto n = static_cast<std::size_t>(a.max_tokens);
   const std::size_t limit = static_cast<std::size_t>(impl_->plan->options().max_batch);
@@ -468,9 +498,10 @@ Status Session::run_tokens(std::span<const std::int32_t> tokens, std::span<const
     for (std::size_t i = 0; i < static_cast<std::size_t>(lengths[s]); ++i) {
       const std::int32_t id = tokens[s * n + i];
       if (id < 0 || id >= a.vocabulary) {
-        return Error{ErrorCode::index_out_of_range,
-                     "text " + std::to_string(s) + ", token " + std::to_string(i) + ": id " +
-                         std::to_string(id) + ", expected 0 to " + std::to_string(a.vocabulary - 1)};
+        return Error{ErrorCode::index_out_of_range, "text " + std::to_string(s) + ", token " +
+                                                        std::to_string(i) + ": id " +
+                                                        std::to_string(id) + ", expected 0 to " +
+                                                        std::to_string(a.vocabulary - 1)};
       }
     }
   }

@@ -1,6 +1,6 @@
-// Step: one thing that is done to every sample, in the order of the plan. Steps are made by plan.cpp's
-// builder, are immutable and hold the operator with its weights; what changes while a sample runs is in the
-// worker's Lane and in SampleRun. Internal to the engine.
+// Step: one thing that is done to every sample, in the order of the plan. Steps are made by
+// plan.cpp's builder, are immutable and hold the operator with its weights; what changes while a
+// sample runs is in the worker's Lane and in SampleRun. Internal to the engine.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +17,14 @@
 
 namespace qama::runtime {
 
-/// One sample's memory on its way through the steps, and what is tied to it. A worker has in_flight of them.
+/// One sample's memory on its way through the steps, and what is tied to it. A worker has in_flight
+/// of them.
 struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
   hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
-  hal::LowRankSolver* long_solver = nullptr;          ///< the worker's; null unless the plan has long heads
-  std::int32_t slot = 0;                              ///< of the solver, this lane's own
+  hal::LowRankSolver* long_solver = nullptr;  ///< the worker's; null unless the plan has long heads
+  std::int32_t slot = 0;                      ///< of the solver, this lane's own
 
   template <typename T>
   [[nodiscard]] T* at(std::size_t region) const noexcept {
@@ -42,19 +43,19 @@ struct SampleRun {
   Lane* lane = nullptr;
   const SolveSettings* settings = nullptr;
   const Hooks* hooks = nullptr;
-  LayerSolve* solves = nullptr;            ///< [qama layers]
-  const std::uint8_t* pixels = nullptr;    ///< exactly one of these three is set
+  LayerSolve* solves = nullptr;          ///< [qama layers]
+  const std::uint8_t* pixels = nullptr;  ///< exactly one of these three is set
   const float* image = nullptr;
   const std::int32_t* tokens = nullptr;
-  float* logits = nullptr;                 ///< [classes]
+  float* logits = nullptr;  ///< [classes]
   std::int32_t sample = 0;
   std::uint64_t index = 0;
-  std::int64_t deadline_ns = 0;            ///< of the steady clock; 0: none
-  std::int64_t count = 0;                  ///< tokens of this sample, after pooling
-  std::size_t variant = 0;                 ///< which number of rows the linear layers run
-  std::int64_t rows = 0;                   ///< that number, >= count
-  bool waiting = false;                    ///< a step was started whose finish() is due
-  bool on_factors = false;                 ///< which of the next two is the layer at hand
+  std::int64_t deadline_ns = 0;  ///< of the steady clock; 0: none
+  std::int64_t count = 0;        ///< tokens of this sample, after pooling
+  std::size_t variant = 0;       ///< which number of rows the linear layers run
+  std::int64_t rows = 0;         ///< that number, >= count
+  bool waiting = false;          ///< a step was started whose finish() is due
+  bool on_factors = false;       ///< which of the next two is the layer at hand
   hal::SelectionProblem problem;
   hal::LowRankProblem long_problem;
 };
@@ -77,8 +78,9 @@ class Step {
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
-  /// Allocates nothing unless it fails. A step that asks somebody else and would wait for the answer may
-  /// set `run.waiting` and return: finish() then ends it, and the worker has time for other samples between.
+  /// Allocates nothing unless it fails. A step that asks somebody else and would wait for the
+  /// answer may set `run.waiting` and return: finish() then ends it, and the worker has time for
+  /// other samples between.
   virtual Status run(SampleRun& run) const = 0;
   /// What is left of a step that set `run.waiting`.
   virtual Status finish(SampleRun& /*run*/) const { return {}; }
@@ -90,8 +92,8 @@ class Step {
 /// A step that runs a Linear: the session binds it to each lane's memory.
 class LinearStep final : public Step {
  public:
-  LinearStep(StepInfo step_info, std::unique_ptr<ops::Linear> op, std::size_t slot, std::size_t from,
-             std::size_t to, std::size_t scratch)
+  LinearStep(StepInfo step_info, std::unique_ptr<ops::Linear> op, std::size_t slot,
+             std::size_t from, std::size_t to, std::size_t scratch)
       : Step(std::move(step_info)),
         op_(std::move(op)),
         slot_(slot),
@@ -117,15 +119,15 @@ struct Plan::Impl {
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<const LinearStep*> linear_steps;  // by slot
   std::vector<StepInfo> infos;
-  std::vector<ArenaRegion> regions;             // those that have a place
-  std::vector<std::size_t> offsets;             // of every region, from the lane's start
-  std::vector<std::int64_t> rows;               // numbers of rows of the token-wise layers, rising
+  std::vector<ArenaRegion> regions;  // those that have a place
+  std::vector<std::size_t> offsets;  // of every region, from the lane's start
+  std::vector<std::int64_t> rows;    // numbers of rows of the token-wise layers, rising
   std::size_t lane_bytes = 0;
   std::size_t arena_bytes = 0;
   std::size_t weight_bytes = 0;
   std::int32_t qama_layers = 0;
-  hal::ProblemShape dense_shape;      // of the largest problem with J built
-  hal::ProblemShape long_shape;       // of the largest one on factors; 0 tokens: there is none
+  hal::ProblemShape dense_shape;  // of the largest problem with J built
+  hal::ProblemShape long_shape;   // of the largest one on factors; 0 tokens: there is none
   std::int32_t long_rank = 0;
 };
 

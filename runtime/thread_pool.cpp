@@ -60,7 +60,9 @@ struct ThreadPool::Impl {
 
 ThreadPool::ThreadPool(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-ThreadPool::~ThreadPool() { impl_->end(); }
+ThreadPool::~ThreadPool() {
+  impl_->end();
+}
 
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::int32_t threads) {
   auto impl = std::make_unique<Impl>();
@@ -72,9 +74,9 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::int32_t threads) {
       shared->threads.emplace_back([shared, worker] { shared->loop(worker); });
     }
   } catch (const std::system_error& e) {
-    return Error{ErrorCode::out_of_memory, "the system gave " + std::to_string(shared->threads.size()) +
-                                               " of " + std::to_string(threads - 1) +
-                                               " worker threads: " + e.what()};
+    return Error{ErrorCode::out_of_memory,
+                 "the system gave " + std::to_string(shared->threads.size()) + " of " +
+                     std::to_string(threads - 1) + " worker threads: " + e.what()};
   }
   return pool;
 }

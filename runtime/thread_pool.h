@@ -1,5 +1,5 @@
-// A small pool for one caller: workers sleep between jobs (no spinning) and take indices of a job one by
-// one. The caller works along as worker 0, so a pool of one thread starts none.
+// A small pool for one caller: workers sleep between jobs (no spinning) and take indices of a job
+// one by one. The caller works along as worker 0, so a pool of one thread starts none.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   [[nodiscard]] std::int32_t threads() const noexcept;
-  /// Runs task(context, i, worker) for every i in 0 .. count - 1 and returns when all are done. Allocates
-  /// nothing. One caller at a time.
+  /// Runs task(context, i, worker) for every i in 0 .. count - 1 and returns when all are done.
+  /// Allocates nothing. One caller at a time.
   void run(std::int32_t count, Task task, void* context) noexcept;
 
  private:

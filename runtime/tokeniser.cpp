@@ -22,7 +22,9 @@ bool is_word(unsigned char c) noexcept {
 /// What "penn_words" cuts off the end of a word.
 constexpr std::string_view kContractions[] = {"n't", "'s", "'m", "'d", "'re", "'ve", "'ll"};
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 }  // namespace
 
@@ -44,7 +46,8 @@ struct Tokeniser::Impl {
   std::size_t contraction(std::string_view word) const noexcept {
     if (!contractions) return 0;
     for (const std::string_view end : kContractions) {
-      if (word.size() > end.size() && same(word.substr(word.size() - end.size()), end)) return end.size();
+      if (word.size() > end.size() && same(word.substr(word.size() - end.size()), end))
+        return end.size();
     }
     return 0;
   }
@@ -75,7 +78,8 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   impl->ids.reserve(words.size());
   // <pad> and <unk> are no words of a text.
   for (std::size_t id = 2; id < words.size(); ++id) {
-    if (words[id].size() <= Impl::kLongest) impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
+    if (words[id].size() <= Impl::kLongest)
+      impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
   }
   impl->lowercase = model->preprocess().lowercase;
   impl->contractions = model->preprocess().tokeniser == weights::Tokeniser::penn_words;
@@ -104,7 +108,8 @@ Result<std::int32_t> Tokeniser::encode(std::string_view text, std::span<std::int
       while (end < text.size() && is_word(static_cast<unsigned char>(text[end]))) ++end;
       const std::size_t tail = impl_->contraction(text.substr(at, end - at));
       ids[count++] = impl_->look_up(text.substr(at, end - at - tail));
-      if (tail > 0 && count < ids.size()) ids[count++] = impl_->look_up(text.substr(end - tail, tail));
+      if (tail > 0 && count < ids.size())
+        ids[count++] = impl_->look_up(text.substr(end - tail, tail));
       at = end;
     } else {
       ids[count++] = impl_->look_up(text.substr(at, 1));

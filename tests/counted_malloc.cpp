@@ -35,7 +35,9 @@ void* memalign(size_t alignment, size_t size) {
   count_one();
   return __libc_memalign(alignment, size);
 }
-void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
+void* aligned_alloc(size_t alignment, size_t size) {
+  return memalign(alignment, size);
+}
 int posix_memalign(void** out, size_t alignment, size_t size) {
   *out = memalign(alignment, size);
   return *out == nullptr ? ENOMEM : 0;

@@ -1,10 +1,11 @@
-// Counts what anybody in the process asks of malloc, oneDNN and the C++ library included. Link tests/counted_malloc.cpp
-// into a test program of its own: it replaces malloc.
+// Counts what anybody in the process asks of malloc, oneDNN and the C++ library included. Link
+// tests/counted_malloc.cpp into a test program of its own: it replaces malloc.
 #pragma once
 
 #include <atomic>
 
-// Under a sanitizer malloc is the sanitizer's; there a counting test has nothing to count with. GCC says so by macros, Clang by
+// Under a sanitizer malloc is the sanitizer's; there a counting test has nothing to count with. GCC
+// says so by macros, Clang by
 // __has_feature.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

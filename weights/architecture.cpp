@@ -27,7 +27,9 @@ constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
 constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
     {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
 constexpr std::pair<std::string_view, AnnealStart> kAnnealStarts[] = {
-    {"guessed", AnnealStart::guessed}, {"random", AnnealStart::random}, {"mixed", AnnealStart::mixed}};
+    {"guessed", AnnealStart::guessed},
+    {"random", AnnealStart::random},
+    {"mixed", AnnealStart::mixed}};
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
@@ -188,7 +190,8 @@ Status read_attention(const Json& value, AttentionSpec& out) {
       read_schedule(schedule, out.anneal);
       schedule.read("seed", out.anneal.seed);
       if (const Json* layers = schedule.optional("layers")) {
-        schedule.merge(read_layers(*layers, where + ".anneal.layers", out.anneal.seed, out.anneal_layers));
+        schedule.merge(
+            read_layers(*layers, where + ".anneal.layers", out.anneal.seed, out.anneal_layers));
       }
       reader.merge(schedule.finish());
     }
@@ -267,7 +270,8 @@ void check_schedule(const std::string& where, const AnnealSchedule& schedule, Bo
   bounds.real_range(where + "t_end", schedule.t_end, kSmallest, schedule.t_start);
   bounds.range(where + "rounds", schedule.rounds, 0, kMaxRestarts);
   bounds.range(where + "round_sweeps", schedule.round_sweeps, 0, kMaxSweeps);
-  if (schedule.rounds > 0) bounds.real_range(where + "t_round", schedule.t_round, schedule.t_end, kLargest);
+  if (schedule.rounds > 0)
+    bounds.real_range(where + "t_round", schedule.t_round, schedule.t_end, kLargest);
   bounds.real_range(where + "t_round", schedule.t_round, kSmallest, kLargest);
 }
 
@@ -311,7 +315,8 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
     const AnnealSchedule& layer = attention.anneal_layers[i];
     check_schedule(where, layer, bounds);
     if (layer.seed != attention.anneal.seed) {
-      bounds.fail(where + "seed", std::to_string(layer.seed), std::to_string(attention.anneal.seed));
+      bounds.fail(where + "seed", std::to_string(layer.seed),
+                  std::to_string(attention.anneal.seed));
     }
   }
 }

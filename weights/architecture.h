@@ -29,7 +29,10 @@ inline constexpr std::int32_t kMaxRestarts = 65536;  ///< and rounds
 
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
-enum class Pool : std::uint8_t { mean, max };  ///< over the tokens, feature by feature; text: over the real, unpadded ones
+enum class Pool : std::uint8_t {
+  mean,
+  max
+};  ///< over the tokens, feature by feature; text: over the real, unpadded ones
 /// One enumerator a kind of attention; a new kind is appended here and in the tables of
 /// architecture.cpp.
 enum class AttentionKind : std::uint8_t {
@@ -59,16 +62,16 @@ enum class AnnealStart : std::uint8_t { guessed, random, mixed };
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
 [[nodiscard]] std::string_view name_of(AnnealStart value) noexcept;
 
-/// How a layer's problems are to be solved. Temperatures are in units of the problem's mean row norm; what each
-/// field does, and its default, is hal/problem.h's SolveOptions.
+/// How a layer's problems are to be solved. Temperatures are in units of the problem's mean row
+/// norm; what each field does, and its default, is hal/problem.h's SolveOptions.
 struct AnnealSchedule {
-  std::int32_t sweeps = 20;       ///< 0: descent only
-  std::int32_t restarts = 1;      ///< >= 1
-  double t_start = 1.2;           ///< >= t_end
-  double t_end = 0.1;             ///< > 0
-  std::int32_t rounds = 0;        ///< 0: none, and the next two do not count
+  std::int32_t sweeps = 20;   ///< 0: descent only
+  std::int32_t restarts = 1;  ///< >= 1
+  double t_start = 1.2;       ///< >= t_end
+  double t_end = 0.1;         ///< > 0
+  std::int32_t rounds = 0;    ///< 0: none, and the next two do not count
   std::int32_t round_sweeps = 6;
-  double t_round = 1.0;           ///< >= t_end
+  double t_round = 1.0;  ///< >= t_end
   AnnealStart start = AnnealStart::guessed;
   std::uint64_t seed = 1;
   bool operator==(const AnnealSchedule&) const = default;
@@ -81,8 +84,8 @@ struct AttentionSpec {
   // qama
   Normalisation normalisation = Normalisation::none;
   EnergyNorm energy_norm = EnergyNorm::none;
-  double rho0 = 0.16;   ///< Eq. 10
-  double gamma0 = 0.8;  ///< Eq. 10
+  double rho0 = 0.16;     ///< Eq. 10
+  double gamma0 = 0.8;    ///< Eq. 10
   AnnealSchedule anneal;  ///< qama_v1, too
   /// One schedule a block, or empty: every block's is `anneal`. They have its seed.
   std::vector<AnnealSchedule> anneal_layers;
@@ -177,7 +180,8 @@ struct Architecture {
   }
   /// patch * patch * channels; 0 for text.
   [[nodiscard]] std::int32_t patch_dim() const noexcept { return patch * patch * image_channels; }
-  /// What embed.proj projects to dim, numbers a token: the vectors of a text's token and its neighbours.
+  /// What embed.proj projects to dim, numbers a token: the vectors of a text's token and its
+  /// neighbours.
   [[nodiscard]] std::int32_t projected() const noexcept { return (2 * neighbours + 1) * embedding; }
   /// heads * dim_head, at most 2^22.
   [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }
@@ -198,10 +202,10 @@ struct Architecture {
   [[nodiscard]] std::string to_json() const;
 };
 
-enum class Resize : std::uint8_t { bilinear };  ///< an image of another size
-enum class GrayFrom : std::uint8_t { luma };    ///< colour image, one-channel model
+enum class Resize : std::uint8_t { bilinear };              ///< an image of another size
+enum class GrayFrom : std::uint8_t { luma };                ///< colour image, one-channel model
 enum class Tokeniser : std::uint8_t { words, penn_words };  ///< see runtime's text preprocessing
-enum class Truncate : std::uint8_t { head };    ///< the first max_tokens tokens are kept
+enum class Truncate : std::uint8_t { head };  ///< the first max_tokens tokens are kept
 
 [[nodiscard]] std::string_view name_of(Resize value) noexcept;
 [[nodiscard]] std::string_view name_of(GrayFrom value) noexcept;

@@ -64,8 +64,7 @@ void add_attention(const Architecture& a, const std::string& prefix, SpecList& l
       list.add(prefix + "features", {a.attention.features, a.dim_head});
       break;
     case AttentionKind::reformer:
-      list.add(prefix + "rotations",
-               {a.attention.hashes, a.dim_head, a.attention.buckets / 2});
+      list.add(prefix + "rotations", {a.attention.hashes, a.dim_head, a.attention.buckets / 2});
       break;
     case AttentionKind::qama_v1:
       list.add_scale_shift(prefix + "coupling", heads);

@@ -85,7 +85,8 @@ class ModelFile {
   Status widen(const TensorView& tensor);
 
   std::shared_ptr<const TensorFile> file_;
-  std::map<std::string, AlignedBuffer<float>, std::less<>> widened_;  // F16 and BF16 tensors by name
+  std::map<std::string, AlignedBuffer<float>, std::less<>>
+      widened_;  // F16 and BF16 tensors by name
   Architecture architecture_;
   Preprocess preprocess_;
   std::vector<std::string> labels_;

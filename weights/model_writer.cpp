@@ -207,8 +207,9 @@ Result<TensorFileWriter> model_writer(const Architecture& architecture,
 }
 
 Result<TensorFileWriter> model_copy(const ModelFile& model, const Architecture& architecture) {
-  QAMA_ASSIGN_OR_RETURN(TensorFileWriter out, model_writer(architecture, model.preprocess(), model.labels(),
-                                                           model.producer(), model.training()));
+  QAMA_ASSIGN_OR_RETURN(TensorFileWriter out,
+                        model_writer(architecture, model.preprocess(), model.labels(),
+                                     model.producer(), model.training()));
   for (const TensorView& tensor : model.tensors()) {
     if (tensor.is_padding()) continue;
     QAMA_RETURN_IF_ERROR(out.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes));

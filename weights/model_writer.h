@@ -59,9 +59,10 @@ class TensorFileWriter {
                                                     std::string producer,
                                                     std::string training = {});
 
-/// A writer with all of a model but another record: for a change of the schedule. The tensors keep their bytes.
-/// MODEL_BAD_ARCHITECTURE.
-[[nodiscard]] Result<TensorFileWriter> model_copy(const ModelFile& model, const Architecture& architecture);
+/// A writer with all of a model but another record: for a change of the schedule. The tensors keep
+/// their bytes. MODEL_BAD_ARCHITECTURE.
+[[nodiscard]] Result<TensorFileWriter> model_copy(const ModelFile& model,
+                                                  const Architecture& architecture);
 
 /// A writer that has every tensor of `architecture`, filled with small pseudo-random weights
 /// (layer-norm and scale vectors near 1), a vocabulary for text, labels "0", "1", ...: an untrained

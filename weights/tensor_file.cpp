@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #if QAMA_SHA256_OPENSSL
-// The functions of before version 3: EVP's would first read OpenSSL's configuration and look for providers, a millisecond.
+// The functions of before version 3: EVP's would first read OpenSSL's configuration and look for
+// providers, a millisecond.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 #else

@@ -1,6 +1,7 @@
-// cim_engine: samples a second of whole inferences with 1 to 8 samples in flight on a thread, against an emulator that
-// holds every answer back until its modelled machine would have it (--pace). What a job waits at the machine (queue) shows
-// how many are there. One JSON object on stdout.
+// cim_engine: samples a second of whole inferences with 1 to 8 samples in flight on a thread,
+// against an emulator that holds every answer back until its modelled machine would have it
+// (--pace). What a job waits at the machine (queue) shows how many are there. One JSON object on
+// stdout.
 //
 //   cim_engine MODEL [SAMPLES]      default 256 samples a line, batches of 64
 #include <chrono>
@@ -35,8 +36,9 @@ int main(int argc, char** argv) {
               {"seed", 1},
               {"compiler", __VERSION__},
               {"is_emulated", true}};
-  // The emulator computes a read of 200 round trips in about a millisecond, far above the 162 us that it models. So the
-  // ring has 20 round trips here: the answers are bad, the times are the modelled machine's.
+  // The emulator computes a read of 200 round trips in about a millisecond, far above the 162 us
+  // that it models. So the ring has 20 round trips here: the answers are bad, the times are the
+  // modelled machine's.
   const bench::Emulator emulator(R"({"round_trips": 20, "round_trip_ns": 8100})", "--pace");
   Json lines = Json::array();
   for (const std::int32_t in_flight : {1, 2, 3, 4, 8}) {

@@ -1,6 +1,7 @@
-// cim_link: overhead of a sample over the link on loopback, block form against dense form: bytes, host-side work
-// (quantise, encode, verify), round trip without annealing (a machine configured with no round trips of its ring; its own
-// computing is taken off), sequential and pipelined throughput. One JSON object on stdout.
+// cim_link: overhead of a sample over the link on loopback, block form against dense form: bytes,
+// host-side work (quantise, encode, verify), round trip without annealing (a machine configured
+// with no round trips of its ring; its own computing is taken off), sequential and pipelined
+// throughput. One JSON object on stdout.
 //
 //   cim_link [JOBS] [HEADS TOKENS]      default 2000 jobs of 8 x 49
 #include <algorithm>

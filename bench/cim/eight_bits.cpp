@@ -1,7 +1,8 @@
-// eight_bits: what rounding to 8-bit couplings costs on the real layers of a model, with one ancilla and with more. The
-// rounded problem is solved at length by the CPU annealer, as integers of its own, and the spins are priced in the true
-// problem: so the loss is the rounding's and not a machine's. The last lines are whole machines: the emulator's noise and
-// dynamics come on top. One JSON object on stdout.
+// eight_bits: what rounding to 8-bit couplings costs on the real layers of a model, with one
+// ancilla and with more. The rounded problem is solved at length by the CPU annealer, as integers
+// of its own, and the spins are priced in the true problem: so the loss is the rounding's and not a
+// machine's. The last lines are whole machines: the emulator's noise and dynamics come on top. One
+// JSON object on stdout.
 //
 //   eight_bits MODEL DATASET DATA [IMAGES]      default 100 images
 #include <cmath>
@@ -43,7 +44,8 @@ class Keep final : public runtime::ProblemSink {
   std::vector<hal::ProblemBuffer> layers;
 };
 
-/// The rounded problem over s in {0, 1}: with sigma = 2 s - 1, E8 / 2 = - sum 2 J s s - sum (F - sum_j J + (H-1) P) s
+/// The rounded problem over s in {0, 1}: with sigma = 2 s - 1, E8 / 2 = - sum 2 J s s - sum (F -
+/// sum_j J + (H-1) P) s
 /// + 2 P sum s s + constant.
 hal::ProblemBuffer as_selection(const hal::cim::BlockProblem& block) {
   auto buffer = must(hal::ProblemBuffer::create(block.shape));

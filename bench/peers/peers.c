@@ -1,10 +1,13 @@
-/* One model through this project's C API and through ONNX Runtime's, in one process, one thread each, one image a run.
+/* One model through this project's C API and through ONNX Runtime's, in one process, one thread
+ * each, one image a run.
  *
- *   peers [--qama LIBQAMA.SO MODEL] [--ort LIBONNXRUNTIME.SO MODEL.ONNX MEAN STD] --pixels FILE SIDE --runs N
+ *   peers [--qama LIBQAMA.SO MODEL] [--ort LIBONNXRUNTIME.SO MODEL.ONNX MEAN STD] --pixels FILE
+ * SIDE --runs N
  *
- * FILE holds SIDE x SIDE bytes an image. Both libraries are opened while running, so that each run's start-up holds its
- * own library only and a process with neither says what a process costs. With both, rounds alternate (A B A B) and the
- * logits are compared. Prints one `key value` a line; times in microseconds of the steady clock. */
+ * FILE holds SIDE x SIDE bytes an image. Both libraries are opened while running, so that each
+ * run's start-up holds its own library only and a process with neither says what a process costs.
+ * With both, rounds alternate (A B A B) and the logits are compared. Prints one `key value` a line;
+ * times in microseconds of the steady clock. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <math.h>
@@ -41,7 +44,7 @@ static void* symbol(void* library, const char* name) {
   return found;
 }
 
-/* ---- this project ---------------------------------------------------------------------------------------------- */
+/* ---- this project ---------------------------------------------------------------------------- */
 static __typeof__(qama_last_error)* last_error;
 static __typeof__(qama_session_classify_u8)* classify;
 static qama_session* session;
@@ -64,7 +67,7 @@ static void qama_run(const unsigned char* pixels, float* logits) {
   if (classify(session, pixels, 1, logits) != 0) die("classify", last_error());
 }
 
-/* ---- ONNX Runtime ---------------------------------------------------------------------------------------------- */
+/* ---- ONNX Runtime ---------------------------------------------------------------------------- */
 static const OrtApi* ort;
 static OrtSession* ort_session;
 static OrtValue* ort_image;
@@ -118,11 +121,12 @@ static void ort_run(const unsigned char* pixels, float* logits) {
   const float scale = 1.0F / (255.0F * deviation);
   const float shift = mean / deviation;
   for (long i = 0; i < side * side; ++i) image[i] = (float)pixels[i] * scale - shift;
-  check(ort->Run(ort_session, NULL, inputs, (const OrtValue* const*)&ort_image, 1, outputs, 1, &ort_logits));
+  check(ort->Run(ort_session, NULL, inputs, (const OrtValue* const*)&ort_image, 1, outputs, 1,
+                 &ort_logits));
   memcpy(logits, out, (size_t)classes * sizeof(float));
 }
 
-/* ---- both ------------------------------------------------------------------------------------------------------ */
+/* ---- both ------------------------------------------------------------------------------------ */
 static int by_value(const void* a, const void* b) {
   const double x = *(const double*)a;
   const double y = *(const double*)b;
@@ -135,7 +139,8 @@ static void report(const char* name, double* times, long count) {
          times[count * 9 / 10], name, times[count * 99 / 100]);
 }
 
-/* Of this program alone. getrusage() would also count the process that started it, up to the moment it did. */
+/* Of this program alone. getrusage() would also count the process that started it, up to the moment
+ * it did. */
 static long peak_rss_kib(void) {
   FILE* status = fopen("/proc/self/status", "r");
   if (status == NULL) die("/proc/self/status", "cannot be opened");
@@ -169,10 +174,12 @@ int main(int argc, char** argv) {
     } else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
       runs = strtol(argv[++i], NULL, 10);
     } else {
-      die(argv[i], "usage: peers [--qama LIB MODEL] [--ort LIB ONNX MEAN STD] --pixels FILE SIDE --runs N");
+      die(argv[i],
+          "usage: peers [--qama LIB MODEL] [--ort LIB ONNX MEAN STD] --pixels FILE SIDE --runs N");
     }
   }
-  if (pixels_file == NULL || side < 1 || runs < 1) die("arguments", "expected --pixels FILE SIDE and --runs of 1 or more");
+  if (pixels_file == NULL || side < 1 || runs < 1)
+    die("arguments", "expected --pixels FILE SIDE and --runs of 1 or more");
   FILE* file = fopen(pixels_file, "rb");
   if (file == NULL) die(pixels_file, "cannot be opened");
   const size_t size = (size_t)(side * side);
@@ -219,7 +226,8 @@ int main(int argc, char** argv) {
   if (qama[0] != NULL) report("qama", times[0], runs);
   if (peer[0] != NULL) report("ort", times[1], runs);
   if (qama[0] != NULL && peer[0] != NULL) {
-    printf("ratio_p50 %.3f\nlogits_differ_by %.3g\n", times[1][runs / 2] / times[0][runs / 2], largest);
+    printf("ratio_p50 %.3f\nlogits_differ_by %.3g\n", times[1][runs / 2] / times[0][runs / 2],
+           largest);
   }
   printf("peak_rss_kib %ld\n", peak_rss_kib());
   return 0;

@@ -1,15 +1,17 @@
-/* Plugin for qemu's user-mode emulator: counts the instructions that a program executed, in all and by function.
+/* Plugin for qemu's user-mode emulator: counts the instructions that a program executed, in all and
+ * by function.
  *
  *   cc -shared -fPIC -O2 -o count_instructions.so count_instructions.c
  *   qemu-aarch64 -plugin ./count_instructions.so,top=20,blocks=10 -d plugin PROGRAM ...
  *
- * Prints (with -d plugin, to stderr) `instructions TOTAL`; with top=N the N functions with the most as `function COUNT NAME`,
- * as far as the program's symbols name them; with blocks=N the N translated blocks with the most as
- * `block EXECUTIONS INSTRUCTIONS ADDRESS NAME CODE`, the code as hexadecimal bytes in the order of memory. Counts are exact for
- * one thread; no time is measured, because an emulator has none.
+ * Prints (with -d plugin, to stderr) `instructions TOTAL`; with top=N the N functions with the most
+ * as `function COUNT NAME`, as far as the program's symbols name them; with blocks=N the N
+ * translated blocks with the most as `block EXECUTIONS INSTRUCTIONS ADDRESS NAME CODE`, the code as
+ * hexadecimal bytes in the order of memory. Counts are exact for one thread; no time is measured,
+ * because an emulator has none.
  *
- * Debian 12 has no package with qemu-plugin.h, so what is used of that interface (version 1, qemu 4.2 to 9) is declared
- * here. */
+ * Debian 12 has no package with qemu-plugin.h, so what is used of that interface (version 1,
+ * qemu 4.2 to 9) is declared here. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,8 +26,10 @@ struct qemu_plugin_insn;
 enum { QEMU_PLUGIN_INLINE_ADD_U64 };
 typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t id, struct qemu_plugin_tb* block);
 typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t id, void* data);
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_tb_trans_cb_t call);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb* block, int op, void* to, uint64_t by);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+                                           qemu_plugin_vcpu_tb_trans_cb_t call);
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb* block, int op, void* to,
+                                              uint64_t by);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t call, void* data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb* block);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb* block);
@@ -80,7 +84,8 @@ static struct Block* block_of(struct qemu_plugin_tb* block, const char* name) {
       if (b->address == address && b->instructions == instructions) return b;
       continue;
     }
-    for (size_t i = 0; i < instructions; ++i) b->bytes += qemu_plugin_insn_size(qemu_plugin_tb_get_insn(block, i));
+    for (size_t i = 0; i < instructions; ++i)
+      b->bytes += qemu_plugin_insn_size(qemu_plugin_tb_get_insn(block, i));
     b->code = malloc(b->bytes);
     if (b->code == NULL) break;
     size_t at = 0;
@@ -105,7 +110,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
                                            qemu_plugin_tb_n_insns(block));
   if (blocks_shown == 0) return;
   struct Block* b = block_of(block, f->name == NULL ? "(others)" : f->name);
-  if (b != NULL) qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &b->count, 1);
+  if (b != NULL)
+    qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &b->count, 1);
 }
 
 static int by_work(const void* a, const void* b) {
@@ -120,8 +126,8 @@ static void print_blocks(void) {
     const struct Block* b = &blocks[i];
     char* line = malloc(600 + 2 * b->bytes);
     if (line == NULL) return;
-    int at = snprintf(line, 600, "block %" PRIu64 " %" PRIu64 " %" PRIx64 " %.400s ", b->count, b->instructions, b->address,
-                      b->name);
+    int at = snprintf(line, 600, "block %" PRIu64 " %" PRIu64 " %" PRIx64 " %.400s ", b->count,
+                      b->instructions, b->address, b->name);
     for (uint64_t k = 0; k < b->bytes; ++k) at += sprintf(line + at, "%02x", b->code[k]);
     sprintf(line + at, "\n");
     qemu_plugin_outs(line);

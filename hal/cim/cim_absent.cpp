@@ -5,16 +5,27 @@ namespace qama::hal::cim {
 namespace {
 
 Error absent(const char* scheme) {
-  return {ErrorCode::device_unavailable, std::string("device '") + scheme +
-                                             "': this build has no coherent Ising machine (QAMA_WITH_CIM=OFF)"};
+  return {ErrorCode::device_unavailable,
+          std::string("device '") + scheme +
+              "': this build has no coherent Ising machine (QAMA_WITH_CIM=OFF)"};
 }
 
 }  // namespace
 
-Result<std::shared_ptr<Device>> open_cim_device(std::string_view) { return absent("cim://"); }
-Result<std::shared_ptr<Device>> open_cims_device(std::string_view) { return absent("cims://"); }
-Result<std::shared_ptr<Device>> open_qboson_http_device(std::string_view) { return absent("qboson+http://"); }
-Result<std::shared_ptr<Device>> open_qboson_https_device(std::string_view) { return absent("qboson+https://"); }
-Status inject_fault(Device&, int, unsigned, unsigned long long) { return absent("cim://"); }
+Result<std::shared_ptr<Device>> open_cim_device(std::string_view) {
+  return absent("cim://");
+}
+Result<std::shared_ptr<Device>> open_cims_device(std::string_view) {
+  return absent("cims://");
+}
+Result<std::shared_ptr<Device>> open_qboson_http_device(std::string_view) {
+  return absent("qboson+http://");
+}
+Result<std::shared_ptr<Device>> open_qboson_https_device(std::string_view) {
+  return absent("qboson+https://");
+}
+Status inject_fault(Device&, int, unsigned, unsigned long long) {
+  return absent("cim://");
+}
 
 }  // namespace qama::hal::cim

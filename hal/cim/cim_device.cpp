@@ -29,14 +29,15 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using TimePoint = LinkClock::time_point;
 
-constexpr std::int32_t kMaxAttempts = 3;          // the first and two retries
+constexpr std::int32_t kMaxAttempts = 3;  // the first and two retries
 constexpr std::int32_t kMaxInFlight = 64;
 constexpr auto kConnectTime = milliseconds(1000);
 constexpr auto kFirstBackOff = milliseconds(5);
 constexpr auto kLongestBackOff = milliseconds(500);
-constexpr auto kRetryWait = microseconds(300);    // before jitter
+constexpr auto kRetryWait = microseconds(300);  // before jitter
 constexpr auto kCreditWait = microseconds(200);
-constexpr auto kGraceWhenDown = milliseconds(50); // a link that just went down is waited for this long
+constexpr auto kGraceWhenDown =
+    milliseconds(50);  // a link that just went down is waited for this long
 constexpr std::size_t kReplyRoom = 2 * (kFrameHeaderBytes + kMaxReplyBytes);
 
 double us_between(TimePoint from, TimePoint to) {
@@ -103,7 +104,8 @@ class FrameReader {
     return outcome;
   }
   enum class Next : std::uint8_t { frame, more, broken };
-  /// The next whole frame; its payload stays valid until the next fill(). `intact`: its CRC is right.
+  /// The next whole frame; its payload stays valid until the next fill(). `intact`: its CRC is
+  /// right.
   Next next(FrameHeader& header, std::span<const std::uint8_t>& payload, bool& intact) {
     const std::span<const std::uint8_t> have(buffer_.data() + begin_, end_ - begin_);
     if (have.size() < kFrameHeaderBytes) return Next::more;
@@ -126,7 +128,8 @@ class FrameReader {
 class SmallFrame {
  public:
   template <typename Message>
-  std::span<const std::uint8_t> make(MessageType type, std::uint64_t request, const Message& message) noexcept {
+  std::span<const std::uint8_t> make(MessageType type, std::uint64_t request,
+                                     const Message& message) noexcept {
     const std::size_t size = message.encode(std::span(bytes_).subspan(kFrameHeaderBytes));
     encode_header(type, request, std::span(bytes_).subspan(kFrameHeaderBytes, size),
                   std::span(bytes_).first(kFrameHeaderBytes));
@@ -142,13 +145,15 @@ struct Nothing {
 };
 
 Error error_from(const FrameHeader& header, const ErrorReply& reply) {
-  return {error_of(header.status), "the machine says " + std::string(link_status_name(header.status)) + ": " +
+  return {error_of(header.status), "the machine says " +
+                                       std::string(link_status_name(header.status)) + ": " +
                                        quote(reply.text)};
 }
 
 /// Sends a request and waits for its reply; other frames are skipped. For set-up, not for jobs.
 Result<FrameHeader> ask(Stream& stream, FrameReader& reader, std::span<const std::uint8_t> request,
-                        MessageType expected, TimePoint deadline, std::span<const std::uint8_t>& payload) {
+                        MessageType expected, TimePoint deadline,
+                        std::span<const std::uint8_t>& payload) {
   if (stream.send_all(request, deadline) != Stream::Outcome::ok) {
     return Error{ErrorCode::device_lost, "the connection ended while asking"};
   }
@@ -166,7 +171,8 @@ Result<FrameHeader> ask(Stream& stream, FrameReader& reader, std::span<const std
         }
         if (header.type == expected) return header;
         continue;
-      case FrameReader::Next::more: break;
+      case FrameReader::Next::more:
+        break;
     }
     if (!stream.pending() && !wait_for(stream.fd(), false, -1, deadline)) {
       return Error{ErrorCode::deadline_exceeded, "no reply from the machine in time"};
@@ -198,7 +204,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     if (thread_.joinable()) thread_.join();
     if (control_.open()) {
       SmallFrame frame;
-      (void)control_.send_all(frame.make(MessageType::goodbye, 0, Nothing{}), LinkClock::now() + milliseconds(10));
+      (void)control_.send_all(frame.make(MessageType::goodbye, 0, Nothing{}),
+                              LinkClock::now() + milliseconds(10));
     }
   }
 
@@ -208,9 +215,9 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     QAMA_RETURN_IF_ERROR(say_hello(LinkClock::now() + kConnectTime));
     info_.uri = uri;
     info_.name = std::string(caps_name_);
-    info_.detail = std::string(caps_.emulated ? "an emulated machine" : "a machine") + " over the link, ring of " +
-                   std::to_string(caps_.round_trips) + " round trips of " + std::to_string(caps_.round_trip_ns) +
-                   " ns";
+    info_.detail = std::string(caps_.emulated ? "an emulated machine" : "a machine") +
+                   " over the link, ring of " + std::to_string(caps_.round_trips) +
+                   " round trips of " + std::to_string(caps_.round_trip_ns) + " ns";
     info_.max_spins = caps_.max_spins;
     info_.coupling_bits = caps_.coupling_bits;
     if ((caps_.encodings & 1U) != 0) info_.encodings.emplace_back("block_i8");
@@ -219,7 +226,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     info_.is_emulated = caps_.emulated;
     info_.deterministic = false;
     if ((caps_.encodings & (1U << static_cast<unsigned>(options_.encoding))) == 0) {
-      return Error{ErrorCode::unsupported, "the machine does not take the encoding that was asked for"};
+      return Error{ErrorCode::unsupported,
+                   "the machine does not take the encoding that was asked for"};
     }
     thread_ = std::thread([this] { keep_up(); });
     return {};
@@ -248,8 +256,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
       health.detail = "no answer to a ping";
       return health;
     }
-    constexpr std::array kStates = {DeviceState::available, DeviceState::busy, DeviceState::calibrating,
-                                    DeviceState::faulty};
+    constexpr std::array kStates = {DeviceState::available, DeviceState::busy,
+                                    DeviceState::calibrating, DeviceState::faulty};
     health.state = kStates[state_ & 3U];
     health.round_trip_us = round_trip_us_;
     health.detail = std::to_string(waiting_) + " jobs waiting";
@@ -264,9 +272,10 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     const std::int64_t needed = shape.spins() + std::max(options_.ancillas, 1);
     if (needed > quantise.max_spins) {
       return Error{ErrorCode::problem_too_large,
-                   "a layer of " + std::to_string(shape.heads) + " x " + std::to_string(shape.tokens) +
-                       " spins needs " + std::to_string(needed) + " spins with its ancillas, device " +
-                       quote(info_.uri) + " has " + std::to_string(quantise.max_spins)};
+                   "a layer of " + std::to_string(shape.heads) + " x " +
+                       std::to_string(shape.tokens) + " spins needs " + std::to_string(needed) +
+                       " spins with its ancillas, device " + quote(info_.uri) + " has " +
+                       std::to_string(quantise.max_spins)};
     }
     return {};
   }
@@ -274,7 +283,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
   Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override;
 
   // ---- for solvers ----
-  /// The session of at least `generation`; false if the link is down, or stays so for a moment longer.
+  /// The session of at least `generation`; false if the link is down, or stays so for a moment
+  /// longer.
   bool session(std::uint64_t generation, TimePoint deadline, SessionView& out) {
     std::unique_lock lock(mutex_);
     const auto ready = [&] { return (up_ && generation_ >= generation) || stopping_; };
@@ -322,7 +332,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     const std::int64_t jobs = credit_jobs_used_.fetch_add(1) + 1;
     const std::int64_t used = credit_bytes_used_.fetch_add(static_cast<std::int64_t>(bytes)) +
                               static_cast<std::int64_t>(bytes);
-    if (jobs <= caps_.credit_jobs && used <= static_cast<std::int64_t>(caps_.credit_bytes)) return true;
+    if (jobs <= caps_.credit_jobs && used <= static_cast<std::int64_t>(caps_.credit_bytes))
+      return true;
     give_credit(bytes);
     return false;
   }
@@ -353,17 +364,19 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
     if (!reply.ok()) {
       // With TLS 1.3 a refused client certificate or key shows only now.
       if (options_.endpoint.tls && reply.error().code == ErrorCode::device_lost) {
-        return Error{ErrorCode::device_auth, "TLS with " + quote(options_.endpoint.host) +
-                                                 ": the machine refused this end's certificate or key"};
+        return Error{ErrorCode::device_auth,
+                     "TLS with " + quote(options_.endpoint.host) +
+                         ": the machine refused this end's certificate or key"};
       }
       return reply.error();
     }
     QAMA_ASSIGN_OR_RETURN(HelloAck caps, HelloAck::decode(payload));
     const std::scoped_lock lock(io_mutex_, mutex_);
-    if (!caps_name_.empty() && (caps.max_spins != caps_.max_spins || caps.encodings != caps_.encodings)) {
-      return Error{ErrorCode::device_protocol, "the machine came back as another one: " +
-                                                   std::to_string(caps.max_spins) + " spins, expected " +
-                                                   std::to_string(caps_.max_spins)};
+    if (!caps_name_.empty() &&
+        (caps.max_spins != caps_.max_spins || caps.encodings != caps_.encodings)) {
+      return Error{ErrorCode::device_protocol,
+                   "the machine came back as another one: " + std::to_string(caps.max_spins) +
+                       " spins, expected " + std::to_string(caps_.max_spins)};
     }
     if (caps_name_.empty()) caps_name_ = caps.name.empty() ? "machine" : std::string(caps.name);
     caps.name = {};
@@ -430,8 +443,8 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
         ping_now_ = false;
         SmallFrame frame;
         const Ping ping{static_cast<std::uint64_t>(now.time_since_epoch().count())};
-        if (control_.send_all(frame.make(MessageType::ping, ++control_request_, ping), now + milliseconds(100)) !=
-            Stream::Outcome::ok) {
+        if (control_.send_all(frame.make(MessageType::ping, ++control_request_, ping),
+                              now + milliseconds(100)) != Stream::Outcome::ok) {
           mark_down("the control connection ended");
         }
         next_ping = now + heartbeat;
@@ -443,14 +456,16 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
   void read_control() {
     while (up_) {
       const auto outcome = reader_.fill(control_);
-      if (outcome == Stream::Outcome::closed) return mark_down("the machine ended the control connection");
+      if (outcome == Stream::Outcome::closed)
+        return mark_down("the machine ended the control connection");
       while (true) {
         FrameHeader header;
         std::span<const std::uint8_t> payload;
         bool intact = false;
         const auto next = reader_.next(header, payload, intact);
         if (next == FrameReader::Next::more) break;
-        if (next == FrameReader::Next::broken) return mark_down("the control connection carries no frames");
+        if (next == FrameReader::Next::broken)
+          return mark_down("the control connection carries no frames");
         heard_ = LinkClock::now();
         if (!intact) continue;
         if (header.type == MessageType::error && header.status == LinkStatus::no_session) {
@@ -501,7 +516,10 @@ class LinkDevice final : public Device, public std::enable_shared_from_this<Link
 class LinkSolver final : public Solver {
  public:
   LinkSolver(std::shared_ptr<LinkDevice> device, const ProblemShape& shape)
-      : device_(std::move(device)), shape_(shape), program_(device_->new_program_id()), job_prefix_(random_id()) {}
+      : device_(std::move(device)),
+        shape_(shape),
+        program_(device_->new_program_id()),
+        job_prefix_(random_id()) {}
 
   Status prepare() {
     const LinkOptions& options = device_->options();
@@ -510,8 +528,8 @@ class LinkSolver final : public Solver {
     quantise.ancillas = options.ancillas;
     QAMA_ASSIGN_OR_RETURN(verifier_, Verifier::create(shape_));
     packed_energy_ = PackedEnergy(shape_);
-    const std::int32_t most_ancillas =
-        std::min<std::int32_t>(kMaxAncillas, quantise.max_spins - static_cast<std::int32_t>(shape_.spins()));
+    const std::int32_t most_ancillas = std::min<std::int32_t>(
+        kMaxAncillas, quantise.max_spins - static_cast<std::int32_t>(shape_.spins()));
     const std::size_t bytes = submit_bytes(shape_, most_ancillas, options.encoding);
     slots_ = std::vector<Slot>(static_cast<std::size_t>(device_->info().max_in_flight));
     for (Slot& slot : slots_) {
@@ -520,7 +538,8 @@ class LinkSolver final : public Solver {
       slot.packed.resize(kMaxMachineSpins / 8);
     }
     if (options.encoding == Encoding::dense_i8) {
-      matrix_.resize(static_cast<std::size_t>(quantise.max_spins) * static_cast<std::size_t>(quantise.max_spins));
+      matrix_.resize(static_cast<std::size_t>(quantise.max_spins) *
+                     static_cast<std::size_t>(quantise.max_spins));
     }
     return {};
   }
@@ -532,16 +551,22 @@ class LinkSolver final : public Solver {
     }
   }
 
-  std::int32_t max_in_flight() const noexcept override { return static_cast<std::int32_t>(slots_.size()); }
+  std::int32_t max_in_flight() const noexcept override {
+    return static_cast<std::int32_t>(slots_.size());
+  }
 
-  Status submit(std::int32_t number, const SelectionProblem& problem, const SolveOptions& options) override {
-    if (number < 0 || number >= max_in_flight() || slots_[static_cast<std::size_t>(number)].state != State::idle) {
-      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(number) + " is taken or not one of " +
+  Status submit(std::int32_t number, const SelectionProblem& problem,
+                const SolveOptions& options) override {
+    if (number < 0 || number >= max_in_flight() ||
+        slots_[static_cast<std::size_t>(number)].state != State::idle) {
+      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(number) +
+                                                    " is taken or not one of " +
                                                     std::to_string(max_in_flight())};
     }
     if (problem.shape.heads != shape_.heads) {
-      return Error{ErrorCode::invalid_argument, "a problem of " + std::to_string(problem.shape.heads) +
-                                                    " heads, expected " + std::to_string(shape_.heads)};
+      return Error{ErrorCode::invalid_argument,
+                   "a problem of " + std::to_string(problem.shape.heads) + " heads, expected " +
+                       std::to_string(shape_.heads)};
     }
     Slot& slot = slots_[static_cast<std::size_t>(number)];
     const TimePoint start = LinkClock::now();
@@ -563,9 +588,11 @@ class LinkSolver final : public Solver {
                                         std::span(slot.frame).subspan(kFrameHeaderBytes));
     const TimePoint encoded = LinkClock::now();
     slot.start = start;
-    const std::int64_t time_us = options.deadline_us > 0 ? options.deadline_us : link.timeout_ms * 1000LL;
+    const std::int64_t time_us =
+        options.deadline_us > 0 ? options.deadline_us : link.timeout_ms * 1000LL;
     slot.deadline = start + microseconds(time_us);
-    slot.attempt_time = link.attempt_ms > 0 ? microseconds(link.attempt_ms * 1000LL) : microseconds(time_us / kMaxAttempts);
+    slot.attempt_time = link.attempt_ms > 0 ? microseconds(link.attempt_ms * 1000LL)
+                                            : microseconds(time_us / kMaxAttempts);
     slot.attempts = 0;
     slot.due = start;
     slot.cancelled = false;
@@ -591,8 +618,10 @@ class LinkSolver final : public Solver {
   }
 
   Status wait(std::int32_t number, std::span<std::uint64_t> spins, SolveResult& result) override {
-    if (number < 0 || number >= max_in_flight() || slots_[static_cast<std::size_t>(number)].state == State::idle) {
-      return Error{ErrorCode::invalid_argument, "slot " + std::to_string(number) + " has no job to wait for"};
+    if (number < 0 || number >= max_in_flight() ||
+        slots_[static_cast<std::size_t>(number)].state == State::idle) {
+      return Error{ErrorCode::invalid_argument,
+                   "slot " + std::to_string(number) + " has no job to wait for"};
     }
     Slot& slot = slots_[static_cast<std::size_t>(number)];
     while (true) {
@@ -659,7 +688,8 @@ class LinkSolver final : public Solver {
   }
 
   /// Tries the job once more, or gives it up with this error.
-  void again(Slot& slot, TimePoint now, ErrorCode code, std::string text, microseconds wait = kRetryWait) {
+  void again(Slot& slot, TimePoint now, ErrorCode code, std::string text,
+             microseconds wait = kRetryWait) {
     release(slot);
     if (slot.attempts >= kMaxAttempts) {
       return fail(slot, code, text + " (after " + std::to_string(slot.attempts) + " attempts)");
@@ -690,9 +720,10 @@ class LinkSolver final : public Solver {
     reader_.reset();
     SmallFrame frame;
     std::span<const std::uint8_t> payload;
-    auto attached = ask(stream, reader_, frame.make(MessageType::attach, ++last_request_,
-                                                    Attach{session.token, session.epoch}),
-                        MessageType::attach_ack, until, payload);
+    auto attached =
+        ask(stream, reader_,
+            frame.make(MessageType::attach, ++last_request_, Attach{session.token, session.epoch}),
+            MessageType::attach_ack, until, payload);
     if (!attached.ok()) {
       if (attached.error().code == ErrorCode::device_lost) {
         device_->renew(session.generation);
@@ -701,16 +732,19 @@ class LinkSolver final : public Solver {
       return attached.error();
     }
     QAMA_ASSIGN_OR_RETURN(const AttachAck ack, AttachAck::decode(payload));
-    if (ack.epoch != session.epoch) return Error{ErrorCode::device_lost, "the machine was restarted"};
+    if (ack.epoch != session.epoch)
+      return Error{ErrorCode::device_lost, "the machine was restarted"};
     Program program;
     program.id = program_;
     program.shape = shape_;
     program.encoding = device_->options().encoding;
-    auto programmed = ask(stream, reader_, frame.make(MessageType::program, ++last_request_, program),
-                          MessageType::program_ack, until, payload);
+    auto programmed =
+        ask(stream, reader_, frame.make(MessageType::program, ++last_request_, program),
+            MessageType::program_ack, until, payload);
     if (!programmed.ok()) return programmed.error();
     QAMA_ASSIGN_OR_RETURN(const ProgramAck program_ack, ProgramAck::decode(payload));
-    if (program_ack.id != program_) return Error{ErrorCode::device_protocol, "PROGRAM_ACK of another program"};
+    if (program_ack.id != program_)
+      return Error{ErrorCode::device_protocol, "PROGRAM_ACK of another program"};
     stream_ = std::move(stream);
     generation_ = session.generation;
     epoch_ = session.epoch;
@@ -718,8 +752,8 @@ class LinkSolver final : public Solver {
   }
 
   static bool worth_a_retry(ErrorCode code) noexcept {
-    return code == ErrorCode::device_lost || code == ErrorCode::device_busy || code == ErrorCode::device_bad_answer ||
-           code == ErrorCode::deadline_exceeded;
+    return code == ErrorCode::device_lost || code == ErrorCode::device_busy ||
+           code == ErrorCode::device_bad_answer || code == ErrorCode::deadline_exceeded;
   }
 
   /// Sends a queued slot whose time has come.
@@ -732,7 +766,8 @@ class LinkSolver final : public Solver {
         if (!worth_a_retry(attached.error().code)) {
           return fail(slot, attached.error().code, attached.error().message);
         }
-        return again(slot, now, attached.error().code, attached.error().message, microseconds(2000));
+        return again(slot, now, attached.error().code, attached.error().message,
+                     microseconds(2000));
       }
     }
     if (slot.charged == 0) {
@@ -743,7 +778,8 @@ class LinkSolver final : public Solver {
       slot.charged = slot.payload_bytes;
     }
     // Epoch and remaining time are of now; the rest of the payload is as the first time.
-    const std::span<std::uint8_t> payload = std::span(slot.frame).subspan(kFrameHeaderBytes, slot.payload_bytes);
+    const std::span<std::uint8_t> payload =
+        std::span(slot.frame).subspan(kFrameHeaderBytes, slot.payload_bytes);
     const std::uint64_t remaining = static_cast<std::uint64_t>(std::max<std::int64_t>(
         std::chrono::duration_cast<microseconds>(slot.deadline - now).count(), 1));
     for (std::size_t i = 0; i < 8; ++i) {
@@ -751,15 +787,18 @@ class LinkSolver final : public Solver {
       payload[24 + i] = static_cast<std::uint8_t>(remaining >> (8 * i));
     }
     slot.request = ++last_request_;
-    encode_header(MessageType::submit, slot.request, payload, std::span(slot.frame).first(kFrameHeaderBytes));
+    encode_header(MessageType::submit, slot.request, payload,
+                  std::span(slot.frame).first(kFrameHeaderBytes));
     ++slot.attempts;
-    const auto sent = stream_.send_all(std::span(slot.frame).first(kFrameHeaderBytes + slot.payload_bytes),
-                                       std::min(slot.deadline, now + slot.attempt_time));
+    const auto sent =
+        stream_.send_all(std::span(slot.frame).first(kFrameHeaderBytes + slot.payload_bytes),
+                         std::min(slot.deadline, now + slot.attempt_time));
     slot.state = State::sent;
     slot.sent_at = LinkClock::now();
     slot.timing.send_us += us_between(now, slot.sent_at);
     slot.due = slot.sent_at + slot.attempt_time;
-    if (sent != Stream::Outcome::ok) drop_connection(slot.sent_at, "the data connection ended while sending");
+    if (sent != Stream::Outcome::ok)
+      drop_connection(slot.sent_at, "the data connection ended while sending");
   }
 
   /// Does what is due and takes what has come; waits at most until `until` for the next of either.
@@ -777,12 +816,15 @@ class LinkSolver final : public Solver {
       if (now >= slot.deadline) {
         if (slot.state == State::sent) device_->send_cancel(slot.job);
         fail(slot, slot.failure == ErrorCode::ok ? ErrorCode::deadline_exceeded : slot.failure,
-             slot.failure == ErrorCode::ok ? "no answer from the machine within the job's time" : slot.failure_text);
+             slot.failure == ErrorCode::ok ? "no answer from the machine within the job's time"
+                                           : slot.failure_text);
         continue;
       }
       if (slot.state == State::sent && now >= slot.due) {
-        // No word on it: the same id again, which the machine answers from memory or joins to the running job.
-        again(slot, now, ErrorCode::deadline_exceeded, "no answer from the machine", microseconds(0));
+        // No word on it: the same id again, which the machine answers from memory or joins to the
+        // running job.
+        again(slot, now, ErrorCode::deadline_exceeded, "no answer from the machine",
+              microseconds(0));
       }
       if (slot.state == State::queued && now >= slot.due) {
         send_due(slot, now);
@@ -822,7 +864,8 @@ class LinkSolver final : public Solver {
       take_reply(header, payload, intact, now);
       if (!stream_.open()) return;
     }
-    if (outcome == Stream::Outcome::closed) drop_connection(now, "the machine ended the data connection");
+    if (outcome == Stream::Outcome::closed)
+      drop_connection(now, "the machine ended the data connection");
   }
 
   Slot* slot_of(std::uint64_t request) {
@@ -832,11 +875,13 @@ class LinkSolver final : public Solver {
     return nullptr;
   }
 
-  void take_reply(const FrameHeader& header, std::span<const std::uint8_t> payload, bool intact, TimePoint now) {
+  void take_reply(const FrameHeader& header, std::span<const std::uint8_t> payload, bool intact,
+                  TimePoint now) {
     // A reply nobody waits for is a duplicate, or late: it is dropped.
     Slot* slot = slot_of(header.request);
     if (slot == nullptr) return;
-    if (!intact) return again(*slot, now, ErrorCode::device_protocol, "the answer was damaged on its way");
+    if (!intact)
+      return again(*slot, now, ErrorCode::device_protocol, "the answer was damaged on its way");
     if (header.type == MessageType::error) {
       const auto reply = ErrorReply::decode(payload);
       if (!reply.ok()) return again(*slot, now, reply.error().code, reply.error().message);
@@ -858,7 +903,8 @@ class LinkSolver final : public Solver {
 
   void take_error(Slot& slot, const FrameHeader& header, const ErrorReply& reply, TimePoint now) {
     Error error = error_from(header, reply);
-    const auto wait = std::clamp<microseconds>(microseconds(reply.wait_us), kRetryWait, milliseconds(1000));
+    const auto wait =
+        std::clamp<microseconds>(microseconds(reply.wait_us), kRetryWait, milliseconds(1000));
     switch (header.status) {
       case LinkStatus::bad_crc:
       case LinkStatus::queue_full:
@@ -874,7 +920,8 @@ class LinkSolver final : public Solver {
         device_->renew(generation_);
         generation_ += 1;
         return drop_connection(now, "the machine was restarted");
-      default: return fail(slot, error.code, std::move(error.message));
+      default:
+        return fail(slot, error.code, std::move(error.message));
     }
   }
 
@@ -884,14 +931,17 @@ class LinkSolver final : public Solver {
     const JobResult& answer = slot.answer;
     if (answer.spins != static_cast<std::uint32_t>(block.spins())) {
       return Error{ErrorCode::device_bad_answer, "an answer of " + std::to_string(answer.spins) +
-                                                     " spins, expected " + std::to_string(block.spins())};
+                                                     " spins, expected " +
+                                                     std::to_string(block.spins())};
     }
     QAMA_RETURN_IF_ERROR(unpack_spins(block, answer.packed, spins));
-    const std::int64_t ties = static_cast<std::int64_t>(block.tie) * block.ancillas * (block.ancillas - 1) / 2;
+    const std::int64_t ties =
+        static_cast<std::int64_t>(block.tie) * block.ancillas * (block.ancillas - 1) / 2;
     const std::int64_t exact = packed_energy_(block, spins) - ties;
     if (exact != answer.energy) {
       return Error{ErrorCode::device_bad_answer, "the answer's energy is " + std::to_string(exact) +
-                                                     ", the machine claims " + std::to_string(answer.energy)};
+                                                     ", the machine claims " +
+                                                     std::to_string(answer.energy)};
     }
     result = SolveResult{};
     QAMA_RETURN_IF_ERROR(verifier_.check_and_price(slot.problem, spins, result.energy));
@@ -909,12 +959,18 @@ class LinkSolver final : public Solver {
     // What the last round trip took beyond the machine's own wall time.
     double machine_us = static_cast<double>(answer.queue_ns + answer.compute_ns) * kUs;
     if (answer.paced) {
-      machine_us = static_cast<double>(answer.queue_ns + std::max(answer.compute_ns, answer.program_ns + answer.anneal_ns +
-                                                                                         answer.readout_ns)) * kUs;
+      machine_us =
+          static_cast<double>(answer.queue_ns +
+                              std::max(answer.compute_ns,
+                                       answer.program_ns + answer.anneal_ns + answer.readout_ns)) *
+          kUs;
     } else if (!answer.emulated) {
-      machine_us = static_cast<double>(answer.queue_ns + answer.program_ns + answer.anneal_ns + answer.readout_ns) * kUs;
+      machine_us = static_cast<double>(answer.queue_ns + answer.program_ns + answer.anneal_ns +
+                                       answer.readout_ns) *
+                   kUs;
     }
-    result.timing.network_us = std::max(us_between(slot.sent_at, slot.answered_at) - machine_us, 0.0);
+    result.timing.network_us =
+        std::max(us_between(slot.sent_at, slot.answered_at) - machine_us, 0.0);
     result.timing.total_us = us_between(slot.start, end);
     return {};
   }
@@ -957,7 +1013,8 @@ Result<LinkOptions> parse_uri(std::string_view rest, bool tls) {
   const std::size_t colon = address.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return bad_uri(rest, "expected HOST:PORT");
   std::string_view host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   const std::string_view port = address.substr(colon + 1);
   std::uint16_t number = 0;
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
@@ -966,7 +1023,8 @@ Result<LinkOptions> parse_uri(std::string_view rest, bool tls) {
   }
   out.endpoint.host = std::string(host);
   out.endpoint.port = number;
-  const std::string_view query = question < rest.size() ? rest.substr(question + 1) : std::string_view{};
+  const std::string_view query =
+      question < rest.size() ? rest.substr(question + 1) : std::string_view{};
   const auto refused = refused_option(query, [&](std::string_view key, std::string_view value) {
     if (key == "reads") return number_in(value, 1, 65535, out.reads);
     if (key == "ancillas") return number_in(value, 0, kMaxAncillas, out.ancillas);
@@ -978,7 +1036,7 @@ Result<LinkOptions> parse_uri(std::string_view rest, bool tls) {
       return value == "block" || value == "dense";
     }
     if (tls && !value.empty()) {
-      std::string* file = key == "cert" ? &out.endpoint.certificate
+      std::string* file = key == "cert"  ? &out.endpoint.certificate
                           : key == "key" ? &out.endpoint.key
                           : key == "ca"  ? &out.endpoint.authority
                           : key == "psk" ? &out.endpoint.psk_file
@@ -1001,12 +1059,18 @@ Result<std::shared_ptr<Device>> open_link(std::string_view rest, bool tls) {
 
 }  // namespace
 
-Result<std::shared_ptr<Device>> open_cim_device(std::string_view rest) { return open_link(rest, false); }
-Result<std::shared_ptr<Device>> open_cims_device(std::string_view rest) { return open_link(rest, true); }
+Result<std::shared_ptr<Device>> open_cim_device(std::string_view rest) {
+  return open_link(rest, false);
+}
+Result<std::shared_ptr<Device>> open_cims_device(std::string_view rest) {
+  return open_link(rest, true);
+}
 
-Status inject_fault(Device& device, int kind, unsigned parts_per_million, unsigned long long argument) {
+Status inject_fault(Device& device, int kind, unsigned parts_per_million,
+                    unsigned long long argument) {
   auto* link = dynamic_cast<LinkDevice*>(&device);
-  if (link == nullptr) return Error{ErrorCode::invalid_argument, "faults are injected over the link only"};
+  if (link == nullptr)
+    return Error{ErrorCode::invalid_argument, "faults are injected over the link only"};
   return link->send_fault({static_cast<std::uint16_t>(kind), parts_per_million, argument});
 }
 

@@ -1,6 +1,7 @@
-// libcurl, loaded when the first vendor's terminal is opened. It brings some twenty libraries along, whose loading took
-// 3.3 of the 11 ms from a program's start to the first answer of a model that never asks a terminal.
-// Another function of libcurl is a member here and a line in curl_library.cpp.
+// libcurl, loaded when the first vendor's terminal is opened. It brings some twenty libraries
+// along, whose loading took 3.3 of the 11 ms from a program's start to the first answer of a model
+// that never asks a terminal. Another function of libcurl is a member here and a line in
+// curl_library.cpp.
 #pragma once
 
 #include <curl/curl.h>
@@ -27,8 +28,8 @@ struct CurlLibrary {
   decltype(&::curl_mime_free) mime_free;
 };
 
-/// The library, loaded and started by the first call and never unloaded; nullptr if it is not there or does not start.
-/// May be called by any number of threads.
+/// The library, loaded and started by the first call and never unloaded; nullptr if it is not there
+/// or does not start. May be called by any number of threads.
 [[nodiscard]] const CurlLibrary* curl_library();
 
 }  // namespace qama::hal::cim

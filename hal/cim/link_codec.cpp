@@ -75,8 +75,8 @@ class Reader {
   [[nodiscard]] Status finish(const char* what) const {
     if (short_ || at_ != from_.size()) {
       return Error{ErrorCode::device_protocol,
-                   std::string(what) + ": a payload of " + std::to_string(from_.size()) + " bytes, expected " +
-                       (short_ ? "more" : std::to_string(at_))};
+                   std::string(what) + ": a payload of " + std::to_string(from_.size()) +
+                       " bytes, expected " + (short_ ? "more" : std::to_string(at_))};
     }
     if (dirty_) {
       return Error{ErrorCode::device_protocol, std::string(what) + ": a reserved byte is not 0"};
@@ -95,39 +95,53 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-Error protocol_error(std::string text) { return {ErrorCode::device_protocol, std::move(text)}; }
+Error protocol_error(std::string text) {
+  return {ErrorCode::device_protocol, std::move(text)};
+}
 
 }  // namespace
 
 std::string_view link_status_name(LinkStatus status) noexcept {
   constexpr std::array<std::string_view, 17> kNames = {
-      "OK", "BAD_CRC", "BAD_FRAME", "VERSION", "TOO_LARGE", "BAD_VALUE", "UNKNOWN_PROGRAM", "CONFLICT",
-      "QUEUE_FULL", "CALIBRATING", "DEADLINE", "CANCELLED", "LOST", "AUTH", "NO_SESSION", "INTERNAL", "CREDIT"};
+      "OK",        "BAD_CRC",         "BAD_FRAME", "VERSION",    "TOO_LARGE",
+      "BAD_VALUE", "UNKNOWN_PROGRAM", "CONFLICT",  "QUEUE_FULL", "CALIBRATING",
+      "DEADLINE",  "CANCELLED",       "LOST",      "AUTH",       "NO_SESSION",
+      "INTERNAL",  "CREDIT"};
   const auto number = static_cast<std::size_t>(status);
   return number < kNames.size() ? kNames[number] : "UNKNOWN";
 }
 
 ErrorCode error_of(LinkStatus status) noexcept {
   switch (status) {
-    case LinkStatus::ok: return ErrorCode::ok;
-    case LinkStatus::too_large: return ErrorCode::problem_too_large;
-    case LinkStatus::bad_value: return ErrorCode::problem_bad_value;
+    case LinkStatus::ok:
+      return ErrorCode::ok;
+    case LinkStatus::too_large:
+      return ErrorCode::problem_too_large;
+    case LinkStatus::bad_value:
+      return ErrorCode::problem_bad_value;
     case LinkStatus::queue_full:
     case LinkStatus::calibrating:
-    case LinkStatus::credit: return ErrorCode::device_busy;
-    case LinkStatus::deadline: return ErrorCode::deadline_exceeded;
-    case LinkStatus::cancelled: return ErrorCode::cancelled;
+    case LinkStatus::credit:
+      return ErrorCode::device_busy;
+    case LinkStatus::deadline:
+      return ErrorCode::deadline_exceeded;
+    case LinkStatus::cancelled:
+      return ErrorCode::cancelled;
     case LinkStatus::lost:
-    case LinkStatus::no_session: return ErrorCode::device_lost;
-    case LinkStatus::auth: return ErrorCode::device_auth;
-    default: return ErrorCode::device_protocol;
+    case LinkStatus::no_session:
+      return ErrorCode::device_lost;
+    case LinkStatus::auth:
+      return ErrorCode::device_auth;
+    default:
+      return ErrorCode::device_protocol;
   }
 }
 
 std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t previous) noexcept {
   if (bytes.empty()) return previous;
   // isa-l's function lacks const, not constness, and leaves both inversions to the caller.
-  return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), ~previous);
+  return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()),
+                      ~previous);
 }
 
 void encode_header(MessageType type, std::uint64_t request, std::span<const std::uint8_t> payload,
@@ -146,7 +160,8 @@ void encode_header(MessageType type, std::uint64_t request, std::span<const std:
 
 Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint32_t max_length) {
   if (bytes.size() < kFrameHeaderBytes) {
-    return protocol_error("a frame header of " + std::to_string(bytes.size()) + " bytes, expected 32");
+    return protocol_error("a frame header of " + std::to_string(bytes.size()) +
+                          " bytes, expected 32");
   }
   Reader r(bytes.first(kFrameHeaderBytes));
   const auto magic = r.bytes(4);
@@ -180,8 +195,8 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint
     return protocol_error("a frame of unknown type " + std::to_string(type));
   }
   if (header.length > max_length) {
-    return protocol_error("a frame of " + std::to_string(header.length) + " bytes, expected at most " +
-                          std::to_string(max_length));
+    return protocol_error("a frame of " + std::to_string(header.length) +
+                          " bytes, expected at most " + std::to_string(max_length));
   }
   if (status > static_cast<std::uint16_t>(LinkStatus::credit) ||
       (status != 0) != (type == static_cast<std::uint8_t>(MessageType::error))) {
@@ -247,14 +262,16 @@ std::size_t Fault::encode(std::span<std::uint8_t> out) const noexcept {
   return w.size();
 }
 
-std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas, Encoding encoding) noexcept {
+std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
+                         Encoding encoding) noexcept {
   const auto n = static_cast<std::size_t>(shape.spins());
   if (encoding == Encoding::block_i8) return kSubmitFixedBytes + 2 * n + coupling_count(shape);
   const std::size_t width = n + static_cast<std::size_t>(ancillas);
   return kSubmitFixedBytes + width * (width - 1) / 2;
 }
 
-std::size_t Submit::encode(const BlockProblem& block, Encoding encoding, std::span<std::int8_t> matrix,
+std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
+                           std::span<std::int8_t> matrix,
                            std::span<std::uint8_t> out) const noexcept {
   const bool dense = encoding == Encoding::dense_i8;
   Writer w(out);
@@ -273,12 +290,14 @@ std::size_t Submit::encode(const BlockProblem& block, Encoding encoding, std::sp
     expand_block(block, matrix);
     const auto width = static_cast<std::size_t>(block.spins());
     for (std::size_t i = 0; i + 1 < width; ++i) {
-      w.bytes({reinterpret_cast<const std::uint8_t*>(matrix.data() + i * width + i + 1), width - 1 - i});
+      w.bytes({reinterpret_cast<const std::uint8_t*>(matrix.data() + i * width + i + 1),
+               width - 1 - i});
     }
     return w.size();
   }
   if constexpr (std::endian::native == std::endian::little) {
-    w.bytes({reinterpret_cast<const std::uint8_t*>(block.fields.data()), block.fields.size_bytes()});
+    w.bytes(
+        {reinterpret_cast<const std::uint8_t*>(block.fields.data()), block.fields.size_bytes()});
   } else {
     for (const std::int16_t field : block.fields) w.number(field);
   }
@@ -318,8 +337,9 @@ Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
   if (out.version != kProtocolVersion) {
     return protocol_error("HELLO_ACK: version " + std::to_string(out.version) + ", expected 1");
   }
-  if (flags > 3 || out.max_spins < 2 || out.max_spins > static_cast<std::uint32_t>(kMaxMachineSpins) ||
-      out.coupling_bits != 8 || (out.encodings & 3U) == 0 || out.encodings > 3 || out.max_reads == 0 ||
+  if (flags > 3 || out.max_spins < 2 ||
+      out.max_spins > static_cast<std::uint32_t>(kMaxMachineSpins) || out.coupling_bits != 8 ||
+      (out.encodings & 3U) == 0 || out.encodings > 3 || out.max_reads == 0 ||
       out.credit_jobs == 0 || out.max_programs == 0 || out.heartbeat_ms == 0 || out.state > 3 ||
       out.lease_ms < out.heartbeat_ms || name_bytes > kMaxNameBytes) {
     return protocol_error("HELLO_ACK: a capability is out of range");
@@ -344,7 +364,8 @@ Result<Pong> Pong::decode(std::span<const std::uint8_t> payload) {
   r.number(out.state);
   r.reserved(3);
   QAMA_RETURN_IF_ERROR(r.finish("PONG"));
-  if (out.state > 3) return protocol_error("PONG: state " + std::to_string(out.state) + ", expected 0 to 3");
+  if (out.state > 3)
+    return protocol_error("PONG: state " + std::to_string(out.state) + ", expected 0 to 3");
   return out;
 }
 
@@ -375,7 +396,8 @@ Result<JobResult> JobResult::decode(std::span<const std::uint8_t> payload) {
   r.number(flags);
   r.reserved(1);
   if (out.spins > static_cast<std::uint32_t>(kMaxMachineSpins) || flags > 3) {
-    return protocol_error("RESULT: " + std::to_string(out.spins) + " spins, flags " + std::to_string(flags));
+    return protocol_error("RESULT: " + std::to_string(out.spins) + " spins, flags " +
+                          std::to_string(flags));
   }
   out.packed = r.bytes((static_cast<std::size_t>(out.spins) + 7) / 8);
   QAMA_RETURN_IF_ERROR(r.finish("RESULT"));

@@ -1,6 +1,6 @@
-// The driver's half of PROTOCOL.md: requests out, replies in. Nothing here allocates unless it fails, nothing trusts
-// a byte. To add a message: its number, a struct with encode or decode, its row in PROTOCOL.md, a vector in
-// tests/cim/link_vectors.py.
+// The driver's half of PROTOCOL.md: requests out, replies in. Nothing here allocates unless it
+// fails, nothing trusts a byte. To add a message: its number, a struct with encode or decode, its
+// row in PROTOCOL.md, a vector in tests/cim/link_vectors.py.
 #pragma once
 
 #include <array>
@@ -21,13 +21,42 @@ inline constexpr std::size_t kSubmitFixedBytes = 56;
 inline constexpr std::size_t kMaxNameBytes = 63;
 
 enum class MessageType : std::uint8_t {
-  hello = 1, hello_ack, attach, attach_ack, ping, pong, program, program_ack, submit, result, error,
-  cancel, cancel_ack, fault, fault_ack, goodbye
+  hello = 1,
+  hello_ack,
+  attach,
+  attach_ack,
+  ping,
+  pong,
+  program,
+  program_ack,
+  submit,
+  result,
+  error,
+  cancel,
+  cancel_ack,
+  fault,
+  fault_ack,
+  goodbye
 };
 
 enum class LinkStatus : std::uint16_t {
-  ok, bad_crc, bad_frame, version, too_large, bad_value, unknown_program, conflict, queue_full, calibrating,
-  deadline, cancelled, lost, auth, no_session, internal, credit
+  ok,
+  bad_crc,
+  bad_frame,
+  version,
+  too_large,
+  bad_value,
+  unknown_program,
+  conflict,
+  queue_full,
+  calibrating,
+  deadline,
+  cancelled,
+  lost,
+  auth,
+  no_session,
+  internal,
+  credit
 };
 [[nodiscard]] std::string_view link_status_name(LinkStatus status) noexcept;
 /// The project's error for a status.
@@ -38,7 +67,8 @@ enum class Encoding : std::uint8_t { block_i8 = 0, dense_i8 = 1 };
 using JobId = std::array<std::uint8_t, 16>;
 
 /// CRC32C, continued from `previous`.
-[[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t previous = 0) noexcept;
+[[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes,
+                                   std::uint32_t previous = 0) noexcept;
 
 struct FrameHeader {
   MessageType type{};
@@ -52,11 +82,14 @@ struct FrameHeader {
 void encode_header(MessageType type, std::uint64_t request, std::span<const std::uint8_t> payload,
                    std::span<std::uint8_t> out) noexcept;
 /// DEVICE_PROTOCOL: header CRC, magic, version, reserved bytes, type, length above `max_length`.
-[[nodiscard]] Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint32_t max_length);
+[[nodiscard]] Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes,
+                                                std::uint32_t max_length);
 /// Whether the payload is what the header's CRC says.
-[[nodiscard]] bool payload_intact(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
+[[nodiscard]] bool payload_intact(const FrameHeader& header,
+                                  std::span<const std::uint8_t> payload) noexcept;
 
-// Requests: encode() writes the payload and returns its size; `out` is large enough (kMaxFrameBeforeHello).
+// Requests: encode() writes the payload and returns its size; `out` is large enough
+// (kMaxFrameBeforeHello).
 struct Hello {
   std::uint16_t lowest = kProtocolVersion, highest = kProtocolVersion;
   std::uint32_t max_frame = kMaxReplyBytes;
@@ -94,7 +127,8 @@ struct Submit {
   std::uint64_t epoch = 0, remaining_us = 0, seed = 0;
   std::uint32_t program = 0;
   std::uint16_t reads = 1;
-  /// The problem goes out in `encoding`; `matrix` is scratch of block.spins()^2 for dense_i8, else empty.
+  /// The problem goes out in `encoding`; `matrix` is scratch of block.spins()^2 for dense_i8, else
+  /// empty.
   std::size_t encode(const BlockProblem& block, Encoding encoding, std::span<std::int8_t> matrix,
                      std::span<std::uint8_t> out) const noexcept;
 };
@@ -102,7 +136,8 @@ struct Submit {
 [[nodiscard]] std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
                                        Encoding encoding) noexcept;
 
-// Replies: decode() checks sizes, reserved bytes and ranges; DEVICE_PROTOCOL else. Views point into `payload`.
+// Replies: decode() checks sizes, reserved bytes and ranges; DEVICE_PROTOCOL else. Views point into
+// `payload`.
 struct HelloAck {
   std::uint16_t version = 0;
   bool emulated = false, faults = false;
@@ -112,8 +147,8 @@ struct HelloAck {
   std::uint32_t max_spins = 0;
   std::uint8_t coupling_bits = 0, encodings = 0;
   std::uint16_t max_reads = 0, credit_jobs = 0, max_programs = 0;
-  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0, round_trips = 0,
-                remember_ms = 0;
+  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0,
+                round_trips = 0, remember_ms = 0;
   std::uint8_t state = 0;
   std::string_view name;
   static Result<HelloAck> decode(std::span<const std::uint8_t> payload);

@@ -46,12 +46,14 @@ bool is_loopback(const sockaddr* address) {
 }
 
 // OpenSSL asks for the key when it writes its first message.
-int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity, std::size_t* identity_size,
-            SSL_SESSION** session) {
-  const auto* impl = static_cast<const StreamFactory::Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity,
+            std::size_t* identity_size, SSL_SESSION** session) {
+  const auto* impl =
+      static_cast<const StreamFactory::Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   *session = nullptr;
   const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskCipher);
-  if (cipher == nullptr || (digest != nullptr && digest != SSL_CIPHER_get_handshake_digest(cipher))) return 1;
+  if (cipher == nullptr || (digest != nullptr && digest != SSL_CIPHER_get_handshake_digest(cipher)))
+    return 1;
   SSL_SESSION* made = SSL_SESSION_new();
   if (made == nullptr ||
       SSL_SESSION_set1_master_key(made, reinterpret_cast<const unsigned char*>(impl->secret.data()),
@@ -72,7 +74,8 @@ Status set_up_psk(StreamFactory::Impl& impl) {
   std::ifstream stream(impl.endpoint.psk_file);
   std::string line;
   if (!std::getline(stream, line)) {
-    return Error{ErrorCode::io_error, "key file " + quote(impl.endpoint.psk_file) + " cannot be read"};
+    return Error{ErrorCode::io_error,
+                 "key file " + quote(impl.endpoint.psk_file) + " cannot be read"};
   }
   const std::size_t colon = line.find(':');
   long length = 0;
@@ -86,16 +89,17 @@ Status set_up_psk(StreamFactory::Impl& impl) {
   }
   OPENSSL_free(bytes);
   if (!good) {
-    return Error{ErrorCode::invalid_argument, "key file " + quote(impl.endpoint.psk_file) +
-                                                  ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
+    return Error{ErrorCode::invalid_argument,
+                 "key file " + quote(impl.endpoint.psk_file) +
+                     ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
   }
   SSL_CTX_set_app_data(context, &impl);
   SSL_CTX_set_psk_use_session_callback(context, use_psk);
   if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
     return Error{ErrorCode::internal, "OpenSSL lacks TLS_AES_128_GCM_SHA256"};
   }
-  // With a pre-shared key there is no certificate to check; if the server does not know the key it would have to
-  // show one, and verification against no authority refuses it.
+  // With a pre-shared key there is no certificate to check; if the server does not know the key it
+  // would have to show one, and verification against no authority refuses it.
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   return {};
 }
@@ -108,7 +112,8 @@ Status set_up_certificates(StreamFactory::Impl& impl) {
   }
   if (SSL_CTX_use_PrivateKey_file(context, e.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
-    return Error{ErrorCode::io_error, "key " + quote(e.key) + " cannot be used with its certificate"};
+    return Error{ErrorCode::io_error,
+                 "key " + quote(e.key) + " cannot be used with its certificate"};
   }
   if (SSL_CTX_load_verify_locations(context, e.authority.c_str(), nullptr) != 1) {
     return Error{ErrorCode::io_error, "authority " + quote(e.authority) + " cannot be used"};
@@ -131,9 +136,11 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* list = nullptr;
-  const int failed = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
+  const int failed =
+      getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
   if (failed != 0 || list == nullptr) {
-    return Error{ErrorCode::device_unavailable, "host " + quote(endpoint.host) + ": " + gai_strerror(failed)};
+    return Error{ErrorCode::device_unavailable,
+                 "host " + quote(endpoint.host) + ": " + gai_strerror(failed)};
   }
   const addrinfo* chosen = list;
   if (!endpoint.tls) {
@@ -145,15 +152,17 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   }
   freeaddrinfo(list);
   if (impl.address_size == 0) {
-    return Error{ErrorCode::device_auth, "host " + quote(endpoint.host) +
-                                             " is not loopback: plain TCP is refused there, expected cims://"};
+    return Error{ErrorCode::device_auth,
+                 "host " + quote(endpoint.host) +
+                     " is not loopback: plain TCP is refused there, expected cims://"};
   }
   if (!endpoint.tls) return out;
 
-  // OpenSSL writes without MSG_NOSIGNAL: a machine that hangs up must not end the program. A handler that the
-  // program has set itself is left alone.
+  // OpenSSL writes without MSG_NOSIGNAL: a machine that hangs up must not end the program. A
+  // handler that the program has set itself is left alone.
   struct sigaction current {};
-  if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+  if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL)
+    ::signal(SIGPIPE, SIG_IGN);
 
   impl.context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* context = impl.context.get();
@@ -164,11 +173,13 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   if (!endpoint.psk_file.empty()) {
     QAMA_RETURN_IF_ERROR(set_up_psk(impl));
-  } else if (!endpoint.certificate.empty() && !endpoint.key.empty() && !endpoint.authority.empty()) {
+  } else if (!endpoint.certificate.empty() && !endpoint.key.empty() &&
+             !endpoint.authority.empty()) {
     QAMA_RETURN_IF_ERROR(set_up_certificates(impl));
   } else {
     return Error{ErrorCode::device_auth,
-                 "cims:// needs '?psk=FILE', or '?cert=FILE&key=FILE&ca=FILE' for certificates of both ends"};
+                 "cims:// needs '?psk=FILE', or '?cert=FILE&key=FILE&ca=FILE' for certificates of "
+                 "both ends"};
   }
   return out;
 }
@@ -190,7 +201,9 @@ bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline)
   }
 }
 
-Stream::~Stream() { close(); }
+Stream::~Stream() {
+  close();
+}
 
 Stream::Stream(Stream&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)), ssl_(std::exchange(other.ssl_, nullptr)) {}
@@ -220,12 +233,15 @@ Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_poi
   const std::string where = quote(impl.endpoint.host + ":" + std::to_string(impl.endpoint.port));
   Stream out;
   out.fd_ = ::socket(impl.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (out.fd_ < 0) return Error{ErrorCode::io_error, std::string("no socket: ") + std::strerror(errno)};
+  if (out.fd_ < 0)
+    return Error{ErrorCode::io_error, std::string("no socket: ") + std::strerror(errno)};
   const int one = 1;
   setsockopt(out.fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (::connect(out.fd_, reinterpret_cast<const sockaddr*>(&impl.address), impl.address_size) != 0) {
+  if (::connect(out.fd_, reinterpret_cast<const sockaddr*>(&impl.address), impl.address_size) !=
+      0) {
     if (errno != EINPROGRESS) {
-      return Error{ErrorCode::device_unavailable, "no connection to " + where + ": " + std::strerror(errno)};
+      return Error{ErrorCode::device_unavailable,
+                   "no connection to " + where + ": " + std::strerror(errno)};
     }
     if (!wait_for(out.fd_, true, -1, deadline)) {
       return Error{ErrorCode::deadline_exceeded, "no connection to " + where + " in time"};
@@ -234,14 +250,16 @@ Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_poi
     socklen_t size = sizeof failed;
     getsockopt(out.fd_, SOL_SOCKET, SO_ERROR, &failed, &size);
     if (failed != 0) {
-      return Error{ErrorCode::device_unavailable, "no connection to " + where + ": " + std::strerror(failed)};
+      return Error{ErrorCode::device_unavailable,
+                   "no connection to " + where + ": " + std::strerror(failed)};
     }
   }
   if (!impl.context) return out;
 
   SSL* ssl = SSL_new(impl.context.get());
   out.ssl_ = ssl;
-  if (ssl == nullptr || SSL_set_fd(ssl, out.fd_) != 1) return Error{ErrorCode::internal, "no TLS connection"};
+  if (ssl == nullptr || SSL_set_fd(ssl, out.fd_) != 1)
+    return Error{ErrorCode::internal, "no TLS connection"};
   if (impl.endpoint.psk_file.empty()) {
     // The certificate has to be the host's, by name or by address.
     X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
@@ -263,8 +281,9 @@ Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_poi
       const unsigned long code = ERR_peek_error();
       const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
       ERR_clear_error();
-      return Error{ErrorCode::device_auth, "TLS with " + where + " failed: " +
-                                               (reason != nullptr ? reason : "the other end hung up")};
+      return Error{ErrorCode::device_auth,
+                   "TLS with " + where +
+                       " failed: " + (reason != nullptr ? reason : "the other end hung up")};
     }
     if (!wait_for(out.fd_, why == SSL_ERROR_WANT_WRITE, -1, deadline)) {
       return Error{ErrorCode::deadline_exceeded, "no TLS handshake with " + where + " in time"};
@@ -273,7 +292,8 @@ Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_poi
   return out;
 }
 
-Stream::Outcome Stream::send_all(std::span<const std::uint8_t> bytes, LinkClock::time_point deadline) noexcept {
+Stream::Outcome Stream::send_all(std::span<const std::uint8_t> bytes,
+                                 LinkClock::time_point deadline) noexcept {
   while (!bytes.empty()) {
     bool wants_read = false;
     if (ssl_ == nullptr) {
@@ -321,7 +341,8 @@ Stream::Outcome Stream::receive(std::span<std::uint8_t> to, std::size_t& size) n
     return Outcome::ok;
   }
   const int why = SSL_get_error(static_cast<SSL*>(ssl_), got);
-  return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Outcome::none : Outcome::closed;
+  return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Outcome::none
+                                                                   : Outcome::closed;
 }
 
 }  // namespace qama::hal::cim

@@ -1,5 +1,6 @@
-// A connection to a machine: TCP, plain on loopback only, else TLS 1.3 with certificates of both ends or a pre-shared
-// key. Non-blocking underneath; every call has a deadline. No secret ever enters an error's text.
+// A connection to a machine: TCP, plain on loopback only, else TLS 1.3 with certificates of both
+// ends or a pre-shared key. Non-blocking underneath; every call has a deadline. No secret ever
+// enters an error's text.
 #pragma once
 
 #include <chrono>
@@ -27,7 +28,8 @@ struct Endpoint {
 class StreamFactory {
  public:
   ~StreamFactory();
-  /// DEVICE_AUTH for plain TCP off loopback or TLS without credentials; IO_ERROR for files that cannot be used.
+  /// DEVICE_AUTH for plain TCP off loopback or TLS without credentials; IO_ERROR for files that
+  /// cannot be used.
   [[nodiscard]] static Result<std::shared_ptr<StreamFactory>> create(const Endpoint& endpoint);
   struct Impl;
   std::unique_ptr<Impl> impl_;  // for Stream
@@ -41,8 +43,10 @@ class Stream {
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
 
-  /// Connects and shakes hands. DEVICE_UNAVAILABLE, DEVICE_AUTH (refused certificate or key), DEADLINE_EXCEEDED.
-  [[nodiscard]] static Result<Stream> connect(const StreamFactory& factory, LinkClock::time_point deadline);
+  /// Connects and shakes hands. DEVICE_UNAVAILABLE, DEVICE_AUTH (refused certificate or key),
+  /// DEADLINE_EXCEEDED.
+  [[nodiscard]] static Result<Stream> connect(const StreamFactory& factory,
+                                              LinkClock::time_point deadline);
 
   [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
@@ -61,7 +65,8 @@ class Stream {
   void* ssl_ = nullptr;  // SSL*
 };
 
-/// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false at the deadline.
+/// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false at the
+/// deadline.
 bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline) noexcept;
 
 }  // namespace qama::hal::cim

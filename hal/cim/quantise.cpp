@@ -9,21 +9,21 @@
 namespace qama::hal::cim {
 namespace {
 
-// Adding 1.5 * 2^23 leaves a small float's nearest integer in the low bits (ties to even), without a branch or
-// a call, so that loops over couplings vectorise on every target.
+// Adding 1.5 * 2^23 leaves a small float's nearest integer in the low bits (ties to even), without
+// a branch or a call, so that loops over couplings vectorise on every target.
 inline constexpr float kRounder = 12582912.0F;
 
 [[gnu::always_inline]] inline std::int32_t round_to_int(float value) noexcept {
   return std::bit_cast<std::int32_t>(value + kRounder) - std::bit_cast<std::int32_t>(kRounder);
 }
 
-// The two passes over a head's couplings are nearly all of the work; on x86 they are compiled for AVX2 as well, with
-// the same numbers.
+// The two passes over a head's couplings are nearly all of the work; on x86 they are compiled for
+// AVX2 as well, with the same numbers.
 struct Extremes {
   std::int16_t low = 0, high = 0;
 };
-[[gnu::always_inline]] inline Extremes scan_head_body(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
-                                                      std::int32_t* sums) {
+[[gnu::always_inline]] inline Extremes scan_head_body(const std::int16_t* head, std::int32_t tokens,
+                                                      std::size_t stride, std::int32_t* sums) {
   Extremes out;
   for (std::int32_t i = 0; i < tokens; ++i) {
     const std::int16_t* row = head + static_cast<std::size_t>(i) * stride;
@@ -42,8 +42,9 @@ struct Extremes {
   return out;
 }
 // The upper triangle times `factor`, which must keep every product within +-127.5.
-[[gnu::always_inline]] inline void round_head_body(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
-                                                   float factor, std::int8_t* to) {
+[[gnu::always_inline]] inline void round_head_body(const std::int16_t* head, std::int32_t tokens,
+                                                   std::size_t stride, float factor,
+                                                   std::int8_t* to) {
   for (std::int32_t i = 0; i + 1 < tokens; ++i) {
     const std::int16_t* row = head + static_cast<std::size_t>(i) * stride + i + 1;
     const std::int32_t length = tokens - 1 - i;
@@ -57,19 +58,21 @@ struct Extremes {
 using ScanHead = Extremes (*)(const std::int16_t*, std::int32_t, std::size_t, std::int32_t*);
 using RoundHead = void (*)(const std::int16_t*, std::int32_t, std::size_t, float, std::int8_t*);
 
-Extremes scan_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride, std::int32_t* sums) {
+Extremes scan_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                         std::int32_t* sums) {
   return scan_head_body(head, tokens, stride, sums);
 }
-void round_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride, float factor, std::int8_t* to) {
+void round_head_plain(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
+                      float factor, std::int8_t* to) {
   round_head_body(head, tokens, stride, factor, to);
 }
 #if defined(__x86_64__)
-[[gnu::target("avx2")]] Extremes scan_head_avx2(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
-                                                std::int32_t* sums) {
+[[gnu::target("avx2")]] Extremes scan_head_avx2(const std::int16_t* head, std::int32_t tokens,
+                                                std::size_t stride, std::int32_t* sums) {
   return scan_head_body(head, tokens, stride, sums);
 }
-[[gnu::target("avx2")]] void round_head_avx2(const std::int16_t* head, std::int32_t tokens, std::size_t stride,
-                                             float factor, std::int8_t* to) {
+[[gnu::target("avx2")]] void round_head_avx2(const std::int16_t* head, std::int32_t tokens,
+                                             std::size_t stride, float factor, std::int8_t* to) {
   round_head_body(head, tokens, stride, factor, to);
 }
 const bool kHasAvx2 = __builtin_cpu_supports("avx2") != 0;
@@ -100,9 +103,9 @@ FieldSplit split_field(std::int32_t field, std::int32_t ancillas) noexcept {
 Result<Quantiser> Quantiser::create(const ProblemShape& largest, const QuantiseOptions& options) {
   QAMA_RETURN_IF_ERROR(validate_shape(largest));
   if (options.max_spins < 2 || options.max_spins > kMaxMachineSpins) {
-    return Error{ErrorCode::invalid_argument,
-                 "a machine of " + std::to_string(options.max_spins) + " spins, expected 2 to " +
-                     std::to_string(kMaxMachineSpins)};
+    return Error{ErrorCode::invalid_argument, "a machine of " + std::to_string(options.max_spins) +
+                                                  " spins, expected 2 to " +
+                                                  std::to_string(kMaxMachineSpins)};
   }
   if (options.ancillas < 0 || options.ancillas > kMaxAncillas) {
     return Error{ErrorCode::invalid_argument, std::to_string(options.ancillas) +
@@ -115,11 +118,11 @@ Result<Quantiser> Quantiser::create(const ProblemShape& largest, const QuantiseO
   }
   const std::int64_t needed = largest.spins() + std::max(options.ancillas, 1);
   if (needed > options.max_spins) {
-    return Error{ErrorCode::problem_too_large,
-                 "a layer of " + std::to_string(largest.heads) + " x " +
-                     std::to_string(largest.tokens) + " spins needs " + std::to_string(needed) +
-                     " spins with its ancillas, the machine has " +
-                     std::to_string(options.max_spins)};
+    return Error{ErrorCode::problem_too_large, "a layer of " + std::to_string(largest.heads) +
+                                                   " x " + std::to_string(largest.tokens) +
+                                                   " spins needs " + std::to_string(needed) +
+                                                   " spins with its ancillas, the machine has " +
+                                                   std::to_string(options.max_spins)};
   }
   Quantiser out;
   out.largest_ = largest;
@@ -163,13 +166,11 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
       largest_coupling > 0 ? limit / largest_coupling : static_cast<double>(kCouplingLimit);
   std::int32_t ancillas = options_.ancillas;
   if (ancillas == 0) {
-    const std::int32_t spare =
-        std::min(options_.max_spins - heads * tokens, kMaxAncillas);
+    const std::int32_t spare = std::min(options_.max_spins - heads * tokens, kMaxAncillas);
     const double wanted = std::ceil(largest_field * coupling_scale / limit);
     ancillas = static_cast<std::int32_t>(std::clamp(wanted, 1.0, static_cast<double>(spare)));
   }
-  const double field_scale =
-      largest_field > 0 ? limit * ancillas / largest_field : coupling_scale;
+  const double field_scale = largest_field > 0 ? limit * ancillas / largest_field : coupling_scale;
   double scale = std::min(coupling_scale, field_scale);
   if (scale >= 1) scale = std::floor(scale);
   if (options_.scale > 0) {
@@ -212,8 +213,8 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
   const std::int32_t field_bound = kCouplingLimit * ancillas;
   const std::int64_t spins = problem.shape.spins();
   for (std::int64_t i = 0; i < spins; ++i) {
-    fields_[i] = static_cast<std::int16_t>(
-        quantised(static_cast<float>(wide_fields_[i]), field_bound));
+    fields_[i] =
+        static_cast<std::int16_t>(quantised(static_cast<float>(wide_fields_[i]), field_bound));
   }
 
   block_.shape = problem.shape;
@@ -263,17 +264,19 @@ Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
     price(problem.penalty, block_.penalty, kCouplingLimit);
     const double count = std::max<double>(static_cast<double>(block_.couplings.size()), 1);
     out.mean_error = error_sum / count;
-    out.coupling_deviation = std::sqrt(std::max(square_sum / count - (sum / count) * (sum / count), 0.0));
-    out.zeroed_share = unequal_zero > 0
-                           ? static_cast<double>(zeroed) / static_cast<double>(unequal_zero)
-                           : 0;
+    out.coupling_deviation =
+        std::sqrt(std::max(square_sum / count - (sum / count) * (sum / count), 0.0));
+    out.zeroed_share =
+        unequal_zero > 0 ? static_cast<double>(zeroed) / static_cast<double>(unequal_zero) : 0;
     out.exact = out.exact && out.clipped == 0;
     *report = out;
   }
   return {};
 }
 
-void Quantiser::expand(std::span<std::int8_t> matrix) const { expand_block(block_, matrix); }
+void Quantiser::expand(std::span<std::int8_t> matrix) const {
+  expand_block(block_, matrix);
+}
 
 void expand_block(const BlockProblem& block, std::span<std::int8_t> matrix) {
   const std::int32_t tokens = block.shape.tokens;
@@ -312,9 +315,9 @@ Result<BlockProblem> fold_matrix(std::span<const std::int8_t> matrix, const Prob
   const std::size_t width = static_cast<std::size_t>(n + ancillas);
   if (ancillas < 1 || matrix.size() != width * width || couplings.size() < coupling_count(shape) ||
       fields.size() < static_cast<std::size_t>(n)) {
-    return Error{ErrorCode::problem_bad_value,
-                 "a matrix of " + std::to_string(matrix.size()) + " values, expected " +
-                     std::to_string(width * width)};
+    return Error{ErrorCode::problem_bad_value, "a matrix of " + std::to_string(matrix.size()) +
+                                                   " values, expected " +
+                                                   std::to_string(width * width)};
   }
   const auto at = [&](std::int32_t a, std::int32_t b) {
     return matrix[static_cast<std::size_t>(a) * width + b];
@@ -340,10 +343,10 @@ Result<BlockProblem> fold_matrix(std::span<const std::int8_t> matrix, const Prob
   AlignedBuffer<std::int8_t> again(matrix.size());
   expand_block(block, again.span());
   if (!std::equal(matrix.begin(), matrix.end(), again.data())) {
-    return Error{ErrorCode::problem_bad_value,
-                 "the matrix is not that of a problem of " + std::to_string(shape.heads) + " x " +
-                     std::to_string(tokens) + " spins with " + std::to_string(ancillas) +
-                     " ancillas"};
+    return Error{ErrorCode::problem_bad_value, "the matrix is not that of a problem of " +
+                                                   std::to_string(shape.heads) + " x " +
+                                                   std::to_string(tokens) + " spins with " +
+                                                   std::to_string(ancillas) + " ancillas"};
   }
   return block;
 }
@@ -389,9 +392,9 @@ Status unpack_spins(const BlockProblem& block, std::span<const std::uint8_t> pac
   for (std::int32_t a = 0; a < block.ancillas; ++a) {
     const std::int32_t bit = n + a;
     if (((packed[static_cast<std::size_t>(bit / 8)] >> (bit % 8)) & 1U) == 0) {
-      return Error{ErrorCode::device_bad_answer,
-                   "ancilla " + std::to_string(a) + " of " + std::to_string(block.ancillas) +
-                       " is -1 in the answer, expected +1"};
+      return Error{ErrorCode::device_bad_answer, "ancilla " + std::to_string(a) + " of " +
+                                                     std::to_string(block.ancillas) +
+                                                     " is -1 in the answer, expected +1"};
     }
   }
   const auto byte_at = [&](std::int32_t index) -> std::uint64_t {
@@ -442,7 +445,8 @@ std::int64_t PackedEnergy::operator()(const BlockProblem& block,
     for (std::int32_t i = 0; i + 1 < tokens; ++i) {
       const std::int16_t* with = sigma + i + 1;
       const std::size_t length = static_cast<std::size_t>(tokens - 1 - i);
-      // Whole steps read on into the next rows, where sigma is 0; only the last rows end one by one.
+      // Whole steps read on into the next rows, where sigma is 0; only the last rows end one by
+      // one.
       std::int32_t sum = 0;
       std::size_t j = 0;
       for (; j < length && row + j + kStep <= end; j += kStep) {

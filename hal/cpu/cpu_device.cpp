@@ -1,4 +1,5 @@
-// The device `cpu:`: which kernel, which solvers. How a form of problem is solved is in its own file (solvers.h).
+// The device `cpu:`: which kernel, which solvers. How a form of problem is solved is in its own
+// file (solvers.h).
 #include "hal/cpu/cpu_device.h"
 
 #include <memory>
@@ -47,7 +48,8 @@ class CpuDevice final : public Device {
   Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins) override {
     if (spins < 1 || spins > kMaxTokens) {
       return Error{ErrorCode::problem_too_large, "a sparse problem of " + std::to_string(spins) +
-                                                     " spins, expected 1 to " + std::to_string(kMaxTokens)};
+                                                     " spins, expected 1 to " +
+                                                     std::to_string(kMaxTokens)};
     }
     return make_sparse_solver(kernel_, spins);
   }
@@ -79,9 +81,9 @@ KernelNames names_of(std::string_view kernel) {
 
 Status check_options(const SolveOptions& options) {
   if (options.sweeps < 0 || options.sweeps > kMaxSweeps) {
-    return Error{ErrorCode::invalid_argument, std::to_string(options.sweeps) +
-                                                  " sweeps, expected 0 to " +
-                                                  std::to_string(kMaxSweeps)};
+    return Error{
+        ErrorCode::invalid_argument,
+        std::to_string(options.sweeps) + " sweeps, expected 0 to " + std::to_string(kMaxSweeps)};
   }
   if (options.restarts < 1 || options.restarts > kMaxRestarts) {
     return Error{ErrorCode::invalid_argument, std::to_string(options.restarts) +
@@ -91,19 +93,20 @@ Status check_options(const SolveOptions& options) {
   if (options.rounds < 0 || options.rounds > kMaxRestarts || options.round_sweeps < 0 ||
       options.round_sweeps > kMaxSweeps) {
     return Error{ErrorCode::invalid_argument,
-                 std::to_string(options.rounds) + " rounds of " + std::to_string(options.round_sweeps) +
-                     " sweeps, expected 0 to " + std::to_string(kMaxRestarts) + " of 0 to " +
-                     std::to_string(kMaxSweeps)};
+                 std::to_string(options.rounds) + " rounds of " +
+                     std::to_string(options.round_sweeps) + " sweeps, expected 0 to " +
+                     std::to_string(kMaxRestarts) + " of 0 to " + std::to_string(kMaxSweeps)};
   }
   const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
   if (!usable(options.t_round)) {
-    return Error{ErrorCode::invalid_argument, "temperature " + std::to_string(options.t_round) +
-                                                  " of rounds, expected a number between 0 and 1e6"};
+    return Error{ErrorCode::invalid_argument,
+                 "temperature " + std::to_string(options.t_round) +
+                     " of rounds, expected a number between 0 and 1e6"};
   }
   if (!usable(options.t_start) || !usable(options.t_end)) {
-    return Error{ErrorCode::invalid_argument,
-                 "temperatures " + std::to_string(options.t_start) + " and " +
-                     std::to_string(options.t_end) + ", expected numbers between 0 and 1e6"};
+    return Error{ErrorCode::invalid_argument, "temperatures " + std::to_string(options.t_start) +
+                                                  " and " + std::to_string(options.t_end) +
+                                                  ", expected numbers between 0 and 1e6"};
   }
   return {};
 }

@@ -1,4 +1,5 @@
-// The annealer as a device: "cpu:" takes the fastest kernel that this machine runs, "cpu:NAME" forces one.
+// The annealer as a device: "cpu:" takes the fastest kernel that this machine runs, "cpu:NAME"
+// forces one.
 #pragma once
 
 #include <memory>
@@ -9,8 +10,8 @@
 
 namespace qama::hal::cpu {
 
-/// `kernel` is the part of the URI behind "cpu:"; empty: the best. DEVICE_UNKNOWN names the kernels that
-/// there are, DEVICE_UNAVAILABLE says what the machine lacks.
+/// `kernel` is the part of the URI behind "cpu:"; empty: the best. DEVICE_UNKNOWN names the kernels
+/// that there are, DEVICE_UNAVAILABLE says what the machine lacks.
 [[nodiscard]] Result<std::shared_ptr<Device>> open_cpu_device(std::string_view kernel);
 
 /// Lines for `qama devices`.

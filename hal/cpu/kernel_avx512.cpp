@@ -1,5 +1,5 @@
-// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
-// nothing here that other files share as inline code.
+// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt).
+// Include nothing here that other files share as inline code.
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
@@ -23,12 +23,13 @@ bool pack_planes_avx512(const SelectionProblem& problem, CouplingPlanes& planes)
   return pack_planes<xsimd::avx512bw>(problem, planes);
 }
 
-void anneal_planes_avx512(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
-                          std::uint64_t* counters) {
+void anneal_planes_avx512(const AnnealJob& job, const CouplingPlanes& planes,
+                          std::span<Chain> chains, std::uint64_t* counters) {
   anneal_planes<xsimd::avx512bw>(job, planes, chains, counters);
 }
 
-void anneal_sparse_avx512(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+void anneal_sparse_avx512(const AnnealJob& job, const SparseSelectionProblem& problem,
+                          SparseChains& chains) {
   anneal_sparse<xsimd::avx512bw>(job, problem, chains);
 }
 

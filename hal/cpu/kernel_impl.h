@@ -1,13 +1,15 @@
-// The fast annealing kernel, a template over xsimd's architectures; compiled by kernel_<target>.cpp, each
-// with its own instruction-set flags. It must give the spins of reference.cpp, bit for bit.
+// The fast annealing kernel, a template over xsimd's architectures; compiled by
+// kernel_<target>.cpp, each with its own instruction-set flags. It must give the spins of
+// reference.cpp, bit for bit.
 //
-// How it works. A head's 64 spins are one word. A pass over a word holds its fields f (penalty included)
-// in registers, compares all 64 with their thresholds at once, finds the first that accepts (count
-// trailing zeros), adds or subtracts that spin's row, and compares the spins behind it again: an exact
-// sequential sweep that costs by accepted flips, not by proposals. Passes of up to kLockStep restarts
-// are interleaved, because the chain compare -> find -> load row -> add is bound by latency; a restart
-// that has nothing to flip adds a row of zeros. Loops over restarts and vectors are unrolled by hand
-// (each_chain, each_part), because what the compiler unrolls late stays in memory.
+// How it works. A head's 64 spins are one word. A pass over a word holds its fields f (penalty
+// included) in registers, compares all 64 with their thresholds at once, finds the first that
+// accepts (count trailing zeros), adds or subtracts that spin's row, and compares the spins behind
+// it again: an exact sequential sweep that costs by accepted flips, not by proposals. Passes of up
+// to kLockStep restarts are interleaved, because the chain compare -> find -> load row -> add is
+// bound by latency; a restart that has nothing to flip adds a row of zeros. Loops over restarts and
+// vectors are unrolled by hand (each_chain, each_part), because what the compiler unrolls late
+// stays in memory.
 #pragma once
 
 #include <array>
@@ -27,7 +29,8 @@ namespace {
 /// What a restart adds that has nothing to flip.
 alignas(64) inline constexpr std::array<std::int16_t, 64> kNoRow{};
 
-/// kChains restarts in lock-step. kOneWord: heads of at most 64 spins, whose fields never leave registers.
+/// kChains restarts in lock-step. kOneWord: heads of at most 64 spins, whose fields never leave
+/// registers.
 template <class Arch, int kChains, bool kOneWord>
 class FastAnnealer {
   using Batch = Lanes<Arch>;
@@ -78,8 +81,8 @@ class FastAnnealer {
           each_chain([&](auto c) QAMA_INLINE_LAMBDA {
             // variate_offset(), four passes from one number.
             random[c] = fresh ? counter_random(keys[c], pass_number >> 2) : random[c] >> 16;
-            const auto* from = reinterpret_cast<const std::int16_t*>(
-                variates_ + (random[c] & (kVariates - 1)));
+            const auto* from =
+                reinterpret_cast<const std::int16_t*>(variates_ + (random[c] & (kVariates - 1)));
             each_part([&](auto part) QAMA_INLINE_LAMBDA {
               bound[c][part] =
                   mul_high_u16(Batch::load_unaligned(from + part * Batch::size), temperature);
@@ -189,7 +192,8 @@ class FastAnnealer {
           const std::int32_t at = heads[c] * words_ + w;
           const std::uint64_t before = chains_[c].spins[at];
           const std::uint64_t drawn =
-              first_spins(chains_[c], heads[c], w, keys[c], lanes_of_bits(before, Arch{})) & valid(w);
+              first_spins(chains_[c], heads[c], w, keys[c], lanes_of_bits(before, Arch{})) &
+              valid(w);
           const std::int64_t flips = chains_[c].flips;
           for (std::uint64_t left = drawn ^ before; left != 0; left &= left - 1) {
             flip(chains_[c], heads[c], w * 64 + __builtin_ctzll(left));
@@ -210,7 +214,8 @@ class FastAnnealer {
     const std::size_t first = static_cast<std::size_t>(w) * 64;
     const std::size_t head = static_cast<std::size_t>(t);
     const std::int16_t* const row =
-        couplings_ + (head * static_cast<std::size_t>(tokens_) + start_token(key, t, tokens_)) * stride_ + first;
+        couplings_ +
+        (head * static_cast<std::size_t>(tokens_) + start_token(key, t, tokens_)) * stride_ + first;
     const std::int16_t* const fields = job_.problem.fields + head * stride_ + first;
     const Batch weight(static_cast<std::int16_t>(guess.weight));
     const Batch penalty(penalty_);
@@ -219,9 +224,9 @@ class FastAnnealer {
     each_part([&](auto k) QAMA_INLINE_LAMBDA {
       const std::size_t at = k * Batch::size;
       const Batch field = Batch::load_aligned(row + at) * weight + Batch::load_aligned(fields + at);
-      const Batch cost = guess.counted
-                             ? Batch::load_aligned(chain.counts + first + at) - (penalty & before[k])
-                             : half;
+      const Batch cost =
+          guess.counted ? Batch::load_aligned(chain.counts + first + at) - (penalty & before[k])
+                        : half;
       selected[k] = field > cost;
     });
     return mask_bits(selected);
@@ -231,18 +236,20 @@ class FastAnnealer {
     return w + 1 == words_ ? last_valid_ : ~std::uint64_t{0};
   }
 
-  // A spin accepts if x < bound - own, with own = -1 for spin 1, 0 for spin 0, m = ~own and x = f ^ m:
+  // A spin accepts if x < bound - own, with own = -1 for spin 1, 0 for spin 0, m = ~own and x = f ^
+  // m:
   //   spin 1: dE =  f:  f < threshold + 1     spin 0: dE = -f:  ~f < threshold
-  // (less, not less or equal, which is two instructions on AVX2). m belongs to the spins before the pass: a flipped
-  // lane's m is never used again in its pass. What is kept is x, to which a row is added with m's signs.
+  // (less, not less or equal, which is two instructions on AVX2). m belongs to the spins before the
+  // pass: a flipped lane's m is never used again in its pass. What is kept is x, to which a row is
+  // added with m's signs.
   QAMA_ALWAYS_INLINE static std::uint64_t accepting(const Batch64& x, const Batch64& bound) {
     Mask64<Arch> mask;
     each_part([&](auto k) QAMA_INLINE_LAMBDA { mask[k] = x[k] < bound[k]; });
     return mask_bits(mask);
   }
 
-  // One pass of all restarts over word w, each in its own head; `bound` holds the thresholds. Returns a bit
-  // for each restart that flipped something.
+  // One pass of all restarts over word w, each in its own head; `bound` holds the thresholds.
+  // Returns a bit for each restart that flipped something.
   QAMA_ALWAYS_INLINE std::uint32_t pass(const Heads& heads, std::int32_t w,
                                         std::array<Batch64, kChains>& bound) {
     const Batch penalty(penalty_);
@@ -273,8 +280,8 @@ class FastAnnealer {
         const Batch m = own[k] ^ ones;
         x[c][k] = (g - (count - (penalty & own[k]))) ^ m;
         // Lanes behind the tokens never accept: their x is -1.
-        bound[c][k] =
-            kOneWord || last ? xsimd::min(bound[c][k] - own[k], highest_bound_[k]) : bound[c][k] - own[k];
+        bound[c][k] = kOneWord || last ? xsimd::min(bound[c][k] - own[k], highest_bound_[k])
+                                       : bound[c][k] - own[k];
         (m | one).store_aligned(signs_[c][0].data() + k * Batch::size);
         (own[k] | one).store_aligned(signs_[c][1].data() + k * Batch::size);
       });
@@ -338,9 +345,9 @@ class FastAnnealer {
     }
   }
 
-  // A sweep of descent, then token moves until there is none: where no token has a better set of heads, no
-  // single flip gains either. A restart that has settled stays in lock-step: its passes flip nothing and are
-  // not counted.
+  // A sweep of descent, then token moves until there is none: where no token has a better set of
+  // heads, no single flip gains either. A restart that has settled stays in lock-step: its passes
+  // flip nothing and are not counted.
   void settle() {
     std::uint32_t moving = (1U << kChains) - 1;
     for (std::int32_t sweep = 0; moving != 0 && (heads_ == 1 || sweep < kDescentSweeps); ++sweep) {
@@ -372,10 +379,11 @@ class FastAnnealer {
     return flipped;
   }
 
-  // Tokens of word w whose set of heads may not be the best one, all 64 at once (lanes are tokens). A token's
-  // k heads are the best set if no head outside has a larger field than one inside (low >= high), the last one
-  // inside is worth its k - 1 penalties and no other one is worth k: then they are the first k of the sorted
-  // fields, and gains fall along those. Everything else is a suspect; improve_token() decides.
+  // Tokens of word w whose set of heads may not be the best one, all 64 at once (lanes are tokens).
+  // A token's k heads are the best set if no head outside has a larger field than one inside (low
+  // >= high), the last one inside is worth its k - 1 penalties and no other one is worth k: then
+  // they are the first k of the sorted fields, and gains fall along those. Everything else is a
+  // suspect; improve_token() decides.
   [[nodiscard]] std::uint64_t improvable(const Chain& chain, std::int32_t w) const {
     const Batch penalty(penalty_);
     Batch64 low;
@@ -413,11 +421,11 @@ class FastAnnealer {
     return changed;
   }
 
-  // For one token the heads' fields do not depend on each other, so its best set of heads is exact. Of the heads
-  // sorted by field, the lower head first among equals, each is taken whose field is more than the penalties
-  // of those before it; such gains fall along the order. Ranks are counted, so that there is no branch.
-  // kHeads: the number of heads where the compiler may know it, else 0. Fields and penalties have 16 bits, heads
-  // six: sums of all of them fit into 32.
+  // For one token the heads' fields do not depend on each other, so its best set of heads is exact.
+  // Of the heads sorted by field, the lower head first among equals, each is taken whose field is
+  // more than the penalties of those before it; such gains fall along the order. Ranks are counted,
+  // so that there is no branch. kHeads: the number of heads where the compiler may know it, else 0.
+  // Fields and penalties have 16 bits, heads six: sums of all of them fit into 32.
   template <std::int32_t kHeads>
   bool improve_token(Chain& chain, std::int32_t i) {
     constexpr std::int32_t kBlock = 8;
@@ -478,8 +486,9 @@ class FastAnnealer {
     ++chain.flips;
   }
 
-  // E = -1/2 sum s (g + b) + P sum_i c_i (c_i - 1) / 2 = 1/2 sum s (P (c_i - 1) - g - b), exact: g holds every
-  // coupling twice, and P (c_i - 1) is the penalty that a selected spin sees from the other heads.
+  // E = -1/2 sum s (g + b) + P sum_i c_i (c_i - 1) / 2 = 1/2 sum s (P (c_i - 1) - g - b), exact: g
+  // holds every coupling twice, and P (c_i - 1) is the penalty that a selected spin sees from the
+  // other heads.
   [[nodiscard]] std::int64_t energy(const Chain& chain) const {
     const Batch penalty(penalty_);
     std::int64_t twice = 0;
@@ -514,8 +523,9 @@ class FastAnnealer {
   const std::uint16_t* const variates_;
   const std::uint64_t last_valid_;
   Batch64 highest_bound_;  ///< of the last word: the lowest number behind the tokens
-  /// What a row is multiplied by before it is added to x: [0] if its spin joins, [1] if it leaves. In memory,
-  /// because it is chosen by address. [2] is room: without it a pass takes a tenth longer (GCC 12, Zen 4).
+  /// What a row is multiplied by before it is added to x: [0] if its spin joins, [1] if it leaves.
+  /// In memory, because it is chosen by address. [2] is room: without it a pass takes a tenth
+  /// longer (GCC 12, Zen 4).
   alignas(64) std::array<std::array<std::array<std::int16_t, 64>, 3>, kChains> signs_;
 };
 
@@ -528,8 +538,8 @@ void anneal_group(const AnnealJob& job, Chain* chains) {
   }
 }
 
-/// Restarts in lock-step. With vectors of eight lanes a head's fields are eight registers: two restarts of them stay
-/// there, four do not.
+/// Restarts in lock-step. With vectors of eight lanes a head's fields are eight registers: two
+/// restarts of them stay there, four do not.
 template <class Arch>
 constexpr std::size_t kLockStep = Lanes<Arch>::size == 8 ? 2 : 4;
 

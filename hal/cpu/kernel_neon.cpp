@@ -1,5 +1,5 @@
-// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
-// nothing here that other files share as inline code.
+// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt).
+// Include nothing here that other files share as inline code.
 #include "hal/cpu/neon_direct.h"
 
 #include "hal/cpu/kernel_impl.h"
@@ -30,7 +30,8 @@ void anneal_planes_neon(const AnnealJob& job, const CouplingPlanes& planes, std:
   anneal_planes<xsimd::neon64>(job, planes, chains, counters);
 }
 
-void anneal_sparse_neon(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+void anneal_sparse_neon(const AnnealJob& job, const SparseSelectionProblem& problem,
+                        SparseChains& chains) {
   anneal_sparse<xsimd::neon64>(job, problem, chains);
 }
 

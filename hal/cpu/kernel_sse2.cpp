@@ -1,5 +1,5 @@
-// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt). Include
-// nothing here that other files share as inline code.
+// The fast kernels for one target; compiled with that target's flags only (hal/CMakeLists.txt).
+// Include nothing here that other files share as inline code.
 #include "hal/cpu/kernel_impl.h"
 #include "hal/cpu/low_rank_impl.h"
 #include "hal/cpu/planes_impl.h"
@@ -28,7 +28,8 @@ void anneal_planes_sse2(const AnnealJob& job, const CouplingPlanes& planes, std:
   anneal_planes<xsimd::sse2>(job, planes, chains, counters);
 }
 
-void anneal_sparse_sse2(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+void anneal_sparse_sse2(const AnnealJob& job, const SparseSelectionProblem& problem,
+                        SparseChains& chains) {
   anneal_sparse<xsimd::sse2>(job, problem, chains);
 }
 

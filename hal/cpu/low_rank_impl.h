@@ -1,6 +1,7 @@
-// The annealer for long heads, a template over xsimd's architectures, included by kernel_<target>.cpp. See
-// low_rank.h for the method and for the order of float operations, which must not change: it is what
-// makes targets agree bit for bit. Multiply and add are never fused here (-ffp-contract=off).
+// The annealer for long heads, a template over xsimd's architectures, included by
+// kernel_<target>.cpp. See low_rank.h for the method and for the order of float operations, which
+// must not change: it is what makes targets agree bit for bit. Multiply and add are never fused
+// here (-ffp-contract=off).
 #pragma once
 
 #include <algorithm>
@@ -29,7 +30,8 @@ struct Float16 {
 
   static Float16 load(const float* from) {
     Float16 out;
-    for (std::size_t k = 0; k < kParts; ++k) out.part[k] = Batch::load_aligned(from + k * Batch::size);
+    for (std::size_t k = 0; k < kParts; ++k)
+      out.part[k] = Batch::load_aligned(from + k * Batch::size);
     return out;
   }
   static Float16 load_unaligned(const float* from) {
@@ -105,8 +107,9 @@ QAMA_ALWAYS_INLINE L sums_of_neighbours(const L& a, const L& b,
                                  (lane / 4 * 4 + lane % 4 / 2 * kCount + lane % 2 * 2 + 1)...);
 }
 
-/// 16 sums of 16 lanes each, row k's in lane k of the answer. row(k) gives 16 lanes of row k, of which those that are a
-/// register apart are added first: so l and l + 8, then + 4, + 2, + 1 for every width.
+/// 16 sums of 16 lanes each, row k's in lane k of the answer. row(k) gives 16 lanes of row k, of
+/// which those that are a register apart are added first: so l and l + 8, then + 4, + 2, + 1 for
+/// every width.
 template <class Arch, class Row>
 QAMA_ALWAYS_INLINE Float16<Arch> sums_of_rows(const Row& row) {
   using F = Float16<Arch>;
@@ -147,7 +150,8 @@ QAMA_ALWAYS_INLINE Float16<Arch> sums_of_rows(const Row& row) {
   return out;
 }
 
-/// row . z before its lanes are added: blocks of 16, as many as `blocks` says, or stride / 16 where it says 0.
+/// row . z before its lanes are added: blocks of 16, as many as `blocks` says, or stride / 16 where
+/// it says 0.
 template <class Arch, std::int32_t blocks>
 QAMA_ALWAYS_INLINE Float16<Arch> lane_products(const float* row, const float* z,
                                                std::int32_t stride) {
@@ -212,7 +216,8 @@ inline Float16<Arch> lanes_from_bits(std::uint32_t bits) {
     // A register of masks: one instruction.
     using Batch = typename F::Batch;
     F out;
-    out.part[0] = xsimd::select(xsimd::batch_bool<float, Arch>::from_mask(bits), Batch(1.0F), Batch(0.0F));
+    out.part[0] =
+        xsimd::select(xsimd::batch_bool<float, Arch>::from_mask(bits), Batch(1.0F), Batch(0.0F));
     return out;
   } else {
     alignas(64) std::array<float, 16> lanes;
@@ -235,7 +240,8 @@ inline const float* right_row(const LowRankLayout& p, std::int32_t t, std::int32
 
 inline constexpr std::int32_t kTilesAhead = 2;
 
-/// Asks for the rows of a tile that comes soon. A tile of rank 64 is a page, at whose end the processor's own prefetching stops.
+/// Asks for the rows of a tile that comes soon. A tile of rank 64 is a page, at whose end the
+/// processor's own prefetching stops.
 inline void prefetch_tile(const LowRankLayout& p, std::int32_t t, std::int32_t tile) {
   const float* rows = p.left + (static_cast<std::ptrdiff_t>(t) * p.rows + tile * kTile) * p.stride;
   for (std::int32_t d = 0; d < kTile * p.stride; d += kTile) __builtin_prefetch(rows + d);
@@ -243,12 +249,14 @@ inline void prefetch_tile(const LowRankLayout& p, std::int32_t t, std::int32_t t
 
 /// Row j of a tile's couplings: how flipping its token j moves every field of the tile.
 template <class Arch>
-inline Float16<Arch> inside_row(const LowRankLayout& p, std::int32_t t, std::int32_t tile, std::int32_t j) {
+inline Float16<Arch> inside_row(const LowRankLayout& p, std::int32_t t, std::int32_t tile,
+                                std::int32_t j) {
   using F = Float16<Arch>;
   const std::size_t block = static_cast<std::size_t>(t) * p.tiles + tile;
   float* to = p.inside == nullptr ? nullptr : p.inside + (block * kTile + j) * kTile;
   if (to != nullptr && (p.known[block] >> j & 1U) != 0) return F::load(to);
-  const F products = tile_products<Arch>(tile_rows(p, t, tile), p.stride, right_row(p, t, tile * kTile + j));
+  const F products =
+      tile_products<Arch>(tile_rows(p, t, tile), p.stride, right_row(p, t, tile * kTile + j));
   alignas(64) float row[kTile];
   (products * F::all(p.scale[t]) + F::all(p.shift[t])).store(row);
   row[j] = 0.0F;
@@ -268,7 +276,8 @@ inline void copy_rows(const float* from, std::int64_t count, std::int32_t rank, 
   }
 }
 
-/// The last tile of a head where it is not full: its rows with zeros behind the tokens, and its tokens' own products.
+/// The last tile of a head where it is not full: its rows with zeros behind the tokens, and its
+/// tokens' own products.
 template <class Arch>
 inline void load_tail(const LowRankLayout& layout, std::int32_t t, std::int32_t used, float* self) {
   using F = Float16<Arch>;
@@ -305,7 +314,8 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
     layout.right = layout.symmetric ? layout.left_copy : layout.right_copy;
   }
   if (layout.inside != nullptr) {
-    std::memset(layout.known, 0, static_cast<std::size_t>(layout.heads) * layout.tiles * sizeof(std::uint16_t));
+    std::memset(layout.known, 0,
+                static_cast<std::size_t>(layout.heads) * layout.tiles * sizeof(std::uint16_t));
   }
   F squares = F::all(0.0F);
   for (std::int32_t t = 0; t < layout.heads; ++t) {
@@ -320,7 +330,8 @@ void load_low_rank(const LowRankProblem& problem, LowRankLayout& layout) {
       const std::size_t at = (static_cast<std::size_t>(t) * layout.tiles + tile) * kTile;
       float* self = layout.self + at;
       float* fields = layout.fields + at;
-      std::memcpy(fields, problem.fields + t * tokens + first, static_cast<std::size_t>(used) * sizeof(float));
+      std::memcpy(fields, problem.fields + t * tokens + first,
+                  static_cast<std::size_t>(used) * sizeof(float));
       if (used == kTile) {
         const F own = paired_products<Arch>(tile_rows(layout, t, tile), right_row(layout, t, first),
                                             layout.stride);
@@ -374,14 +385,16 @@ class LowRankAnnealer {
   static constexpr std::ptrdiff_t kRowsAhead = 24;
 
   void start() {
-    std::memset(chain_.spins, 0, static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
+    std::memset(chain_.spins, 0,
+                static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
     std::memset(chain_.counts, 0, static_cast<std::size_t>(p_.tiles) * kTile * sizeof(float));
     for (std::int32_t t = 0; t < p_.heads; ++t) selected_[t] = 0;
     if (p_.heads == 1) {
       const F nothing = F::all(0.0F);
       for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {
         // Not (b <= 0): lanes behind the tokens have b = 0.
-        const std::uint32_t bits = ~F::less_equal(F::load(p_.fields + tile * kTile), nothing) & 0xFFFFU;
+        const std::uint32_t bits =
+            ~F::less_equal(F::load(p_.fields + tile * kTile), nothing) & 0xFFFFU;
         chain_.spins[tile / 4] |= static_cast<std::uint64_t>(bits) << (tile % 4 * 16);
         selected_[0] += __builtin_popcount(bits);
         lanes_from_bits<Arch>(bits).store(chain_.counts + tile * kTile);
@@ -391,7 +404,8 @@ class LowRankAnnealer {
   }
 
   [[nodiscard]] std::uint32_t spins_of(std::int32_t t, std::int32_t tile) const {
-    return static_cast<std::uint32_t>(chain_.spins[t * words_ + tile / 4] >> (tile % 4 * 16)) & 0xFFFFU;
+    return static_cast<std::uint32_t>(chain_.spins[t * words_ + tile / 4] >> (tile % 4 * 16)) &
+           0xFFFFU;
   }
 
   [[nodiscard]] F product_of(std::int32_t t, std::int32_t tile) const {
@@ -445,7 +459,8 @@ class LowRankAnnealer {
     }
   }
 
-  // z in registers, 4 vectors of 16 lanes at a time; the tokens in order, as if each were moved in alone.
+  // z in registers, 4 vectors of 16 lanes at a time; the tokens in order, as if each were moved in
+  // alone.
   void recompute_z() {
     constexpr std::int32_t kBlock = F::kParts == 1 ? 4 : 1;
     for (std::int32_t t = 0; t < p_.heads; ++t) {
@@ -456,7 +471,8 @@ class LowRankAnnealer {
         if (blocks == kBlock) {
           sum_rows<kBlock>(t, rows + d, z + d);
         } else {
-          for (std::int32_t k = 0; k < blocks; ++k) sum_rows<1>(t, rows + d + k * kTile, z + d + k * kTile);
+          for (std::int32_t k = 0; k < blocks; ++k)
+            sum_rows<1>(t, rows + d + k * kTile, z + d + k * kTile);
         }
       }
     }
@@ -470,14 +486,17 @@ class LowRankAnnealer {
         const float* row =
             rows + (static_cast<std::int64_t>(w) * 64 + __builtin_ctzll(left)) * p_.stride;
         if (p_.far()) {
-          for (std::int32_t k = 0; k < blocks; ++k) __builtin_prefetch(row + kRowsAhead * p_.stride + k * kTile);
+          for (std::int32_t k = 0; k < blocks; ++k)
+            __builtin_prefetch(row + kRowsAhead * p_.stride + k * kTile);
         }
         for (std::int32_t k = 0; k < blocks; ++k) {
-          sum[static_cast<std::size_t>(k)] = sum[static_cast<std::size_t>(k)] + F::load_unaligned(row + k * kTile);
+          sum[static_cast<std::size_t>(k)] =
+              sum[static_cast<std::size_t>(k)] + F::load_unaligned(row + k * kTile);
         }
       }
     }
-    for (std::int32_t k = 0; k < blocks; ++k) sum[static_cast<std::size_t>(k)].store(to + k * kTile);
+    for (std::int32_t k = 0; k < blocks; ++k)
+      sum[static_cast<std::size_t>(k)].store(to + k * kTile);
   }
 
   void anneal() {
@@ -520,7 +539,8 @@ class LowRankAnnealer {
     return visits;
   }
 
-  // Tiles in order, round and round, until there was no flip since a tile was last visited. Gives how many visits.
+  // Tiles in order, round and round, until there was no flip since a tile was last visited. Gives
+  // how many visits.
   std::int64_t descend() {
     const F threshold = F::all(-1e-5F * p_.unit);
     const std::int64_t round = static_cast<std::int64_t>(p_.heads) * p_.tiles;
@@ -539,7 +559,8 @@ class LowRankAnnealer {
     return visits;
   }
 
-  // A head's part of E = - sum s (b + gain) / 2 + P sum_i c_i (c_i - 1) / 2: a gain counts each pair twice.
+  // A head's part of E = - sum s (b + gain) / 2 + P sum_i c_i (c_i - 1) / 2: a gain counts each
+  // pair twice.
   [[nodiscard]] double energy_of_gains(std::int32_t t) const {
     double sum = 0;
     alignas(64) std::array<float, kTile> gain;
@@ -555,8 +576,9 @@ class LowRankAnnealer {
     return sum;
   }
 
-  // The same where left and right are one array: sum_ij J_ij s_i s_j = scale |z|^2 + shift n^2, of which the tokens' own
-  // products are taken off again. Lanes of tokens in double, then added in order.
+  // The same where left and right are one array: sum_ij J_ij s_i s_j = scale |z|^2 + shift n^2, of
+  // which the tokens' own products are taken off again. Lanes of tokens in double, then added in
+  // order.
   [[nodiscard]] double energy_of_sums(std::int32_t t) const {
     std::array<double, kTile> lanes{};
     for (std::int32_t tile = 0; tile < p_.tiles; ++tile) {

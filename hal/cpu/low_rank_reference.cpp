@@ -30,7 +30,8 @@ const float* row_of(const float* from, const LowRankLayout& p, std::int32_t t, s
 
 /// J_ij of a head, or what z counts too much where i is j.
 float coupling(const LowRankLayout& p, std::int32_t t, std::int32_t i, std::int32_t j) {
-  return row_product(row_of(p.left, p, t, i), row_of(p.right, p, t, j), p.stride) * p.scale[t] + p.shift[t];
+  return row_product(row_of(p.left, p, t, i), row_of(p.right, p, t, j), p.stride) * p.scale[t] +
+         p.shift[t];
 }
 
 class LowRankReference {
@@ -39,7 +40,8 @@ class LowRankReference {
       : job_(job), p_(*job.problem), chain_(chain), words_(words_per_head(p_.tokens)) {}
 
   void run() {
-    std::memset(chain_.spins, 0, static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
+    std::memset(chain_.spins, 0,
+                static_cast<std::size_t>(p_.heads) * words_ * sizeof(std::uint64_t));
     std::memset(chain_.counts, 0, static_cast<std::size_t>(p_.tiles) * kTile * sizeof(float));
     chain_.flips = 0;
     for (std::int32_t i = 0; i < p_.tokens && p_.heads == 1; ++i) {
@@ -73,12 +75,15 @@ class LowRankReference {
     std::uint64_t pass = 0;
     for (std::int32_t first = 0; first < job_.sweeps; first += kBlockSweeps) {
       for (std::int32_t block = 0; block < p_.tiles; block += p_.block_tiles) {
-        for (std::int32_t sweep = first; sweep < std::min(first + kBlockSweeps, job_.sweeps); ++sweep) {
+        for (std::int32_t sweep = first; sweep < std::min(first + kBlockSweeps, job_.sweeps);
+             ++sweep) {
           for (std::int32_t t = 0; t < p_.heads; ++t) {
-            for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles); ++tile, ++pass) {
+            for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles);
+                 ++tile, ++pass) {
               std::array<float, kTile> threshold;
               const float* variates = float_variates() + variate_offset(key, pass);
-              for (std::size_t k = 0; k < kTile; ++k) threshold[k] = variates[k] * job_.temperatures[sweep];
+              for (std::size_t k = 0; k < kTile; ++k)
+                threshold[k] = variates[k] * job_.temperatures[sweep];
               tile_pass(t, tile, threshold);
             }
           }
@@ -95,7 +100,8 @@ class LowRankReference {
       for (std::int32_t k = 0; changed && k < 1000; ++k) {
         changed = false;
         for (std::int32_t t = 0; t < p_.heads; ++t) {
-          for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles); ++tile, ++visits) {
+          for (std::int32_t tile = block; tile < std::min(block + p_.block_tiles, p_.tiles);
+               ++tile, ++visits) {
             changed = tile_pass(t, tile, threshold) || changed;
           }
         }
@@ -222,7 +228,8 @@ float low_rank_unit(const LowRankLayout& layout, const float* squares) noexcept 
   double pairs = 0;
   for (std::int32_t tile = 0; tile < std::min(layout.tiles, layout.unit_tiles); ++tile) {
     const std::int32_t used = std::min(kTile, layout.tokens - tile * kTile);
-    for (const std::int32_t j : kUnitRows) pairs += j < used ? layout.heads * static_cast<double>(used - 1) : 0.0;
+    for (const std::int32_t j : kUnitRows)
+      pairs += j < used ? layout.heads * static_cast<double>(used - 1) : 0.0;
   }
   const double mean = pairs > 0 ? sum / pairs : 0.0;
   // A sum that is not finite must show.

@@ -59,7 +59,8 @@ class CpuLowRankSolver final : public LowRankSolver {
                    "a low-rank problem of " + std::to_string(problem.shape.heads) + " x " +
                        std::to_string(problem.shape.tokens) + " spins, rank " +
                        std::to_string(problem.rank) + ", expected " + std::to_string(shape_.heads) +
-                       " x 1 to " + std::to_string(shape_.tokens) + ", rank " + std::to_string(rank_)};
+                       " x 1 to " + std::to_string(shape_.tokens) + ", rank " +
+                       std::to_string(rank_)};
     }
     QAMA_RETURN_IF_ERROR(check_options(options));
     const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
@@ -106,8 +107,9 @@ class CpuLowRankSolver final : public LowRankSolver {
       }
     }
     if (!std::isfinite(result.real_energy)) {
-      return Error{ErrorCode::problem_bad_value,
-                   "a low-rank problem's energy is not finite: its factors or fields are too large"};
+      return Error{
+          ErrorCode::problem_bad_value,
+          "a low-rank problem's energy is not finite: its factors or fields are too large"};
     }
     result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.sweeps);
     std::memcpy(spins.data(), best_.data(), words * sizeof(std::uint64_t));
@@ -116,12 +118,13 @@ class CpuLowRankSolver final : public LowRankSolver {
     return {};
   }
 
-  // A factor that is not finite shows in its own token's product left_i . right_i, which the layout holds:
-  // nothing of size N D is read again.
+  // A factor that is not finite shows in its own token's product left_i . right_i, which the layout
+  // holds: nothing of size N D is read again.
   Status check_finite(const LowRankProblem& problem) const {
     const std::size_t rows = static_cast<std::size_t>(layout_.tiles) * kTile;
     if (std::isfinite(problem.penalty) && std::isfinite(layout_.unit)) {
-      // Without a branch a number, so that a compiler makes vectors of it. Behind the tokens there are zeros.
+      // Without a branch a number, so that a compiler makes vectors of it. Behind the tokens there
+      // are zeros.
       constexpr std::uint32_t kExponent = 0x7F800000;
       std::uint32_t bad = 0;
       for (std::size_t i = 0; i < static_cast<std::size_t>(layout_.heads) * rows; ++i) {
@@ -130,8 +133,9 @@ class CpuLowRankSolver final : public LowRankSolver {
       }
       if (bad == 0) return {};
     }
-    return Error{ErrorCode::problem_bad_value,
-                 "a low-rank problem has a factor, shift, field or penalty that is not a finite number"};
+    return Error{
+        ErrorCode::problem_bad_value,
+        "a low-rank problem has a factor, shift, field or penalty that is not a finite number"};
   }
 
   std::size_t memory_bytes() const noexcept override {

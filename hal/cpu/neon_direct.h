@@ -1,6 +1,7 @@
-// xsimd's operations on 16-bit lanes and 64-bit words for Advanced SIMD, said directly. xsimd 13 chooses each through a table of function
-// pointers, which g++ 12 resolves too late to inline in functions as large as the annealer's: every addition was a call,
-// and every call stored the registers that hold a head's fields. What is specialised here must mean the same as there.
+// xsimd's operations on 16-bit lanes and 64-bit words for Advanced SIMD, said directly. xsimd 13
+// chooses each through a table of function pointers, which g++ 12 resolves too late to inline in
+// functions as large as the annealer's: every addition was a call, and every call stored the
+// registers that hold a head's fields. What is specialised here must mean the same as there.
 // Included first by kernel_neon.cpp, and by nothing else.
 #pragma once
 
@@ -13,10 +14,10 @@ using Lanes16 = batch<std::int16_t, neon64>;
 using Mask16 = batch_bool<std::int16_t, neon64>;
 using Words64 = batch<std::uint64_t, neon64>;
 
-#define QAMA_NEON_DIRECT(NAME, RESULT, CALL, TYPE)                                        \
-  template <>                                                                             \
+#define QAMA_NEON_DIRECT(NAME, RESULT, CALL, TYPE)                                       \
+  template <>                                                                            \
   XSIMD_INLINE RESULT NAME(TYPE const& a, TYPE const& b, requires_arch<neon>) noexcept { \
-    return CALL(a, b);                                                                    \
+    return CALL(a, b);                                                                   \
   }
 QAMA_NEON_DIRECT(add, Lanes16, vaddq_s16, Lanes16)
 QAMA_NEON_DIRECT(sub, Lanes16, vsubq_s16, Lanes16)

@@ -1,13 +1,15 @@
-// Problems of one head whose couplings have at most three values (a complete +-1 graph, an unweighted or
-// +-1 graph of any density): couplings as bit planes, 8 to 16 times smaller than int16 rows, and a flip
-// costs N/512 vector operations instead of N/32. The spins are those of reference.cpp, bit for bit.
+// Problems of one head whose couplings have at most three values (a complete +-1 graph, an
+// unweighted or
+// +-1 graph of any density): couplings as bit planes, 8 to 16 times smaller than int16 rows, and a
+// flip costs N/512 vector operations instead of N/32. The spins are those of reference.cpp, bit for
+// bit.
 //
 //   W_ij = base + sum_k weight_k * bit_kij   for i != j, k < planes
 //
-// The method, in planes_impl.h: fields are kept up to date only for the word of 64 spins that is being
-// swept. Flips are collected; seven at a time their rows are added, by carry-save adders, to vertical
-// counters (bit l of lane j's counter is bit j of counter plane l), and a word's counters are turned into
-// int16 fields when the sweep comes to it.
+// The method, in planes_impl.h: fields are kept up to date only for the word of 64 spins that is
+// being swept. Flips are collected; seven at a time their rows are added, by carry-save adders, to
+// vertical counters (bit l of lane j's counter is bit j of counter plane l), and a word's counters
+// are turned into int16 fields when the sweep comes to it.
 #pragma once
 
 #include <array>
@@ -39,15 +41,17 @@ struct CouplingPlanes {
   std::array<std::int16_t, kMaxPlanes> weight{};  ///< modulo 2^16, as all field arithmetic is
   /// [tokens + 1][kMaxPlanes][plane_row_words], diagonal 0; the last row is 0.
   std::uint64_t* bits = nullptr;
-  /// [words][64][kMaxPlanes]: each word's own couplings once more, where its flips find them quickly.
+  /// [words][64][kMaxPlanes]: each word's own couplings once more, where its flips find them
+  /// quickly.
   std::uint64_t* own = nullptr;
 };
 
-/// Reads the couplings into planes. False as soon as a fourth value is met; `bits` is unspecified then.
+/// Reads the couplings into planes. False as soon as a fourth value is met; `bits` is unspecified
+/// then.
 using PackPlanesFunction = bool (*)(const SelectionProblem& problem, CouplingPlanes& planes);
 
-/// Like AnnealFunction. `counters`: [chains][kMaxPlanes][kCounterLevels][plane_row_words], 64-byte aligned
-/// scratch, at most kMaxChains chains at a time.
+/// Like AnnealFunction. `counters`: [chains][kMaxPlanes][kCounterLevels][plane_row_words], 64-byte
+/// aligned scratch, at most kMaxChains chains at a time.
 using AnnealPlanesFunction = void (*)(const AnnealJob& job, const CouplingPlanes& planes,
                                       std::span<Chain> chains, std::uint64_t* counters);
 

@@ -1,6 +1,7 @@
-// The annealer on bit planes, a template over xsimd's architectures, included by kernel_<target>.cpp; see
-// planes.h for the method. It must give the spins of reference.cpp, bit for bit. All field arithmetic is
-// modulo 2^16; fields themselves fit int16, so that they come out exact.
+// The annealer on bit planes, a template over xsimd's architectures, included by
+// kernel_<target>.cpp; see planes.h for the method. It must give the spins of reference.cpp, bit
+// for bit. All field arithmetic is modulo 2^16; fields themselves fit int16, so that they come out
+// exact.
 #pragma once
 
 #include <algorithm>
@@ -136,9 +137,9 @@ class PlaneAnnealer {
     Chain* chain;
     std::uint64_t* counters;
     std::uint64_t key;
-    /// Flips whose rows are not in the counters yet: where the row begins in planes_.bits, and all ones if
-    /// the spin left. One word's flips may come on top of an incomplete group; an incomplete group is filled
-    /// up with the row of zeros, so that it is read without a branch.
+    /// Flips whose rows are not in the counters yet: where the row begins in planes_.bits, and all
+    /// ones if the spin left. One word's flips may come on top of an incomplete group; an
+    /// incomplete group is filled up with the row of zeros, so that it is read without a branch.
     std::array<std::uint32_t, kGroup + 64> pending_row;
     std::array<std::uint64_t, kGroup + 64> pending_inverse;
     std::int32_t pending, pending_leaves;
@@ -203,8 +204,8 @@ class PlaneAnnealer {
     return f;
   }
 
-  // Fields of a word with every flip so far; stores them without the pending ones, whose rows are yet to come
-  // to the counters. Their words are added up as bits, too.
+  // Fields of a word with every flip so far; stores them without the pending ones, whose rows are
+  // yet to come to the counters. Their words are added up as bits, too.
   Batch64 fields_of(State& s, std::int32_t w) const {
     Batch64 f = read_counters(s, w);
     store(s, w, f);
@@ -248,7 +249,8 @@ class PlaneAnnealer {
     return mask_bits(mask);
   }
 
-  // kernel_impl.h's pass, with a row made from bits. Returns a bit for each restart that flipped something.
+  // kernel_impl.h's pass, with a row made from bits. Returns a bit for each restart that flipped
+  // something.
   std::uint32_t pass(std::int32_t w, std::array<Batch64, kChains>& bound) {
     const Batch ones(static_cast<std::int16_t>(-1));
     const std::uint64_t usable = w + 1 == words_ ? last_valid_ : ~std::uint64_t{0};
@@ -349,8 +351,8 @@ class PlaneAnnealer {
     carry = (a & b) | (half & c);
   }
 
-  // Adds seven rows, the pending ones from `first` on, to the counters of all words. `w` is the word just
-  // swept: the next one's counters are the oldest, and bound how far a carry can go.
+  // Adds seven rows, the pending ones from `first` on, to the counters of all words. `w` is the
+  // word just swept: the next one's counters are the oldest, and bound how far a carry can go.
   void absorb(State& s, std::int32_t first_row, std::int32_t w) {
     s.absorbed += kGroup;
     const std::int32_t oldest = s.absorbed - s.seen[w + 1 == words_ ? 0 : w + 1];
@@ -399,8 +401,8 @@ class PlaneAnnealer {
     }
   }
 
-  // Descent by single flips; with one head there is no set of heads to choose. A restart that has settled
-  // stays in lock-step: its passes flip nothing and are not counted.
+  // Descent by single flips; with one head there is no set of heads to choose. A restart that has
+  // settled stays in lock-step: its passes flip nothing and are not counted.
   void settle() {
     std::uint32_t moving = (1U << kChains) - 1;
     while (moving != 0) {
@@ -432,8 +434,8 @@ class PlaneAnnealer {
     return twice / 2;
   }
 
-  /// What a flip adds to a field whose bit is 0, and the bits in which other fields' amounts differ from it
-  /// (the planes exclude each other): one load and three operations a vector.
+  /// What a flip adds to a field whose bit is 0, and the bits in which other fields' amounts differ
+  /// from it (the planes exclude each other): one load and three operations a vector.
   struct Step {
     Batch zero;
     std::array<Batch, kMaxPlanes> change;

@@ -1,10 +1,12 @@
-// Recombining answers head by head. A restart finds most heads of a hard layer and never all; the right states of
-// the others are nearly always among what other restarts and rounds ended in (HACKING, "The annealer"). A HeadPool keeps, for every
-// head, the states that answers of this solve had; a search over their combinations, by energies that are sums over
-// pairs of heads, proposes some that no answer had yet; the annealer lets them adapt at the last temperature.
+// Recombining answers head by head. A restart finds most heads of a hard layer and never all; the
+// right states of the others are nearly always among what other restarts and rounds ended in
+// (HACKING, "The annealer"). A HeadPool keeps, for every head, the states that answers of this
+// solve had; a search over their combinations, by energies that are sums over pairs of heads,
+// proposes some that no answer had yet; the annealer lets them adapt at the last temperature.
 //
-// recombine_reference.cpp is the readable definition, recombine_impl.h the fast one; both give the same proposals. For layers of
-// 2 to 8 heads of one word: a row of the tables is 8 lanes, a head each.
+// recombine_reference.cpp is the readable definition, recombine_impl.h the fast one; both give the
+// same proposals. For layers of 2 to 8 heads of one word: a row of the tables is 8 lanes, a head
+// each.
 #pragma once
 
 #include <array>
@@ -26,8 +28,8 @@ inline constexpr std::int32_t kPoolTried =
 inline constexpr std::int32_t kProposals = 32;  ///< combinations a search proposes at most
 inline constexpr std::int32_t kPoolSteps = 6;   ///< changes of a head in one descent at most
 
-/// Energies in a pool are in steps of P / 2^shift, the overlaps of a combination stay below 2^13 and a head's own energy is
-/// clamped, so that sums and their differences fit 16 bits.
+/// Energies in a pool are in steps of P / 2^shift, the overlaps of a combination stay below 2^13
+/// and a head's own energy is clamped, so that sums and their differences fit 16 bits.
 inline constexpr std::int32_t kPoolOverlapBits = 13;
 inline constexpr std::int16_t kPoolOwnLimit = 4095;
 inline constexpr std::int16_t kPoolAbsent = 16384;  ///< "own energy" of a state that is not there
@@ -35,18 +37,20 @@ inline constexpr std::int16_t kPoolAbsent = 16384;  ///< "own energy" of a state
 /// Which state each head has: a combination.
 struct alignas(16) Combination : std::array<std::int16_t, kPoolHeads> {};
 
-/// A number for each state of each head. Padded, because a new state is written into all tables at the same place, which at a
-/// distance of 256 bytes are few sets of a cache.
+/// A number for each state of each head. Padded, because a new state is written into all tables at
+/// the same place, which at a distance of 256 bytes are few sets of a cache.
 struct alignas(64) PoolTable {
   std::array<std::array<std::int16_t, kPoolHeads>, kPoolMembers> at;
   std::array<std::int16_t, 32> padding;
 };
 
-/// The states of heads that were seen in one solve. Belongs to a solver; start() before the first answer.
+/// The states of heads that were seen in one solve. Belongs to a solver; start() before the first
+/// answer.
 struct HeadPool {
   PoolTable
       own;  ///< energy of a state without the other heads, from that of the head's first state
-  /// P times the tokens that a state shares with each state of the others, in steps; the fast form only.
+  /// P times the tokens that a state shares with each state of the others, in steps; the fast form
+  /// only.
   std::array<std::array<PoolTable, kPoolMembers>, kPoolHeads> overlap;
   alignas(64)
       std::array<std::array<std::uint64_t, kPoolHeads>, kPoolMembers> word;  ///< spins; 0 if absent
@@ -65,10 +69,12 @@ struct HeadPool {
   std::int32_t answer_count;  ///< of all that came, also those that went
   std::int32_t tried_count;
   std::int32_t searches;
-  std::int32_t limit;  ///< how much more than the best answer what a search proposes may cost, in half steps
+  std::int32_t
+      limit;  ///< how much more than the best answer what a search proposes may cost, in half steps
 };
 
-/// Solves of fewer restarts are for the lowest latency: their rounds do not recombine, which takes as long as a round.
+/// Solves of fewer restarts are for the lowest latency: their rounds do not recombine, which takes
+/// as long as a round.
 inline constexpr std::int32_t kPoolRestarts = 8;
 
 /// Whether a pool is for problems of that shape.
@@ -80,11 +86,14 @@ inline constexpr std::int32_t kPoolRestarts = 8;
   return can_recombine(problem.shape) && problem.penalty > 0;
 }
 
-/// What HeadPool::limit is when the best answer has `energy`: a 64th of it. What lies higher takes as long to adapt and is worth less.
+/// What HeadPool::limit is when the best answer has `energy`: a 64th of it. What lies higher takes
+/// as long to adapt and is worth less.
 [[nodiscard]] constexpr std::int32_t proposal_limit(std::int64_t energy, std::int32_t shift,
                                                     std::int32_t penalty) noexcept {
   const std::int64_t half_steps = -energy / 32 * (std::int64_t{1} << shift) / penalty;
-  return half_steps < 0 ? 0 : half_steps > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(half_steps);
+  return half_steps < 0           ? 0
+         : half_steps > INT32_MAX ? INT32_MAX
+                                  : static_cast<std::int32_t>(half_steps);
 }
 
 /// Empties the pool for a solve of `problem`; without a limit.
@@ -94,11 +103,13 @@ void start_pool(HeadPool& pool, const SelectionProblem& problem) noexcept;
 using CollectFunction = void (*)(HeadPool& pool, const SelectionProblem& problem,
                                  std::span<const Chain> chains, std::int32_t best);
 
-/// Searches; the combinations are HeadPool::found, none above HeadPool::limit. Returns how many there are.
+/// Searches; the combinations are HeadPool::found, none above HeadPool::limit. Returns how many
+/// there are.
 using SearchFunction = std::int32_t (*)(HeadPool& pool, const SelectionProblem& problem);
 
-/// Sets `chains` to combinations that were found, from number `first` on and from 0 again behind the last: spins, fields and
-/// counts. Where a state went since the search, what took its place is meant. At least one must have been found.
+/// Sets `chains` to combinations that were found, from number `first` on and from 0 again behind
+/// the last: spins, fields and counts. Where a state went since the search, what took its place is
+/// meant. At least one must have been found.
 using AssembleFunction = void (*)(const HeadPool& pool, const SelectionProblem& problem,
                                   std::int32_t first, std::span<Chain> chains);
 
@@ -124,7 +135,8 @@ void assemble_reference(const HeadPool& pool, const SelectionProblem& problem, s
                                                             : steps);
 }
 
-/// States of a head that differ in no more spins than this are one basin: none of them is forced on the other.
+/// States of a head that differ in no more spins than this are one basin: none of them is forced on
+/// the other.
 [[nodiscard]] constexpr std::int32_t near_distance(std::int32_t tokens) noexcept {
   return tokens / 8;
 }

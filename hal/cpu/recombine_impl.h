@@ -1,10 +1,11 @@
-// The fast form of recombine_reference.cpp, a template over xsimd's architectures, compiled by recombine_<target>.cpp. It must
-// propose the same combinations.
+// The fast form of recombine_reference.cpp, a template over xsimd's architectures, compiled by
+// recombine_<target>.cpp. It must propose the same combinations.
 //
-// How it works. What a state costs beside the other heads' states is kept for all states of all heads at once: 16 rows of
-// 8 lanes, lanes are heads; as many rows to a vector as go in. A change of one head adds one table of overlaps to it and takes one
-// away, and the lowest state of each head is a minimum of vectors, whose rows are folded at the end. A lane without
-// its state has kPoolAbsent there and no overlaps, so that it never is the lowest.
+// How it works. What a state costs beside the other heads' states is kept for all states of all
+// heads at once: 16 rows of 8 lanes, lanes are heads; as many rows to a vector as go in. A change
+// of one head adds one table of overlaps to it and takes one away, and the lowest state of each
+// head is a minimum of vectors, whose rows are folded at the end. A lane without its state has
+// kPoolAbsent there and no overlaps, so that it never is the lowest.
 #pragma once
 
 #include <array>
@@ -29,12 +30,11 @@ class FastPool {
 
  public:
   FastPool(HeadPool& pool, const SelectionProblem& problem)
-      : pool_(pool),
-        problem_(problem),
-        heads_(problem.shape.heads) {}
+      : pool_(pool), problem_(problem), heads_(problem.shape.heads) {}
 
   void collect(const Chain& chain, bool best) {
-    // Which states are known, all heads at once; the first of equals, which absent states (0) are behind.
+    // Which states are known, all heads at once; the first of equals, which absent states (0) are
+    // behind.
     alignas(64) std::array<std::uint64_t, kPoolHeads> word{};
     alignas(64) std::array<std::uint64_t, kPoolHeads> known;
     for (std::int32_t t = 0; t < heads_; ++t) word[t] = chain.spins[t];
@@ -238,8 +238,8 @@ class FastPool {
     set_state(Row::load_aligned(states.data()), t, k, run.state);
   }
 
-  // `states` with another one for head t. Written as a whole: a vector of which a part was written cannot be read
-  // before that part is in the cache.
+  // `states` with another one for head t. Written as a whole: a vector of which a part was written
+  // cannot be read before that part is in the cache.
   QAMA_ALWAYS_INLINE static void set_state(const Row& states, std::int32_t t, std::int32_t next,
                                            Combination& out) {
     const Row numbers = Row::load_unaligned(kHeadNumbers.data());
@@ -248,8 +248,8 @@ class FastPool {
         .store_aligned(out.data());
   }
 
-  // All descents in lock-step, because one alone waits for its minimum in every step. One that has ended changes a
-  // state for itself.
+  // All descents in lock-step, because one alone waits for its minimum in every step. One that has
+  // ended changes a state for itself.
   void descend(std::array<Descent, kTogether>& run) const {
     const Row zero(std::int16_t{0});
     const Row numbers = Row::load_unaligned(kHeadNumbers.data());
@@ -290,8 +290,8 @@ class FastPool {
     }
   }
 
-  // The first state of head t that costs as much as `lowest` says in its lane. No branches: half of the time nobody
-  // knows.
+  // The first state of head t that costs as much as `lowest` says in its lane. No branches: half of
+  // the time nobody knows.
   [[nodiscard]] QAMA_ALWAYS_INLINE static std::int16_t first_of(const PoolTable& beside,
                                                                 const Batch& lowest,
                                                                 std::int32_t t) {
@@ -347,8 +347,8 @@ void assemble_fast(const HeadPool& pool, const SelectionProblem& problem, std::i
   using Batch = Lanes<Arch>;
   const Batch penalty(problem.penalty);
   for (std::size_t c = 0; c < chains.size(); ++c) {
-    const Combination& states =
-        pool.found[(static_cast<std::size_t>(first) + c) % static_cast<std::size_t>(pool.found_count)];
+    const Combination& states = pool.found[(static_cast<std::size_t>(first) + c) %
+                                           static_cast<std::size_t>(pool.found_count)];
     Chain& chain = chains[c];
     Lanes64<Arch> counts;
     counts.fill(Batch(std::int16_t{0}));

@@ -1,5 +1,5 @@
-// Recombining answers as it is defined: plain and sequential, sums over pairs of heads taken anew wherever they
-// are needed. Belongs here: nothing fast.
+// Recombining answers as it is defined: plain and sequential, sums over pairs of heads taken anew
+// wherever they are needed. Belongs here: nothing fast.
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -47,8 +47,8 @@ class ReferencePool {
     if (best) pool_.best = answer;
   }
 
-  // For every state of a head that is far from the best answer's: the best combination that has it, by descent
-  // from the best answer and from one other. The lowest of those that nobody had yet.
+  // For every state of a head that is far from the best answer's: the best combination that has it,
+  // by descent from the best answer and from one other. The lowest of those that nobody had yet.
   std::int32_t search() {
     struct Candidate {
       std::int32_t energy;
@@ -145,8 +145,8 @@ class ReferencePool {
     return energy;
   }
 
-  // Head `held` gets state k; then, while it helps, the head changes whose change helps most, the first among
-  // equals. Returns twice the energy.
+  // Head `held` gets state k; then, while it helps, the head changes whose change helps most, the
+  // first among equals. Returns twice the energy.
   std::int32_t descend(std::int32_t held, std::int32_t k, Combination& states) const {
     std::int32_t energy = twice_energy(states);
     energy += 2 * (cost(held, k, states) - cost(held, states[at(held)], states));
@@ -229,7 +229,8 @@ std::int32_t search_reference(HeadPool& pool, const SelectionProblem& problem) {
 void assemble_reference(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
                         std::span<Chain> chains) {
   for (std::size_t c = 0; c < chains.size(); ++c) {
-    const auto number = (static_cast<std::size_t>(first) + c) % static_cast<std::size_t>(pool.found_count);
+    const auto number =
+        (static_cast<std::size_t>(first) + c) % static_cast<std::size_t>(pool.found_count);
     assemble(pool, problem, pool.found[number], chains[c]);
   }
 }

@@ -1,5 +1,5 @@
-// The annealer as it is defined: plain, sequential, scalar. Every other kernel must give the same spins.
-// Read it against the paper's Eq. 3 and 12; belongs here: nothing fast.
+// The annealer as it is defined: plain, sequential, scalar. Every other kernel must give the same
+// spins. Read it against the paper's Eq. 3 and 12; belongs here: nothing fast.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -73,8 +73,8 @@ class ReferenceAnnealer {
     const StartGuess guess = start_guess(chain_.restart, chain_.resume);
     const std::size_t row = static_cast<std::size_t>(t) * tokens_ + start_token(key, t, tokens_);
     for (std::int32_t i = 0; i < tokens_; ++i) {
-      const auto field = static_cast<std::int16_t>(guess.weight * problem_.couplings[row * stride_ + i] +
-                                                   problem_.fields[t * stride_ + i]);
+      const auto field = static_cast<std::int16_t>(
+          guess.weight * problem_.couplings[row * stride_ + i] + problem_.fields[t * stride_ + i]);
       const bool wanted = field > (guess.counted ? others(t, i) : problem_.penalty / 2);
       if (selected(t, i) != wanted) flip(t, i);
     }
@@ -94,8 +94,8 @@ class ReferenceAnnealer {
     return count - (selected(t, i) ? problem_.penalty : 0);
   }
 
-  // Eq. 12: the change of energy if (t, i) flips. g includes the couplings within the head; the penalty
-  // counts the other heads that select token i.
+  // Eq. 12: the change of energy if (t, i) flips. g includes the couplings within the head; the
+  // penalty counts the other heads that select token i.
   [[nodiscard]] std::int32_t flip_cost(std::int32_t t, std::int32_t i) const {
     const std::int32_t gain = chain_.fields[t * stride_ + i] - others(t, i);
     return selected(t, i) ? gain : -gain;
@@ -114,9 +114,10 @@ class ReferenceAnnealer {
     ++chain_.flips;
   }
 
-  // Metropolis: accept if u < exp(-dE / T), that is dE <= -T ln u; the threshold is rounded down, which
-  // changes nothing for an integer dE.
-  void metropolis_pass(std::uint64_t key, std::uint64_t pass, std::int32_t t, std::uint32_t temperature) {
+  // Metropolis: accept if u < exp(-dE / T), that is dE <= -T ln u; the threshold is rounded down,
+  // which changes nothing for an integer dE.
+  void metropolis_pass(std::uint64_t key, std::uint64_t pass, std::int32_t t,
+                       std::uint32_t temperature) {
     for (std::int32_t i = 0; i < tokens_; ++i) {
       const std::uint32_t offset = variate_offset(key, pass + static_cast<std::uint64_t>(i / 64));
       const std::uint32_t variate = variate_table().value[offset + i % 64];
@@ -140,8 +141,8 @@ class ReferenceAnnealer {
     return changed;
   }
 
-  // Of 64 tokens at a time those whose set of heads is not the best one, then one after the other as the fields
-  // are when its turn comes.
+  // Of 64 tokens at a time those whose set of heads is not the best one, then one after the other
+  // as the fields are when its turn comes.
   bool subset_sweep() {
     if (heads_ == 1) return false;
     bool changed = false;
@@ -165,9 +166,9 @@ class ReferenceAnnealer {
     return changed;
   }
 
-  // For one token the heads' fields do not depend on each other, so its best set of heads is exact: sort
-  // by field, take the k-th while it gains more than the k - 1 penalties that it costs. How many heads of `order`
-  // to take; -1 if that is no better than what is selected.
+  // For one token the heads' fields do not depend on each other, so its best set of heads is exact:
+  // sort by field, take the k-th while it gains more than the k - 1 penalties that it costs. How
+  // many heads of `order` to take; -1 if that is no better than what is selected.
   [[nodiscard]] std::int32_t best_set(std::int32_t i,
                                       std::array<std::int32_t, kMaxHeads>& order) const {
     for (std::int32_t t = 0; t < heads_; ++t) order[t] = t;

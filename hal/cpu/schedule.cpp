@@ -31,7 +31,8 @@ constexpr double natural_log(double x) {
   return 2 * sum + exponent * kLn2;
 }
 
-// Stratified: one variate for each of kVariates equal slices of (0, 1), then a Fisher-Yates shuffle.
+// Stratified: one variate for each of kVariates equal slices of (0, 1), then a Fisher-Yates
+// shuffle.
 constexpr VariateTable make_table() {
   VariateTable table{};
   for (std::int32_t k = 0; k < kVariates; ++k) {
@@ -67,14 +68,19 @@ constexpr FloatTable kFloatTable = make_float_table();
 
 }  // namespace
 
-const VariateTable& variate_table() noexcept { return kTable; }
-const float* float_variates() noexcept { return kFloatTable.value.data(); }
+const VariateTable& variate_table() noexcept {
+  return kTable;
+}
+const float* float_variates() noexcept {
+  return kFloatTable.value.data();
+}
 
 void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
                   std::uint8_t* order) noexcept {
   const std::uint64_t key = mix64(restart_key(seed, restart) ^ 0x4845414453ULL);
   std::array<std::uint8_t, kMaxHeads> all;
-  for (std::int32_t t = 0; t < heads; ++t) all[static_cast<std::size_t>(t)] = static_cast<std::uint8_t>(t);
+  for (std::int32_t t = 0; t < heads; ++t)
+    all[static_cast<std::size_t>(t)] = static_cast<std::uint8_t>(t);
   for (std::int32_t k = 0; k < count; ++k) {
     const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(k));
     const auto other = static_cast<std::size_t>(k) + random % static_cast<std::uint64_t>(heads - k);
@@ -84,13 +90,14 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
 }
 
 double row_norm(const SelectionProblem& problem) noexcept {
-  const std::size_t rows =
-      static_cast<std::size_t>(problem.shape.heads) * static_cast<std::size_t>(problem.shape.tokens);
+  const std::size_t rows = static_cast<std::size_t>(problem.shape.heads) *
+                           static_cast<std::size_t>(problem.shape.tokens);
   const auto stride = static_cast<std::size_t>(row_stride(problem.shape.tokens));
   const std::int16_t* row = problem.couplings;
   std::int64_t sum = 0;
   for (std::size_t k = 0; k < rows; ++k, row += stride) {
-    // By fits_int16 a row's squares are at most 2^30 together, so that they add up in 32 bits, which is fast.
+    // By fits_int16 a row's squares are at most 2^30 together, so that they add up in 32 bits,
+    // which is fast.
     std::uint32_t squares = 0;
     for (std::size_t j = 0; j < stride; ++j) {
       squares += static_cast<std::uint32_t>(static_cast<std::int32_t>(row[j]) * row[j]);

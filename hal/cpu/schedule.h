@@ -11,22 +11,22 @@
 
 namespace qama::hal::cpu {
 
-/// Variates -ln(u) in fixed point, shuffled; a pass over 64 spins reads 64 of them in a row from a random
-/// offset. One table for the whole process, read-only.
-inline constexpr std::int32_t kVariates = 4096;  // a power of two: offsets are masked
-inline constexpr std::int32_t kVariateBits = 12; // fixed point: 1.0 = 1 << 12; largest 9.01
+/// Variates -ln(u) in fixed point, shuffled; a pass over 64 spins reads 64 of them in a row from a
+/// random offset. One table for the whole process, read-only.
+inline constexpr std::int32_t kVariates = 4096;   // a power of two: offsets are masked
+inline constexpr std::int32_t kVariateBits = 12;  // fixed point: 1.0 = 1 << 12; largest 9.01
 struct alignas(64) VariateTable {
   std::array<std::uint16_t, kVariates + 64> value;
 };
 [[nodiscard]] const VariateTable& variate_table() noexcept;
 
-/// Temperatures are integers in 1/16 of an energy unit; variate * temperature >> 16 is a threshold. The
-/// bound keeps thresholds inside int16.
+/// Temperatures are integers in 1/16 of an energy unit; variate * temperature >> 16 is a threshold.
+/// The bound keeps thresholds inside int16.
 inline constexpr std::int32_t kTemperatureOne = 16;
 inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
 
-/// A counter-based generator (the finaliser of splitmix64): the k-th number of a stream is a function of
-/// (key, k) alone.
+/// A counter-based generator (the finaliser of splitmix64): the k-th number of a stream is a
+/// function of (key, k) alone.
 [[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t z) noexcept {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
@@ -37,21 +37,24 @@ inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
 }
 
 /// Key of one restart's stream.
-[[nodiscard]] constexpr std::uint64_t restart_key(std::uint64_t seed, std::int32_t restart) noexcept {
+[[nodiscard]] constexpr std::uint64_t restart_key(std::uint64_t seed,
+                                                  std::int32_t restart) noexcept {
   return counter_random(mix64(seed ^ 0x51414D41ULL), static_cast<std::uint64_t>(restart));
 }
 
 /// Offset into the variate table for pass `pass` of a restart, where passes are numbered
 /// (sweep * heads + head) * words + word. Four passes share one 64-bit number.
-[[nodiscard]] constexpr std::uint32_t variate_offset(std::uint64_t key, std::uint64_t pass) noexcept {
+[[nodiscard]] constexpr std::uint32_t variate_offset(std::uint64_t key,
+                                                     std::uint64_t pass) noexcept {
   return static_cast<std::uint32_t>(counter_random(key, pass >> 2) >> (16 * (pass & 3))) &
          (kVariates - 1);
 }
 
-/// What the head that is drawn for restart `restart` starts from. Its fields are guessed: those without spins and `weight` times a
-/// row of couplings, that of a token drawn at random, as 16-bit numbers that wrap. Selected is what exceeds half a
-/// penalty; with `counted`, what the other heads' spins cost here instead. Restarts 2k and 2k + 1 draw the same tokens with opposite
-/// signs: where the tokens of a head resemble each other, either half of them is tried.
+/// What the head that is drawn for restart `restart` starts from. Its fields are guessed: those
+/// without spins and `weight` times a row of couplings, that of a token drawn at random, as 16-bit
+/// numbers that wrap. Selected is what exceeds half a penalty; with `counted`, what the other
+/// heads' spins cost here instead. Restarts 2k and 2k + 1 draw the same tokens with opposite signs:
+/// where the tokens of a head resemble each other, either half of them is tried.
 struct StartGuess {
   std::int32_t weight;
   bool counted;
@@ -60,7 +63,8 @@ struct StartGuess {
   const std::int32_t weight = resumes ? 8 : 2;
   return {(restart & 1) != 0 ? -weight : weight, resumes || (restart & 2) != 0};
 }
-/// Whether restart `restart` of a solve, which has not been annealed yet, starts from random_spins() instead.
+/// Whether restart `restart` of a solve, which has not been annealed yet, starts from
+/// random_spins() instead.
 [[nodiscard]] constexpr bool starts_random(StartKind start, std::int32_t restart) noexcept {
   return start == StartKind::random || (start == StartKind::mixed && (restart & 2) != 0);
 }
@@ -73,9 +77,11 @@ struct StartGuess {
   return static_cast<std::size_t>((random >> 32) * static_cast<std::uint64_t>(tokens) >> 32);
 }
 
-/// Word `word` of random spins (heads of words_per_head words one after the other) for restart `restart`; 3 of 8 are selected,
-/// about as many as when hot. Restarts 2k and 2k + 1 have one key and share no selected spin.
-[[nodiscard]] constexpr std::uint64_t random_spins(std::uint64_t key, std::int32_t restart, std::int32_t word) noexcept {
+/// Word `word` of random spins (heads of words_per_head words one after the other) for restart
+/// `restart`; 3 of 8 are selected, about as many as when hot. Restarts 2k and 2k + 1 have one key
+/// and share no selected spin.
+[[nodiscard]] constexpr std::uint64_t random_spins(std::uint64_t key, std::int32_t restart,
+                                                   std::int32_t word) noexcept {
   const auto at = static_cast<std::uint64_t>(word);
   const std::uint64_t half = counter_random(key, 2 * at);
   const std::uint64_t some = counter_random(key, 2 * at + 1);
@@ -90,8 +96,8 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
 [[nodiscard]] double row_norm(const SelectionProblem& problem) noexcept;
 [[nodiscard]] double row_norm(const SparseSelectionProblem& problem) noexcept;
 
-/// Fills `temperatures[0 .. sweeps-1]`: beta rises linearly from 1/t_start to 1/t_end (a single sweep runs
-/// at t_end).
+/// Fills `temperatures[0 .. sweeps-1]`: beta rises linearly from 1/t_start to 1/t_end (a single
+/// sweep runs at t_end).
 void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
                        std::uint16_t* temperatures) noexcept;
 

@@ -1,5 +1,5 @@
-// Solves selection problems with their couplings as matrices: restarts, rounds, recombined heads; few-valued problems of one
-// head on bit planes.
+// Solves selection problems with their couplings as matrices: restarts, rounds, recombined heads;
+// few-valued problems of one head on bit planes.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -37,24 +37,24 @@ class CpuSolver final : public Solver {
   Status submit(std::int32_t slot, const SelectionProblem& problem,
                 const SolveOptions& options) override {
     if (slot != 0) {
-      return Error{ErrorCode::invalid_argument,
-                   "slot " + std::to_string(slot) + ", expected 0: the CPU solves one job at a time"};
+      return Error{
+          ErrorCode::invalid_argument,
+          "slot " + std::to_string(slot) + ", expected 0: the CPU solves one job at a time"};
     }
     QAMA_RETURN_IF_ERROR(check(problem, options));
     const auto start = Clock::now();
     const auto longest = static_cast<std::size_t>(std::max(options.sweeps, options.round_sweeps));
     if (longest > temperatures_.size()) temperatures_.resize(longest);
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
-    fill_temperatures(unit, options.t_start, options.t_end, options.sweeps,
-                      temperatures_.data());
+    fill_temperatures(unit, options.t_start, options.t_end, options.sweeps, temperatures_.data());
     Deadline deadline(start, options.deadline_us);
     AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem = problem;
     result_ = SolveResult{};
     groups_ = 0;
     sweeps_ = 0;
-    const bool recombines =
-        options.rounds > 0 && options.restarts >= kPoolRestarts && pool_ != nullptr && can_recombine(problem);
+    const bool recombines = options.rounds > 0 && options.restarts >= kPoolRestarts &&
+                            pool_ != nullptr && can_recombine(problem);
     if (recombines) {
       start_pool(*pool_, problem);
     }
@@ -71,8 +71,10 @@ class CpuSolver final : public Solver {
       if (deadline.no_time_for_another()) break;
     }
     if (options.rounds > 0) {
-      fill_temperatures(unit, options.t_round, options.t_end, options.round_sweeps, temperatures_.data());
-      fill_temperatures(unit, options.t_end, options.t_end, kAdaptSweeps, adapt_temperatures_.data());
+      fill_temperatures(unit, options.t_round, options.t_end, options.round_sweeps,
+                        temperatures_.data());
+      fill_temperatures(unit, options.t_end, options.t_end, kAdaptSweeps,
+                        adapt_temperatures_.data());
       std::int32_t next = options.restarts;
       for (;;) {
         if (recombines && !deadline.no_time_for_another()) recombine(job, next, deadline);
@@ -84,7 +86,8 @@ class CpuSolver final : public Solver {
           chain.restart = next++;
           chain.resume = true;
           copy_state(problem.shape, best_, chain);
-          random_heads(options.seed, chain.restart, problem.shape.heads, problem.shape.heads, chain.order.data());
+          random_heads(options.seed, chain.restart, problem.shape.heads, problem.shape.heads,
+                       chain.order.data());
         }
         run_group(job, kMaxChains, deadline, true, false, recombines);
         ++result_.rounds;
@@ -120,28 +123,33 @@ class CpuSolver final : public Solver {
   // Longer schedules than this grow the table once, at the first job that asks for it.
   static constexpr std::size_t kInitialSweeps = 1024;
 
-  // Three of eight: of two, three, four and five, with the others at the last temperature, three did best.
+  // Three of eight: of two, three, four and five, with the others at the last temperature, three
+  // did best.
   static constexpr std::int32_t reheated_heads(std::int32_t heads) { return (3 * heads + 7) / 8; }
 
   static std::size_t words_of(const ProblemShape& shape) {
-    return static_cast<std::size_t>(shape.heads) * static_cast<std::size_t>(words_per_head(shape.tokens));
+    return static_cast<std::size_t>(shape.heads) *
+           static_cast<std::size_t>(words_per_head(shape.tokens));
   }
 
   static void copy_state(const ProblemShape& shape, const Chain& from, Chain& to) {
     const auto stride = static_cast<std::size_t>(row_stride(shape.tokens));
-    std::memcpy(to.fields, from.fields, static_cast<std::size_t>(shape.heads) * stride * sizeof(std::int16_t));
+    std::memcpy(to.fields, from.fields,
+                static_cast<std::size_t>(shape.heads) * stride * sizeof(std::int16_t));
     std::memcpy(to.counts, from.counts, stride * sizeof(std::int16_t));
     std::memcpy(to.spins, from.spins, words_of(shape) * sizeof(std::uint64_t));
   }
 
-  // Combinations of the heads of all answers so far, which adapt to each other at the last temperature.
+  // Combinations of the heads of all answers so far, which adapt to each other at the last
+  // temperature.
   void recombine(AnnealJob& job, std::int32_t& next, Deadline& deadline) {
     pool_->limit = proposal_limit(result_.energy, pool_->shift, job.problem.penalty);
     const std::int32_t count = kernel_.search(*pool_, job.problem);
     job.temperatures = adapt_temperatures_.data();
     job.reheated = 0;
     job.sweeps = kAdaptSweeps;
-    for (std::int32_t first = 0; first < count && !deadline.no_time_for_another(); first += kMaxChains) {
+    for (std::int32_t first = 0; first < count && !deadline.no_time_for_another();
+         first += kMaxChains) {
       kernel_.assemble(*pool_, job.problem, first, chains_);
       for (Chain& chain : chains_) {
         chain.restart = next++;
@@ -151,10 +159,11 @@ class CpuSolver final : public Solver {
     }
   }
 
-  // Anneals the first `count` chains and keeps the best answer; the first of equals, so that the order of
-  // restarts decides and nothing else. With `whole` its fields and counts are kept too, with `collects` all answers' heads.
-  void run_group(const AnnealJob& job, std::int32_t count, Deadline& deadline, bool whole, bool planes,
-                 bool collects) {
+  // Anneals the first `count` chains and keeps the best answer; the first of equals, so that the
+  // order of restarts decides and nothing else. With `whole` its fields and counts are kept too,
+  // with `collects` all answers' heads.
+  void run_group(const AnnealJob& job, std::int32_t count, Deadline& deadline, bool whole,
+                 bool planes, bool collects) {
     deadline.start_group();
     const auto group = std::span<Chain>(chains_).first(static_cast<std::size_t>(count));
     if (planes) {
@@ -179,7 +188,8 @@ class CpuSolver final : public Solver {
     if (whole) {
       copy_state(job.problem.shape, chains_[best], best_);
     } else {
-      std::memcpy(best_.spins, chains_[best].spins, words_of(job.problem.shape) * sizeof(std::uint64_t));
+      std::memcpy(best_.spins, chains_[best].spins,
+                  words_of(job.problem.shape) * sizeof(std::uint64_t));
     }
   }
 
@@ -194,10 +204,11 @@ class CpuSolver final : public Solver {
     return check_options(options);
   }
 
-  // Whether the couplings are few-valued, so that bit planes do it (planes.h). A layer's couplings show in
-  // their first row that they are not. Heads of one word gain nothing.
+  // Whether the couplings are few-valued, so that bit planes do it (planes.h). A layer's couplings
+  // show in their first row that they are not. Heads of one word gain nothing.
   bool packs(const SelectionProblem& problem) {
-    if (kernel_.pack_planes == nullptr || problem.shape.heads != 1 || problem.shape.tokens <= 64) return false;
+    if (kernel_.pack_planes == nullptr || problem.shape.heads != 1 || problem.shape.tokens <= 64)
+      return false;
     if (plane_bits_.size() == 0) {
       // Once, at the first job that may need it: layers of long heads must not pay for it.
       if (!few_values_in_first_row(problem)) return false;

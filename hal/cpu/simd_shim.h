@@ -2,13 +2,14 @@
 //   mul_high_u16   (a * b) >> 16 of unsigned 16-bit lanes
 //   mask_bits      64 comparison results in lane order as one 64-bit word, bit k = lane k
 //   lanes_of_bits  the way back: lane k all ones if bit k is set
-//   marks_of_bits, min_if, max_if_not   64 bits as each instruction set has them best, and minima and maxima where they are (not) set
-//   add_pairs      32-bit lanes plus sums of neighbouring 16-bit lanes
-//   folded_min, folded_or, repeated   between a vector and rows of 8 lanes
-// and four of 64-bit words, written so that compilers make no branch of them and save no register's worth:
+//   marks_of_bits, min_if, max_if_not   64 bits as each instruction set has them best, and minima
+//   and maxima where they are (not) set add_pairs      32-bit lanes plus sums of neighbouring
+//   16-bit lanes folded_min, folded_or, repeated   between a vector and rows of 8 lanes
+// and four of 64-bit words, written so that compilers make no branch of them and save no register's
+// worth:
 //   lowest_number, row_if_any, behind_lowest, keep_in_register
-// Included only by kernel_<target>.cpp; everything has internal linkage, because each of those files is
-// compiled with other instruction-set flags.
+// Included only by kernel_<target>.cpp; everything has internal linkage, because each of those
+// files is compiled with other instruction-set flags.
 #pragma once
 
 #include <array>
@@ -16,7 +17,8 @@
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
-/// What must be inlined so that arrays of vectors stay in registers; after a lambda's parameters, before a function.
+/// What must be inlined so that arrays of vectors stay in registers; after a lambda's parameters,
+/// before a function.
 #define QAMA_INLINE_LAMBDA __attribute__((always_inline))
 #define QAMA_ALWAYS_INLINE __attribute__((always_inline)) inline
 
@@ -69,13 +71,17 @@ inline Row folded_or(Lanes<Avx512> v) {
   const __m256i two = _mm256_or_si256(_mm512_castsi512_si256(v), upper_half(v));
   return _mm_or_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
 }
-inline Lanes<Avx512> repeat_row(Row row, Avx512 /*arch*/) { return _mm512_broadcast_i32x4(row); }
+inline Lanes<Avx512> repeat_row(Row row, Avx512 /*arch*/) {
+  return _mm512_broadcast_i32x4(row);
+}
 #endif
 
 #if XSIMD_WITH_AVX2
 using Avx2 = xsimd::avx2;
 
-inline Lanes<Avx2> mul_high_u16(Lanes<Avx2> a, Lanes<Avx2> b) { return _mm256_mulhi_epu16(a, b); }
+inline Lanes<Avx2> mul_high_u16(Lanes<Avx2> a, Lanes<Avx2> b) {
+  return _mm256_mulhi_epu16(a, b);
+}
 inline std::uint64_t mask_bits(const Mask64<Avx2>& m) {
   // packs works within 128-bit halves; the permutation restores lane order.
   const auto pair = [](__m256i low, __m256i high) {
@@ -106,13 +112,17 @@ inline Row folded_min(Lanes<Avx2> v) {
 inline Row folded_or(Lanes<Avx2> v) {
   return _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
-inline Lanes<Avx2> repeat_row(Row row, Avx2 /*arch*/) { return _mm256_broadcastsi128_si256(row); }
+inline Lanes<Avx2> repeat_row(Row row, Avx2 /*arch*/) {
+  return _mm256_broadcastsi128_si256(row);
+}
 #endif
 
 #if XSIMD_WITH_SSE2
 using Sse2 = xsimd::sse2;
 
-inline Lanes<Sse2> mul_high_u16(Lanes<Sse2> a, Lanes<Sse2> b) { return _mm_mulhi_epu16(a, b); }
+inline Lanes<Sse2> mul_high_u16(Lanes<Sse2> a, Lanes<Sse2> b) {
+  return _mm_mulhi_epu16(a, b);
+}
 inline std::uint64_t mask_bits(const Mask64<Sse2>& m) {
   std::uint64_t bits = 0;
   for (std::size_t k = 0; k < 4; ++k) {
@@ -160,7 +170,9 @@ inline std::uint64_t mask_bits(const Mask64<Neon>& m) {
   const uint8x16_t halves = vpaddq_u8(vpaddq_u8(part[0], part[1]), vpaddq_u8(part[2], part[3]));
   return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)), 0);
 }
-inline Lanes32<Neon> add_pairs(Lanes32<Neon> sums, Lanes<Neon> v) { return vpadalq_s16(sums, v); }
+inline Lanes32<Neon> add_pairs(Lanes32<Neon> sums, Lanes<Neon> v) {
+  return vpadalq_s16(sums, v);
+}
 inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
   static constexpr std::uint16_t kWeight[8] = {1, 2, 4, 8, 16, 32, 64, 128};
   const uint16x8_t weight = vld1q_u16(kWeight);
@@ -175,13 +187,11 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
 
 /// Vectors of eight lanes are rows themselves.
 template <class Arch>
-  requires(Lanes<Arch>::size == 8)
-Row folded_min(const xsimd::batch<std::int16_t, Arch>& v) {
+requires(Lanes<Arch>::size == 8) Row folded_min(const xsimd::batch<std::int16_t, Arch>& v) {
   return Row(typename Row::register_type(v));
 }
 template <class Arch>
-  requires(Lanes<Arch>::size == 8)
-Row folded_or(const xsimd::batch<std::int16_t, Arch>& v) {
+requires(Lanes<Arch>::size == 8) Row folded_or(const xsimd::batch<std::int16_t, Arch>& v) {
   return Row(typename Row::register_type(v));
 }
 /// A vector of copies of `row`.
@@ -196,8 +206,8 @@ Lanes<Arch> repeated(const Row& row) {
 
 /// `v` with its lanes' signs turned where `signs`, lanes of 1 and -1, say so.
 template <class Arch>
-QAMA_ALWAYS_INLINE xsimd::batch<std::int16_t, Arch> with_signs(const xsimd::batch<std::int16_t, Arch>& v,
-                                                               const xsimd::batch<std::int16_t, Arch>& signs) {
+QAMA_ALWAYS_INLINE xsimd::batch<std::int16_t, Arch> with_signs(
+    const xsimd::batch<std::int16_t, Arch>& v, const xsimd::batch<std::int16_t, Arch>& signs) {
 #if XSIMD_WITH_AVX2
   if constexpr (std::is_same_v<Arch, Avx2>) return Lanes<Avx2>(_mm256_sign_epi16(v, signs));
 #endif
@@ -231,15 +241,16 @@ xsimd::batch<std::int16_t, Arch> min_if(const xsimd::batch<std::int16_t, Arch>& 
                                         const xsimd::batch<std::int16_t, Arch>& a,
                                         const xsimd::batch<std::int16_t, Arch>& b) {
   return xsimd::min(
-      a, (b & mark) | xsimd::bitwise_andnot(xsimd::batch<std::int16_t, Arch>(std::int16_t{32767}), mark));
+      a, (b & mark) |
+             xsimd::bitwise_andnot(xsimd::batch<std::int16_t, Arch>(std::int16_t{32767}), mark));
 }
 /// The higher of them where not marked, else `a`.
 template <class Arch>
 xsimd::batch<std::int16_t, Arch> max_if_not(const xsimd::batch<std::int16_t, Arch>& mark,
                                             const xsimd::batch<std::int16_t, Arch>& a,
                                             const xsimd::batch<std::int16_t, Arch>& b) {
-  return xsimd::max(
-      a, xsimd::bitwise_andnot(b, mark) | (xsimd::batch<std::int16_t, Arch>(std::int16_t{-32768}) & mark));
+  return xsimd::max(a, xsimd::bitwise_andnot(b, mark) |
+                           (xsimd::batch<std::int16_t, Arch>(std::int16_t{-32768}) & mark));
 }
 #endif
 
@@ -252,8 +263,8 @@ QAMA_ALWAYS_INLINE std::uint64_t lowest_number(std::uint64_t bits) {
 #endif
 }
 
-/// Row `i` of `rows`, which are `stride` numbers apart, if there are `bits`; else `nothing`. Half of the time nobody
-/// knows which, so it must not be a branch.
+/// Row `i` of `rows`, which are `stride` numbers apart, if there are `bits`; else `nothing`. Half
+/// of the time nobody knows which, so it must not be a branch.
 QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint64_t i,
                                                   const std::int16_t* rows, std::size_t stride,
                                                   const std::int16_t* nothing) {
@@ -271,8 +282,8 @@ QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint6
 /// The bits of `bits` behind the lowest bit of `now`; none if `now` has none.
 QAMA_ALWAYS_INLINE std::uint64_t behind_lowest(std::uint64_t bits, std::uint64_t now) {
   asm(""
-      : "+r"(
-          now));  // else a compiler keeps now ^ (now - 1) from elsewhere in a register that it lacks
+      : "+r"(now));  // else a compiler keeps now ^ (now - 1) from elsewhere in a register that it
+                     // lacks
   return bits & ~(now ^ (now - 1));
 }
 

@@ -1,5 +1,5 @@
-// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp, sparse_solver.cpp), and
-// what they share: options, deadlines, names. Private to hal/cpu.
+// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp,
+// sparse_solver.cpp), and what they share: options, deadlines, names. Private to hal/cpu.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +21,13 @@ struct KernelNames {
 [[nodiscard]] KernelNames names_of(std::string_view kernel);
 
 /// Everything is allocated here; `shape` has been checked.
-[[nodiscard]] std::unique_ptr<Solver> make_selection_solver(const Kernel& kernel, const ProblemShape& shape);
-[[nodiscard]] std::unique_ptr<LowRankSolver> make_low_rank_solver(const Kernel& kernel, const ProblemShape& shape,
+[[nodiscard]] std::unique_ptr<Solver> make_selection_solver(const Kernel& kernel,
+                                                            const ProblemShape& shape);
+[[nodiscard]] std::unique_ptr<LowRankSolver> make_low_rank_solver(const Kernel& kernel,
+                                                                  const ProblemShape& shape,
                                                                   std::int32_t rank);
-[[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel, std::int32_t spins);
+[[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel,
+                                                               std::int32_t spins);
 
 /// INVALID_ARGUMENT for numbers or temperatures out of bounds.
 [[nodiscard]] Status check_options(const SolveOptions& options);
@@ -40,11 +43,12 @@ inline double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-/// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still time for the
-/// final descent, which is taken to last as long as kDescentSweeps of them.
+/// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still
+/// time for the final descent, which is taken to last as long as kDescentSweeps of them.
 class Deadline {
  public:
-  Deadline(Clock::time_point start, std::int64_t deadline_us) : start_(start), limit_us_(deadline_us) {}
+  Deadline(Clock::time_point start, std::int64_t deadline_us)
+      : start_(start), limit_us_(deadline_us) {}
   [[nodiscard]] bool given() const { return limit_us_ > 0; }
   void start_group() {
     if (!given()) return;  // the clock is read for deadlines only
@@ -60,7 +64,8 @@ class Deadline {
   static bool stop(void* context) {
     auto& self = *static_cast<Deadline*>(context);
     const double now = microseconds_since(self.start_);
-    const double sweep = self.asked_ > 0 ? (now - self.group_us_) / static_cast<double>(self.asked_) : 0.0;
+    const double sweep =
+        self.asked_ > 0 ? (now - self.group_us_) / static_cast<double>(self.asked_) : 0.0;
     ++self.asked_;
     return now + kDescentSweeps * sweep > static_cast<double>(self.limit_us_);
   }
@@ -73,8 +78,10 @@ class Deadline {
   std::int64_t asked_ = 0;
 };
 
-/// The restarts that `options` ask for, without their problem; both other arguments must outlive the job.
-inline AnnealJob job_of(const SolveOptions& options, const std::uint16_t* temperatures, Deadline& deadline) {
+/// The restarts that `options` ask for, without their problem; both other arguments must outlive
+/// the job.
+inline AnnealJob job_of(const SolveOptions& options, const std::uint16_t* temperatures,
+                        Deadline& deadline) {
   AnnealJob job;
   job.temperatures = temperatures;
   job.sweeps = options.sweeps;

@@ -1,5 +1,6 @@
-// The annealer on rows of neighbours, a template over xsimd's architectures, included by kernel_<target>.cpp; see
-// sparse.h for the method. It must give the spins of sparse_reference.cpp, bit for bit.
+// The annealer on rows of neighbours, a template over xsimd's architectures, included by
+// kernel_<target>.cpp; see sparse.h for the method. It must give the spins of sparse_reference.cpp,
+// bit for bit.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,11 @@ class SparseAnnealer {
 
  public:
   SparseAnnealer(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains)
-      : job_(job), problem_(problem), chains_(chains), fields_(chains.fields), selected_(chains.selected) {}
+      : job_(job),
+        problem_(problem),
+        chains_(chains),
+        fields_(chains.fields),
+        selected_(chains.selected) {}
 
   void run() {
     start();
@@ -42,7 +47,8 @@ class SparseAnnealer {
       for (std::int32_t w = 0; w < words; ++w, ++pass_number) {
         for (std::size_t c = 0; c < kLanes; ++c) {
           // variate_offset(), four passes from one number.
-          random[c] = (pass_number & 3) == 0 ? counter_random(keys[c], pass_number >> 2) : random[c] >> 16;
+          random[c] =
+              (pass_number & 3) == 0 ? counter_random(keys[c], pass_number >> 2) : random[c] >> 16;
         }
         load_variates(random);
         const std::int32_t here = std::min(64, problem_.spins - w * 64);
@@ -50,7 +56,8 @@ class SparseAnnealer {
           Parts bound;
           for (std::size_t k = 0; k < kParts; ++k) {
             bound[k] = mul_high_u16(
-                Batch::load_aligned(variates_.data() + static_cast<std::size_t>(i) * kLanes + k * Batch::size),
+                Batch::load_aligned(variates_.data() + static_cast<std::size_t>(i) * kLanes +
+                                    k * Batch::size),
                 temperature);
           }
           propose(w * 64 + i, bound);
@@ -66,7 +73,8 @@ class SparseAnnealer {
  private:
   void start() {
     for (std::size_t k = 0; k < kLanes; ++k) {
-      lane_used_[k] = static_cast<std::int16_t>(k < static_cast<std::size_t>(chains_.count) ? -1 : 0);
+      lane_used_[k] =
+          static_cast<std::int16_t>(k < static_cast<std::size_t>(chains_.count) ? -1 : 0);
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(problem_.spins); ++i) {
       for (std::size_t k = 0; k < kParts; ++k) {
@@ -76,8 +84,8 @@ class SparseAnnealer {
     }
   }
 
-  // The next 64 variates of each restart, a spin's side by side. Rows k and k + 4 of eight, interleaved three
-  // times, are the columns.
+  // The next 64 variates of each restart, a spin's side by side. Rows k and k + 4 of eight,
+  // interleaved three times, are the columns.
   void load_variates(const std::array<std::uint64_t, kLanes>& random) {
     const auto* const table = reinterpret_cast<const std::int16_t*>(variate_table().value.data());
     for (std::size_t c = 0; c < kLanes; c += 8) {
@@ -94,7 +102,8 @@ class SparseAnnealer {
           }
           rows = mixed;
         }
-        for (std::size_t k = 0; k < 8; ++k) rows[k].store_aligned(variates_.data() + (i + k) * kLanes + c);
+        for (std::size_t k = 0; k < 8; ++k)
+          rows[k].store_aligned(variates_.data() + (i + k) * kLanes + c);
       }
     }
   }
@@ -107,7 +116,8 @@ class SparseAnnealer {
     bool any = false;
     for (std::size_t k = 0; k < kParts; ++k) {
       own[k] = Batch::load_aligned(selected_ + at + k * Batch::size);
-      const Batch x = Batch::load_aligned(fields_ + at + k * Batch::size) ^ own[k] ^ Batch(std::int16_t{-1});
+      const Batch x =
+          Batch::load_aligned(fields_ + at + k * Batch::size) ^ own[k] ^ Batch(std::int16_t{-1});
       accepts[k] = x < bound[k] - own[k];
       any |= xsimd::any(accepts[k]);
     }
@@ -116,8 +126,9 @@ class SparseAnnealer {
     if (!any) return flipped;
     Parts signs;  // 1: joins, -1: leaves, 0: neither
     for (std::size_t k = 0; k < kParts; ++k) {
-      flipped[k] = xsimd::select(accepts[k], Batch::load_aligned(lane_used_.data() + k * Batch::size),
-                                 Batch(std::int16_t{0}));
+      flipped[k] =
+          xsimd::select(accepts[k], Batch::load_aligned(lane_used_.data() + k * Batch::size),
+                        Batch(std::int16_t{0}));
       signs[k] = flipped[k] & (own[k] | Batch(std::int16_t{1}));
       (own[k] ^ flipped[k]).store_aligned(selected_ + at + k * Batch::size);
       flips_.add(flipped[k]);
@@ -127,13 +138,15 @@ class SparseAnnealer {
       std::int16_t* const field = fields_ + static_cast<std::size_t>(next->spin) * kLanes;
       const Batch coupling(next->coupling);
       for (std::size_t k = 0; k < kParts; ++k) {
-        (Batch::load_aligned(field + k * Batch::size) + coupling * signs[k]).store_aligned(field + k * Batch::size);
+        (Batch::load_aligned(field + k * Batch::size) + coupling * signs[k])
+            .store_aligned(field + k * Batch::size);
       }
     }
     return flipped;
   }
 
-  // Sweeps of descent until no restart flips. A restart that has settled flips nothing and is not counted.
+  // Sweeps of descent until no restart flips. A restart that has settled flips nothing and is not
+  // counted.
   void settle() {
     Parts bound;
     bound.fill(Batch(std::int16_t{-1}));
@@ -148,7 +161,8 @@ class SparseAnnealer {
       chains_.proposals += still * problem_.spins;
       still = 0;
       alignas(64) std::array<std::int16_t, kLanes> lane;
-      for (std::size_t k = 0; k < kParts; ++k) changed[k].store_aligned(lane.data() + k * Batch::size);
+      for (std::size_t k = 0; k < kParts; ++k)
+        changed[k].store_aligned(lane.data() + k * Batch::size);
       for (std::size_t k = 0; k < kLanes; ++k) {
         moving[k] = static_cast<std::int16_t>(moving[k] & lane[k]);
         still -= moving[k];
@@ -165,7 +179,8 @@ class SparseAnnealer {
       for (std::int32_t i = first; i < std::min(first + kBlock, problem_.spins); ++i) {
         const std::size_t at = static_cast<std::size_t>(i) * kLanes;
         const std::int32_t own_field = problem_.fields[i];
-        for (std::size_t k = 0; k < kLanes; ++k) sum[k] += selected_[at + k] & (fields_[at + k] + own_field);
+        for (std::size_t k = 0; k < kLanes; ++k)
+          sum[k] += selected_[at + k] & (fields_[at + k] + own_field);
       }
       for (std::size_t k = 0; k < kLanes; ++k) twice[k] -= sum[k];
     }
@@ -194,9 +209,11 @@ class SparseAnnealer {
 };
 
 template <class Arch>
-void anneal_sparse(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+void anneal_sparse(const AnnealJob& job, const SparseSelectionProblem& problem,
+                   SparseChains& chains) {
   constexpr std::size_t kMost = static_cast<std::size_t>(kSparseLanes) / Lanes<Arch>::size;
-  const std::size_t parts = (static_cast<std::size_t>(chains.count) + Lanes<Arch>::size - 1) / Lanes<Arch>::size;
+  const std::size_t parts =
+      (static_cast<std::size_t>(chains.count) + Lanes<Arch>::size - 1) / Lanes<Arch>::size;
   if constexpr (kMost > 1) {
     if (parts == 1) return SparseAnnealer<Arch, 1>(job, problem, chains).run();
   }

@@ -1,5 +1,5 @@
-// The annealer on rows of neighbours as it is defined, plain and scalar: reference.cpp's sweeps and descent for one
-// head, one restart after the other.
+// The annealer on rows of neighbours as it is defined, plain and scalar: reference.cpp's sweeps and
+// descent for one head, one restart after the other.
 #include <algorithm>
 #include <cstddef>
 
@@ -13,7 +13,11 @@ namespace {
 class SparseReference {
  public:
   SparseReference(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains)
-      : job_(job), problem_(problem), chains_(chains), fields_(chains.fields), spins_(chains.scratch) {}
+      : job_(job),
+        problem_(problem),
+        chains_(chains),
+        fields_(chains.fields),
+        spins_(chains.scratch) {}
 
   std::int64_t run(std::int32_t restart) {
     const auto words = static_cast<std::uint64_t>(words_per_head(problem_.spins));
@@ -32,7 +36,9 @@ class SparseReference {
   }
 
  private:
-  [[nodiscard]] bool selected(std::int32_t i) const { return ((spins_[i / 64] >> (i % 64)) & 1U) != 0; }
+  [[nodiscard]] bool selected(std::int32_t i) const {
+    return ((spins_[i / 64] >> (i % 64)) & 1U) != 0;
+  }
 
   [[nodiscard]] std::int32_t flip_cost(std::int32_t i) const {
     return selected(i) ? fields_[i] : -fields_[i];
@@ -50,8 +56,10 @@ class SparseReference {
 
   void metropolis_sweep(std::uint64_t key, std::uint64_t first_pass, std::uint32_t temperature) {
     for (std::int32_t i = 0; i < problem_.spins; ++i) {
-      const std::uint32_t offset = variate_offset(key, first_pass + static_cast<std::uint64_t>(i / 64));
-      const std::uint32_t variate = variate_table().value[offset + static_cast<std::uint32_t>(i % 64)];
+      const std::uint32_t offset =
+          variate_offset(key, first_pass + static_cast<std::uint64_t>(i / 64));
+      const std::uint32_t variate =
+          variate_table().value[offset + static_cast<std::uint32_t>(i % 64)];
       if (flip_cost(i) <= static_cast<std::int32_t>((variate * temperature) >> 16)) flip(i);
     }
     chains_.proposals += problem_.spins;
@@ -77,7 +85,8 @@ class SparseReference {
 
 }  // namespace
 
-void anneal_sparse_reference(const AnnealJob& job, const SparseSelectionProblem& problem, SparseChains& chains) {
+void anneal_sparse_reference(const AnnealJob& job, const SparseSelectionProblem& problem,
+                             SparseChains& chains) {
   chains.proposals = chains.flips = 0;
   SparseReference reference(job, problem, chains);
   for (std::int32_t k = 0; k < chains.count; ++k) {

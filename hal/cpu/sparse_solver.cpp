@@ -28,13 +28,14 @@ class CpuSparseSolver final : public SparseSolver {
     chains_.spins = best_.data();
   }
 
-  Status solve(const SparseSelectionProblem& problem, const SolveOptions& options, std::span<std::uint64_t> spins,
-               SolveResult& result) override {
+  Status solve(const SparseSelectionProblem& problem, const SolveOptions& options,
+               std::span<std::uint64_t> spins, SolveResult& result) override {
     QAMA_RETURN_IF_ERROR(check(problem, options));
     const auto words = static_cast<std::size_t>(words_per_head(problem.spins));
     if (spins.size() < words) {
       return Error{ErrorCode::invalid_argument, "room for " + std::to_string(spins.size()) +
-                                                    " words of spins, expected " + std::to_string(words)};
+                                                    " words of spins, expected " +
+                                                    std::to_string(words)};
     }
     const auto start = Clock::now();
     if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
@@ -74,12 +75,14 @@ class CpuSparseSolver final : public SparseSolver {
  private:
   Status check(const SparseSelectionProblem& problem, const SolveOptions& options) const {
     if (problem.spins < 1 || problem.spins > spins_) {
-      return Error{ErrorCode::invalid_argument, "a sparse problem of " + std::to_string(problem.spins) +
-                                                    " spins, expected 1 to " + std::to_string(spins_)};
+      return Error{ErrorCode::invalid_argument,
+                   "a sparse problem of " + std::to_string(problem.spins) +
+                       " spins, expected 1 to " + std::to_string(spins_)};
     }
     if (options.rounds > 0) {
       return Error{ErrorCode::invalid_argument,
-                   std::to_string(options.rounds) + " rounds, expected 0: sparse problems know restarts only"};
+                   std::to_string(options.rounds) +
+                       " rounds, expected 0: sparse problems know restarts only"};
     }
     return check_options(options);
   }

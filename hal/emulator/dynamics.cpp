@@ -6,14 +6,17 @@
 namespace qama::emulator {
 namespace {
 
-// Sums of four 16-bit numbers: near enough to a normal distribution for noise, cheap, and the same everywhere.
+// Sums of four 16-bit numbers: near enough to a normal distribution for noise, cheap, and the same
+// everywhere.
 class Noise {
  public:
   explicit Noise(std::uint64_t seed) noexcept : state_(seed) {}
   /// Mean 0, deviation 1.
   float operator()() noexcept {
     const std::uint64_t bits = next();
-    const auto part = [bits](int i) { return static_cast<std::int32_t>((bits >> (16 * i)) & 0xFFFFU); };
+    const auto part = [bits](int i) {
+      return static_cast<std::int32_t>((bits >> (16 * i)) & 0xFFFFU);
+    };
     const std::int32_t sum = part(0) + part(1) + part(2) + part(3) - 2 * 65535;
     return static_cast<float>(sum) * (1.7320508F / 65536.0F);
   }
@@ -28,8 +31,9 @@ class Noise {
   std::uint64_t state_;
 };
 
-// field = sum_j row_j y_j, the inner loop of everything. A column at a time, so that the order of additions does
-// not depend on the vector width and all targets agree; a chunk of the field stays in registers.
+// field = sum_j row_j y_j, the inner loop of everything. A column at a time, so that the order of
+// additions does not depend on the vector width and all targets agree; a chunk of the field stays
+// in registers.
 inline constexpr int kChunk = 32;
 [[gnu::always_inline]] inline void multiply_body(const float* matrix, const float* y, float* field,
                                                  int tokens, int stride) {
@@ -37,7 +41,8 @@ inline constexpr int kChunk = 32;
     float sum[kChunk] = {};
     for (int j = 0; j < tokens; ++j) {
       const float factor = y[j];
-      const float* row = matrix + static_cast<std::size_t>(j) * static_cast<std::size_t>(stride) + first;
+      const float* row =
+          matrix + static_cast<std::size_t>(j) * static_cast<std::size_t>(stride) + first;
       for (int i = 0; i < kChunk; ++i) sum[i] += row[i] * factor;
     }
     for (int i = 0; i < kChunk; ++i) field[first + i] = sum[i];
@@ -50,8 +55,8 @@ void multiply_plain(const float* matrix, const float* y, float* field, int token
   multiply_body(matrix, y, field, tokens, stride);
 }
 #if defined(__x86_64__)
-[[gnu::target("avx2")]] void multiply_avx2(const float* matrix, const float* y, float* field, int tokens,
-                                           int stride) {
+[[gnu::target("avx2")]] void multiply_avx2(const float* matrix, const float* y, float* field,
+                                           int tokens, int stride) {
   multiply_body(matrix, y, field, tokens, stride);
 }
 #endif
@@ -108,7 +113,8 @@ void Annealer::program(const IsingProblem& problem) {
     }
   }
   squares += static_cast<double>(spins) * (heads_ - 1) * penalty_ * penalty_;
-  norm_ = static_cast<float>(std::sqrt(std::max(squares / static_cast<double>(std::max<std::size_t>(spins, 1)), 1.0)));
+  norm_ = static_cast<float>(
+      std::sqrt(std::max(squares / static_cast<double>(std::max<std::size_t>(spins, 1)), 1.0)));
   const auto width = static_cast<std::size_t>(width_);
   for (auto* v : {&x_, &e_, &y_, &f_}) v->assign(width, 0.0F);
   padded_.assign(stride, 0.0F);
@@ -118,8 +124,8 @@ void Annealer::program(const IsingProblem& problem) {
   signs_.assign(width, 1);
 }
 
-// f = M y. Ancilla a couples to spin i with q_i + (a < r_i): towards the spins that is q_i S + (the first r_i
-// ancillas), towards ancilla a it is sum q_i y_i + (spins whose r_i > a).
+// f = M y. Ancilla a couples to spin i with q_i + (a < r_i): towards the spins that is q_i S + (the
+// first r_i ancillas), towards ancilla a it is sum q_i y_i + (spins whose r_i > a).
 void Annealer::feedback() {
   const auto tokens = static_cast<std::size_t>(tokens_);
   const auto spins = static_cast<std::size_t>(heads_) * tokens;
@@ -136,8 +142,8 @@ void Annealer::feedback() {
   float common = 0;
   const auto penalty = static_cast<float>(penalty_);
   for (std::size_t t = 0; t < static_cast<std::size_t>(heads_); ++t) {
-    kMultiply(matrix_.data() + t * tokens * static_cast<std::size_t>(stride_), y_.data() + t * tokens,
-              padded_.data(), tokens_, stride_);
+    kMultiply(matrix_.data() + t * tokens * static_cast<std::size_t>(stride_),
+              y_.data() + t * tokens, padded_.data(), tokens_, stride_);
     for (std::size_t i = 0; i < tokens; ++i) {
       const std::size_t at = t * tokens + i;
       float f = padded_[i];
@@ -182,16 +188,19 @@ bool Annealer::read(std::uint64_t seed, const std::atomic<bool>& stop) {
       y_[i] = ((measured * steps + 12582912.0F) - 12582912.0F) / steps;
     }
     feedback();
-    const float ramp = static_cast<float>(trip) / static_cast<float>(std::max(config_.round_trips - 1, 1));
-    const auto pump = static_cast<float>(config_.pump_start + (config_.pump_end - config_.pump_start) *
-                                                                  static_cast<double>(ramp));
+    const float ramp =
+        static_cast<float>(trip) / static_cast<float>(std::max(config_.round_trips - 1, 1));
+    const auto pump = static_cast<float>(
+        config_.pump_start + (config_.pump_end - config_.pump_start) * static_cast<double>(ramp));
     for (std::size_t i = 0; i < x_.size(); ++i) {
       const float x = x_[i];
       const float drive = coupling * e_[i] * f_[i];
       const float next = x + dt * ((pump - 1.0F) * x - x * x * x + drive) + vacuum * noise();
-      // A cavity's field is bounded by its pump; without this a large step could leave the model's range.
+      // A cavity's field is bounded by its pump; without this a large step could leave the model's
+      // range.
       x_[i] = std::min(std::max(next, -range), range);
-      if (control) e_[i] = std::min(std::max(e_[i] - rate * (x * x - amplitude) * e_[i], 1e-3F), 1e3F);
+      if (control)
+        e_[i] = std::min(std::max(e_[i] - rate * (x * x - amplitude) * e_[i], 1e-3F), 1e3F);
     }
   }
   if (stop.load(std::memory_order_relaxed)) return false;
@@ -219,7 +228,8 @@ std::int64_t Annealer::exact_energy() const {
   }
   for (std::size_t i = 0; penalty_ != 0 && i < tokens; ++i) {
     std::int64_t sum = 0;
-    for (std::size_t t = 0; t < static_cast<std::size_t>(heads_); ++t) sum += signs_[t * tokens + i];
+    for (std::size_t t = 0; t < static_cast<std::size_t>(heads_); ++t)
+      sum += signs_[t * tokens + i];
     energy += penalty_ * (sum * sum - heads_) / 2;
   }
   std::int64_t tied = 0;

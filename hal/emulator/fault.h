@@ -1,5 +1,6 @@
-// Faults that the emulator injects on purpose, one dice roll a job and kind. To add one: an enumerator at the end
-// (numbers are part of PROTOCOL.md's FAULT message), its row in kFaultNames, its place in server.cpp.
+// Faults that the emulator injects on purpose, one dice roll a job and kind. To add one: an
+// enumerator at the end (numbers are part of PROTOCOL.md's FAULT message), its row in kFaultNames,
+// its place in server.cpp.
 #pragma once
 
 #include <array>
@@ -10,24 +11,25 @@
 namespace qama::emulator {
 
 enum class FaultKind : std::uint16_t {
-  drop,           ///< 0: the reply is never sent
-  delay,          ///< 1: the reply comes `argument` us later
-  duplicate,      ///< 2: the reply comes twice
-  truncate,       ///< 3: half the reply, then the connection ends
-  flip_in_transit,///< 4: a bit of the reply flips behind the CRC's back; argument 1: in the header
-  flip_before_crc,///< 5: a spin flips before the CRC is made: only the energy shows it
-  wrong_size,     ///< 6: the reply holds one spin too few
-  stall,          ///< 7: the whole machine does nothing for `argument` us
-  restart,        ///< 8: everything is forgotten, all connections end, a new epoch
-  queue_full,     ///< 9: refused as if the queue were full
-  calibrating,    ///< 10: the machine calibrates for `argument` us
-  slow_reader,    ///< 11: for `argument` us the connection is read by 512 bytes a millisecond
+  drop,             ///< 0: the reply is never sent
+  delay,            ///< 1: the reply comes `argument` us later
+  duplicate,        ///< 2: the reply comes twice
+  truncate,         ///< 3: half the reply, then the connection ends
+  flip_in_transit,  ///< 4: a bit of the reply flips behind the CRC's back; argument 1: in the
+                    ///< header
+  flip_before_crc,  ///< 5: a spin flips before the CRC is made: only the energy shows it
+  wrong_size,       ///< 6: the reply holds one spin too few
+  stall,            ///< 7: the whole machine does nothing for `argument` us
+  restart,          ///< 8: everything is forgotten, all connections end, a new epoch
+  queue_full,       ///< 9: refused as if the queue were full
+  calibrating,      ///< 10: the machine calibrates for `argument` us
+  slow_reader,      ///< 11: for `argument` us the connection is read by 512 bytes a millisecond
   count_
 };
 inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::count_);
 inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
-    "drop", "delay", "duplicate", "truncate", "flip-in-transit", "flip-before-crc", "wrong-size", "stall",
-    "restart", "queue-full", "calibrating", "slow-reader"};
+    "drop",       "delay", "duplicate", "truncate",   "flip-in-transit", "flip-before-crc",
+    "wrong-size", "stall", "restart",   "queue-full", "calibrating",     "slow-reader"};
 
 struct FaultSetting {
   std::uint32_t parts_per_million = 0;
@@ -44,7 +46,8 @@ class FaultPlan {
   bool strikes(FaultKind kind) {
     FaultSetting& setting = (*this)[kind];
     if (setting.parts_per_million == 0) return false;
-    if (std::uniform_int_distribution<std::uint32_t>(0, 999'999)(random_) >= setting.parts_per_million) {
+    if (std::uniform_int_distribution<std::uint32_t>(0, 999'999)(random_) >=
+        setting.parts_per_million) {
       return false;
     }
     ++setting.injected;

@@ -1,6 +1,7 @@
-// Public: the paths, the field names in them, status numbers, the envelope {code, msg, data}, codes 0 and 20001.
-// Assumed: what upload and batch-task say besides (`id`, `task_name`), out_data as rows of 1 and -1 with the last
-// spin the ancilla at +1, ten samples a task, "is_emulated" in every data object.
+// Public: the paths, the field names in them, status numbers, the envelope {code, msg, data}, codes
+// 0 and 20001. Assumed: what upload and batch-task say besides (`id`, `task_name`), out_data as
+// rows of 1 and -1 with the last spin the ancilla at +1, ten samples a task, "is_emulated" in every
+// data object.
 #include "hal/emulator/http_terminal.h"
 
 #include <httplib.h>
@@ -107,16 +108,19 @@ struct HttpTerminal::Impl {
   std::map<std::uint64_t, Task> tasks;
   std::uint64_t last_id = 0;
 
-  Impl(const MachineConfig& c, const HttpOptions& o, Machine& m) : config(c), options(o), machine(m) {}
+  Impl(const MachineConfig& c, const HttpOptions& o, Machine& m)
+      : config(c), options(o), machine(m) {}
   ~Impl() {
     server.stop();
     if (thread.joinable()) thread.join();
     for (auto& [id, task] : tasks) machine.cancel(task.job);
   }
 
-  static void answer(httplib::Response& response, const std::string& code, const std::string& text, Json data) {
+  static void answer(httplib::Response& response, const std::string& code, const std::string& text,
+                     Json data) {
     if (data.is_object()) data["is_emulated"] = true;
-    response.set_content(Json{{"code", code}, {"msg", text}, {"data", std::move(data)}}.dump(), "application/json");
+    response.set_content(Json{{"code", code}, {"msg", text}, {"data", std::move(data)}}.dump(),
+                         "application/json");
   }
 
   bool admitted(const httplib::Request& request, httplib::Response& response) {
@@ -151,8 +155,10 @@ struct HttpTerminal::Impl {
     const auto& file = request.files.begin()->second;
     IsingProblem problem;
     if (!parse_csv(file.content, config.max_spins, problem)) {
-      return answer(response, "40002", "not a symmetric matrix of 8-bit integers of at most " +
-                                           std::to_string(config.max_spins) + " spins", nullptr);
+      return answer(response, "40002",
+                    "not a symmetric matrix of 8-bit integers of at most " +
+                        std::to_string(config.max_spins) + " spins",
+                    nullptr);
     }
     if (files.size() >= kMaxThings) files.erase(files.begin());
     const std::uint64_t id = ++last_id;
@@ -168,10 +174,13 @@ struct HttpTerminal::Impl {
     }
     const Json name = list[0].value("task_name", Json());
     const Json file_id = list[0].value("file_id", Json());
-    const auto file = file_id.is_number_unsigned() ? files.find(file_id.get<std::uint64_t>()) : files.end();
-    if (!name.is_string() || file == files.end()) return answer(response, "40004", "no such file or name", nullptr);
+    const auto file =
+        file_id.is_number_unsigned() ? files.find(file_id.get<std::uint64_t>()) : files.end();
+    if (!name.is_string() || file == files.end())
+      return answer(response, "40004", "no such file or name", nullptr);
     for (const auto& [id, task] : tasks) {
-      if (task.name == name) return answer(response, "40005", "a task of this name exists", nullptr);
+      if (task.name == name)
+        return answer(response, "40005", "a task of this name exists", nullptr);
     }
     auto job = std::make_shared<MachineJob>();
     if (!parse_csv(file->second, config.max_spins, job->problem)) {
@@ -202,7 +211,8 @@ struct HttpTerminal::Impl {
     const std::string name = request.get_param_value("task_name");
     for (const auto& [id, task] : tasks) {
       if (task.name == name) {
-        return answer(response, "0", "ok", {{"id", id}, {"task_name", name}, {"status", status_of(task)}});
+        return answer(response, "0", "ok",
+                      {{"id", id}, {"task_name", name}, {"status", status_of(task)}});
       }
     }
     answer(response, "0", "ok", {{"id", 0}, {"task_name", name}, {"status", -1}});
@@ -221,7 +231,8 @@ struct HttpTerminal::Impl {
       return answer(response, "40007", "no such finished task", nullptr);
     }
     Json rows = Json::array();
-    for (const auto& signs : task->second.job->answers) rows.push_back(Json(std::vector<int>(signs.begin(), signs.end())));
+    for (const auto& signs : task->second.job->answers)
+      rows.push_back(Json(std::vector<int>(signs.begin(), signs.end())));
     if (options.damage_answers) rows[0][0] = 7;
     answer(response, "0", "ok", {{"id", task->first}, {"out_data", std::move(rows)}});
   }
@@ -236,20 +247,24 @@ struct HttpTerminal::Impl {
 
   using Member = void (Impl::*)(const httplib::Request&, httplib::Response&);
   httplib::Server::Handler guarded(Member member, bool needs_token = true) {
-    return [this, member, needs_token](const httplib::Request& request, httplib::Response& response) {
-      const std::lock_guard lock(mutex);
-      if (!needs_token || admitted(request, response)) (this->*member)(request, response);
-    };
+    return
+        [this, member, needs_token](const httplib::Request& request, httplib::Response& response) {
+          const std::lock_guard lock(mutex);
+          if (!needs_token || admitted(request, response)) (this->*member)(request, response);
+        };
   }
 
   void machine_state(const httplib::Request& request, httplib::Response& response) {
     (void)request;
-    answer(response, "0", "ok", {{"status", options.machine_status}, {"name", config.name},
-                                 {"max_spins", config.max_spins}});
+    answer(response, "0", "ok",
+           {{"status", options.machine_status},
+            {"name", config.name},
+            {"max_spins", config.max_spins}});
   }
 };
 
-Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& config, const HttpOptions& options,
+Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& config,
+                                                           const HttpOptions& options,
                                                            Machine& machine) {
   auto impl = std::make_unique<Impl>(config, options, machine);
   httplib::Server& server = impl->server;
@@ -270,7 +285,8 @@ Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& 
     impl->port = server.bind_to_any_port("127.0.0.1");
   }
   if (impl->port <= 0) {
-    return Error{ErrorCode::io_error, "HTTP port " + std::to_string(options.port) + " cannot be opened"};
+    return Error{ErrorCode::io_error,
+                 "HTTP port " + std::to_string(options.port) + " cannot be opened"};
   }
   impl->thread = std::thread([raw = impl.get()] { raw->server.listen_after_bind(); });
   return std::unique_ptr<HttpTerminal>(new HttpTerminal(std::move(impl)));
@@ -278,6 +294,8 @@ Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& 
 
 HttpTerminal::HttpTerminal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpTerminal::~HttpTerminal() = default;
-std::uint16_t HttpTerminal::port() const noexcept { return static_cast<std::uint16_t>(impl_->port); }
+std::uint16_t HttpTerminal::port() const noexcept {
+  return static_cast<std::uint16_t>(impl_->port);
+}
 
 }  // namespace qama::emulator

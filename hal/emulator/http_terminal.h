@@ -1,6 +1,7 @@
-// The vendor's on-premises terminal as far as its HTTP interface is public (login, machine, upload, batch task,
-// poll, fetch, delete), in front of the same emulated machine. What is not public is assumed and marked so in
-// http_terminal.cpp. Loopback only, plain HTTP, for tests of hal/cim's vendor driver.
+// The vendor's on-premises terminal as far as its HTTP interface is public (login, machine, upload,
+// batch task, poll, fetch, delete), in front of the same emulated machine. What is not public is
+// assumed and marked so in http_terminal.cpp. Loopback only, plain HTTP, for tests of hal/cim's
+// vendor driver.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +14,21 @@
 namespace qama::emulator {
 
 struct HttpOptions {
-  std::uint16_t port = 0;          ///< 0: any free one
+  std::uint16_t port = 0;  ///< 0: any free one
   std::string user = "user";
   std::string password = "password";
-  int token_requests = 0;          ///< a token is good for so many requests; 0: for ever
-  int machine_status = 1;          ///< 0 shut down, 1 available, 2 debugging, 3 faulty, 4 self-testing
-  bool fail_tasks = false;         ///< every task ends as failed
-  bool damage_answers = false;     ///< every answer has one value that is no spin
+  int token_requests = 0;       ///< a token is good for so many requests; 0: for ever
+  int machine_status = 1;       ///< 0 shut down, 1 available, 2 debugging, 3 faulty, 4 self-testing
+  bool fail_tasks = false;      ///< every task ends as failed
+  bool damage_answers = false;  ///< every answer has one value that is no spin
 };
 
 class HttpTerminal {
  public:
   /// IO_ERROR if the port cannot be opened; UNSUPPORTED in a build without the HTTP library.
   [[nodiscard]] static Result<std::unique_ptr<HttpTerminal>> create(const MachineConfig& config,
-                                                                    const HttpOptions& options, Machine& machine);
+                                                                    const HttpOptions& options,
+                                                                    Machine& machine);
   ~HttpTerminal();
   [[nodiscard]] std::uint16_t port() const noexcept;
 

@@ -5,11 +5,15 @@ namespace qama::emulator {
 
 struct HttpTerminal::Impl {};
 
-Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig&, const HttpOptions&, Machine&) {
-  return Error{ErrorCode::unsupported, "this cpqc-emulator was built without cpp-httplib: no HTTP paths"};
+Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig&, const HttpOptions&,
+                                                           Machine&) {
+  return Error{ErrorCode::unsupported,
+               "this cpqc-emulator was built without cpp-httplib: no HTTP paths"};
 }
 HttpTerminal::HttpTerminal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpTerminal::~HttpTerminal() = default;
-std::uint16_t HttpTerminal::port() const noexcept { return 0; }
+std::uint16_t HttpTerminal::port() const noexcept {
+  return 0;
+}
 
 }  // namespace qama::emulator

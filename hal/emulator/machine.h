@@ -1,5 +1,6 @@
-// The emulated machine: one ring, so one job at a time, on a thread of its own. Users take turns, job by job. It keeps
-// two clocks apart: device time (what the modelled hardware would take) and wall time (what this program took).
+// The emulated machine: one ring, so one job at a time, on a thread of its own. Users take turns,
+// job by job. It keeps two clocks apart: device time (what the modelled hardware would take) and
+// wall time (what this program took).
 #pragma once
 
 #include <atomic>
@@ -42,7 +43,7 @@ struct MachineJob {
   bool keep_all = false;
   int reads_done = 0;
   bool paced = false;
-  std::uint64_t queue_ns = 0, compute_ns = 0;              // wall
+  std::uint64_t queue_ns = 0, compute_ns = 0;                   // wall
   std::uint64_t program_ns = 0, anneal_ns = 0, readout_ns = 0;  // device
 };
 
@@ -55,9 +56,11 @@ class Machine {
 
   /// False if the queue is full.
   bool submit(std::shared_ptr<MachineJob> job);
-  /// True if the job was still waiting: it is gone and done() will not be called. Else it is told to stop.
+  /// True if the job was still waiting: it is gone and done() will not be called. Else it is told
+  /// to stop.
   bool cancel(const std::shared_ptr<MachineJob>& job);
-  /// Forgets all waiting jobs and stops the running one; when it returns no done() of theirs runs or will.
+  /// Forgets all waiting jobs and stops the running one; when it returns no done() of theirs runs
+  /// or will.
   void clear();
   [[nodiscard]] std::uint32_t waiting() const;
   /// Device time of sending `bytes` to the ring's controller.

@@ -17,8 +17,11 @@ struct Bound {
   double low, high;
   void (*set)(MachineConfig&, double);
 };
-#define QAMA_NUMBER(key, field, low, high) \
-  Bound { key, low, high, [](MachineConfig& c, double v) { c.field = static_cast<decltype(c.field)>(v); } }
+#define QAMA_NUMBER(key, field, low, high)                                              \
+  Bound {                                                                               \
+    key, low, high,                                                                     \
+        [](MachineConfig& c, double v) { c.field = static_cast<decltype(c.field)>(v); } \
+  }
 constexpr Bound kBounds[] = {
     QAMA_NUMBER("max_spins", max_spins, 2, 2048),
     QAMA_NUMBER("max_reads", max_reads, 1, 65535),
@@ -84,8 +87,8 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
     if (!value.is_number()) return bad(quote(key) + " is not a number");
     const double number = value.get<double>();
     if (!(number >= known->low && number <= known->high)) {
-      return bad(quote(key) + " is " + value.dump() + ", expected " + Json(known->low).dump() + " to " +
-                 Json(known->high).dump());
+      return bad(quote(key) + " is " + value.dump() + ", expected " + Json(known->low).dump() +
+                 " to " + Json(known->high).dump());
     }
     known->set(out, number);
   }
@@ -95,7 +98,8 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
 
 Result<MachineConfig> MachineConfig::load(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream) return Error{ErrorCode::io_error, "machine configuration " + quote(path) + " cannot be read"};
+  if (!stream)
+    return Error{ErrorCode::io_error, "machine configuration " + quote(path) + " cannot be read"};
   std::ostringstream text;
   text << stream.rdbuf();
   return parse(text.str());

@@ -1,5 +1,6 @@
-// cpqc-emulator: an emulated coherent Ising machine behind the link of hal/cim/PROTOCOL.md and behind the vendor
-// terminal's HTTP paths. Prints one JSON line when it serves, and one with its counts when it ends.
+// cpqc-emulator: an emulated coherent Ising machine behind the link of hal/cim/PROTOCOL.md and
+// behind the vendor terminal's HTTP paths. Prints one JSON line when it serves, and one with its
+// counts when it ends.
 #include <unistd.h>
 
 #include <csignal>
@@ -23,8 +24,8 @@ void on_signal(int) {
 }
 
 int fail(const qama::Error& error) {
-  std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n", std::string(qama::error_name(error.code)).c_str(),
-               error.message.c_str());
+  std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n",
+               std::string(qama::error_name(error.code)).c_str(), error.message.c_str());
   return 1;
 }
 
@@ -32,8 +33,10 @@ int fail(const qama::Error& error) {
 
 int main(int argc, char** argv) {
   using namespace qama::emulator;
-  CLI::App app("Emulates a coherent Ising machine (CPQC-550). It never claims to be one: every answer and report "
-               "says is_emulated.");
+  CLI::App app(
+      "Emulates a coherent Ising machine (CPQC-550). It never claims to be one: every answer and "
+      "report "
+      "says is_emulated.");
   ServerOptions options;
   HttpOptions http;
   std::string config_file;
@@ -41,17 +44,24 @@ int main(int argc, char** argv) {
   double percent = 0;
   bool pace = false;
   bool serve_http = false;
-  app.add_option("--address", options.address, "IP address; anything off loopback needs TLS")->capture_default_str();
-  app.add_option("--port", options.port, "port of the link; 0: any free one")->capture_default_str();
-  app.add_flag("--http", serve_http, "serve the vendor terminal's HTTP paths as well (loopback only)");
-  app.add_option("--http-port", http.port, "port of the HTTP paths; 0: any free one")->capture_default_str();
+  app.add_option("--address", options.address, "IP address; anything off loopback needs TLS")
+      ->capture_default_str();
+  app.add_option("--port", options.port, "port of the link; 0: any free one")
+      ->capture_default_str();
+  app.add_flag("--http", serve_http,
+               "serve the vendor terminal's HTTP paths as well (loopback only)");
+  app.add_option("--http-port", http.port, "port of the HTTP paths; 0: any free one")
+      ->capture_default_str();
   app.add_option("--http-user", http.user, "who may log in")->capture_default_str();
   app.add_option("--http-password", http.password, "with which password");
-  app.add_option("--http-token-requests", http.token_requests, "requests that a token is good for; 0: any");
-  app.add_option("--http-machine-status", http.machine_status, "what the terminal says of its machine, 0 to 4");
+  app.add_option("--http-token-requests", http.token_requests,
+                 "requests that a token is good for; 0: any");
+  app.add_option("--http-machine-status", http.machine_status,
+                 "what the terminal says of its machine, 0 to 4");
   app.add_flag("--http-fail-tasks", http.fail_tasks, "every task fails");
   app.add_flag("--http-damage-answers", http.damage_answers, "every answer is damaged");
-  app.add_option("--config", config_file, "machine configuration (JSON); none: the CPQC-550 as assumed");
+  app.add_option("--config", config_file,
+                 "machine configuration (JSON); none: the CPQC-550 as assumed");
   app.add_option("--seed", options.seed, "seed of the faults' dice")->capture_default_str();
   app.add_flag("--pace", pace, "hold every answer back until device time is over");
   app.add_flag("--allow-faults", options.allow_faults, "obey FAULT messages");
@@ -90,9 +100,11 @@ int main(int argc, char** argv) {
       for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
         if (name != kFaultNames[kind]) continue;
         known = true;
-        faults[static_cast<FaultKind>(kind)].parts_per_million = static_cast<std::uint32_t>(percent * 1e4);
+        faults[static_cast<FaultKind>(kind)].parts_per_million =
+            static_cast<std::uint32_t>(percent * 1e4);
       }
-      if (!known) return fail({qama::ErrorCode::invalid_argument, "--faults: no kind '" + name + "'"});
+      if (!known)
+        return fail({qama::ErrorCode::invalid_argument, "--faults: no kind '" + name + "'"});
     }
   }
 
@@ -110,9 +122,12 @@ int main(int argc, char** argv) {
     if (!opened.ok()) return fail(opened.error());
     terminal = std::move(opened).value();
   }
-  nlohmann::json line = {{"port", server.value()->port()}, {"is_emulated", true},
-                         {"tls", options.tls.any()},       {"paced", pace},
-                         {"name", config.name},            {"max_spins", config.max_spins},
+  nlohmann::json line = {{"port", server.value()->port()},
+                         {"is_emulated", true},
+                         {"tls", options.tls.any()},
+                         {"paced", pace},
+                         {"name", config.name},
+                         {"max_spins", config.max_spins},
                          {"pid", ::getpid()}};
   if (terminal) line["http_port"] = terminal->port();
   std::printf("%s\n", line.dump().c_str());
@@ -125,7 +140,8 @@ int main(int argc, char** argv) {
   const ServerCounts& counts = server.value()->counts();
   nlohmann::json injected = nlohmann::json::object();
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
-    injected[std::string(kFaultNames[kind])] = server.value()->faults()[static_cast<FaultKind>(kind)].injected;
+    injected[std::string(kFaultNames[kind])] =
+        server.value()->faults()[static_cast<FaultKind>(kind)].injected;
   }
   const nlohmann::json report = {{"is_emulated", true},
                                  {"connections", counts.connections},

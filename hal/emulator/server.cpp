@@ -256,7 +256,8 @@ struct Server::Impl {
         break;
       }
       ERR_clear_error();
-      const int put = SSL_write(c.ssl, from, static_cast<int>(std::min<std::size_t>(size, 1U << 30)));
+      const int put =
+          SSL_write(c.ssl, from, static_cast<int>(std::min<std::size_t>(size, 1U << 30)));
       if (put > 0) {
         c.sent += static_cast<std::size_t>(put);
         continue;
@@ -288,11 +289,12 @@ struct Server::Impl {
     c.out.insert(c.out.end(), bytes.begin(), bytes.end());
     flush(c);
   }
-  void send(Connection& c, std::uint8_t type, std::uint64_t request, View payload, std::uint16_t status = kOk) {
+  void send(Connection& c, std::uint8_t type, std::uint64_t request, View payload,
+            std::uint16_t status = kOk) {
     send_bytes(c, frame(type, request, payload, status));
   }
-  void refuse(Connection& c, std::uint64_t request, Code code, const std::string& text, const Id& job = {},
-              std::uint32_t wait_us = 0) {
+  void refuse(Connection& c, std::uint64_t request, Code code, const std::string& text,
+              const Id& job = {}, std::uint32_t wait_us = 0) {
     send(c, kError, request, error(job, epoch, wait_us, text), code);
   }
   // An error after which the connection ends.
@@ -332,7 +334,8 @@ struct Server::Impl {
     std::size_t at = 0;
     while (!c.broken && !c.ends_when_sent && c.in.size() - at >= kHeaderSize) {
       Head head;
-      const std::uint32_t limit = c.kind == Connection::Kind::data ? max_frame() : kUnknownPeerLimit;
+      const std::uint32_t limit =
+          c.kind == Connection::Kind::data ? max_frame() : kUnknownPeerLimit;
       const View bytes = View(c.in).subspan(at);
       if (!parse_head(bytes.first(kHeaderSize), limit, head)) {
         dismiss(c, 0, kBadFrame, "not a frame of this link, or one above its limit");
@@ -384,13 +387,17 @@ struct Server::Impl {
           }
           return;
         }
-        case kCancel: return on_cancel(c, head, payload);
-        case kFault: return on_fault(c, head, payload);
+        case kCancel:
+          return on_cancel(c, head, payload);
+        case kFault:
+          return on_fault(c, head, payload);
         case kGoodbye:
           end_session(found->first);
           c.broken = true;
           return;
-        default: return dismiss(c, head.request, kBadFrame, "this frame does not belong on a control connection");
+        default:
+          return dismiss(c, head.request, kBadFrame,
+                         "this frame does not belong on a control connection");
       }
     }
     if (head.type == kProgram) return on_program(c, head, payload, session);
@@ -402,7 +409,8 @@ struct Server::Impl {
     auto parsed = parse_hello(payload);
     const auto* hello = std::get_if<HelloRequest>(&parsed);
     if (hello == nullptr) {
-      return dismiss(c, head.request, std::get<Refusal>(parsed).code, std::get<Refusal>(parsed).text);
+      return dismiss(c, head.request, std::get<Refusal>(parsed).code,
+                     std::get<Refusal>(parsed).text);
     }
     if (sessions.size() >= static_cast<std::size_t>(config.max_sessions)) {
       return dismiss(c, head.request, kQueueFull, "no more sessions");
@@ -439,7 +447,8 @@ struct Server::Impl {
     auto parsed = parse_attach(payload);
     const auto* attach = std::get_if<AttachRequest>(&parsed);
     if (attach == nullptr) {
-      return dismiss(c, head.request, std::get<Refusal>(parsed).code, std::get<Refusal>(parsed).text);
+      return dismiss(c, head.request, std::get<Refusal>(parsed).code,
+                     std::get<Refusal>(parsed).text);
     }
     if (attach->epoch != epoch) return dismiss(c, head.request, kLost, "the machine was restarted");
     if (sessions.find(attach->token) == sessions.end()) {
@@ -456,15 +465,18 @@ struct Server::Impl {
     if (program == nullptr) return;
     const std::uint64_t spins = static_cast<std::uint64_t>(program->heads) * program->tokens + 1;
     if (spins > static_cast<std::uint64_t>(config.max_spins)) {
-      return refuse(c, head.request, kTooLarge, "PROGRAM: " + std::to_string(spins) +
-                                                    " spins with one ancilla, this machine has " +
-                                                    std::to_string(config.max_spins));
+      return refuse(c, head.request, kTooLarge,
+                    "PROGRAM: " + std::to_string(spins) +
+                        " spins with one ancilla, this machine has " +
+                        std::to_string(config.max_spins));
     }
-    if (session.programs.size() >= 64 && session.programs.find(program->id) == session.programs.end()) {
+    if (session.programs.size() >= 64 &&
+        session.programs.find(program->id) == session.programs.end()) {
       return refuse(c, head.request, kTooLarge, "PROGRAM: a session holds at most 64");
     }
     session.programs[program->id] = *program;
-    send(c, kProgramAck, head.request, program_ack(program->id, machine.program_ns(payload.size())));
+    send(c, kProgramAck, head.request,
+         program_ack(program->id, machine.program_ns(payload.size())));
   }
 
   void refuse_job(Connection& c, const Head& head, const SubmitRequest& submit, Code code,
@@ -484,10 +496,12 @@ struct Server::Impl {
       std::this_thread::sleep_for(std::chrono::microseconds(argument_of(FaultKind::stall, 20'000)));
     }
     if (faults.strikes(FaultKind::slow_reader)) {
-      c.slow_until = Clock::now() + std::chrono::microseconds(argument_of(FaultKind::slow_reader, 20'000));
+      c.slow_until =
+          Clock::now() + std::chrono::microseconds(argument_of(FaultKind::slow_reader, 20'000));
     }
     if (faults.strikes(FaultKind::calibrating)) {
-      calibrated = Clock::now() + std::chrono::microseconds(argument_of(FaultKind::calibrating, 5'000));
+      calibrated =
+          Clock::now() + std::chrono::microseconds(argument_of(FaultKind::calibrating, 5'000));
     }
     if (submit->epoch != epoch) {
       return refuse_job(c, head, *submit, kLost, "the machine was restarted: its jobs are lost");
@@ -510,7 +524,8 @@ struct Server::Impl {
     }
     const Clock::time_point now = Clock::now();
     if (now < calibrated) {
-      const auto wait = std::chrono::duration_cast<std::chrono::microseconds>(calibrated - now).count();
+      const auto wait =
+          std::chrono::duration_cast<std::chrono::microseconds>(calibrated - now).count();
       return refuse_job(c, head, *submit, kCalibrating, "the machine calibrates itself",
                         static_cast<std::uint32_t>(std::min<std::int64_t>(wait, 1'000'000)));
     }
@@ -518,16 +533,17 @@ struct Server::Impl {
       return refuse_job(c, head, *submit, kQueueFull, "the queue is full", kBusyWaitUs);
     }
     if (submit->reads < 1 || submit->reads > config.max_reads) {
-      return refuse_job(c, head, *submit, kBadValue, "SUBMIT: " + std::to_string(submit->reads) +
-                                                         " reads, expected 1 to " +
-                                                         std::to_string(config.max_reads));
+      return refuse_job(c, head, *submit, kBadValue,
+                        "SUBMIT: " + std::to_string(submit->reads) + " reads, expected 1 to " +
+                            std::to_string(config.max_reads));
     }
     const auto program = session.programs.find(submit->program);
     if (program == session.programs.end()) {
       return refuse_job(c, head, *submit, kUnknownProgram,
                         "no program " + std::to_string(submit->program) + " in this session");
     }
-    if (session.jobs >= config.credit_jobs || session.bytes + payload.size() > config.credit_bytes) {
+    if (session.jobs >= config.credit_jobs ||
+        session.bytes + payload.size() > config.credit_bytes) {
       return refuse_job(c, head, *submit, kCredit,
                         "more jobs or bytes unanswered than the session was granted");
     }
@@ -542,7 +558,8 @@ struct Server::Impl {
     work->reads = submit->reads;
     work->seed = submit->seed;
     if (submit->remaining_us > 0) {
-      work->deadline = now + std::chrono::microseconds(std::min<std::uint64_t>(submit->remaining_us, 3'600'000'000U));
+      work->deadline = now + std::chrono::microseconds(
+                                 std::min<std::uint64_t>(submit->remaining_us, 3'600'000'000U));
     }
     work->done = [this, id = submit->job, born = epoch] {
       {
@@ -596,7 +613,8 @@ struct Server::Impl {
         ++(late ? counts.late : counts.cancelled);
         if (Connection* c = find(job.connection)) {
           refuse(*c, job.request, late ? kDeadline : kCancelled,
-                 late ? "the time was over before the machine was free" : "the job was cancelled", id);
+                 late ? "the time was over before the machine was free" : "the job was cancelled",
+                 id);
         }
         jobs.erase(at);
         continue;
@@ -635,15 +653,18 @@ struct Server::Impl {
     Bytes payload = job.reply;
     if (faults.strikes(FaultKind::flip_before_crc)) {
       const std::size_t spin = faults.number((payload.size() - 80) * 8 / 2);
-      payload[80 + spin / 8] = static_cast<std::uint8_t>(payload[80 + spin / 8] ^ (1U << (spin % 8)));
+      payload[80 + spin / 8] =
+          static_cast<std::uint8_t>(payload[80 + spin / 8] ^ (1U << (spin % 8)));
     }
     if (faults.strikes(FaultKind::wrong_size)) {
       std::uint32_t spins = 0;
-      std::memcpy(&spins, payload.data() + 72, sizeof spins);  // the emulator runs on little-endian hosts
+      std::memcpy(&spins, payload.data() + 72,
+                  sizeof spins);  // the emulator runs on little-endian hosts
       spins -= 1;
       std::memcpy(payload.data() + 72, &spins, sizeof spins);
       payload.resize(80 + (spins + 7) / 8);
-      if (spins % 8 != 0) payload.back() = static_cast<std::uint8_t>(payload.back() & ((1U << (spins % 8)) - 1));
+      if (spins % 8 != 0)
+        payload.back() = static_cast<std::uint8_t>(payload.back() & ((1U << (spins % 8)) - 1));
     }
     Bytes bytes = frame(kResult, job.request, payload);
     if (faults.strikes(FaultKind::flip_in_transit)) {
@@ -700,10 +721,12 @@ struct Server::Impl {
     auto parsed = parse_fault(payload);
     const auto* fault = good(c, head, parsed);
     if (fault == nullptr) return;
-    if (!options.allow_faults) return refuse(c, head.request, kAuth, "FAULT: this emulator was not started for it");
+    if (!options.allow_faults)
+      return refuse(c, head.request, kAuth, "FAULT: this emulator was not started for it");
     if (fault->kind >= kFaultKinds || fault->parts_per_million > 1'000'000) {
-      return refuse(c, head.request, kBadValue, "FAULT: kind " + std::to_string(fault->kind) + " at " +
-                                                    std::to_string(fault->parts_per_million) + " ppm");
+      return refuse(c, head.request, kBadValue,
+                    "FAULT: kind " + std::to_string(fault->kind) + " at " +
+                        std::to_string(fault->parts_per_million) + " ppm");
     }
     FaultSetting& setting = faults[static_cast<FaultKind>(fault->kind)];
     setting.parts_per_million = fault->parts_per_million;
@@ -742,7 +765,8 @@ struct Server::Impl {
   void housekeeping() {
     const Clock::time_point now = Clock::now();
     for (auto& [number, c] : connections) {
-      if (c->kind == Connection::Kind::unknown && now - c->born > std::chrono::milliseconds(config.hello_ms)) {
+      if (c->kind == Connection::Kind::unknown &&
+          now - c->born > std::chrono::milliseconds(config.hello_ms)) {
         c->broken = true;
       }
     }
@@ -799,7 +823,8 @@ struct Server::Impl {
     while (!stopping) {
       auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(kHousekeeping);
       if (!later.empty()) {
-        const auto due = std::chrono::ceil<std::chrono::milliseconds>(later.begin()->first - Clock::now());
+        const auto due =
+            std::chrono::ceil<std::chrono::milliseconds>(later.begin()->first - Clock::now());
         wait = std::clamp(due, std::chrono::milliseconds(0), wait);
       }
       const int count = epoll_wait(poller, events, 64, static_cast<int>(wait.count()));
@@ -817,7 +842,8 @@ struct Server::Impl {
             }
             flush(*c);
           }
-          if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c->broken) on_readable(*c);
+          if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c->broken)
+            on_readable(*c);
         }
       }
       run_due();
@@ -830,8 +856,9 @@ struct Server::Impl {
   }
 };
 
-Result<std::unique_ptr<Server>> Server::create(const MachineConfig& config, const ServerOptions& options,
-                                               Machine& machine, FaultPlan faults) {
+Result<std::unique_ptr<Server>> Server::create(const MachineConfig& config,
+                                               const ServerOptions& options, Machine& machine,
+                                               FaultPlan faults) {
   sockaddr_storage address{};
   socklen_t length = 0;
   auto& v4 = reinterpret_cast<sockaddr_in&>(address);
@@ -845,14 +872,16 @@ Result<std::unique_ptr<Server>> Server::create(const MachineConfig& config, cons
     v6.sin6_port = htons(options.port);
     length = sizeof v6;
   } else {
-    return Error{ErrorCode::invalid_argument, "address " + quote(options.address) + ": expected an IP address"};
+    return Error{ErrorCode::invalid_argument,
+                 "address " + quote(options.address) + ": expected an IP address"};
   }
   auto impl = std::make_unique<Impl>(config, options, machine, std::move(faults));
   if (options.tls.any()) {
     QAMA_ASSIGN_OR_RETURN(impl->tls, make_tls_server(options.tls));
   } else if (!is_loopback(address)) {
-    return Error{ErrorCode::device_auth, "address " + quote(options.address) +
-                                             " is not loopback: plain TCP is refused there, expected TLS"};
+    return Error{ErrorCode::device_auth,
+                 "address " + quote(options.address) +
+                     " is not loopback: plain TCP is refused there, expected TLS"};
   }
   impl->epoch = random_number();
   impl->listener = ::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -863,7 +892,8 @@ Result<std::unique_ptr<Server>> Server::create(const MachineConfig& config, cons
   if (impl->listener < 0 || impl->poller < 0 || impl->waker < 0 ||
       ::bind(impl->listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
       ::listen(impl->listener, 128) != 0) {
-    return Error{ErrorCode::io_error, "port " + std::to_string(options.port) + " of " + quote(options.address) +
+    return Error{ErrorCode::io_error, "port " + std::to_string(options.port) + " of " +
+                                          quote(options.address) +
                                           " cannot be opened: " + std::strerror(errno)};
   }
   sockaddr_storage bound{};
@@ -882,14 +912,24 @@ Result<std::unique_ptr<Server>> Server::create(const MachineConfig& config, cons
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
-std::uint16_t Server::port() const noexcept { return impl_->port; }
-std::uint64_t Server::epoch() const noexcept { return impl_->epoch; }
-void Server::run() { impl_->run(); }
+std::uint16_t Server::port() const noexcept {
+  return impl_->port;
+}
+std::uint64_t Server::epoch() const noexcept {
+  return impl_->epoch;
+}
+void Server::run() {
+  impl_->run();
+}
 void Server::stop() noexcept {
   impl_->stopping = true;
   impl_->wake();
 }
-const ServerCounts& Server::counts() const noexcept { return impl_->counts; }
-FaultPlan& Server::faults() noexcept { return impl_->faults; }
+const ServerCounts& Server::counts() const noexcept {
+  return impl_->counts;
+}
+FaultPlan& Server::faults() noexcept {
+  return impl_->faults;
+}
 
 }  // namespace qama::emulator

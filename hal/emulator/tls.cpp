@@ -23,7 +23,8 @@ int find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SE
   SSL_SESSION* made = SSL_SESSION_new();
   const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskCipher);
   if (made == nullptr || cipher == nullptr ||
-      SSL_SESSION_set1_master_key(made, reinterpret_cast<const unsigned char*>(server->secret.data()),
+      SSL_SESSION_set1_master_key(made,
+                                  reinterpret_cast<const unsigned char*>(server->secret.data()),
                                   server->secret.size()) != 1 ||
       SSL_SESSION_set_cipher(made, cipher) != 1 ||
       SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) != 1) {
@@ -58,8 +59,9 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     }
     const std::size_t colon = line.find(':');
     long length = 0;
-    unsigned char* bytes =
-        colon == std::string::npos ? nullptr : OPENSSL_hexstr2buf(line.c_str() + colon + 1, &length);
+    unsigned char* bytes = colon == std::string::npos
+                               ? nullptr
+                               : OPENSSL_hexstr2buf(line.c_str() + colon + 1, &length);
     const bool good = bytes != nullptr && length >= 16 && length <= 48 && colon > 0;
     if (good) {
       out->identity = line.substr(0, colon);
@@ -67,8 +69,9 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     }
     OPENSSL_free(bytes);
     if (!good) {
-      return Error{ErrorCode::invalid_argument, "key file " + quote(options.psk_file) +
-                                                    ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
+      return Error{ErrorCode::invalid_argument,
+                   "key file " + quote(options.psk_file) +
+                       ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
     }
     SSL_CTX_set_app_data(context, out.get());
     SSL_CTX_set_psk_find_session_callback(context, find_psk);
@@ -78,15 +81,18 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     return out;
   }
   if (options.certificate.empty() || options.key.empty() || options.authority.empty()) {
-    return Error{ErrorCode::invalid_argument,
-                 "TLS needs a certificate, its key and the authority that signs the clients' certificates"};
+    return Error{
+        ErrorCode::invalid_argument,
+        "TLS needs a certificate, its key and the authority that signs the clients' certificates"};
   }
   if (SSL_CTX_use_certificate_chain_file(context, options.certificate.c_str()) != 1) {
-    return Error{ErrorCode::io_error, "certificate " + quote(options.certificate) + " cannot be used"};
+    return Error{ErrorCode::io_error,
+                 "certificate " + quote(options.certificate) + " cannot be used"};
   }
   if (SSL_CTX_use_PrivateKey_file(context, options.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
-    return Error{ErrorCode::io_error, "key " + quote(options.key) + " cannot be used with its certificate"};
+    return Error{ErrorCode::io_error,
+                 "key " + quote(options.key) + " cannot be used with its certificate"};
   }
   if (SSL_CTX_load_verify_locations(context, options.authority.c_str(), nullptr) != 1) {
     return Error{ErrorCode::io_error, "authority " + quote(options.authority) + " cannot be used"};

@@ -1,4 +1,5 @@
-// TLS 1.3 for the emulator's side of the link: with certificates of both ends, or with a pre-shared key. OpenSSL.
+// TLS 1.3 for the emulator's side of the link: with certificates of both ends, or with a pre-shared
+// key. OpenSSL.
 #pragma once
 
 #include <openssl/ssl.h>

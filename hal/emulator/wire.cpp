@@ -20,7 +20,9 @@ void store(Bytes& to, std::uint64_t value, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
 }
 
-void store(Bytes& to, const Id& id) { to.insert(to.end(), id.begin(), id.end()); }
+void store(Bytes& to, const Id& id) {
+  to.insert(to.end(), id.begin(), id.end());
+}
 
 Id load_id(View from, std::size_t at) noexcept {
   Id id;
@@ -33,24 +35,30 @@ bool all_zero(View bytes) noexcept {
 }
 
 Refusal wrong_size(const char* what, std::size_t got, std::size_t expected) {
-  return {kBadFrame, std::string(what) + ": a payload of " + std::to_string(got) + " bytes, expected " +
-                         std::to_string(expected)};
+  return {kBadFrame, std::string(what) + ": a payload of " + std::to_string(got) +
+                         " bytes, expected " + std::to_string(expected)};
 }
-Refusal reserved(const char* what) { return {kBadFrame, std::string(what) + ": a reserved byte is not 0"}; }
+Refusal reserved(const char* what) {
+  return {kBadFrame, std::string(what) + ": a reserved byte is not 0"};
+}
 
-std::string number_of(std::uint64_t n) { return std::to_string(n); }
+std::string number_of(std::uint64_t n) {
+  return std::to_string(n);
+}
 
 }  // namespace
 
 std::uint32_t checksum(View bytes) noexcept {
   if (bytes.empty()) return 0;
-  return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), ~0U);
+  return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()),
+                      ~0U);
 }
 
 bool parse_head(View header, std::uint32_t limit, Head& out) noexcept {
   if (header.size() < kHeaderSize) return false;
   if (load(header, 28, 4) != checksum(header.first(28))) return false;
-  if (!std::equal(std::begin(kMagic), std::end(kMagic), header.begin()) || header[4] != 1) return false;
+  if (!std::equal(std::begin(kMagic), std::end(kMagic), header.begin()) || header[4] != 1)
+    return false;
   if (load(header, 6, 2) != 0 || load(header, 12, 4) != 0) return false;
   out.type = header[5];
   out.length = static_cast<std::uint32_t>(load(header, 8, 4));
@@ -62,7 +70,8 @@ bool parse_head(View header, std::uint32_t limit, Head& out) noexcept {
 Parsed<HelloRequest> parse_hello(View payload) {
   if (payload.size() < 25) return wrong_size("HELLO", payload.size(), 25);
   const std::size_t name_bytes = payload[24];
-  if (payload.size() != 25 + name_bytes) return wrong_size("HELLO", payload.size(), 25 + name_bytes);
+  if (payload.size() != 25 + name_bytes)
+    return wrong_size("HELLO", payload.size(), 25 + name_bytes);
   if (name_bytes > 63) return Refusal{kBadFrame, "HELLO: a name of more than 63 bytes"};
   HelloRequest out;
   out.lowest = static_cast<std::uint16_t>(load(payload, 0, 2));
@@ -71,8 +80,8 @@ Parsed<HelloRequest> parse_hello(View payload) {
   out.client = load_id(payload, 8);
   out.name.assign(reinterpret_cast<const char*>(payload.data()) + 25, name_bytes);
   if (out.lowest > 1 || out.highest < 1) {
-    return Refusal{kBadVersion, "HELLO: versions " + number_of(out.lowest) + " to " + number_of(out.highest) +
-                                    ", this machine speaks 1"};
+    return Refusal{kBadVersion, "HELLO: versions " + number_of(out.lowest) + " to " +
+                                    number_of(out.highest) + ", this machine speaks 1"};
   }
   if (out.max_frame < 1024) {
     return Refusal{kBadValue, "HELLO: a client that takes " + number_of(out.max_frame) +
@@ -100,8 +109,9 @@ Parsed<ProgramRequest> parse_program(View payload) {
   out.tokens = static_cast<std::uint16_t>(load(payload, 6, 2));
   out.encoding = payload[8];
   if (out.heads == 0 || out.tokens == 0 || out.encoding > 1) {
-    return Refusal{kBadValue, "PROGRAM: " + number_of(out.heads) + " heads, " + number_of(out.tokens) +
-                                  " tokens, encoding " + number_of(out.encoding)};
+    return Refusal{kBadValue, "PROGRAM: " + number_of(out.heads) + " heads, " +
+                                  number_of(out.tokens) + " tokens, encoding " +
+                                  number_of(out.encoding)};
   }
   return out;
 }
@@ -140,17 +150,19 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
                                    int max_spins) {
   const bool dense = program.encoding == 1;
   if (submit.tokens == 0 || submit.tokens > program.tokens) {
-    return Refusal{kBadValue, "SUBMIT: " + number_of(submit.tokens) + " tokens, programmed for 1 to " +
-                                  number_of(program.tokens)};
+    return Refusal{kBadValue, "SUBMIT: " + number_of(submit.tokens) +
+                                  " tokens, programmed for 1 to " + number_of(program.tokens)};
   }
   const std::uint64_t spins = static_cast<std::uint64_t>(program.heads) * submit.tokens;
   const std::uint64_t width = spins + submit.ancillas;
   if (width > static_cast<std::uint64_t>(max_spins)) {
-    return Refusal{kTooLarge, "SUBMIT: " + number_of(width) + " spins with ancillas, this machine has " +
+    return Refusal{kTooLarge, "SUBMIT: " + number_of(width) +
+                                  " spins with ancillas, this machine has " +
                                   number_of(static_cast<std::uint64_t>(max_spins))};
   }
   if (submit.ancillas < 1 || submit.ancillas > 256) {
-    return Refusal{kBadValue, "SUBMIT: " + number_of(submit.ancillas) + " ancillas, expected 1 to 256"};
+    return Refusal{kBadValue,
+                   "SUBMIT: " + number_of(submit.ancillas) + " ancillas, expected 1 to 256"};
   }
   if (submit.penalty < 0 || submit.tie < 0 || (submit.ancillas == 1 && submit.tie != 0) ||
       (dense && (submit.penalty != 0 || submit.tie != 0))) {
@@ -158,9 +170,11 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
                                   std::to_string(submit.tie) + " are out of range"};
   }
   const std::uint64_t n = submit.tokens;
-  const std::uint64_t coupling_bytes = dense ? width * (width - 1) / 2 : program.heads * (n * (n - 1) / 2);
+  const std::uint64_t coupling_bytes =
+      dense ? width * (width - 1) / 2 : program.heads * (n * (n - 1) / 2);
   const std::uint64_t expected = coupling_bytes + (dense ? 0 : 2 * spins);
-  if (submit.problem.size() != expected) return wrong_size("SUBMIT", submit.problem.size() + 56, expected + 56);
+  if (submit.problem.size() != expected)
+    return wrong_size("SUBMIT", submit.problem.size() + 56, expected + 56);
 
   IsingProblem out;
   out.first_ancilla = static_cast<int>(spins);
@@ -177,15 +191,17 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
     for (std::size_t i = 0; i < spins; ++i) {
       out.fields[i] = static_cast<std::int16_t>(load(submit.problem, 2 * i, 2));
       if (std::abs(static_cast<int>(out.fields[i])) > 127 * out.ancillas) {
-        return Refusal{kBadValue, "SUBMIT: field " + std::to_string(out.fields[i]) + " of spin " + number_of(i) +
-                                      ", expected at most 127 times " + number_of(submit.ancillas)};
+        return Refusal{kBadValue, "SUBMIT: field " + std::to_string(out.fields[i]) + " of spin " +
+                                      number_of(i) + ", expected at most 127 times " +
+                                      number_of(submit.ancillas)};
       }
     }
   }
   const View couplings = submit.problem.last(coupling_bytes);
   out.couplings.resize(coupling_bytes);
   if (!couplings.empty()) std::memcpy(out.couplings.data(), couplings.data(), couplings.size());
-  if (std::find(out.couplings.begin(), out.couplings.end(), std::int8_t{-128}) != out.couplings.end()) {
+  if (std::find(out.couplings.begin(), out.couplings.end(), std::int8_t{-128}) !=
+      out.couplings.end()) {
     return Refusal{kBadValue, "SUBMIT: a coupling is -128, expected -127 to 127"};
   }
   return out;
@@ -248,7 +264,8 @@ Bytes result(const Answer& a) {
   store(out, a.job);
   store(out, a.epoch, 8);
   store(out, static_cast<std::uint64_t>(a.energy), 8);
-  for (const std::uint64_t time : {a.queue_ns, a.compute_ns, a.program_ns, a.anneal_ns, a.readout_ns}) {
+  for (const std::uint64_t time :
+       {a.queue_ns, a.compute_ns, a.program_ns, a.anneal_ns, a.readout_ns}) {
     store(out, time, 8);
   }
   store(out, a.spins, 4);

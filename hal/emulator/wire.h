@@ -1,5 +1,6 @@
-// The emulator's half of hal/cim/PROTOCOL.md, written against that text and sharing no code with the driver's half:
-// requests in, replies out. A message is decoded into a plain struct or refused with a status; nothing is trusted.
+// The emulator's half of hal/cim/PROTOCOL.md, written against that text and sharing no code with
+// the driver's half: requests in, replies out. A message is decoded into a plain struct or refused
+// with a status; nothing is trusted.
 #pragma once
 
 #include <array>
@@ -24,14 +25,42 @@ inline constexpr std::uint32_t kUnknownPeerLimit = 8192;
 inline constexpr std::size_t kRememberedJobs = 65536;
 
 enum Type : std::uint8_t {
-  kHello = 1, kHelloAck = 2, kAttach = 3, kAttachAck = 4, kPing = 5, kPong = 6, kProgram = 7, kProgramAck = 8,
-  kSubmit = 9, kResult = 10, kError = 11, kCancel = 12, kCancelAck = 13, kFault = 14, kFaultAck = 15, kGoodbye = 16
+  kHello = 1,
+  kHelloAck = 2,
+  kAttach = 3,
+  kAttachAck = 4,
+  kPing = 5,
+  kPong = 6,
+  kProgram = 7,
+  kProgramAck = 8,
+  kSubmit = 9,
+  kResult = 10,
+  kError = 11,
+  kCancel = 12,
+  kCancelAck = 13,
+  kFault = 14,
+  kFaultAck = 15,
+  kGoodbye = 16
 };
 
 enum Code : std::uint16_t {
-  kOk = 0, kBadCrc = 1, kBadFrame = 2, kBadVersion = 3, kTooLarge = 4, kBadValue = 5, kUnknownProgram = 6,
-  kConflict = 7, kQueueFull = 8, kCalibrating = 9, kDeadline = 10, kCancelled = 11, kLost = 12, kAuth = 13,
-  kNoSession = 14, kInternal = 15, kCredit = 16
+  kOk = 0,
+  kBadCrc = 1,
+  kBadFrame = 2,
+  kBadVersion = 3,
+  kTooLarge = 4,
+  kBadValue = 5,
+  kUnknownProgram = 6,
+  kConflict = 7,
+  kQueueFull = 8,
+  kCalibrating = 9,
+  kDeadline = 10,
+  kCancelled = 11,
+  kLost = 12,
+  kAuth = 13,
+  kNoSession = 14,
+  kInternal = 15,
+  kCredit = 16
 };
 
 /// CRC32C of PROTOCOL.md.
@@ -43,7 +72,8 @@ struct Head {
   std::uint64_t request = 0;
   std::uint32_t payload_checksum = 0;
 };
-/// False where the connection has to end: CRC, magic, version, reserved bytes, type, status or length is wrong.
+/// False where the connection has to end: CRC, magic, version, reserved bytes, type, status or
+/// length is wrong.
 [[nodiscard]] bool parse_head(View header, std::uint32_t limit, Head& out) noexcept;
 
 struct HelloRequest {
@@ -97,8 +127,8 @@ using Parsed = std::variant<T, Refusal>;
 [[nodiscard]] Parsed<FaultRequest> parse_fault(View payload);
 [[nodiscard]] Parsed<SubmitRequest> parse_submit(View payload);
 /// The problem of a SUBMIT under its program; `max_spins` of the machine.
-[[nodiscard]] Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramRequest& program,
-                                                 int max_spins);
+[[nodiscard]] Parsed<IsingProblem> parse_problem(const SubmitRequest& submit,
+                                                 const ProgramRequest& program, int max_spins);
 
 /// What HELLO_ACK says.
 struct Capabilities {
@@ -109,8 +139,8 @@ struct Capabilities {
   std::uint32_t max_spins = 0;
   std::uint8_t coupling_bits = 8, encodings = 3;
   std::uint16_t max_reads = 0, credit_jobs = 0, max_programs = 0;
-  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0, round_trips = 0,
-                remember_ms = 0;
+  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0,
+                round_trips = 0, remember_ms = 0;
   std::uint8_t state = 0;
   std::string name;
 };
@@ -128,14 +158,17 @@ struct Answer {
 // Payloads of replies.
 [[nodiscard]] Bytes hello_ack(const Capabilities& c);
 [[nodiscard]] Bytes attach_ack(std::uint64_t epoch);
-[[nodiscard]] Bytes pong(std::uint64_t echo, std::uint64_t epoch, std::uint32_t waiting, std::uint8_t state);
+[[nodiscard]] Bytes pong(std::uint64_t echo, std::uint64_t epoch, std::uint32_t waiting,
+                         std::uint8_t state);
 [[nodiscard]] Bytes program_ack(std::uint32_t id, std::uint64_t program_ns);
 [[nodiscard]] Bytes result(const Answer& answer);
-[[nodiscard]] Bytes error(const Id& job, std::uint64_t epoch, std::uint32_t wait_us, std::string_view text);
+[[nodiscard]] Bytes error(const Id& job, std::uint64_t epoch, std::uint32_t wait_us,
+                          std::string_view text);
 [[nodiscard]] Bytes cancel_ack(const Id& job, std::uint8_t outcome);
 
 /// Header and payload in one.
-[[nodiscard]] Bytes frame(std::uint8_t type, std::uint64_t request, View payload, std::uint16_t status = kOk);
+[[nodiscard]] Bytes frame(std::uint8_t type, std::uint64_t request, View payload,
+                          std::uint16_t status = kOk);
 
 /// Signs -1, 1 as RESULT packs them.
 [[nodiscard]] Bytes pack_signs(std::span<const std::int8_t> signs);

@@ -64,9 +64,8 @@ class ExactSolver final : public Solver {
     result_.flips = static_cast<std::int64_t>(states) - 1;
     result_.restarts = 1;
     result_.solved_by = "exact:";
-    result_.timing.anneal_us = std::chrono::duration<double, std::micro>(
-                                   std::chrono::steady_clock::now() - start)
-                                   .count();
+    result_.timing.anneal_us =
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
     result_.timing.total_us = result_.timing.anneal_us;
     shape_ = problem.shape;
     pending_ = true;
@@ -131,6 +130,8 @@ class ExactDevice final : public Device {
 
 }  // namespace
 
-std::shared_ptr<Device> open_exact_device() { return std::make_shared<ExactDevice>(); }
+std::shared_ptr<Device> open_exact_device() {
+  return std::make_shared<ExactDevice>();
+}
 
 }  // namespace qama::hal::exact

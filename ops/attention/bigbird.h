@@ -1,7 +1,8 @@
-// BigBirdAttention (Zaheer et al. 2020, arXiv 2007.14062), by blocks of `block` tokens: a block sees
-// `window_blocks` blocks on either side, the first `global_blocks` blocks, which see everything, and the random
-// blocks of its row of a table that the model file holds. Time O(N (global + 2 window + 1 + random) block D),
-// working memory that many keys without global blocks, O(N) with them.
+// BigBirdAttention (Zaheer et al. 2020, arXiv 2007.14062), by blocks of `block` tokens: a block
+// sees `window_blocks` blocks on either side, the first `global_blocks` blocks, which see
+// everything, and the random blocks of its row of a table that the model file holds. Time O(N
+// (global + 2 window + 1 + random) block D), working memory that many keys without global blocks,
+// O(N) with them.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@ struct BigBirdSpec {
 
 class BigBirdAttention final : public MixingAttention {
  public:
-  /// INVALID_ARGUMENT if `random` has not the size that the spec asks for or names a block that is not there.
+  /// INVALID_ARGUMENT if `random` has not the size that the spec asks for or names a block that is
+  /// not there.
   [[nodiscard]] static Result<std::unique_ptr<BigBirdAttention>> create(
       const MixingShape& shape, const BigBirdSpec& spec,
       const KernelTable& kernels = best_kernels());

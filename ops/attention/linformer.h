@@ -1,6 +1,7 @@
-// LinformerAttention (Wang et al. 2020, arXiv 2006.04768): keys and values of all tokens are projected to
-// `rank` rows by E and F, one pair a layer, and attended to there: softmax(Q (E K)^T / sqrt(D)) F V. A shorter
-// text uses the first columns of E and F. Time O(N rank D), working memory O(rank heads D).
+// LinformerAttention (Wang et al. 2020, arXiv 2006.04768): keys and values of all tokens are
+// projected to `rank` rows by E and F, one pair a layer, and attended to there: softmax(Q (E K)^T /
+// sqrt(D)) F V. A shorter text uses the first columns of E and F. Time O(N rank D), working memory
+// O(rank heads D).
 #pragma once
 
 #include <memory>

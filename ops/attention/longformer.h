@@ -1,7 +1,8 @@
-// LongformerAttention (Beltagy et al. 2020, arXiv 2004.05150): a token sees the `window` tokens on either side
-// of it and the first `global_tokens` tokens, which see everything. One set of projections serves both; the
-// paper's second set for global tokens is not part of this kind. Time O(N (2 window + global) D), working
-// memory O(window + global) without global tokens, O(N) with them.
+// LongformerAttention (Beltagy et al. 2020, arXiv 2004.05150): a token sees the `window` tokens on
+// either side of it and the first `global_tokens` tokens, which see everything. One set of
+// projections serves both; the paper's second set for global tokens is not part of this kind. Time
+// O(N (2 window + global) D), working memory O(window + global) without global tokens, O(N) with
+// them.
 #pragma once
 
 #include <memory>

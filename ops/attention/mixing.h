@@ -1,7 +1,7 @@
-// MixingAttention: the attention kinds whose heads mix values without a device: Longformer, BigBird,
-// Linformer, Performer, Reformer (the paper's Table VII). A kind is a file pair beside this one with a class
-// derived from it, its plain version in reference/mixing.h, a case in runtime/plan.cpp and its tensors in
-// weights/model_file.cpp.
+// MixingAttention: the attention kinds whose heads mix values without a device: Longformer,
+// BigBird, Linformer, Performer, Reformer (the paper's Table VII). A kind is a file pair beside
+// this one with a class derived from it, its plain version in reference/mixing.h, a case in
+// runtime/plan.cpp and its tensors in weights/model_file.cpp.
 #pragma once
 
 #include <cstddef>
@@ -36,9 +36,9 @@ class MixingAttention {
   [[nodiscard]] virtual std::int64_t macs() const noexcept = 0;
   /// Bytes of its own constants.
   [[nodiscard]] virtual std::size_t weight_bytes() const noexcept { return 0; }
-  /// `qkv` [tokens][3 heads dim_head] (queries, keys, values; head-major; Reformer: [tokens][2 heads
-  /// dim_head], queries that are keys, values) to `out` [tokens][heads dim_head]. 1 <= tokens <= N. Allocates
-  /// nothing.
+  /// `qkv` [tokens][3 heads dim_head] (queries, keys, values; head-major; Reformer: [tokens][2
+  /// heads dim_head], queries that are keys, values) to `out` [tokens][heads dim_head]. 1 <= tokens
+  /// <= N. Allocates nothing.
   virtual void run(std::int64_t tokens, const float* qkv, float* out,
                    float* scratch) const noexcept = 0;
 

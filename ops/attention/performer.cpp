@@ -9,7 +9,8 @@ namespace {
 /// Tokens whose features are at hand at a time.
 constexpr std::int64_t kChunk = 64;
 
-/// Columns of the values: D, a one, and zeros up to whole vectors, because a product's tail is slow.
+/// Columns of the values: D, a one, and zeros up to whole vectors, because a product's tail is
+/// slow.
 constexpr std::int64_t value_width(std::int64_t dim_head) {
   return (dim_head + 1 + 15) / 16 * 16;
 }

@@ -1,10 +1,10 @@
-// PerformerAttention (Choromanski et al. 2021, arXiv 2009.14794), FAVOR+: the softmax kernel through m positive
-// random features w (rows of a table that the model file holds),
+// PerformerAttention (Choromanski et al. 2021, arXiv 2009.14794), FAVOR+: the softmax kernel
+// through m positive random features w (rows of a table that the model file holds),
 //   phi(x) = exp(w y - |y|^2 / 2 - c) + eps,  y = x D^-1/4,
 // with c the largest w y of a query, or of all keys of a head; then
 //   out_i = phi(q_i) sum_j phi(k_j)^T v_j / (phi(q_i) sum_j phi(k_j)^T).
-// One pass over the keys: the sums are rescaled when a larger c turns up. Time O(N m D), working memory
-// O(m D), whatever N is.
+// One pass over the keys: the sums are rescaled when a larger c turns up. Time O(N m D), working
+// memory O(m D), whatever N is.
 #pragma once
 
 #include <memory>

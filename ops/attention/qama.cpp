@@ -8,12 +8,14 @@ namespace qama::ops {
 namespace {
 
 Error bad_size(const char* what, std::size_t got, std::size_t expected) {
-  return {ErrorCode::invalid_argument, std::string("QAMA: ") + what + " has " + std::to_string(got) +
-                                           " elements, expected " + std::to_string(expected)};
+  return {ErrorCode::invalid_argument, std::string("QAMA: ") + what + " has " +
+                                           std::to_string(got) + " elements, expected " +
+                                           std::to_string(expected)};
 }
 
 /// w_eps of head t, whether there is one for all heads or one each.
-std::span<const float> head_w_eps(std::span<const float> w_eps, std::int64_t t, std::int64_t dim_head) {
+std::span<const float> head_w_eps(std::span<const float> w_eps, std::int64_t t,
+                                  std::int64_t dim_head) {
   const auto d = static_cast<std::size_t>(dim_head);
   return w_eps.size() == d ? w_eps : w_eps.subspan(static_cast<std::size_t>(t) * d, d);
 }
@@ -38,7 +40,8 @@ Result<AlignedBuffer<float>> fold_qkh(std::span<const float> qkv, std::span<cons
       double sum = 0;
       for (std::int64_t d = 0; d < dim_head; ++d) {
         sum += static_cast<double>(w[static_cast<std::size_t>(d)]) *
-               static_cast<double>(qkv[static_cast<std::size_t>((2 * inner + t * dim_head + d) * dim + c)]);
+               static_cast<double>(
+                   qkv[static_cast<std::size_t>((2 * inner + t * dim_head + d) * dim + c)]);
       }
       out[static_cast<std::size_t>((2 * inner + t) * dim + c)] = static_cast<float>(sum);
     }
@@ -80,15 +83,15 @@ Result<std::unique_ptr<QamaAttention>> QamaAttention::create(const QamaSpec& spe
   out->spec_ = spec.front;
   out->constants_.resize(4 * h);
   float* constant = out->constants_.data();
-  for (auto* span : {&out->spec_.coupling_scale, &out->spec_.coupling_shift, &out->spec_.field_scale,
-                     &out->spec_.field_shift}) {
+  for (auto* span : {&out->spec_.coupling_scale, &out->spec_.coupling_shift,
+                     &out->spec_.field_scale, &out->spec_.field_shift}) {
     std::copy(span->begin(), span->end(), constant);
     *span = {constant, h};
     constant += h;
   }
 
-  // out_i = W (gamma .* norm(concat_t e_ti w_t) + beta) is, for every kind of norm, a sum over heads of an
-  // energy times a fixed vector: table_t = W_t (gamma_t .* w_t).
+  // out_i = W (gamma .* norm(concat_t e_ti w_t) + beta) is, for every kind of norm, a sum over
+  // heads of an energy times a fixed vector: table_t = W_t (gamma_t .* w_t).
   out->table_rows_ = heads + (layer ? 1 : 0);
   out->table_.resize(static_cast<std::size_t>(out->table_rows_) * dim);
   out->bias_.resize(dim);
@@ -153,7 +156,8 @@ void QamaAttention::energies(std::int64_t tokens, const QamaWorkspace& w) const 
   }
 }
 
-void QamaAttention::project(std::int64_t tokens, const QamaWorkspace& w, float* out) const noexcept {
+void QamaAttention::project(std::int64_t tokens, const QamaWorkspace& w,
+                            float* out) const noexcept {
   const double* energies = w.energies;
   if (energy_norm_ == QamaEnergyNorm::layer) {
     const std::int64_t stride = token_stride(tokens);

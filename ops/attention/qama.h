@@ -1,10 +1,12 @@
-// QamaAttention: each head selects tokens by minimising a QUBO (Eq. 3); the output is the energy of every
-// selected token times w_eps (Eq. 5), projected. Three parts, because the middle one belongs to a device:
+// QamaAttention: each head selects tokens by minimising a QUBO (Eq. 3); the output is the energy of
+// every selected token times w_eps (Eq. 5), projected. Three parts, because the middle one belongs
+// to a device:
 //   front (qama_front.h)    queries, keys, fields -> integers
 //   a device of hal/        integers -> spins
 //   energies, project       spins -> energies in double -> the layer's output
-// All of V that the layer needs is V w_eps, and all that follows the energies is linear in them, so both are
-// folded into the weights when the operator is made: fold_qkh() and the projection's table.
+// All of V that the layer needs is V w_eps, and all that follows the energies is linear in them, so
+// both are folded into the weights when the operator is made: fold_qkh() and the projection's
+// table.
 #pragma once
 
 #include <cstddef>
@@ -29,10 +31,10 @@ struct QamaSpec {
   QamaEnergyNorm energy_norm = QamaEnergyNorm::none;
   double norm_eps = 1e-5;
   std::int64_t dim = 0;
-  std::span<const float> w_eps;           ///< [D] or [heads][D]
-  std::span<const float> out_weight;      ///< [dim][heads D]
-  std::span<const float> energy_scale;    ///< batch: [heads]; layer: gamma [heads D]
-  std::span<const float> energy_shift;    ///< batch: [heads]; layer: beta [heads D]
+  std::span<const float> w_eps;         ///< [D] or [heads][D]
+  std::span<const float> out_weight;    ///< [dim][heads D]
+  std::span<const float> energy_scale;  ///< batch: [heads]; layer: gamma [heads D]
+  std::span<const float> energy_shift;  ///< batch: [heads]; layer: beta [heads D]
 };
 
 /// Immutable after create(); owns copies of all constants.
@@ -67,13 +69,15 @@ class QamaAttention {
   AlignedBuffer<float> constants_;  // coupling scale, shift, field scale, shift: 4 x heads
   AlignedBuffer<float> table_;      // [heads, and for layer norm one more][dim]
   AlignedBuffer<float> bias_;       // [dim]
-  AlignedBuffer<double> moments_;   // layer norm: [heads] mean and [heads] mean square of w_eps over heads D
+  AlignedBuffer<double>
+      moments_;  // layer norm: [heads] mean and [heads] mean square of w_eps over heads D
 };
 
-/// The weights of the fused projection to qkh, [2 heads D + heads][dim]: the rows of q and k, then for each
-/// head w_eps^T W_v. `qkv` [3 heads D][dim]. INVALID_ARGUMENT for other sizes.
+/// The weights of the fused projection to qkh, [2 heads D + heads][dim]: the rows of q and k, then
+/// for each head w_eps^T W_v. `qkv` [3 heads D][dim]. INVALID_ARGUMENT for other sizes.
 [[nodiscard]] Result<AlignedBuffer<float>> fold_qkh(std::span<const float> qkv,
-                                                    std::span<const float> w_eps, std::int64_t heads,
-                                                    std::int64_t dim_head, std::int64_t dim);
+                                                    std::span<const float> w_eps,
+                                                    std::int64_t heads, std::int64_t dim_head,
+                                                    std::int64_t dim);
 
 }  // namespace qama::ops

@@ -13,16 +13,18 @@ struct Affine {
   double scale = 1, shift = 0;
 };
 
-inline Affine standardised(double sum, double sum_squares, double count, double eps, Affine stored) noexcept {
+inline Affine standardised(double sum, double sum_squares, double count, double eps,
+                           Affine stored) noexcept {
   const double mean = count > 0 ? sum / count : 0.0;
   const double variance = count > 0 ? std::max(sum_squares / count - mean * mean, 0.0) : 0.0;
   const double inverse = 1.0 / std::sqrt(variance + eps);
   return {stored.scale * inverse, stored.shift - stored.scale * inverse * mean};
 }
 
-/// Of a head's h, tokens values `stride` apart: the stored one, or with `per_instance` on top of the sample's moments.
-inline Affine field_affine(const float* h, std::int64_t tokens, std::int64_t stride, bool per_instance, double eps,
-                           Affine stored) noexcept {
+/// Of a head's h, tokens values `stride` apart: the stored one, or with `per_instance` on top of
+/// the sample's moments.
+inline Affine field_affine(const float* h, std::int64_t tokens, std::int64_t stride,
+                           bool per_instance, double eps, Affine stored) noexcept {
   if (!per_instance) return stored;
   double sum = 0;
   double squares = 0;

@@ -18,7 +18,8 @@ double QamaFrontSpec::lambda(std::int64_t tokens) const noexcept {
          static_cast<double>(heads - 1) * gamma0;
 }
 
-QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens, std::int64_t dim_head) noexcept {
+QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens,
+                            std::int64_t dim_head) noexcept {
   const auto h = static_cast<std::size_t>(heads);
   const auto n = static_cast<std::size_t>(tokens);
   const auto s = static_cast<std::size_t>(token_stride(tokens));
@@ -26,11 +27,13 @@ QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens, std::int64_
   // The scratch holds the factor kernel's, later a sum a token as floats.
   const std::size_t scratch =
       std::max(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)), s);
-  return {h * d * s, h * s, h, h * n * s, h * s, h * n * s, scratch, h * s / 64, h * s, (h + 2) * s};
+  return {h * d * s, h * s,   h,          h * n * s, h * s,
+          h * n * s, scratch, h * s / 64, h * s,     (h + 2) * s};
 }
 
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
-                  const QamaWorkspace& w, const KernelTable& kernels, hal::SelectionProblem& problem) {
+                  const QamaWorkspace& w, const KernelTable& kernels,
+                  hal::SelectionProblem& problem) {
   const std::int64_t inner = spec.heads * spec.dim_head;
   const std::int64_t row = 2 * inner + spec.heads;
   const std::int64_t stride = token_stride(tokens);
@@ -83,12 +86,13 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     std::fill(fields + tokens, fields + stride, 0.0);
   }
   if (!finite) {
-    return Error{ErrorCode::problem_bad_value,
-                 "a layer's couplings or fields are not finite: the input or the weights are out of range"};
+    return Error{
+        ErrorCode::problem_bad_value,
+        "a layer's couplings or fields are not finite: the input or the weights are out of range"};
   }
 
-  // See hal/problem_builder.cpp: each of the rounded numbers may add a half. The sums were added up as
-  // floats, which may lose a unit in the last place each time.
+  // See hal/problem_builder.cpp: each of the rounded numbers may add a half. The sums were added up
+  // as floats, which may lose a unit in the last place each time.
   largest_sum *= 1.0 + n * 6e-8;
   const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;

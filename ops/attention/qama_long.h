@@ -1,7 +1,7 @@
-// A QAMA layer whose J is never built, for long heads: from queries, keys and field projections to a low-rank
-// problem (hal::LowRankProblem), and from spins to energies, in memory that is linear in the tokens. What
-// qama_front.h says of the mathematics holds; nothing is rounded to integers. The projection is
-// QamaAttention's.
+// A QAMA layer whose J is never built, for long heads: from queries, keys and field projections to
+// a low-rank problem (hal::LowRankProblem), and from spins to energies, in memory that is linear in
+// the tokens. What qama_front.h says of the mathematics holds; nothing is rounded to integers. The
+// projection is QamaAttention's.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,9 @@
 
 namespace qama::ops {
 
-/// Memory beside a QamaWorkspace, of which only fields, coupling_scale, coupling_shift, spins, energies and
-/// project are used then. W = long_factor_width(dim_head), which is the problem's rank.
+/// Memory beside a QamaWorkspace, of which only fields, coupling_scale, coupling_shift, spins,
+/// energies and project are used then. W = long_factor_width(dim_head), which is the problem's
+/// rank.
 struct QamaLongWorkspace {
   float* factors = nullptr;    ///< [heads][tokens][W] F, J = F F^T; 64-byte aligned
   float* fields = nullptr;     ///< [heads][tokens] rho h'
@@ -22,8 +23,8 @@ struct QamaLongWorkspace {
   double* scratch = nullptr;   ///< long_factor_scratch(dim_head), 64-byte aligned
 };
 
-/// Fills both workspaces and `problem`, which views them. Values that are not finite are found by the device,
-/// as PROBLEM_BAD_VALUE. Precondition: dim_head <= kMaxLongDimHead.
+/// Fills both workspaces and `problem`, which views them. Values that are not finite are found by
+/// the device, as PROBLEM_BAD_VALUE. Precondition: dim_head <= kMaxLongDimHead.
 void qama_long_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
                      const QamaWorkspace& w, const QamaLongWorkspace& long_heads,
                      const KernelTable& kernels, hal::LowRankProblem& problem);
@@ -32,7 +33,8 @@ void qama_long_front(const QamaFrontSpec& spec, std::int64_t tokens, const float
 void qama_long_energies(const QamaFrontSpec& spec, std::int64_t tokens, const QamaWorkspace& w,
                         const QamaLongWorkspace& long_heads, const KernelTable& kernels) noexcept;
 
-/// E(s) of a low-rank problem in double, O(H N W), plainly. `spins` [heads][words_per_head(tokens)].
+/// E(s) of a low-rank problem in double, O(H N W), plainly. `spins`
+/// [heads][words_per_head(tokens)].
 [[nodiscard]] double low_rank_energy(const hal::LowRankProblem& problem,
                                      std::span<const std::uint64_t> spins);
 

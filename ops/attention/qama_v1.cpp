@@ -111,9 +111,9 @@ Status QamaV1Attention::front(std::int64_t tokens, const float* qkv, const QamaV
   return quantise(tokens, w, problem);
 }
 
-/// A bit k of token i and a bit l of token j meet in w_i w_j twice, as (i, j) and as (j, i), with 2^(k+l) /
-/// (2^b - 1)^2; a bit meets itself in w_i^2 once, which is a field. Rounded by the rule of
-/// hal/problem_builder.cpp.
+/// A bit k of token i and a bit l of token j meet in w_i w_j twice, as (i, j) and as (j, i), with
+/// 2^(k+l) / (2^b - 1)^2; a bit meets itself in w_i^2 once, which is a field. Rounded by the rule
+/// of hal/problem_builder.cpp.
 Status QamaV1Attention::quantise(std::int64_t tokens, const QamaV1Workspace& w,
                                  hal::SelectionProblem& problem) const {
   const std::int64_t bits = spec_.bits;

@@ -1,8 +1,8 @@
-// QamaV1Attention: the first version of QAMA, as its authors' published code computes it, so that their models
-// can be carried over. The equations stand in weights/export/qama_export/qama_v1.py and FORMAT.md:
-// couplings are Jensen-Shannon divergences, fields entropies, and a token's selection is a number of b bits, so
-// that a head has N b spins, spin i b + k being bit k of token i. Plain code: nothing here is on a hot path of
-// the models that this project trains.
+// QamaV1Attention: the first version of QAMA, as its authors' published code computes it, so that
+// their models can be carried over. The equations stand in weights/export/qama_export/qama_v1.py
+// and FORMAT.md: couplings are Jensen-Shannon divergences, fields entropies, and a token's
+// selection is a number of b bits, so that a head has N b spins, spin i b + k being bit k of token
+// i. Plain code: nothing here is on a hot path of the models that this project trains.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,8 @@ struct QamaV1Spec {
   std::span<const float> energy_scale, energy_shift;      ///< of the output
 };
 
-/// One sample's layer in memory, S = row_stride(N b). front() writes all but `spins` and `energies`.
+/// One sample's layer in memory, S = row_stride(N b). front() writes all but `spins` and
+/// `energies`.
 struct QamaV1Workspace {
   double* couplings = nullptr;      ///< [heads][N][N] J', the diagonal as it is
   double* fields = nullptr;         ///< [heads][N] h'
@@ -51,7 +52,8 @@ class QamaV1Attention {
   [[nodiscard]] static Result<std::unique_ptr<QamaV1Attention>> create(const QamaV1Spec& spec);
 
   [[nodiscard]] const QamaV1Spec& spec() const noexcept { return spec_; }
-  /// `qkv` [tokens][3 heads dim_head] -> the workspace and `problem`. PROBLEM_BAD_VALUE if a value is not finite.
+  /// `qkv` [tokens][3 heads dim_head] -> the workspace and `problem`. PROBLEM_BAD_VALUE if a value
+  /// is not finite.
   Status front(std::int64_t tokens, const float* qkv, const QamaV1Workspace& w,
                hal::SelectionProblem& problem) const;
   /// w.energies from w.spins, with what front() left there.

@@ -1,8 +1,9 @@
-// ReformerAttention (Kitaev et al. 2020, arXiv 2001.04451): queries are keys (keys brought to unit length). In
-// each round tokens are sorted by bucket, argmax [x R, -x R], then by position, and cut into chunks; a token
-// sees its chunk and the one before (the first: the last), but itself only where it is alone. Rounds are
-// averaged with the weights of their softmax sums. The rotations R are in the model file, so that the same
-// input always meets the same buckets. Time O(N hashes (chunk + buckets) D), working memory O(N).
+// ReformerAttention (Kitaev et al. 2020, arXiv 2001.04451): queries are keys (keys brought to unit
+// length). In each round tokens are sorted by bucket, argmax [x R, -x R], then by position, and cut
+// into chunks; a token sees its chunk and the one before (the first: the last), but itself only
+// where it is alone. Rounds are averaged with the weights of their softmax sums. The rotations R
+// are in the model file, so that the same input always meets the same buckets. Time O(N hashes
+// (chunk + buckets) D), working memory O(N).
 #pragma once
 
 #include <memory>

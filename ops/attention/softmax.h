@@ -14,8 +14,8 @@ struct SoftmaxAttention {
   [[nodiscard]] std::size_t scratch_bytes(std::int64_t tokens) const noexcept {
     return static_cast<std::size_t>(softmax_scratch_floats(tokens, dim_head)) * sizeof(float);
   }
-  /// `qkv` [tokens][3 heads dim_head] (queries, keys, values; head-major) to `out` [tokens][heads dim_head]:
-  /// softmax(q k^T / sqrt(dim_head)) v.
+  /// `qkv` [tokens][3 heads dim_head] (queries, keys, values; head-major) to `out` [tokens][heads
+  /// dim_head]: softmax(q k^T / sqrt(dim_head)) v.
   void run(std::int64_t tokens, const float* qkv, float* out, float* scratch) const noexcept;
 };
 

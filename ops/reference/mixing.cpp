@@ -136,8 +136,8 @@ std::vector<double> reference_reformer(const MixingShape& shape, std::int64_t to
   const double scale = 1.0 / std::sqrt(static_cast<double>(shape.dim_head));
   const std::int64_t half = spec.buckets / 2;
   for (std::int64_t t = 0; t < shape.heads; ++t) {
-    // How often token i meets token j: a round's weight is its softmax sum, so the mean over rounds is one
-    // softmax in which pairs count that often.
+    // How often token i meets token j: a round's weight is its softmax sum, so the mean over rounds
+    // is one softmax in which pairs count that often.
     std::vector<std::vector<double>> meets(static_cast<std::size_t>(tokens),
                                            std::vector<double>(static_cast<std::size_t>(tokens)));
     for (std::int64_t round = 0; round < spec.hashes; ++round) {

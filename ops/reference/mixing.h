@@ -1,5 +1,5 @@
-// Plain versions of the attention kinds of ops/attention/mixing.h: from their definitions, token by token in
-// double, with whatever memory that takes. Tests hold the operators against them.
+// Plain versions of the attention kinds of ops/attention/mixing.h: from their definitions, token by
+// token in double, with whatever memory that takes. Tests hold the operators against them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace qama::ops {
 
-/// Softmax attention in which token i sees token j if sees(i, j). `qkv` [tokens][3 heads dim_head], result
-/// [tokens][heads dim_head], as everywhere here.
+/// Softmax attention in which token i sees token j if sees(i, j). `qkv` [tokens][3 heads dim_head],
+/// result [tokens][heads dim_head], as everywhere here.
 [[nodiscard]] std::vector<double> reference_sparse(
     const MixingShape& shape, std::int64_t tokens, const float* qkv,
     const std::function<bool(std::int64_t, std::int64_t)>& sees);

@@ -9,7 +9,9 @@
 namespace qama::ops {
 namespace {
 
-double sqr(double x) { return x * x; }
+double sqr(double x) {
+  return x * x;
+}
 
 void layer_norm(const LayerNormArgs& a) {
   for (std::int64_t r = 0; r < a.rows; ++r) {
@@ -20,7 +22,8 @@ void layer_norm(const LayerNormArgs& a) {
     double mean = 0;
     double variance = 0;
     for (std::int64_t c = 0; c < a.dim; ++c) mean += x[c] / static_cast<double>(a.dim);
-    for (std::int64_t c = 0; c < a.dim; ++c) variance += sqr(x[c] - mean) / static_cast<double>(a.dim);
+    for (std::int64_t c = 0; c < a.dim; ++c)
+      variance += sqr(x[c] - mean) / static_cast<double>(a.dim);
     for (std::int64_t c = 0; c < a.dim; ++c) {
       double y = (x[c] - mean) / std::sqrt(variance + a.eps) * a.gamma[c] + a.beta[c];
       if (a.addend != nullptr) y += a.addend[r * a.dim + c];
@@ -68,7 +71,8 @@ void qama_factors(const QamaFactorArgs& a) {
     for (std::size_t c = 0; c <= r; ++c) {
       for (std::int64_t i = 0; i < a.tokens; ++i) {
         const float* k = a.k + i * a.stride;
-        l[r * d_count + c] += static_cast<double>(k[r]) * k[c] / (2.0 * static_cast<double>(d_count));
+        l[r * d_count + c] +=
+            static_cast<double>(k[r]) * k[c] / (2.0 * static_cast<double>(d_count));
       }
     }
   }
@@ -76,7 +80,8 @@ void qama_factors(const QamaFactorArgs& a) {
   for (std::size_t d = 0; d < d_count; ++d) largest = std::max(largest, l[d * d_count + d]);
   for (std::size_t c = 0; c < d_count; ++c) {
     for (std::size_t r = c; r < d_count; ++r) {
-      for (std::size_t e = 0; e < c; ++e) l[r * d_count + c] -= l[r * d_count + e] * l[c * d_count + e];
+      for (std::size_t e = 0; e < c; ++e)
+        l[r * d_count + c] -= l[r * d_count + e] * l[c * d_count + e];
     }
     const double pivot = l[c * d_count + c];
     const bool dependent = pivot <= largest * static_cast<double>(d_count) * 4.5e-16;
@@ -88,7 +93,8 @@ void qama_factors(const QamaFactorArgs& a) {
     for (std::int64_t i = 0; i < stride; ++i) {
       double sum = 0;
       for (std::size_t e = d; e < d_count && i < a.tokens; ++e) {
-        sum += static_cast<double>(a.q[i * a.stride + static_cast<std::int64_t>(e)]) * l[e * d_count + d];
+        sum += static_cast<double>(a.q[i * a.stride + static_cast<std::int64_t>(e)]) *
+               l[e * d_count + d];
       }
       a.factors[static_cast<std::int64_t>(d) * stride + i] = static_cast<float>(sum);
     }
@@ -109,7 +115,8 @@ void long_factors(LongFactorArgs& a) {
                 .scratch = nullptr});
   for (std::int64_t i = 0; i < a.tokens; ++i) {
     for (std::int64_t d = 0; d < width; ++d) {
-      a.factors[i * width + d] = d < a.dim_head ? columns[static_cast<std::size_t>(d * stride + i)] : 0.0F;
+      a.factors[i * width + d] =
+          d < a.dim_head ? columns[static_cast<std::size_t>(d * stride + i)] : 0.0F;
     }
   }
   a.sum = a.sum_squares = 0;
@@ -118,7 +125,8 @@ void long_factors(LongFactorArgs& a) {
       if (i == j) continue;
       double sum = 0;
       for (std::int64_t d = 0; d < width; ++d) {
-        sum += static_cast<double>(a.factors[i * width + d]) * static_cast<double>(a.factors[j * width + d]);
+        sum += static_cast<double>(a.factors[i * width + d]) *
+               static_cast<double>(a.factors[j * width + d]);
       }
       a.sum += sum;
       a.sum_squares += sum * sum;
@@ -151,7 +159,8 @@ void qama_moments(QamaMomentArgs& a) {
     for (std::int64_t j = 0; j < a.tokens; ++j) {
       double value = 0;
       for (std::int64_t d = 0; d < a.dim_head && i != j; ++d) {
-        value += static_cast<double>(a.factors[d * stride + i]) * static_cast<double>(a.factors[d * stride + j]);
+        value += static_cast<double>(a.factors[d * stride + i]) *
+                 static_cast<double>(a.factors[d * stride + j]);
       }
       a.sum += value;
       a.sum_squares += value * value;
@@ -193,7 +202,8 @@ void long_energies(const LongEnergyArgs& a) {
       if (j == i || !selected(j)) continue;
       double coupling = a.shift;
       for (std::int64_t d = 0; d < a.dim_head; ++d) {
-        coupling += a.scale * static_cast<double>(a.factors[i * width + d]) * static_cast<double>(a.factors[j * width + d]);
+        coupling += a.scale * static_cast<double>(a.factors[i * width + d]) *
+                    static_cast<double>(a.factors[j * width + d]);
       }
       local += coupling;
     }
@@ -274,14 +284,15 @@ void exp_rows(const ExpRowsArgs& a) {
   }
 }
 
-constexpr KernelTable kReference = {
-    "scalar",       layer_norm, mean_rows,     softmax_head,  qama_factors,
-    qama_moments, qama_couplings, qama_quantise, qama_energies, qama_project,
-    long_factors,   long_energies,  attend,     product,       row_max,
-    exp_rows};
+constexpr KernelTable kReference = {"scalar",      layer_norm,   mean_rows,      softmax_head,
+                                    qama_factors,  qama_moments, qama_couplings, qama_quantise,
+                                    qama_energies, qama_project, long_factors,   long_energies,
+                                    attend,        product,      row_max,        exp_rows};
 
-/// Standardised by the mean and population variance of `values`, if per instance; then scale and shift.
-void normalise(std::vector<double>& values, bool per_instance, double eps, double scale, double shift) {
+/// Standardised by the mean and population variance of `values`, if per instance; then scale and
+/// shift.
+void normalise(std::vector<double>& values, bool per_instance, double eps, double scale,
+               double shift) {
   double mean = 0;
   double deviation = 1;
   if (per_instance && !values.empty()) {
@@ -296,7 +307,9 @@ void normalise(std::vector<double>& values, bool per_instance, double eps, doubl
 
 }  // namespace
 
-const KernelTable& reference_kernels() noexcept { return kReference; }
+const KernelTable& reference_kernels() noexcept {
+  return kReference;
+}
 
 ReferenceLayer reference_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh) {
   const auto n = static_cast<std::size_t>(tokens);
@@ -350,7 +363,9 @@ ReferenceLayer reference_front(const QamaFrontSpec& spec, std::int64_t tokens, c
     largest = std::max(largest, sum);
   }
   out.scale = largest > 0 ? (32765.0 - 0.5 * static_cast<double>(n + heads)) / largest : 1.0;
-  const auto rounded = [&](double v) { return static_cast<std::int16_t>(std::lrint(v * out.scale)); };
+  const auto rounded = [&](double v) {
+    return static_cast<std::int16_t>(std::lrint(v * out.scale));
+  };
   for (const double v : out.couplings) out.weights.push_back(rounded(v));
   for (const double v : out.fields) out.biases.push_back(rounded(v));
   out.penalty = rounded(out.lambda);
@@ -358,7 +373,8 @@ ReferenceLayer reference_front(const QamaFrontSpec& spec, std::int64_t tokens, c
 }
 
 std::vector<double> reference_energies(const ReferenceLayer& layer, std::int64_t heads,
-                                       std::int64_t tokens, const std::vector<std::uint8_t>& spins) {
+                                       std::int64_t tokens,
+                                       const std::vector<std::uint8_t>& spins) {
   const auto n = static_cast<std::size_t>(tokens);
   std::vector<double> out(static_cast<std::size_t>(heads) * n);
   for (std::size_t t = 0; t < static_cast<std::size_t>(heads); ++t) {

@@ -1,5 +1,6 @@
-// Plain scalar references of what the project writes by hand: short, in the order of the equations, in
-// double where it costs nothing. Tests hold every kernel against them; nothing that ships uses them.
+// Plain scalar references of what the project writes by hand: short, in the order of the equations,
+// in double where it costs nothing. Tests hold every kernel against them; nothing that ships uses
+// them.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct ReferenceLayer {
   std::vector<double> couplings;  ///< J' [heads][tokens][tokens], 0 on the diagonal
   std::vector<double> fields;     ///< rho h' [heads][tokens]
   double lambda = 0;
-  double scale = 0;               ///< integers per unit
+  double scale = 0;                   ///< integers per unit
   std::vector<std::int16_t> weights;  ///< W [heads][tokens][tokens]
   std::vector<std::int16_t> biases;   ///< b [heads][tokens]
   std::int16_t penalty = 0;
@@ -27,8 +28,8 @@ struct ReferenceLayer {
                                              const float* qkh);
 
 /// e_ti of Eq. 5 from the layer's J' and fields; `spins` and the result [heads][tokens].
-[[nodiscard]] std::vector<double> reference_energies(const ReferenceLayer& layer, std::int64_t heads,
-                                                     std::int64_t tokens,
+[[nodiscard]] std::vector<double> reference_energies(const ReferenceLayer& layer,
+                                                     std::int64_t heads, std::int64_t tokens,
                                                      const std::vector<std::uint8_t>& spins);
 
 }  // namespace qama::ops

@@ -50,6 +50,8 @@ std::span<const KernelTable* const> kernel_tables() noexcept {
   return {usable().tables.data(), usable().count};
 }
 
-const KernelTable& best_kernels() noexcept { return *usable().tables[usable().count - 1]; }
+const KernelTable& best_kernels() noexcept {
+  return *usable().tables[usable().count - 1];
+}
 
 }  // namespace qama::ops

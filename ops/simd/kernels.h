@@ -1,11 +1,14 @@
-// The kernels that this project writes itself, as one table of functions a target. Everything with a matrix
-// of weights goes through oneDNN (linear.h); what is here is small, and memory- or latency-bound.
+// The kernels that this project writes itself, as one table of functions a target. Everything with
+// a matrix of weights goes through oneDNN (linear.h); what is here is small, and memory- or
+// latency-bound.
 //
-// To add a kernel: its argument struct and its member of KernelTable here, the code in kernels_impl.h (one
-// template for all targets), the plain reference in reference/reference.h, and one line in
-// tests/ops/kernels_test.cpp, which runs every kernel on every target that the machine has.
+// To add a kernel: its argument struct and its member of KernelTable here, the code in
+// kernels_impl.h (one template for all targets), the plain reference in reference/reference.h, and
+// one line in tests/ops/kernels_test.cpp, which runs every kernel on every target that the machine
+// has.
 //
-// Extents are counts of elements; every pointer is the caller's and must not alias another one unless said.
+// Extents are counts of elements; every pointer is the caller's and must not alias another one
+// unless said.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +24,8 @@ inline constexpr std::int64_t kTokenPad = 64;
   return (tokens + kTokenPad - 1) / kTokenPad * kTokenPad;
 }
 
-/// x += residual (if given); y = (x - mean) / sqrt(var + eps) * gamma + beta (+ addend, if given), row by row.
+/// x += residual (if given); y = (x - mean) / sqrt(var + eps) * gamma + beta (+ addend, if given),
+/// row by row.
 struct LayerNormArgs {
   std::int64_t rows = 0, dim = 0;
   float* x = nullptr;               ///< [rows][dim]; written only if there is a residual
@@ -48,7 +52,7 @@ struct SoftmaxHeadArgs {
   const float* v = nullptr;
   std::int64_t stride = 0;
   float scale = 0;
-  float* out = nullptr;      ///< row i at out + i * out_stride
+  float* out = nullptr;  ///< row i at out + i * out_stride
   std::int64_t out_stride = 0;
   float* scratch = nullptr;  ///< softmax_scratch_floats(tokens, dim_head)
 };
@@ -57,8 +61,8 @@ struct SoftmaxHeadArgs {
   return 16 * (tokens + dim_head);
 }
 
-/// Factors of one head's couplings, J = F F^T = Q (K^T K) Q^T / (2 D) (Eq. 4): F = Q L, where L L^T =
-/// K^T K / (2 D) in double.
+/// Factors of one head's couplings, J = F F^T = Q (K^T K) Q^T / (2 D) (Eq. 4): F = Q L, where L L^T
+/// = K^T K / (2 D) in double.
 struct QamaFactorArgs {
   std::int64_t tokens = 0, dim_head = 0;
   const float* q = nullptr;  ///< row i at q + i * stride
@@ -67,7 +71,9 @@ struct QamaFactorArgs {
   float* factors = nullptr;   ///< [dim_head][token_stride], 0 behind the tokens
   double* scratch = nullptr;  ///< qama_factor_scratch_doubles(tokens, dim_head)
 };
-[[nodiscard]] constexpr std::int64_t padded8(std::int64_t n) noexcept { return (n + 7) / 8 * 8; }
+[[nodiscard]] constexpr std::int64_t padded8(std::int64_t n) noexcept {
+  return (n + 7) / 8 * 8;
+}
 [[nodiscard]] constexpr std::int64_t qama_factor_scratch_doubles(std::int64_t tokens,
                                                                  std::int64_t dim_head) noexcept {
   return (tokens + dim_head) * padded8(dim_head);
@@ -76,13 +82,14 @@ struct QamaFactorArgs {
 /// J'_ij = scale F_i . F_j + shift off the diagonal, 0 on it; symmetric to the bit.
 struct QamaCouplingArgs {
   std::int64_t tokens = 0, dim_head = 0;
-  const float* factors = nullptr;   ///< [dim_head][token_stride]
+  const float* factors = nullptr;  ///< [dim_head][token_stride]
   float scale = 1, shift = 0;
-  float* couplings = nullptr;       ///< [tokens][token_stride], 0 behind the tokens
-  float* sums = nullptr;            ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
+  float* couplings = nullptr;  ///< [tokens][token_stride], 0 behind the tokens
+  float* sums = nullptr;       ///< [token_stride] sum_i |J'_ij|, 0 behind the tokens
 };
 
-/// Sum and sum of squares of all F_i . F_j off the diagonal, from F^T 1 and F^T F: J itself is not needed.
+/// Sum and sum of squares of all F_i . F_j off the diagonal, from F^T 1 and F^T F: J itself is not
+/// needed.
 struct QamaMomentArgs {
   std::int64_t tokens = 0, dim_head = 0;
   const float* factors = nullptr;   ///< [dim_head][token_stride], 0 behind the tokens
@@ -98,19 +105,20 @@ struct QamaQuantiseArgs {
 };
 
 /// Energies of one head's tokens (Eq. 5), in double from the factors:
-///   e_i = -s_i (scale (F_i . z - |F_i|^2) + shift (n - 1)) - field_i s_i,   z = sum_j s_j F_j, n = sum_j s_j
+///   e_i = -s_i (scale (F_i . z - |F_i|^2) + shift (n - 1)) - field_i s_i,   z = sum_j s_j F_j, n =
+///   sum_j s_j
 struct QamaEnergyArgs {
   std::int64_t tokens = 0, dim_head = 0;
-  const float* factors = nullptr;       ///< [dim_head][token_stride]
-  const double* fields = nullptr;       ///< [token_stride] rho h', 0 behind the tokens
-  const std::uint64_t* spins = nullptr; ///< bit i % 64 of word i / 64
+  const float* factors = nullptr;        ///< [dim_head][token_stride]
+  const double* fields = nullptr;        ///< [token_stride] rho h', 0 behind the tokens
+  const std::uint64_t* spins = nullptr;  ///< bit i % 64 of word i / 64
   double scale = 0, shift = 0;
-  double* energies = nullptr;           ///< [token_stride]; 0 behind the tokens
-  double* scratch = nullptr;            ///< [token_stride]
+  double* energies = nullptr;  ///< [token_stride]; 0 behind the tokens
+  double* scratch = nullptr;   ///< [token_stride]
 };
 
-/// out_i = bias + sum_t e_ti table_t over the heads that selected token i: Eq. 5's outputs e_ti w_eps^T,
-/// concatenated and projected, with the projection folded into a vector a head.
+/// out_i = bias + sum_t e_ti table_t over the heads that selected token i: Eq. 5's outputs e_ti
+/// w_eps^T, concatenated and projected, with the projection folded into a vector a head.
 struct QamaProjectArgs {
   std::int64_t tokens = 0, heads = 0, dim = 0;
   const double* energies = nullptr;  ///< [heads][token_stride]
@@ -143,7 +151,7 @@ struct AttendArgs {
   const KeyRange* ranges = nullptr;  ///< disjoint; clipped to the keys that there are
   std::int64_t range_count = 0;
   float scale = 0;
-  float* out = nullptr;      ///< row i at out + i * out_stride
+  float* out = nullptr;  ///< row i at out + i * out_stride
   std::int64_t out_stride = 0;
   float* log_sum = nullptr;  ///< [queries] log of the sum of exponentials, or null
   float* scratch = nullptr;  ///< softmax_scratch_floats(most keys that 16 queries see, dim_head)
@@ -156,7 +164,7 @@ struct ProductArgs {
   std::int64_t a_row = 0, a_inner = 0;
   const float* b = nullptr;  ///< row k at b + k * b_stride
   std::int64_t b_stride = 0;
-  float* c = nullptr;        ///< row r at c + r * c_stride
+  float* c = nullptr;  ///< row r at c + r * c_stride
   std::int64_t c_stride = 0;
   bool add = false;
 };

@@ -5,7 +5,8 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_avx2;
-constexpr KernelTable kKernels_avx2 = Kernels<xsimd::fma3<xsimd::avx2>>::table("avx2", LongFactors<xsimd::fma3<xsimd::avx2>>::run,
-                                                 LongFactors<xsimd::fma3<xsimd::avx2>>::energies);
+constexpr KernelTable kKernels_avx2 =
+    Kernels<xsimd::fma3<xsimd::avx2>>::table("avx2", LongFactors<xsimd::fma3<xsimd::avx2>>::run,
+                                             LongFactors<xsimd::fma3<xsimd::avx2>>::energies);
 
 }  // namespace qama::ops

@@ -5,7 +5,7 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_avx512;
-constexpr KernelTable kKernels_avx512 = Kernels<xsimd::avx512bw>::table("avx512", LongFactors<xsimd::avx512bw>::run,
-                                                 LongFactors<xsimd::avx512bw>::energies);
+constexpr KernelTable kKernels_avx512 = Kernels<xsimd::avx512bw>::table(
+    "avx512", LongFactors<xsimd::avx512bw>::run, LongFactors<xsimd::avx512bw>::energies);
 
 }  // namespace qama::ops

@@ -1,6 +1,6 @@
 // The kernels' code, once for all targets: a template on the xsimd architecture. Included only by
-// kernels_<target>.cpp, each compiled with its own instruction-set flags; everything has internal linkage
-// and calls nothing that another file could emit too.
+// kernels_<target>.cpp, each compiled with its own instruction-set flags; everything has internal
+// linkage and calls nothing that another file could emit too.
 #pragma once
 
 #include <cstdint>
@@ -108,8 +108,8 @@ struct Kernels {
   static void softmax_head(const SoftmaxHeadArgs& a) {
     const std::int64_t n = a.tokens;
     const std::int64_t d_count = a.dim_head;
-    float* queries = a.scratch;                // [dim_head][kF]
-    float* weights = a.scratch + 16 * d_count; // [tokens][kF]
+    float* queries = a.scratch;                 // [dim_head][kF]
+    float* weights = a.scratch + 16 * d_count;  // [tokens][kF]
     for (std::int64_t i0 = 0; i0 < n; i0 += kF) {
       const std::int64_t lanes = n - i0 < kF ? n - i0 : kF;
       for (std::int64_t l = 0; l < kF; ++l) {
@@ -141,7 +141,8 @@ struct Kernels {
       for (; j < n; ++j) {
         F s(0.0F);
         const float* k = a.k + j * a.stride;
-        for (std::int64_t d = 0; d < d_count; ++d) s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
+        for (std::int64_t d = 0; d < d_count; ++d)
+          s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
         s.store_unaligned(weights + j * kF);
         largest = xsimd::max(largest, s);
       }
@@ -238,8 +239,8 @@ struct Kernels {
     }
   }
 
-  /// Lower triangle in place. The matrix is positive semidefinite: a pivot within rounding of 0 means that
-  /// the column depends on those before it, and gives a column of zeros.
+  /// Lower triangle in place. The matrix is positive semidefinite: a pivot within rounding of 0
+  /// means that the column depends on those before it, and gives a column of zeros.
   static void cholesky(double* m, std::int64_t count, std::int64_t width) {
     double largest = 0;
     for (std::int64_t d = 0; d < count; ++d) {
@@ -262,8 +263,8 @@ struct Kernels {
     }
   }
 
-  /// Lane masks, as vectors of all-ones or all-zero bits. A row of `diagonal` has one hole; loading it k
-  /// floats before the hole's place puts the hole into lane k.
+  /// Lane masks, as vectors of all-ones or all-zero bits. A row of `diagonal` has one hole; loading
+  /// it k floats before the hole's place puts the hole into lane k.
   struct Masks {
     alignas(64) std::uint32_t tail[2 * kF];
     alignas(64) std::uint32_t diagonal[2 * kF];
@@ -291,15 +292,15 @@ struct Kernels {
 
   /// What two vectors of columns gather from all rows.
   struct ColumnSums {
-    F inside0, inside1;                    // lane masks of the tokens
-    F sums0{0.0F}, sums1{0.0F};            // of |J'|
+    F inside0, inside1;          // lane masks of the tokens
+    F sums0{0.0F}, sums1{0.0F};  // of |J'|
   };
 
-  /// Rows i .. i + R - 1 of the columns from j on. Products of a pair of tokens are added in the same order
-  /// for (i, j) and for (j, i).
+  /// Rows i .. i + R - 1 of the columns from j on. Products of a pair of tokens are added in the
+  /// same order for (i, j) and for (j, i).
   template <int R>
-  static void coupling_rows(const QamaCouplingArgs& a, const Masks& masks, std::int64_t i, std::int64_t j,
-                            std::int64_t stride, ColumnSums& columns) {
+  static void coupling_rows(const QamaCouplingArgs& a, const Masks& masks, std::int64_t i,
+                            std::int64_t j, std::int64_t stride, ColumnSums& columns) {
     F acc0[R];
     F acc1[R];
     for (int r = 0; r < R; ++r) acc0[r] = acc1[r] = F(0.0F);
@@ -334,8 +335,8 @@ struct Kernels {
     }
   }
 
-  /// A vector holds kF columns j; rows i go by in fours. Because J is symmetric, a column's sum is a row's,
-  /// and nothing is added across lanes.
+  /// A vector holds kF columns j; rows i go by in fours. Because J is symmetric, a column's sum is
+  /// a row's, and nothing is added across lanes.
   static void qama_couplings(const QamaCouplingArgs& a) {
     const Masks masks;
     const std::int64_t n = a.tokens;
@@ -422,7 +423,8 @@ struct Kernels {
       const float* factor = a.factors + d * stride;
       double lanes[8] = {};
       for (std::int64_t i = 0; i < stride; i += 8) {
-        for (int l = 0; l < 8; ++l) lanes[l] += static_cast<double>(factor[i + l]) * selected[i + l];
+        for (int l = 0; l < 8; ++l)
+          lanes[l] += static_cast<double>(factor[i + l]) * selected[i + l];
       }
       const double z = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
                        ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
@@ -532,7 +534,8 @@ struct Kernels {
         p.store_unaligned(weights + j * kF);
         total += p;
       }
-      if (a.log_sum != nullptr) store_part_or_all(a.log_sum + i0, largest + xsimd::log(total), lanes);
+      if (a.log_sum != nullptr)
+        store_part_or_all(a.log_sum + i0, largest + xsimd::log(total), lanes);
       const F inverse = F(1.0F) / total;
       alignas(64) float out[8 * kF];
       for (std::int64_t d0 = 0; d0 < d_count; d0 += 8) {
@@ -570,7 +573,8 @@ struct Kernels {
   }
 
   /// The keys of a range that at least one of the queries first .. last sees.
-  static KeyRange cut(const KeyRange& range, std::int64_t first, std::int64_t last, std::int64_t keys) {
+  static KeyRange cut(const KeyRange& range, std::int64_t first, std::int64_t last,
+                      std::int64_t keys) {
     KeyRange out = range;
     if (out.end > keys) out.end = keys;
     if (out.band >= 0) {
@@ -588,7 +592,8 @@ struct Kernels {
 
   /// R rows and V vectors of columns; `tail` columns in the last vector, kF for a whole one.
   template <int R, int V>
-  static void product_tile(const ProductArgs& a, std::int64_t r, std::int64_t c, std::int64_t tail) {
+  static void product_tile(const ProductArgs& a, std::int64_t r, std::int64_t c,
+                           std::int64_t tail) {
     F acc[R][V];
     for (auto& row : acc) {
       for (F& value : row) value = F(0.0F);
@@ -661,10 +666,9 @@ struct Kernels {
 
   static constexpr KernelTable table(std::string_view name, void (*long_factors)(LongFactorArgs&),
                                      void (*long_energies)(const LongEnergyArgs&)) {
-    return {name,          layer_norm,    mean_rows,     softmax_head, qama_factors,
-            qama_moments, qama_couplings,   qama_quantise, qama_energies, qama_project, long_factors,
-           long_energies,
-            attend,         product,      row_max,       exp_rows};
+    return {name,           layer_norm,    mean_rows,     softmax_head, qama_factors, qama_moments,
+            qama_couplings, qama_quantise, qama_energies, qama_project, long_factors, long_energies,
+            attend,         product,       row_max,       exp_rows};
   }
 };
 

@@ -1,4 +1,5 @@
-// The kernels for Advanced SIMD, which every ARMv8-A core has. Compiled with that target's flags and nothing else.
+// The kernels for Advanced SIMD, which every ARMv8-A core has. Compiled with that target's flags
+// and nothing else.
 #include "ops/simd/neon_direct.h"
 
 #include "ops/simd/kernels_impl.h"
@@ -7,7 +8,7 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_neon;
-constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table("neon", LongFactors<xsimd::neon64>::run,
-                                                 LongFactors<xsimd::neon64>::energies);
+constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table(
+    "neon", LongFactors<xsimd::neon64>::run, LongFactors<xsimd::neon64>::energies);
 
 }  // namespace qama::ops

@@ -5,7 +5,7 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_sse2;
-constexpr KernelTable kKernels_sse2 = Kernels<xsimd::sse2>::table("sse2", LongFactors<xsimd::sse2>::run,
-                                                 LongFactors<xsimd::sse2>::energies);
+constexpr KernelTable kKernels_sse2 = Kernels<xsimd::sse2>::table(
+    "sse2", LongFactors<xsimd::sse2>::run, LongFactors<xsimd::sse2>::energies);
 
 }  // namespace qama::ops

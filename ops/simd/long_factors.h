@@ -1,14 +1,15 @@
 // Factors of a long head's couplings, for heads whose J is never built (hal's LowRankProblem): as
-// qama_factors of kernels.h, but row-major as the low-rank solver takes them, in float, and with J's mean
-// and variance from Gram matrices. Three products of N D^2 multiply-adds, each of a triangle, half the work.
+// qama_factors of kernels.h, but row-major as the low-rank solver takes them, in float, and with
+// J's mean and variance from Gram matrices. Three products of N D^2 multiply-adds, each of a
+// triangle, half the work.
 #pragma once
 
 #include <cstdint>
 
 namespace qama::ops {
 
-/// Elements of a row of factors: dim_head rounded up to 16, zeros behind it. It is the rank that the
-/// low-rank solver is compiled for.
+/// Elements of a row of factors: dim_head rounded up to 16, zeros behind it. It is the rank that
+/// the low-rank solver is compiled for.
 [[nodiscard]] constexpr std::int64_t long_factor_width(std::int64_t dim_head) noexcept {
   return (dim_head + 15) / 16 * 16;
 }
@@ -37,12 +38,12 @@ struct LongFactorArgs {
 /// As QamaEnergyArgs of kernels.h, from these factors: Eq. 5 in double, only of selected tokens.
 struct LongEnergyArgs {
   std::int64_t tokens = 0, dim_head = 0;
-  const float* factors = nullptr;       ///< [tokens][long_factor_width]
-  const double* fields = nullptr;       ///< [tokens] rho h'
-  const std::uint64_t* spins = nullptr; ///< bit i % 64 of word i / 64
+  const float* factors = nullptr;        ///< [tokens][long_factor_width]
+  const double* fields = nullptr;        ///< [tokens] rho h'
+  const std::uint64_t* spins = nullptr;  ///< bit i % 64 of word i / 64
   double scale = 0, shift = 0;
-  double* energies = nullptr;           ///< [token_stride]; 0 behind the tokens
-  double* scratch = nullptr;            ///< [long_factor_width]
+  double* energies = nullptr;  ///< [token_stride]; 0 behind the tokens
+  double* scratch = nullptr;   ///< [long_factor_width]
 };
 
 }  // namespace qama::ops

@@ -1,5 +1,5 @@
-// The code of long_factors.h, once for all targets: a template on the xsimd architecture, included only by
-// kernels_<target>.cpp (see kernels_impl.h for the rules).
+// The code of long_factors.h, once for all targets: a template on the xsimd architecture, included
+// only by kernels_<target>.cpp (see kernels_impl.h for the rules).
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ struct LongFactors {
 
   static constexpr std::int64_t kTall = kWide > 1 ? 16 : 8;  ///< rows of a block one vector wide
 
-  /// Whether triangles are cut at half vectors: on AVX-512, where a half costs half, a tenth of the work.
+  /// Whether triangles are cut at half vectors: on AVX-512, where a half costs half, a tenth of the
+  /// work.
 #ifdef __AVX512F__
   static constexpr bool kHalves = kF == 16;
 #else
@@ -56,13 +57,14 @@ struct LongFactors {
     std::int64_t stride, count;
   };
 
-  /// A register block of X^T X, rows r0 .. and V vectors of columns c .., before which `half` adds half a vector:
-  /// gram += sum_i x_i x_i^T. The sum begins at 0 and is added at the end, so that rounding grows with the length of a
-  /// chunk and their number, not with all rows.
+  /// A register block of X^T X, rows r0 .. and V vectors of columns c .., before which `half` adds
+  /// half a vector: gram += sum_i x_i x_i^T. The sum begins at 0 and is added at the end, so that
+  /// rounding grows with the length of a chunk and their number, not with all rows.
   template <std::int64_t V, bool half>
   [[gnu::noinline]] static void gram_block(const Rows& from, std::int64_t width, std::int64_t r0,
                                            std::int64_t c, float* gram) {
-    // Loops over registers are expanded from a list of numbers: unrolled later, arrays of vectors would live in memory.
+    // Loops over registers are expanded from a list of numbers: unrolled later, arrays of vectors
+    // would live in memory.
     using Every = std::make_integer_sequence<std::int64_t, kBlock * V>;
     using Each [[maybe_unused]] = std::make_integer_sequence<std::int64_t, half ? kBlock : 0>;
     constexpr std::int64_t kVectors = V > 0 ? V : 1;
@@ -105,8 +107,8 @@ struct LongFactors {
 #endif
   }
 
-  /// The upper triangle of X^T X: gram += sum_i x_i x_i^T over at most kChunk rows. What lies below the diagonal is
-  /// of no meaning.
+  /// The upper triangle of X^T X: gram += sum_i x_i x_i^T over at most kChunk rows. What lies below
+  /// the diagonal is of no meaning.
   static void add_gram(const Rows& x, std::int64_t width, float* gram) {
     for (std::int64_t r0 = 0; r0 < width; r0 += kBlock) {
       std::int64_t c = r0 / kF * kF;
@@ -123,7 +125,8 @@ struct LongFactors {
       }
       while (c < width) {
         const std::int64_t left = (width - c) / kF;
-        const std::int64_t wide = left > kWide ? (left == kWide + 1 && kWide > 1 ? 2 : kWide) : left;
+        const std::int64_t wide =
+            left > kWide ? (left == kWide + 1 && kWide > 1 ? 2 : kWide) : left;
         if (wide == 1) gram_block<1, false>(x, width, r0, c, gram);
         if constexpr (kWide > 1) {
           if (wide == 2) gram_block<2, false>(x, width, r0, c, gram);
@@ -134,12 +137,13 @@ struct LongFactors {
     }
   }
 
-  /// U with U^T U = M in M's upper triangle, in place; what lies below the diagonal is then of no meaning. By
-  /// blocks of rows, each first brought up to date by all rows above. M is positive semidefinite but for what float
-  /// rounded in its sums. Where rows depend on those before them (fewer tokens than dimensions, keys that repeat) pivot
-  /// and row are such rounding alone, and a row divided by the root of a much smaller pivot would be anything. Then it
-  /// returns false, unless the diagonal is `raised` by what rounding may amount to: M is definite then, and J changes by
-  /// no more than rounding.
+  /// U with U^T U = M in M's upper triangle, in place; what lies below the diagonal is then of no
+  /// meaning. By blocks of rows, each first brought up to date by all rows above. M is positive
+  /// semidefinite but for what float rounded in its sums. Where rows depend on those before them
+  /// (fewer tokens than dimensions, keys that repeat) pivot and row are such rounding alone, and a
+  /// row divided by the root of a much smaller pivot would be anything. Then it returns false,
+  /// unless the diagonal is `raised` by what rounding may amount to: M is definite then, and J
+  /// changes by no more than rounding.
   static bool cholesky(double* m, std::int64_t count, std::int64_t width, bool raised) {
     double largest = 0;
     for (std::int64_t d = 0; d < count; ++d) {
@@ -152,11 +156,13 @@ struct LongFactors {
     for (std::int64_t i0 = 0; i0 < width; i0 += kBlock) {
       for (std::int64_t c = i0 / kD * kD; c < width; c += kD) {
         D acc[kBlock];
-        for (std::int64_t r = 0; r < kBlock; ++r) acc[r] = D::load_aligned(m + (i0 + r) * width + c);
+        for (std::int64_t r = 0; r < kBlock; ++r)
+          acc[r] = D::load_aligned(m + (i0 + r) * width + c);
         for (std::int64_t j = 0; j < i0; ++j) {
           const double* above = m + j * width;
           const D column = D::load_aligned(above + c);
-          for (std::int64_t r = 0; r < kBlock; ++r) acc[r] = xsimd::fnma(D(above[i0 + r]), column, acc[r]);
+          for (std::int64_t r = 0; r < kBlock; ++r)
+            acc[r] = xsimd::fnma(D(above[i0 + r]), column, acc[r]);
         }
         for (std::int64_t r = 0; r < kBlock; ++r) acc[r].store_aligned(m + (i0 + r) * width + c);
       }
@@ -167,7 +173,8 @@ struct LongFactors {
           const double* above = m + j * width;
           const D factor(above[i]);
           for (std::int64_t c = from; c < width; c += kD) {
-            xsimd::fnma(factor, D::load_aligned(above + c), D::load_aligned(row + c)).store_aligned(row + c);
+            xsimd::fnma(factor, D::load_aligned(above + c), D::load_aligned(row + c))
+                .store_aligned(row + c);
           }
         }
         // A NaN must come through, so that it is found: the test is not written as pivot > tiny.
@@ -176,15 +183,16 @@ struct LongFactors {
         if (dependent && !raised && i < count) return false;
         const double root = dependent ? 0.0 : __builtin_sqrt(pivot);
         const D inverse(dependent ? 0.0 : 1.0 / root);
-        for (std::int64_t c = from; c < width; c += kD) (D::load_aligned(row + c) * inverse).store_aligned(row + c);
+        for (std::int64_t c = from; c < width; c += kD)
+          (D::load_aligned(row + c) * inverse).store_aligned(row + c);
         row[i] = root;
       }
     }
     return true;
   }
 
-  /// Adds a Gram matrix of float to one of double, which it begins if it is the `first`, and empties it. Only what lies
-  /// from the diagonal's blocks of kBlock on.
+  /// Adds a Gram matrix of float to one of double, which it begins if it is the `first`, and
+  /// empties it. Only what lies from the diagonal's blocks of kBlock on.
   static void fold(float* from, double* to, std::int64_t width, bool first) {
     for (std::int64_t r = 0; r < width; ++r, from += width, to += width) {
       const std::int64_t c = r / kBlock * kBlock;
@@ -241,8 +249,8 @@ struct LongFactors {
     return diagonal;
   }
 
-  /// Rows `i` to `i + count` of the caller's matrix: where they are, or in `room`, width apart, with zeros behind
-  /// dim_head.
+  /// Rows `i` to `i + count` of the caller's matrix: where they are, or in `room`, width apart,
+  /// with zeros behind dim_head.
   static Rows rows_of(const float* from, std::int64_t stride, std::int64_t i, std::int64_t count,
                       std::int64_t dim_head, std::int64_t width, float* room) {
     from += i * stride;
@@ -330,7 +338,8 @@ struct LongFactors {
     const auto chunk = [&](std::int64_t i) {
       return a.tokens - i < kChunk ? a.tokens - i : kChunk;
     };
-    // Adds up rows of Gram matrices, of the chunk that `rows_at(i)` gives; double takes over after every kFold.
+    // Adds up rows of Gram matrices, of the chunk that `rows_at(i)` gives; double takes over after
+    // every kFold.
     const auto gram_of = [&](const auto& rows_at) {
       std::memset(partial, 0, static_cast<std::size_t>(area) * sizeof(float));
       for (std::int64_t i = 0; i < a.tokens; i += kChunk) {
@@ -372,7 +381,8 @@ struct LongFactors {
       add_norms(factors.data, factors.count, width, total, squares, fourths);
       return factors;
     });
-    // sum_ij J_ij = |sum_i F_i|^2, sum_ij J_ij^2 = |F^T F|^2; the diagonal J_ii = |F_i|^2 is left out.
+    // sum_ij J_ij = |sum_i F_i|^2, sum_ij J_ij^2 = |F^T F|^2; the diagonal J_ii = |F_i|^2 is left
+    // out.
     double all = 0;
     for (std::int64_t d = 0; d < width; ++d)
       all += static_cast<double>(total[d]) * static_cast<double>(total[d]);
@@ -387,7 +397,8 @@ struct LongFactors {
 #elif defined(__AVX__)
     return D(_mm256_cvtps_pd(_mm_loadu_ps(from)));
 #elif defined(__SSE2__)
-    return D(_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
+    return D(
+        _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
 #else
     return D(vcvt_f64_f32(vld1_f32(from)));
 #endif
@@ -398,7 +409,8 @@ struct LongFactors {
   [[gnu::always_inline]] static void each_selected(const LongEnergyArgs& a, const Visit& visit) {
     const std::int64_t words = token_stride(a.tokens) / 64;
     for (std::int64_t w = 0; w < words; ++w) {
-      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1) visit(w * 64 + __builtin_ctzll(left));
+      for (std::uint64_t left = a.spins[w]; left != 0; left &= left - 1)
+        visit(w * 64 + __builtin_ctzll(left));
     }
   }
 
@@ -407,12 +419,19 @@ struct LongFactors {
   static void sum_selected(const LongEnergyArgs& a, std::int64_t width, std::int64_t c) {
     using Every = std::make_integer_sequence<std::int64_t, V>;
     D sum[V];
-    in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v] = D(0.0); });
-    each_selected(a, [&](std::int64_t i) __attribute__((always_inline)) {
-      const float* row = a.factors + i * width + c;
-      in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v] += wide(row + v * kD); });
-    });
-    in_turn(Every(), [&](auto v) __attribute__((always_inline)) { sum[v].store_unaligned(a.scratch + c + v * kD); });
+    in_turn(
+        Every(), [&](auto v) __attribute__((always_inline)) { sum[v] = D(0.0); });
+    each_selected(
+        a, [&](std::int64_t i) __attribute__((always_inline)) {
+          const float* row = a.factors + i * width + c;
+          in_turn(
+              Every(), [&](auto v)
+                           __attribute__((always_inline)) { sum[v] += wide(row + v * kD); });
+        });
+    in_turn(
+        Every(), [&](auto v) __attribute__((always_inline)) {
+          sum[v].store_unaligned(a.scratch + c + v * kD);
+        });
   }
 
   static void energies(const LongEnergyArgs& a) {
@@ -423,21 +442,23 @@ struct LongFactors {
     for (; column + 8 * kD <= width; column += 8 * kD) sum_selected<8>(a, width, column);
     for (; column < width; column += 16) sum_selected<16 / kD>(a, width, column);
     double count = 0;
-    for (std::int64_t w = 0; w < words; ++w) count += static_cast<double>(__builtin_popcountll(a.spins[w]));
+    for (std::int64_t w = 0; w < words; ++w)
+      count += static_cast<double>(__builtin_popcountll(a.spins[w]));
     const double constant = a.shift * (count - 1.0);
     std::memset(a.energies, 0, static_cast<std::size_t>(words) * 64 * sizeof(double));
-    each_selected(a, [&](std::int64_t i) __attribute__((always_inline)) {
-      const float* row = a.factors + i * width;
-      D even(0.0);
-      D odd(0.0);
-      for (std::int64_t d = 0; d < width; d += 2 * kD) {
-        const D f = wide(row + d);
-        const D g = wide(row + d + kD);
-        even = xsimd::fma(f, D::load_unaligned(z + d) - f, even);
-        odd = xsimd::fma(g, D::load_unaligned(z + d + kD) - g, odd);
-      }
-      a.energies[i] = -(a.scale * xsimd::reduce_add(even + odd) + constant + a.fields[i]);
-    });
+    each_selected(
+        a, [&](std::int64_t i) __attribute__((always_inline)) {
+          const float* row = a.factors + i * width;
+          D even(0.0);
+          D odd(0.0);
+          for (std::int64_t d = 0; d < width; d += 2 * kD) {
+            const D f = wide(row + d);
+            const D g = wide(row + d + kD);
+            even = xsimd::fma(f, D::load_unaligned(z + d) - f, even);
+            odd = xsimd::fma(g, D::load_unaligned(z + d + kD) - g, odd);
+          }
+          a.energies[i] = -(a.scale * xsimd::reduce_add(even + odd) + constant + a.fields[i]);
+        });
   }
 };
 

@@ -1,7 +1,7 @@
-// The kernel of linear layers that this project writes itself, one a target: products of a few dozen rows with weights
-// that were packed once. It is what linear_packed.cpp runs, on targets where oneDNN has nothing better than a
-// general BLAS. To add a target: packed_linear_<target>.cpp with one instantiation, a line in packed_linear.cpp, its
-// flags in ops/CMakeLists.txt.
+// The kernel of linear layers that this project writes itself, one a target: products of a few
+// dozen rows with weights that were packed once. It is what linear_packed.cpp runs, on targets
+// where oneDNN has nothing better than a general BLAS. To add a target: packed_linear_<target>.cpp
+// with one instantiation, a line in packed_linear.cpp, its flags in ops/CMakeLists.txt.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ namespace qama::ops {
 /// y = activation(x W^T + b). Nothing may alias; no pointer needs alignment.
 struct PackedLinearArgs {
   std::int64_t rows = 0, in = 0, out = 0;
-  const float* x = nullptr;        ///< [rows][in]
-  const float* weights = nullptr;  ///< [panels][in][width]: panel p holds outputs p * width and on, zeros behind `out`
-  const float* bias = nullptr;     ///< [panels][width], zeros behind `out` or where there is no bias
-  float* y = nullptr;              ///< [rows][out]
+  const float* x = nullptr;  ///< [rows][in]
+  const float* weights =
+      nullptr;  ///< [panels][in][width]: panel p holds outputs p * width and on, zeros behind `out`
+  const float* bias = nullptr;  ///< [panels][width], zeros behind `out` or where there is no bias
+  float* y = nullptr;           ///< [rows][out]
   Activation activation = Activation::none;
 };
 

@@ -4,6 +4,7 @@
 namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_avx2;
-constexpr PackedLinearKernel kPackedLinear_avx2 = PackedLinear<xsimd::fma3<xsimd::avx2>, 6>::kernel("packed:avx2");
+constexpr PackedLinearKernel kPackedLinear_avx2 =
+    PackedLinear<xsimd::fma3<xsimd::avx2>, 6>::kernel("packed:avx2");
 
 }  // namespace qama::ops

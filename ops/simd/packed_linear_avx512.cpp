@@ -4,6 +4,7 @@
 namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_avx512;
-constexpr PackedLinearKernel kPackedLinear_avx512 = PackedLinear<xsimd::avx512bw, 12>::kernel("packed:avx512");
+constexpr PackedLinearKernel kPackedLinear_avx512 =
+    PackedLinear<xsimd::avx512bw, 12>::kernel("packed:avx512");
 
 }  // namespace qama::ops

@@ -1,9 +1,11 @@
-// The one template behind packed_linear_<target>.cpp. A block is R rows by two vectors of outputs: its sums stay in
-// registers over the whole length of a row, start with the bias and leave through the activation, so that every
-// output is written once. Rows are split into blocks of nearly equal height (49 rows are seven blocks of seven),
-// because a block of one row would wait for its own sums.
+// The one template behind packed_linear_<target>.cpp. A block is R rows by two vectors of outputs:
+// its sums stay in registers over the whole length of a row, start with the bias and leave through
+// the activation, so that every output is written once. Rows are split into blocks of nearly equal
+// height (49 rows are seven blocks of seven), because a block of one row would wait for its own
+// sums.
 //
-// Everything here is in an unnamed namespace: each target's file has its own copy, compiled with its own flags.
+// Everything here is in an unnamed namespace: each target's file has its own copy, compiled with
+// its own flags.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +25,8 @@ struct PackedLinear {
 
   static F load(const float* from) { return F::load_unaligned(from); }
 
-  /// x Phi(x), with erf(x / sqrt 2) = x P(x^2) / Q(x^2): a rational minimax fit of ours on [0, 5.4], relative error
-  /// 4e-8; beyond that erf is 1 in single precision.
+  /// x Phi(x), with erf(x / sqrt 2) = x P(x^2) / Q(x^2): a rational minimax fit of ours on
+  /// [0, 5.4], relative error 4e-8; beyond that erf is 1 in single precision.
   static F gelu_erf(F x) {
     const F limit(5.4F);
     const F t = xsimd::min(xsimd::max(x, -limit), limit);
@@ -53,16 +55,20 @@ struct PackedLinear {
 
   static F activate(F x, Activation kind) {
     switch (kind) {
-      case Activation::none: return x;
-      case Activation::gelu_erf: return gelu_erf(x);
-      case Activation::gelu_tanh: return gelu_tanh(x);
+      case Activation::none:
+        return x;
+      case Activation::gelu_erf:
+        return gelu_erf(x);
+      case Activation::gelu_tanh:
+        return gelu_tanh(x);
     }
     return x;
   }
 
   /// Adds input k of R rows times its weights.
   template <int R>
-  static void one_input(const float* const* rows, std::int64_t k, const float* weights, F* low, F* high) {
+  static void one_input(const float* const* rows, std::int64_t k, const float* weights, F* low,
+                        F* high) {
     const F w0 = load(weights);
     const F w1 = load(weights + kF);
     for (int r = 0; r < R; ++r) {
@@ -73,7 +79,8 @@ struct PackedLinear {
   }
 
 #if defined(__aarch64__)
-  /// Multiplies by one lane of a vector, which xsimd lacks: four inputs are one load instead of four.
+  /// Multiplies by one lane of a vector, which xsimd lacks: four inputs are one load instead of
+  /// four.
   template <int R, int kLane>
   static void one_lane(const float32x4_t* inputs, const float* weights, F* low, F* high) {
     const float32x4_t w0 = vld1q_f32(weights + kLane * kWidth);
@@ -87,7 +94,8 @@ struct PackedLinear {
 
   /// The same for inputs k .. k + 3.
   template <int R>
-  static void four_inputs(const float* const* rows, std::int64_t k, const float* weights, F* low, F* high) {
+  static void four_inputs(const float* const* rows, std::int64_t k, const float* weights, F* low,
+                          F* high) {
 #if defined(__aarch64__)
     float32x4_t inputs[R];
     for (int r = 0; r < R; ++r) inputs[r] = vld1q_f32(rows[r] + k);
@@ -102,8 +110,8 @@ struct PackedLinear {
 
   /// R rows at `x` and `y`, one panel; `columns` of it are stored.
   template <int R>
-  static void block(const PackedLinearArgs& a, const float* x, const float* weights, const float* bias,
-                    float* y, std::int64_t columns) {
+  static void block(const PackedLinearArgs& a, const float* x, const float* weights,
+                    const float* bias, float* y, std::int64_t columns) {
     F low[R];
     F high[R];
     const float* rows[R];
@@ -113,7 +121,8 @@ struct PackedLinear {
       rows[r] = x + r * a.in;
     }
     std::int64_t k = 0;
-    for (; k + 4 <= a.in; k += 4, weights += 4 * kWidth) four_inputs<R>(rows, k, weights, low, high);
+    for (; k + 4 <= a.in; k += 4, weights += 4 * kWidth)
+      four_inputs<R>(rows, k, weights, low, high);
     for (; k < a.in; ++k, weights += kWidth) one_input<R>(rows, k, weights, low, high);
     if (a.activation != Activation::none) {
       for (int r = 0; r < R; ++r) {
@@ -153,13 +162,16 @@ struct PackedLinear {
       const std::int64_t columns = a.out - o < kWidth ? a.out - o : kWidth;
       for (std::int64_t b = 0, row = 0; b < blocks; ++b) {
         const std::int64_t height = (a.rows - row + blocks - b - 1) / (blocks - b);
-        block_of<kMaxRows>(height, a, a.x + row * a.in, weights, bias, a.y + row * a.out + o, columns);
+        block_of<kMaxRows>(height, a, a.x + row * a.in, weights, bias, a.y + row * a.out + o,
+                           columns);
         row += height;
       }
     }
   }
 
-  static constexpr PackedLinearKernel kernel(std::string_view name) { return {name, kWidth, run}; }
+  static constexpr PackedLinearKernel kernel(std::string_view name) {
+    return {name, kWidth, run};
+  }
 };
 
 }  // namespace

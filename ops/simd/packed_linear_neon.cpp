@@ -6,6 +6,7 @@
 namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_neon;
-constexpr PackedLinearKernel kPackedLinear_neon = PackedLinear<xsimd::neon64, 8>::kernel("packed:neon");
+constexpr PackedLinearKernel kPackedLinear_neon =
+    PackedLinear<xsimd::neon64, 8>::kernel("packed:neon");
 
 }  // namespace qama::ops

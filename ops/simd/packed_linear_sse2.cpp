@@ -4,6 +4,7 @@
 namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_sse2;
-constexpr PackedLinearKernel kPackedLinear_sse2 = PackedLinear<xsimd::sse2, 6>::kernel("packed:sse2");
+constexpr PackedLinearKernel kPackedLinear_sse2 =
+    PackedLinear<xsimd::sse2, 6>::kernel("packed:sse2");
 
 }  // namespace qama::ops

@@ -1,5 +1,5 @@
-// AlignedBuffer: owned, zeroed, 64-byte aligned memory for plain data. Used where something is allocated
-// once (at load or at compile time of a layer), never while inferring.
+// AlignedBuffer: owned, zeroed, 64-byte aligned memory for plain data. Used where something is
+// allocated once (at load or at compile time of a layer), never while inferring.
 #pragma once
 
 #include <cstddef>

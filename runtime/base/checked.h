@@ -1,5 +1,5 @@
-// Checked arithmetic for sizes that come from a file, an option or a socket. Every such size goes through
-// here before anything is allocated; narrow late.
+// Checked arithmetic for sizes that come from a file, an option or a socket. Every such size goes
+// through here before anything is allocated; narrow late.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ template <typename T>
   return out;
 }
 
-/// `value` rounded up to a multiple of `alignment` (a power of two). Precondition: no overflow, which
-/// holds for every size that was bounded before.
+/// `value` rounded up to a multiple of `alignment` (a power of two). Precondition: no overflow,
+/// which holds for every size that was bounded before.
 [[nodiscard]] constexpr std::size_t round_up(std::size_t value, std::size_t alignment) noexcept {
   return (value + alignment - 1) & ~(alignment - 1);
 }

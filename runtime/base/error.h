@@ -1,6 +1,6 @@
-// The one list of errors. A code has a pinned number (it crosses the C ABI and is never re-used) and a
-// stable name (it is printed as `qama: error: NAME: sentence` and tests match it). To add an error, add
-// one line to QAMA_ERROR_CODES; never renumber.
+// The one list of errors. A code has a pinned number (it crosses the C ABI and is never re-used)
+// and a stable name (it is printed as `qama: error: NAME: sentence` and tests match it). To add an
+// error, add one line to QAMA_ERROR_CODES; never renumber.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Names that come from outside (paths, words, options), made fit for an error sentence. Header only.
+// Names that come from outside (paths, words, options), made fit for an error sentence. Header
+// only.
 #pragma once
 
 #include <string>
@@ -6,7 +7,8 @@
 
 namespace qama {
 
-/// `text` in single quotes, control characters as \xNN, cut after 160 bytes: a sentence stays one line.
+/// `text` in single quotes, control characters as \xNN, cut after 160 bytes: a sentence stays one
+/// line.
 [[nodiscard]] inline std::string quote(std::string_view text) {
   constexpr std::size_t kLongest = 160;
   constexpr char kDigits[] = "0123456789abcdef";

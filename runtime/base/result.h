@@ -1,5 +1,6 @@
-// Result<T> and Status: how every function of this project that can fail says so. No exception is thrown
-// for an error; a Result is [[nodiscard]], holds either a value or an Error, and is never empty.
+// Result<T> and Status: how every function of this project that can fail says so. No exception is
+// thrown for an error; a Result is [[nodiscard]], holds either a value or an Error, and is never
+// empty.
 #pragma once
 
 #include <string>
@@ -55,7 +56,8 @@ class [[nodiscard]] Status {
 
 }  // namespace qama
 
-/// Returns the error of `expression` (a Status or Result) from the enclosing function, if it has one.
+/// Returns the error of `expression` (a Status or Result) from the enclosing function, if it has
+/// one.
 #define QAMA_RETURN_IF_ERROR(expression)                            \
   do {                                                              \
     auto qama_status_ = (expression);                               \
@@ -66,8 +68,8 @@ class [[nodiscard]] Status {
 #define QAMA_CONCAT_(a, b) QAMA_CONCAT_INNER_(a, b)
 
 /// `QAMA_ASSIGN_OR_RETURN(auto x, f());` declares x from f()'s value or returns its error.
-#define QAMA_ASSIGN_OR_RETURN(declaration, expression)                             \
-  auto QAMA_CONCAT_(qama_result_, __LINE__) = (expression);                        \
-  if (!QAMA_CONCAT_(qama_result_, __LINE__).ok())                                  \
-    return std::move(QAMA_CONCAT_(qama_result_, __LINE__)).error();                \
+#define QAMA_ASSIGN_OR_RETURN(declaration, expression)              \
+  auto QAMA_CONCAT_(qama_result_, __LINE__) = (expression);         \
+  if (!QAMA_CONCAT_(qama_result_, __LINE__).ok())                   \
+    return std::move(QAMA_CONCAT_(qama_result_, __LINE__)).error(); \
   declaration = std::move(QAMA_CONCAT_(qama_result_, __LINE__)).value()

@@ -68,7 +68,8 @@ void RunArguments::declare_without_device(CLI::App& app) {
       ->check(CLI::Range(1, weights::kMaxRestarts))
       ->default_str("the model's");
   app.add_option("--rounds", rounds,
-                 "After the restarts: groups of four that start from the best answer so far, for quality; 0: none")
+                 "After the restarts: groups of four that start from the best answer so far, for "
+                 "quality; 0: none")
       ->type_name("N")
       ->check(CLI::Range(0, weights::kMaxRestarts))
       ->default_str("the model's");
@@ -76,9 +77,10 @@ void RunArguments::declare_without_device(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(0, weights::kMaxSweeps))
       ->default_str("the model's");
-  app.add_option("--in-flight", in_flight,
-                 "Samples of a batch that a thread has on their way at once; more than 1 helps where the "
-                 "device lies elsewhere")
+  app.add_option(
+         "--in-flight", in_flight,
+         "Samples of a batch that a thread has on their way at once; more than 1 helps where the "
+         "device lies elsewhere")
       ->type_name("N")
       ->check(CLI::Range(1, runtime::kMaxInFlight))
       ->default_str("1; 4 for a device over a network");
@@ -94,9 +96,10 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     std::shared_ptr<const runtime::Model> model, const std::string& model_path,
     std::int32_t max_batch, const Console& console) const {
   const std::int32_t lanes = max_batch > 1 ? in_flight_for(device) : 1;
-  QAMA_ASSIGN_OR_RETURN(auto plan,
-                        runtime::Plan::create(std::move(model), {max_batch, threads, lanes,
-                                                                 !integers && runtime::takes_factors(device)}));
+  QAMA_ASSIGN_OR_RETURN(
+      auto plan,
+      runtime::Plan::create(std::move(model), {max_batch, threads, lanes,
+                                               !integers && runtime::takes_factors(device)}));
   return open(std::move(plan), model_path, console);
 }
 
@@ -120,7 +123,8 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     const std::string down = hal::why_not_reached(*session->device());
     if (!down.empty()) sentence += " (the device is down: " + down + ")";
   } else {
-    sentence += ", " + std::string(weights::name_of(session->model().architecture().attention.kind)) +
+    sentence += ", " +
+                std::string(weights::name_of(session->model().architecture().attention.kind)) +
                 " attention (no device, no seed)";
   }
   console.log(sentence + ", threads " + std::to_string(threads));

@@ -1,4 +1,5 @@
-// Options that several commands have: the model, the device, threads, seed, the annealer's schedule.
+// Options that several commands have: the model, the device, threads, seed, the annealer's
+// schedule.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,8 +15,8 @@
 
 namespace qama::cli {
 
-/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --rounds, --round-sweeps, --in-flight
-/// of commands that run a model.
+/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --rounds,
+/// --round-sweeps, --in-flight of commands that run a model.
 struct RunArguments {
   std::string device = "cpu:";
   std::int32_t threads = 1;
@@ -27,21 +28,23 @@ struct RunArguments {
   std::optional<std::int32_t> rounds;
   std::optional<std::int32_t> round_sweeps;
   std::int32_t in_flight = 0;  ///< 0: what suits the device
-  bool integers = false;       ///< no option: the command looks at integer problems, also of long heads
+  bool integers = false;  ///< no option: the command looks at integer problems, also of long heads
 
   void declare(CLI::App& app);
   /// All of them but --device, for commands that take several.
   void declare_without_device(CLI::App& app);
-  /// Samples in flight a worker: --in-flight, or what suits the device: 1 for those that work in this process.
+  /// Samples in flight a worker: --in-flight, or what suits the device: 1 for those that work in
+  /// this process.
   [[nodiscard]] std::int32_t in_flight_for(std::string_view uri) const noexcept;
-  /// A session for batches of up to `max_batch` samples; logs what it uses: model, device, seed, schedule.
+  /// A session for batches of up to `max_batch` samples; logs what it uses: model, device, seed,
+  /// schedule.
   [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(
       std::shared_ptr<const runtime::Model> model, const std::string& model_path,
       std::int32_t max_batch, const Console& console) const;
   /// The same on a plan that is there already.
-  [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(std::shared_ptr<const runtime::Plan> plan,
-                                                               const std::string& model_path,
-                                                               const Console& console) const;
+  [[nodiscard]] Result<std::unique_ptr<runtime::Session>> open(
+      std::shared_ptr<const runtime::Plan> plan, const std::string& model_path,
+      const Console& console) const;
 };
 
 /// -m, --model.

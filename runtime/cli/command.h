@@ -1,5 +1,6 @@
-// What a command of the program is. A command is added by a file commands/<name>.cpp and a line in the table
-// of commands.cpp; what several commands share is in arguments.h, inputs.h, report.h and console.h.
+// What a command of the program is. A command is added by a file commands/<name>.cpp and a line in
+// the table of commands.cpp; what several commands share is in arguments.h, inputs.h, report.h and
+// console.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -21,8 +22,8 @@ class Command {
 
   /// Declares options and positional arguments.
   virtual void declare(CLI::App& app) = 0;
-  /// Does the work. The error, if any, is printed by the caller; what was reported to the console before
-  /// counts as a failure, too.
+  /// Does the work. The error, if any, is printed by the caller; what was reported to the console
+  /// before counts as a failure, too.
   virtual Status run(Console& console) = 0;
 };
 

@@ -19,7 +19,8 @@ constexpr CommandEntry kCommands[] = {
      "solve`)\n",
      make_eval},
     {"profile", "where the time goes, on one or several devices",
-     "Measured time (a clock), modelled time (an emulator's) and computed time (bytes over a rate) are\n"
+     "Measured time (a clock), modelled time (an emulator's) and computed time (bytes over a rate) "
+     "are\n"
      "never mixed in one column.\n"
      "Examples:\n"
      "  qama profile -m weights/models/fashion-mnist-qama.safetensors\n"
@@ -44,7 +45,8 @@ constexpr CommandEntry kCommands[] = {
      "  qama solve small.qubo --device exact:\n",
      make_solve},
     {"tune", "find the cheapest schedule of the annealer for a model's layers, and store it",
-     "Labels are not looked at. The choice counts sweeps, not time: it is the same on every machine.\n"
+     "Labels are not looked at. The choice counts sweeps, not time: it is the same on every "
+     "machine.\n"
      "Examples:\n"
      "  qama tune -m MODEL --dataset mnist --data DIR                  (only says what it found)\n"
      "  qama tune -m MODEL --dataset mnist --data DIR --share 95 --out NEW.safetensors\n",

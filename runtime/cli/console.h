@@ -1,5 +1,5 @@
-// Console: where the program's words go. Results to standard output, everything else to standard error;
-// progress only to a terminal. Nothing else in the program writes to either.
+// Console: where the program's words go. Results to standard output, everything else to standard
+// error; progress only to a terminal. Nothing else in the program writes to either.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,8 @@ class Console {
 
   /// A line of the result.
   void line(std::string_view text);
-  /// A JSON object on a line of its own. Not-a-numbers become null, bytes that are no UTF-8 are replaced.
+  /// A JSON object on a line of its own. Not-a-numbers become null, bytes that are no UTF-8 are
+  /// replaced.
   void object(const Json& value);
   /// A sentence for people, on standard error.
   void log(std::string_view sentence) const;
@@ -56,7 +57,8 @@ class Progress {
   Clock::time_point last_;
 };
 
-/// printf, to a string: for numbers in fixed columns, in the C locale that the program never leaves.
+/// printf, to a string: for numbers in fixed columns, in the C locale that the program never
+/// leaves.
 [[nodiscard]] std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace qama::cli

@@ -14,15 +14,19 @@ constexpr const char* kPalette[] = {"#3b6fb6", "#e08a2b", "#4f9d69", "#b4473f", 
                                     "#8a6d4f", "#c774a8", "#7a7f87", "#a9a53a", "#3aa3ad"};
 
 constexpr const char* kStyle = R"(
-body{font:15px/1.5 system-ui,"Segoe UI","DejaVu Sans",sans-serif;color:#1d2530;background:#fff;max-width:1060px;
-margin:2rem auto;padding:0 1.5rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .4rem;border-bottom:1px solid #d9dee5;padding-bottom:.2rem}
+body{font:15px/1.5 system-ui,"Segoe UI","DejaVu Sans",sans-serif;color:#1d2530;
+background:#fff;max-width:1060px;margin:2rem auto;padding:0 1.5rem}
+h1{font-size:1.5rem;margin:0}
+h2{font-size:1.1rem;margin:2.2rem 0 .4rem;border-bottom:1px solid #d9dee5;padding-bottom:.2rem}
 p{margin:.4rem 0;max-width:52rem}.sub{color:#5b6673}
 table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums;font-size:13.5px}
 th,td{padding:.18rem .7rem;text-align:right;border-bottom:1px solid #eceff3;white-space:nowrap}
-th{font-weight:600;border-bottom:1px solid #aab3bf}th:first-child,td:first-child{text-align:left;padding-left:0}
-svg{max-width:100%;height:auto;margin:.5rem 0}svg text{font:12px system-ui,"DejaVu Sans",sans-serif;fill:#1d2530}
-.row{display:flex;flex-wrap:wrap;gap:1rem}.row figure{margin:0}figcaption{font-size:12.5px;color:#5b6673}
+th{font-weight:600;border-bottom:1px solid #aab3bf}
+th:first-child,td:first-child{text-align:left;padding-left:0}
+svg{max-width:100%;height:auto;margin:.5rem 0}
+svg text{font:12px system-ui,"DejaVu Sans",sans-serif;fill:#1d2530}
+.row{display:flex;flex-wrap:wrap;gap:1rem}.row figure{margin:0}
+figcaption{font-size:12.5px;color:#5b6673}
 )";
 
 std::string number(double value) {

@@ -1,5 +1,6 @@
-// One HTML page with plots that stands alone: style and SVG inside, no script, nothing fetched. `qama profile` and
-// `qama explain` write theirs with it. A new kind of plot is a function that returns an <svg>.
+// One HTML page with plots that stands alone: style and SVG inside, no script, nothing fetched.
+// `qama profile` and `qama explain` write theirs with it. A new kind of plot is a function that
+// returns an <svg>.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +60,8 @@ struct Series {
 /// Counts of values in equal bins.
 [[nodiscard]] std::string histogram(std::span<const double> values, std::string_view label);
 
-/// A surface z over a grid [rows][columns], seen from above and the front, and the level plane z = `plane` in red.
+/// A surface z over a grid [rows][columns], seen from above and the front, and the level plane z =
+/// `plane` in red.
 [[nodiscard]] std::string surface_chart(std::span<const double> z, std::int32_t rows,
                                         std::int32_t columns, double plane,
                                         std::string_view row_label, std::string_view column_label,

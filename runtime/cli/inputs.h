@@ -1,5 +1,5 @@
-// One input of a model, from whatever a user names: an image file, FILE:INDEX of an IDX file, a text file,
-// a text, standard input. Shared by every command that takes an INPUT.
+// One input of a model, from whatever a user names: an image file, FILE:INDEX of an IDX file, a
+// text file, a text, standard input. Shared by every command that takes an INPUT.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The program `qama`: reads the command line, runs one command, turns its error into a sentence and the
-// exit status: 0 ok, 1 failed, 2 wrong usage.
+// The program `qama`: reads the command line, runs one command, turns its error into a sentence and
+// the exit status: 0 ok, 1 failed, 2 wrong usage.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,12 +19,13 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
-/// A standard descriptor that the caller closed would be given to the first file that is opened, and
-/// results would be written into it. It is filled with something that refuses instead.
+/// A standard descriptor that the caller closed would be given to the first file that is opened,
+/// and results would be written into it. It is filled with something that refuses instead.
 void occupy_standard_descriptors() {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (fcntl(descriptor, F_GETFD) == -1) {
-      // The lowest free number, hence this one. What is only readable refuses to be written, and back.
+      // The lowest free number, hence this one. What is only readable refuses to be written, and
+      // back.
       const int got = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
       if (got != descriptor) std::_Exit(kFailed);
     }

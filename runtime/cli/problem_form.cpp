@@ -10,11 +10,19 @@ namespace qama::cli {
 namespace {
 
 // What the three forms call what they have in common.
-const hal::SelectionProblem& problem_of(const hal::SelectionBuild& build) { return build.buffer.problem(); }
-const hal::SparseSelectionProblem& problem_of(const hal::SparseBuild& build) { return build.problem; }
-const hal::LowRankProblem& problem_of(const hal::LowRankBuild& build) { return build.problem; }
+const hal::SelectionProblem& problem_of(const hal::SelectionBuild& build) {
+  return build.buffer.problem();
+}
+const hal::SparseSelectionProblem& problem_of(const hal::SparseBuild& build) {
+  return build.problem;
+}
+const hal::LowRankProblem& problem_of(const hal::LowRankBuild& build) {
+  return build.problem;
+}
 
-auto compile_for(hal::Device& device, const hal::SelectionProblem& problem) { return device.compile(problem.shape); }
+auto compile_for(hal::Device& device, const hal::SelectionProblem& problem) {
+  return device.compile(problem.shape);
+}
 auto compile_for(hal::Device& device, const hal::SparseSelectionProblem& problem) {
   return device.compile_sparse(problem.spins);
 }
@@ -23,13 +31,13 @@ auto compile_for(hal::Device& device, const hal::LowRankProblem& problem) {
 }
 
 template <class Problem>
-Status check_energy(const hal::Device& device, const Problem& problem, std::span<const std::uint64_t> spins,
-                    std::int64_t claimed) {
+Status check_energy(const hal::Device& device, const Problem& problem,
+                    std::span<const std::uint64_t> spins, std::int64_t claimed) {
   const std::int64_t energy = hal::energy_of(problem, spins);
   if (energy == claimed) return {};
-  return Error{ErrorCode::device_bad_answer, "device " + quote(device.info().uri) + " answered with energy " +
-                                                 std::to_string(claimed) + ", its spins have " +
-                                                 std::to_string(energy)};
+  return Error{ErrorCode::device_bad_answer,
+               "device " + quote(device.info().uri) + " answered with energy " +
+                   std::to_string(claimed) + ", its spins have " + std::to_string(energy)};
 }
 /// Energies on factors are real; what is printed is computed in the file's own numbers.
 Status check_energy(const hal::Device& /*device*/, const hal::LowRankProblem& /*problem*/,
@@ -52,18 +60,21 @@ class FormOf final : public ProblemForm {
   }
   Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
     QAMA_ASSIGN_OR_RETURN(auto solver, compile_for(device, problem_of(build_)));
-    return std::unique_ptr<FormSolver>(std::make_unique<SolverOf>(device, problem_of(build_), std::move(solver)));
+    return std::unique_ptr<FormSolver>(
+        std::make_unique<SolverOf>(device, problem_of(build_), std::move(solver)));
   }
 
  private:
   using Problem = std::remove_cvref_t<decltype(problem_of(std::declval<const Build&>()))>;
-  using DeviceSolver = std::remove_cvref_t<decltype(*compile_for(std::declval<hal::Device&>(), std::declval<const Problem&>()))>;
+  using DeviceSolver = std::remove_cvref_t<decltype(*compile_for(std::declval<hal::Device&>(),
+                                                                 std::declval<const Problem&>()))>;
 
   class SolverOf final : public FormSolver {
    public:
     SolverOf(const hal::Device& device, const Problem& problem, DeviceSolver solver)
         : device_(device), problem_(problem), solver_(std::move(solver)) {}
-    Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins, hal::SolveResult& result) override {
+    Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins,
+                 hal::SolveResult& result) override {
       QAMA_RETURN_IF_ERROR(solver_->solve(problem_, options, spins, result));
       return check_energy(device_, problem_, spins, result.energy);
     }
@@ -81,21 +92,28 @@ constexpr const char* kMatrix = "matrix";
 constexpr const char* kNeighbours = "neighbours";
 constexpr const char* kFactors = "factors";
 
-// Measured (bench/README.md). Spins of a single head from which factors are faster than making its matrix:
+// Measured (bench/README.md). Spins of a single head from which factors are faster than making its
+// matrix:
 constexpr std::int32_t kFactorTokens = 2048;
-/// Neighbours of a spin, on average, up to which rows of them are faster than bit planes; with more than two weights, than
-/// 16-bit numbers.
+/// Neighbours of a spin, on average, up to which rows of them are faster than bit planes; with more
+/// than two weights, than 16-bit numbers.
 constexpr std::int64_t kMostNeighbours = 64;
-constexpr std::int64_t most_weighted_neighbours(std::int64_t spins) { return std::max(kMostNeighbours, spins / 8); }
-/// Restarts from which that holds, because they are annealed side by side; and spins from which it always does.
+constexpr std::int64_t most_weighted_neighbours(std::int64_t spins) {
+  return std::max(kMostNeighbours, spins / 8);
+}
+/// Restarts from which that holds, because they are annealed side by side; and spins from which it
+/// always does.
 constexpr std::int64_t kFewestRestarts = 16;
 constexpr std::int32_t kAlwaysNeighbours = 4096;
 
-/// At most two weights: what few-valued problems may have whose other couplings are 0 (hal/cpu/planes.h).
+/// At most two weights: what few-valued problems may have whose other couplings are 0
+/// (hal/cpu/planes.h).
 bool few_weights(const hal::SparseProblem& graph) {
   double values[2] = {0, 0};
   for (const hal::Edge& edge : graph.edges) {
-    if (edge.weight == 0 || edge.weight == values[0] || edge.weight == values[1] || edge.first == edge.second) continue;
+    if (edge.weight == 0 || edge.weight == values[0] || edge.weight == values[1] ||
+        edge.first == edge.second)
+      continue;
     if (values[1] != 0) return false;
     values[values[0] == 0 ? 0 : 1] = edge.weight;
   }
@@ -105,38 +123,48 @@ bool few_weights(const hal::SparseProblem& graph) {
 bool neighbours_win(const hal::SparseProblem& graph, std::int64_t restarts) {
   if (graph.size > hal::kMaxDenseTokens) return true;
   if (restarts < kFewestRestarts && graph.size < kAlwaysNeighbours) return false;
-  const std::int64_t most = few_weights(graph) ? kMostNeighbours : most_weighted_neighbours(graph.size);
+  const std::int64_t most =
+      few_weights(graph) ? kMostNeighbours : most_weighted_neighbours(graph.size);
   return 2 * static_cast<std::int64_t>(graph.edges.size()) <= most * graph.size;
 }
 
-std::string fastest_form(const hal::ProblemFile& file, hal::Device& device, const FormRequest& request) {
+std::string fastest_form(const hal::ProblemFile& file, hal::Device& device,
+                         const FormRequest& request) {
   if (request.rounds > 0) return kMatrix;
   if (file.format != hal::ProblemFormat::qama) {
-    return neighbours_win(file.graph, request.restarts) && device.compile_sparse(1).ok() ? kNeighbours : kMatrix;
+    return neighbours_win(file.graph, request.restarts) && device.compile_sparse(1).ok()
+               ? kNeighbours
+               : kMatrix;
   }
-  const bool wins = file.layer.heads == 1 ? file.layer.tokens >= kFactorTokens : file.layer.tokens > hal::kMaxDenseTokens;
-  return wins && file.layer.rank <= hal::kMaxRankLimit && device.compile_low_rank({1, 1}, 1).ok() ? kFactors
-                                                                                                  : kMatrix;
+  const bool wins = file.layer.heads == 1 ? file.layer.tokens >= kFactorTokens
+                                          : file.layer.tokens > hal::kMaxDenseTokens;
+  return wins && file.layer.rank <= hal::kMaxRankLimit && device.compile_low_rank({1, 1}, 1).ok()
+             ? kFactors
+             : kMatrix;
 }
 
 }  // namespace
 
-std::vector<std::string> form_names() { return {kMatrix, kNeighbours, kFactors}; }
+std::vector<std::string> form_names() {
+  return {kMatrix, kNeighbours, kFactors};
+}
 
 Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal::Device& device,
                                                const FormRequest& request) {
-  const std::string name = request.form.empty() ? fastest_form(file, device, request) : request.form;
+  const std::string name =
+      request.form.empty() ? fastest_form(file, device, request) : request.form;
   if (name == kMatrix) {
     QAMA_RETURN_IF_ERROR(device.supports(file.shape()));
   } else {
     const bool layer = file.format == hal::ProblemFormat::qama;
     if ((name == kFactors) != layer) {
-      return Error{ErrorCode::invalid_argument, "form '" + name + "' of a " + std::string(hal::name_of(file.format)) +
-                                                    " problem, expected 'matrix' or '" +
-                                                    (layer ? kFactors : kNeighbours) + "'"};
+      return Error{ErrorCode::invalid_argument,
+                   "form '" + name + "' of a " + std::string(hal::name_of(file.format)) +
+                       " problem, expected 'matrix' or '" + (layer ? kFactors : kNeighbours) + "'"};
     }
     if (request.rounds > 0) {
-      return Error{ErrorCode::invalid_argument, "form '" + name + "' with " + std::to_string(request.rounds) +
+      return Error{ErrorCode::invalid_argument, "form '" + name + "' with " +
+                                                    std::to_string(request.rounds) +
                                                     " rounds, expected form 'matrix'"};
     }
   }

@@ -155,10 +155,10 @@ double within(const GapReport& gap, double limit) {
   return static_cast<double>(good) / static_cast<double>(gap.sorted.size());
 }
 
-// ---- bytes over a rate ----------------------------------------------------------------------------------
+// ---- bytes over a rate --------------------------------------------------------------------------
 
-/// Bytes that `payload` bytes of TCP are on an Ethernet: 1448 a segment, and around each 20 of IP, 32 of TCP with time
-/// stamps and 38 of Ethernet with preamble and gap.
+/// Bytes that `payload` bytes of TCP are on an Ethernet: 1448 a segment, and around each 20 of IP,
+/// 32 of TCP with time stamps and 38 of Ethernet with preamble and gap.
 double ethernet_bytes(std::int64_t payload) {
   const std::int64_t segments = std::max<std::int64_t>((payload + 1447) / 1448, 1);
   return static_cast<double>(payload + segments * (20 + 32 + 38));
@@ -170,7 +170,8 @@ struct Rate {
 };
 constexpr std::array kRates = {Rate{"1 GbE", 1000.0}, Rate{"100 Mb/s", 100.0}};
 
-/// One line of the projection: what a job-after-job run would take with a machine of the modelled times.
+/// One line of the projection: what a job-after-job run would take with a machine of the modelled
+/// times.
 struct Projection {
   std::string device, link, form;
   double host_us = 0;      ///< measured: everything but link and machine
@@ -222,7 +223,7 @@ std::string us(double value) {
   return format(value >= 1000 ? "%.0f" : "%.1f", value);
 }
 
-// ---- JSON -----------------------------------------------------------------------------------------------
+// ---- JSON ---------------------------------------------------------------------------------------
 
 Json device_profile_json(const Profile& profile, const DeviceProfile& device) {
   Json out;
@@ -342,7 +343,7 @@ Json profile_json(const Profile& profile) {
   return out;
 }
 
-// ---- tables ---------------------------------------------------------------------------------------------
+// ---- tables -------------------------------------------------------------------------------------
 
 namespace {
 
@@ -527,7 +528,7 @@ void print_profile(const Profile& profile, Console& console) {
   console.line("provenance " + profile.provenance.dump());
 }
 
-// ---- files ----------------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 Status write_profile_csv(const Profile& profile, const std::string& path) {
   std::ofstream file(path, std::ios::binary);
@@ -686,7 +687,8 @@ Status write_profile_html(const Profile& profile, const std::string& path) {
       kinds.begin(),
       kinds.begin() + static_cast<std::ptrdiff_t>(std::min(kinds.size(), kMostKinds)));
   if (kinds.size() > kMostKinds) names.emplace_back("others");
-  // A chart a device, each to its own scale: an emulator's computing would leave nothing to see of the others.
+  // A chart a device, each to its own scale: an emulator's computing would leave nothing to see of
+  // the others.
   for (const DeviceProfile& device : profile.devices) {
     BarRow row{device.uri.empty() ? "model" : device.uri, {}};
     for (std::size_t k = 0; k < names.size(); ++k) {

@@ -1,6 +1,7 @@
-// What `qama profile` measured and how it is written: JSON, tables on the terminal, CSV, a Chrome trace, an HTML page.
-// Three kinds of time are told apart everywhere and never added up in one column: measured (a clock of this
-// machine), modelled (an emulator's device time) and computed (bytes over a rate). A new output is a function here.
+// What `qama profile` measured and how it is written: JSON, tables on the terminal, CSV, a Chrome
+// trace, an HTML page. Three kinds of time are told apart everywhere and never added up in one
+// column: measured (a clock of this machine), modelled (an emulator's device time) and computed
+// (bytes over a rate). A new output is a function here.
 #pragma once
 
 #include <cstdint>

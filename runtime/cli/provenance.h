@@ -1,4 +1,5 @@
-// Where a figure comes from: the build, the machine and what it was busy with. Every report of times carries it.
+// Where a figure comes from: the build, the machine and what it was busy with. Every report of
+// times carries it.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace qama::cli {
 
-/// revision, compiler, flags, architecture, cpu, cores, system, load (of the last minute), time (UTC).
+/// revision, compiler, flags, architecture, cpu, cores, system, load (of the last minute), time
+/// (UTC).
 [[nodiscard]] Json provenance();
 
 /// Most memory that this process ever had resident; 0 where the system does not say.

@@ -1,5 +1,6 @@
-// ProblemRecorder: writes the layers that a session is about to solve as files (hal/problem_io.h), for tuning the
-// annealer on real problems: in the qama text format, layers of first-version QAMA, which has no factors, as qubo.
+// ProblemRecorder: writes the layers that a session is about to solve as files (hal/problem_io.h),
+// for tuning the annealer on real problems: in the qama text format, layers of first-version QAMA,
+// which has no factors, as qubo.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +12,15 @@
 
 namespace qama::cli {
 
-/// A layer in factor form: the engine's factors times sqrt(|scale_t|), and a last column sqrt(|shift_t|)
-/// where a head has a shift; the signs of both go into the columns' signs. Only of a layer that has factors.
+/// A layer in factor form: the engine's factors times sqrt(|scale_t|), and a last column
+/// sqrt(|shift_t|) where a head has a shift; the signs of both go into the columns' signs. Only of
+/// a layer that has factors.
 [[nodiscard]] hal::FactorProblem to_factors(const runtime::LayerProblem& layer, std::string name);
 
 class ProblemRecorder final : public runtime::ProblemSink {
  public:
-  /// Writes at most `most` layers as DIRECTORY/STEM_SAMPLE_BLOCK.txt (.qubo without factors); STEM's odd characters
-  /// become '-'.
+  /// Writes at most `most` layers as DIRECTORY/STEM_SAMPLE_BLOCK.txt (.qubo without factors);
+  /// STEM's odd characters become '-'.
   ProblemRecorder(std::string directory, std::string stem, std::int64_t most);
 
   /// Makes the directory. IO_ERROR.

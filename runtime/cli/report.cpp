@@ -56,10 +56,11 @@ namespace {
 std::string schedule_text(const hal::SolveOptions& options) {
   std::string out =
       std::to_string(options.sweeps) + " sweeps, " + std::to_string(options.restarts) + " restarts";
-  if (options.start != hal::StartKind::guessed) out += ", " + std::string(hal::name_of(options.start)) + " starts";
+  if (options.start != hal::StartKind::guessed)
+    out += ", " + std::string(hal::name_of(options.start)) + " starts";
   if (options.rounds == 0) return out;
-  return out + ", " + std::to_string(options.rounds) + " rounds of " + std::to_string(options.round_sweeps) +
-         " sweeps";
+  return out + ", " + std::to_string(options.rounds) + " rounds of " +
+         std::to_string(options.round_sweeps) + " sweeps";
 }
 
 }  // namespace
@@ -93,7 +94,8 @@ Json schedules_json(std::span<const hal::SolveOptions> layers) {
 Status refuse_references(std::span<const runtime::StepInfo> steps) {
   for (const runtime::StepInfo& step : steps) {
     if (!runtime::is_reference(step.implementation)) continue;
-    return Error{ErrorCode::unsupported, "step '" + step.name + "' (" + step.op + "): implementation '" + step.implementation +
+    return Error{ErrorCode::unsupported, "step '" + step.name + "' (" + step.op +
+                                             "): implementation '" + step.implementation +
                                              "', expected none of the reference ones (--strict)"};
   }
   return {};

@@ -1,4 +1,5 @@
-// Figures that several commands report: probabilities, percentiles, who solved, a device's description.
+// Figures that several commands report: probabilities, percentiles, who solved, a device's
+// description.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,8 @@ class SolveCounter {
 /// UNSUPPORTED if a step fell to a reference implementation (runtime::is_reference): `--strict`.
 [[nodiscard]] Status refuse_references(std::span<const runtime::StepInfo> steps);
 
-/// The fields of a device that cli.md names, from its description and, if it was probed, its health.
+/// The fields of a device that cli.md names, from its description and, if it was probed, its
+/// health.
 [[nodiscard]] Json device_json(const hal::DeviceInfo& info, const hal::DeviceHealth* health);
 
 }  // namespace qama::cli

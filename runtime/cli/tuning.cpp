@@ -15,7 +15,8 @@ constexpr std::int32_t kGroup = 4;   // chains in lock-step
 /// One shape's solver for layers of many sizes.
 class Runner {
  public:
-  static Result<Runner> create(hal::Device& device, const std::vector<std::unique_ptr<RecordedLayer>>& layers) {
+  static Result<Runner> create(hal::Device& device,
+                               const std::vector<std::unique_ptr<RecordedLayer>>& layers) {
     hal::ProblemShape shape;
     for (const auto& layer : layers) {
       shape.heads = layer->problem.shape.heads;
@@ -42,10 +43,11 @@ bool succeeds(std::int64_t energy, std::int64_t best, double gap) {
   return static_cast<double>(energy - best) <= gap * std::fabs(static_cast<double>(best));
 }
 
-/// Share of solves that succeed, of the layers that are (not) held out; gives up as soon as more than
-/// `most_failures` have failed, with what is then left as an upper bound.
-Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<RecordedLayer>>& layers, bool held_out,
-                        hal::SolveOptions schedule, const TuneOptions& options, std::int64_t most_failures) {
+/// Share of solves that succeed, of the layers that are (not) held out; gives up as soon as more
+/// than `most_failures` have failed, with what is then left as an upper bound.
+Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<RecordedLayer>>& layers,
+                        bool held_out, hal::SolveOptions schedule, const TuneOptions& options,
+                        std::int64_t most_failures) {
   std::int64_t total = 0;
   std::int64_t failures = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -67,7 +69,8 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
   struct Temperatures {
     float start, end;
   };
-  constexpr Temperatures kTemperatures[] = {{1.2F, 0.1F}, {1.2F, 0.08F}, {0.8F, 0.08F}, {0.5F, 0.05F}};
+  constexpr Temperatures kTemperatures[] = {
+      {1.2F, 0.1F}, {1.2F, 0.08F}, {0.8F, 0.08F}, {0.5F, 0.05F}};
   constexpr std::int32_t kSweeps[] = {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40};
   constexpr std::int32_t kRestarts[] = {1, 2, 4, 8, 12, 16, 24, 32, 48, 64};
   constexpr std::int32_t kSweepsBeforeRounds[] = {2, 3, 5, 8, 12, 20};
@@ -83,12 +86,14 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
         options.restarts = restarts;
         options.t_start = t.start;
         options.t_end = t.end;
-        if (sweeps == 0 && t.start != kTemperatures[0].start) continue;  // descent knows no temperature
+        if (sweeps == 0 && t.start != kTemperatures[0].start)
+          continue;  // descent knows no temperature
         out.push_back(options);
       }
     }
   }
-  // Rounds stir some of the heads, so that there must be several; they start from what is annealed from hot.
+  // Rounds stir some of the heads, so that there must be several; they start from what is annealed
+  // from hot.
   for (const Temperatures& t : {kTemperatures[0], kTemperatures[1]}) {
     for (const std::int32_t sweeps : kSweepsBeforeRounds) {
       for (const std::int32_t restarts : kRestartsBeforeRounds) {
@@ -119,9 +124,10 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
       out.back().start = start;
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const hal::SolveOptions& a, const hal::SolveOptions& b) {
-    return cost_of(a) < cost_of(b);
-  });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const hal::SolveOptions& a, const hal::SolveOptions& b) {
+                     return cost_of(a) < cost_of(b);
+                   });
   return out;
 }
 
@@ -147,19 +153,21 @@ double cost_of(const hal::SolveOptions& options) noexcept {
   constexpr double kDescent = 1;
   constexpr double kFirstChain = 1;
   constexpr double kFurtherChain = 1.9 / 3;
-  // hal/cpu/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search, collecting, adapting four;
-  // twice that on hard layers, where more combinations are found.
+  // hal/cpu/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search, collecting,
+  // adapting four; twice that on hard layers, where more combinations are found.
   constexpr double kRecombining = 13;
   const auto group = [](std::int32_t chains) { return kFirstChain + kFurtherChain * (chains - 1); };
   const std::int32_t left = options.restarts % kGroup;
   const double starts = options.restarts / kGroup * group(kGroup) + (left > 0 ? group(left) : 0);
-  const double recombined =
-      options.rounds > 0 && options.restarts >= hal::cpu::kPoolRestarts ? (options.rounds + 1) * kRecombining : 0;
+  const double recombined = options.rounds > 0 && options.restarts >= hal::cpu::kPoolRestarts
+                                ? (options.rounds + 1) * kRecombining
+                                : 0;
   return starts * (options.sweeps + kDescent) +
          options.rounds * group(kGroup) * (0.5 * options.round_sweeps + kDescent) + recombined;
 }
 
-Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>>& layers, std::uint64_t seed) {
+Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>>& layers,
+                 std::uint64_t seed) {
   QAMA_ASSIGN_OR_RETURN(Runner runner, Runner::create(device, layers));
   hal::SolveOptions slow;
   slow.sweeps = 200;
@@ -180,14 +188,16 @@ Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>
   return {};
 }
 
-Result<Tuned> try_schedule(hal::Device& device, const std::vector<std::unique_ptr<RecordedLayer>>& layers,
+Result<Tuned> try_schedule(hal::Device& device,
+                           const std::vector<std::unique_ptr<RecordedLayer>>& layers,
                            const hal::SolveOptions& schedule, const TuneOptions& options) {
   QAMA_ASSIGN_OR_RETURN(Runner runner, Runner::create(device, layers));
   Tuned out;
   out.options = schedule;
   out.cost = cost_of(schedule);
   QAMA_ASSIGN_OR_RETURN(out.share, share_of(runner, layers, false, schedule, options, INT64_MAX));
-  QAMA_ASSIGN_OR_RETURN(out.held_out_share, share_of(runner, layers, true, schedule, options, INT64_MAX));
+  QAMA_ASSIGN_OR_RETURN(out.held_out_share,
+                        share_of(runner, layers, true, schedule, options, INT64_MAX));
   out.reached = out.share >= options.share;
   return out;
 }
@@ -202,7 +212,8 @@ Result<Tuned> tune(hal::Device& device, const std::vector<std::unique_ptr<Record
   const std::vector<hal::SolveOptions> all = candidates(layers[0]->problem.shape.heads);
   const hal::SolveOptions* found = nullptr;
   for (const hal::SolveOptions& candidate : all) {
-    QAMA_ASSIGN_OR_RETURN(const double share, share_of(runner, layers, false, candidate, options, most_failures));
+    QAMA_ASSIGN_OR_RETURN(const double share,
+                          share_of(runner, layers, false, candidate, options, most_failures));
     if (share >= options.share) {
       found = &candidate;
       break;

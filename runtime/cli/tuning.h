@@ -1,6 +1,6 @@
-// The search behind `qama tune`: the cheapest schedule of the annealer that solves recorded layers well enough.
-// Cost is counted in sweeps, never in time, so that a busy machine chooses what a quiet one does; what a
-// candidate may be is candidates() in tuning.cpp.
+// The search behind `qama tune`: the cheapest schedule of the annealer that solves recorded layers
+// well enough. Cost is counted in sweeps, never in time, so that a busy machine chooses what a
+// quiet one does; what a candidate may be is candidates() in tuning.cpp.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,9 @@ class LayerCollector final : public runtime::ProblemSink {
 };
 
 struct TuneOptions {
-  double gap = 0.001;         ///< of the best known energy: a solve that ends within it has succeeded
-  double share = 0.99;        ///< of solves that must succeed
-  std::int32_t runs = 4;      ///< solves a layer, with seeds of their own
+  double gap = 0.001;     ///< of the best known energy: a solve that ends within it has succeeded
+  double share = 0.99;    ///< of solves that must succeed
+  std::int32_t runs = 4;  ///< solves a layer, with seeds of their own
   std::uint64_t seed = 1;
 };
 
@@ -51,22 +51,24 @@ struct Tuned {
   bool reached = false;       ///< share >= TuneOptions::share
 };
 
-/// Sweeps over a layer that a solve takes, one chain by itself counted as one: four chains in lock-step take
-/// 2.9 times as long as one, descent as long as a sweep, and a round's chains anneal half of the heads. Rounded
-/// measurements; what counts is that they never change.
+/// Sweeps over a layer that a solve takes, one chain by itself counted as one: four chains in
+/// lock-step take 2.9 times as long as one, descent as long as a sweep, and a round's chains anneal
+/// half of the heads. Rounded measurements; what counts is that they never change.
 [[nodiscard]] double cost_of(const hal::SolveOptions& options) noexcept;
 
 /// Long runs: sets `best` of every layer. The device's errors.
-[[nodiscard]] Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>>& layers,
+[[nodiscard]] Status find_best(hal::Device& device,
+                               std::vector<std::unique_ptr<RecordedLayer>>& layers,
                                std::uint64_t seed);
 
 /// How a schedule does.
 [[nodiscard]] Result<Tuned> try_schedule(hal::Device& device,
                                          const std::vector<std::unique_ptr<RecordedLayer>>& layers,
-                                         const hal::SolveOptions& schedule, const TuneOptions& options);
+                                         const hal::SolveOptions& schedule,
+                                         const TuneOptions& options);
 
-/// The cheapest candidate that reaches the share; if none does, the one with the highest. INVALID_ARGUMENT if
-/// there are no layers.
+/// The cheapest candidate that reaches the share; if none does, the one with the highest.
+/// INVALID_ARGUMENT if there are no layers.
 [[nodiscard]] Result<Tuned> tune(hal::Device& device,
                                  const std::vector<std::unique_ptr<RecordedLayer>>& layers,
                                  const TuneOptions& options);

@@ -1,5 +1,5 @@
-// ByteStream: reads a file from front to back, plain or gzip (told apart by its first bytes), in bounded
-// memory. What the data set readers are built on.
+// ByteStream: reads a file from front to back, plain or gzip (told apart by its first bytes), in
+// bounded memory. What the data set readers are built on.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ class ByteStream {
   /// NOT_FOUND, IO_ERROR.
   [[nodiscard]] static Result<ByteStream> open(const std::string& path);
 
-  /// Reads up to out.size() bytes; fewer only at the end. DATASET_TRUNCATED where a gzip file stops in the
-  /// middle, DATASET_BAD_FORMAT where it is corrupt, IO_ERROR.
+  /// Reads up to out.size() bytes; fewer only at the end. DATASET_TRUNCATED where a gzip file stops
+  /// in the middle, DATASET_BAD_FORMAT where it is corrupt, IO_ERROR.
   [[nodiscard]] Result<std::size_t> read(std::span<std::uint8_t> out);
   /// Reads exactly out.size() bytes; DATASET_TRUNCATED names `what` otherwise.
   Status read_exactly(std::span<std::uint8_t> out, const std::string& what);
@@ -29,8 +29,8 @@ class ByteStream {
   /// Back to the first byte.
   Status rewind();
 
-  /// Bytes of the content: exact for a plain file; for gzip an upper bound, as deflate packs at most
-  /// 1032 bytes into one. A header that promises more is lying.
+  /// Bytes of the content: exact for a plain file; for gzip an upper bound, as deflate packs at
+  /// most 1032 bytes into one. A header that promises more is lying.
   [[nodiscard]] std::uint64_t most_bytes() const noexcept;
   [[nodiscard]] bool is_compressed() const noexcept { return compressed_; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

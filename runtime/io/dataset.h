@@ -46,8 +46,8 @@ class Dataset {
   /// Index of the sample that next() reads.
   [[nodiscard]] std::int64_t position() const noexcept { return position_; }
 
-  /// Reads the next sample. INDEX_OUT_OF_RANGE behind the last one; DATASET_BAD_FORMAT (a label out of
-  /// range, damaged data), DATASET_TRUNCATED, IO_ERROR.
+  /// Reads the next sample. INDEX_OUT_OF_RANGE behind the last one; DATASET_BAD_FORMAT (a label out
+  /// of range, damaged data), DATASET_TRUNCATED, IO_ERROR.
   Status next(Sample& out);
   /// Passes over `count` samples.
   Status skip(std::int64_t count);
@@ -74,8 +74,9 @@ struct DatasetFormat {
 
 [[nodiscard]] std::span<const DatasetFormat> dataset_formats() noexcept;
 
-/// Opens a data set. `split`: "train", "test", "dev" or "" for the default. INVALID_ARGUMENT (unknown name
-/// or split), NOT_FOUND (directory or files), DATASET_EMPTY, DATASET_TRUNCATED, DATASET_BAD_FORMAT.
+/// Opens a data set. `split`: "train", "test", "dev" or "" for the default. INVALID_ARGUMENT
+/// (unknown name or split), NOT_FOUND (directory or files), DATASET_EMPTY, DATASET_TRUNCATED,
+/// DATASET_BAD_FORMAT.
 [[nodiscard]] Result<std::unique_ptr<Dataset>> open_dataset(std::string_view name,
                                                             const std::string& directory,
                                                             std::string_view split);
@@ -94,8 +95,8 @@ struct DatasetFormat {
                                                          const std::string& directory,
                                                          std::string_view split);
 
-/// The first of `names` that exists as a file below one of `folders` of `directory` ("" is the directory
-/// itself), or NOT_FOUND with everything that was looked for.
+/// The first of `names` that exists as a file below one of `folders` of `directory` ("" is the
+/// directory itself), or NOT_FOUND with everything that was looked for.
 [[nodiscard]] Result<std::string> find_dataset_file(const DatasetFormat& format,
                                                     const std::string& directory,
                                                     std::span<const std::string_view> folders,

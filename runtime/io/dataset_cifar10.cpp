@@ -1,5 +1,5 @@
-// CIFAR-10, binary version (A. Krizhevsky 2009): files of 3073-byte records, a label and then three planes
-// of 32 x 32: red, green, blue.
+// CIFAR-10, binary version (A. Krizhevsky 2009): files of 3073-byte records, a label and then three
+// planes of 32 x 32: red, green, blue.
 #include <algorithm>
 #include <array>
 

@@ -1,5 +1,6 @@
-// Large Movie Review data set (Maas et al. 2011): aclImdb/{train,test}/{neg,pos}/ID_RATING.txt, one review a
-// file; or the same as one file imdb_{train,test}.tsv of lines "label TAB rating TAB id TAB text".
+// Large Movie Review data set (Maas et al. 2011): aclImdb/{train,test}/{neg,pos}/ID_RATING.txt, one
+// review a file; or the same as one file imdb_{train,test}.tsv of lines "label TAB rating TAB id
+// TAB text".
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -28,8 +29,8 @@ DatasetInfo imdb_info(const DatasetFormat& format, std::string_view split) {
   return info;
 }
 
-/// The folder layout. Samples alternate between the classes in order of their number, so that the first n
-/// of them are balanced.
+/// The folder layout. Samples alternate between the classes in order of their number, so that the
+/// first n of them are balanced.
 class ImdbFolders final : public Dataset {
  public:
   struct Review {
@@ -58,8 +59,8 @@ class ImdbFolders final : public Dataset {
   std::vector<Review> reviews_;
 };
 
-/// The table layout. Where it holds one class after the other, two readers alternate between them, as the
-/// folder layout does; else samples come in the order of the lines.
+/// The table layout. Where it holds one class after the other, two readers alternate between them,
+/// as the folder layout does; else samples come in the order of the lines.
 class ImdbTable final : public Dataset {
  public:
   ImdbTable(DatasetInfo info, LineReader lines, LineReader second)

@@ -1,5 +1,6 @@
-// IdxReader: one IDX file (Y. LeCun's format of MNIST: two zero bytes, type, rank, big-endian sizes, data),
-// plain or gzip, read record by record. Only unsigned bytes, which is all that the data sets use.
+// IdxReader: one IDX file (Y. LeCun's format of MNIST: two zero bytes, type, rank, big-endian
+// sizes, data), plain or gzip, read record by record. Only unsigned bytes, which is all that the
+// data sets use.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +14,13 @@
 
 namespace qama::io {
 
-/// A record is everything below the first dimension: an image, or one label byte. One thread at a time.
-/// Memory: a record, never the file.
+/// A record is everything below the first dimension: an image, or one label byte. One thread at a
+/// time. Memory: a record, never the file.
 class IdxReader {
  public:
   /// Reads the header and checks it against the file: DATASET_EMPTY (no bytes, or no records),
-  /// DATASET_BAD_FORMAT (magic, type, rank other than `rank`, sizes out of bounds, bytes after the data of a
-  /// plain file), DATASET_TRUNCATED, NOT_FOUND, IO_ERROR.
+  /// DATASET_BAD_FORMAT (magic, type, rank other than `rank`, sizes out of bounds, bytes after the
+  /// data of a plain file), DATASET_TRUNCATED, NOT_FOUND, IO_ERROR.
   [[nodiscard]] static Result<IdxReader> open(const std::string& path, std::int32_t rank);
 
   [[nodiscard]] std::int64_t records() const noexcept { return records_; }
@@ -29,8 +30,8 @@ class IdxReader {
   /// The record that next() gives.
   [[nodiscard]] std::int64_t position() const noexcept { return position_; }
 
-  /// Reads the next record into `out` (record_bytes() bytes). INDEX_OUT_OF_RANGE behind the last one;
-  /// after the last one has been read, bytes that follow it are DATASET_BAD_FORMAT.
+  /// Reads the next record into `out` (record_bytes() bytes). INDEX_OUT_OF_RANGE behind the last
+  /// one; after the last one has been read, bytes that follow it are DATASET_BAD_FORMAT.
   Status next(std::span<std::uint8_t> out);
   /// Goes to record `index`, forwards only. INDEX_OUT_OF_RANGE, DATASET_TRUNCATED.
   Status seek(std::int64_t index);

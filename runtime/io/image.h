@@ -1,6 +1,7 @@
-// Images as 8-bit samples: decoding PNG, JPEG and binary PGM/PPM from memory, and bringing any image to the
-// size and channels that a model expects. A file is what its first bytes say, never what its name says. To
-// add a format: its magic and a branch in decode_image(). Normalising to floats is the engine's business.
+// Images as 8-bit samples: decoding PNG, JPEG and binary PGM/PPM from memory, and bringing any
+// image to the size and channels that a model expects. A file is what its first bytes say, never
+// what its name says. To add a format: its magic and a branch in decode_image(). Normalising to
+// floats is the engine's business.
 #pragma once
 
 #include <cstddef>
@@ -26,20 +27,22 @@ struct Image {
   std::vector<std::uint8_t> pixels;
 };
 
-/// Decodes a whole file's bytes; `name` is for the error sentence. IMAGE_BAD_FORMAT (not an image, damaged,
-/// cut short, a kind of PNM that is not P5 or P6), IMAGE_TOO_LARGE.
+/// Decodes a whole file's bytes; `name` is for the error sentence. IMAGE_BAD_FORMAT (not an image,
+/// damaged, cut short, a kind of PNM that is not P5 or P6), IMAGE_TOO_LARGE.
 [[nodiscard]] Result<Image> decode_image(std::span<const std::uint8_t> bytes,
                                          std::string_view name);
 
-/// The image as height x width x channels (1 or 3), interleaved: what qama_session_classify_u8 takes.
+/// The image as height x width x channels (1 or 3), interleaved: what qama_session_classify_u8
+/// takes.
 ///   alpha      dropped
 ///   gray       to three channels: repeated; colour to gray: ITU-R 601 luma, as Pillow computes it,
 ///              (19595 R + 38470 G + 7471 B + 32768) >> 16
-///   size       bilinear; where an image shrinks, the triangle filter is widened by the ratio, so that
-///              every pixel counts (Pillow's and torchvision's antialiased bilinear). The whole image is
-///              scaled to the whole result, whatever its aspect.
-/// An image of the right size and channels comes out unchanged. INVALID_ARGUMENT for an empty image or
-/// an impossible target.
+///   size       bilinear; where an image shrinks, the triangle filter is widened by the ratio, so
+///   that
+///              every pixel counts (Pillow's and torchvision's antialiased bilinear). The whole
+///              image is scaled to the whole result, whatever its aspect.
+/// An image of the right size and channels comes out unchanged. INVALID_ARGUMENT for an empty image
+/// or an impossible target.
 [[nodiscard]] Result<std::vector<std::uint8_t>> fit_image(const Image& image, std::int32_t height,
                                                           std::int32_t width,
                                                           std::int32_t channels);

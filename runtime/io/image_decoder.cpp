@@ -1,6 +1,7 @@
-// decode_image(): stb_image for PNG and JPEG, behind checks that it does not have itself (bytes it may
-// allocate, Huffman tables that overrun its own, empty chunks, files cut short). PGM and PPM are a header
-// and raw bytes and are read here: stb neither looks at their largest value nor notices missing pixels.
+// decode_image(): stb_image for PNG and JPEG, behind checks that it does not have itself (bytes it
+// may allocate, Huffman tables that overrun its own, empty chunks, files cut short). PGM and PPM
+// are a header and raw bytes and are read here: stb neither looks at their largest value nor
+// notices missing pixels.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -12,9 +13,10 @@
 
 namespace {
 
-// A PNG of 1 MB can unpack to 1 GB that its header never mentions. What stb may hold at the same time is
-// therefore bounded by what the header promised; each block carries its size in front. Blocks are zeroed: stb
-// (2.27) decodes with a JPEG's Huffman table whether or not the file defined it.
+// A PNG of 1 MB can unpack to 1 GB that its header never mentions. What stb may hold at the same
+// time is therefore bounded by what the header promised; each block carries its size in front.
+// Blocks are zeroed: stb (2.27) decodes with a JPEG's Huffman table whether or not the file defined
+// it.
 thread_local std::size_t stb_budget = 0;
 constexpr std::size_t kBlockHeader = 16;
 
@@ -113,8 +115,8 @@ bool is_space(std::uint8_t c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r';
 }
 
-/// A number of a PNM header; white space and comments before it are passed over. -1: there is none, or it
-/// is longer than any size can be.
+/// A number of a PNM header; white space and comments before it are passed over. -1: there is none,
+/// or it is longer than any size can be.
 std::int64_t pnm_number(Bytes bytes, std::size_t& at) {
   while (at < bytes.size() && (is_space(bytes[at]) || bytes[at] == '#')) {
     if (bytes[at] == '#') {
@@ -165,8 +167,9 @@ Result<Image> decode_pnm(Bytes bytes, std::string_view name) {
   return out;
 }
 
-/// The PNG with only the chunks that pixels depend on, and without empty ones, which stb copies from a null
-/// pointer. A chunk that is not all there is left out with all that follows; stb then misses it.
+/// The PNG with only the chunks that pixels depend on, and without empty ones, which stb copies
+/// from a null pointer. A chunk that is not all there is left out with all that follows; stb then
+/// misses it.
 std::vector<std::uint8_t> screened_png(Bytes bytes) {
   constexpr std::string_view kChunks[] = {"IHDR", "PLTE", "tRNS", "IDAT", "IEND"};
   std::vector<std::uint8_t> out(bytes.begin(), bytes.begin() + sizeof(kPngMagic));
@@ -193,7 +196,8 @@ bool has_no_length(std::uint8_t marker) {
          (marker >= 0xD0 && marker <= 0xD8);  // stuffing, restarts, start of image
 }
 
-/// Whether the Huffman tables of the segment whose length field is at `at` hold at most 256 symbols each.
+/// Whether the Huffman tables of the segment whose length field is at `at` hold at most 256 symbols
+/// each.
 bool huffman_tables_fit(Bytes bytes, std::size_t at) {
   const auto byte = [bytes](std::size_t i) { return i < bytes.size() ? bytes[i] : 0; };
   std::int32_t left = byte(at) * 256 + byte(at + 1) - 2;
@@ -208,10 +212,10 @@ bool huffman_tables_fit(Bytes bytes, std::size_t at) {
   return true;
 }
 
-/// The JPEG without application data and comments, up to its end marker. stb (up to 2.27) writes past its
-/// tables for a Huffman table of more than 256 symbols. What is left here is checked for that at every place
-/// where stb could take the bytes for one, whatever it makes of the rest: without blobs from elsewhere, no
-/// honest file has such bytes by chance.
+/// The JPEG without application data and comments, up to its end marker. stb (up to 2.27) writes
+/// past its tables for a Huffman table of more than 256 symbols. What is left here is checked for
+/// that at every place where stb could take the bytes for one, whatever it makes of the rest:
+/// without blobs from elsewhere, no honest file has such bytes by chance.
 Result<std::vector<std::uint8_t>> screened_jpeg(Bytes bytes, std::string_view name) {
   std::vector<std::uint8_t> out = {0xFF, 0xD8};
   out.reserve(bytes.size());
@@ -264,8 +268,9 @@ Result<Image> decode_with_stb(Bytes bytes, std::string_view name) {
   }
   QAMA_RETURN_IF_ERROR(check_size(name, width, height));
 
-  // At most at a time: the compressed data, inflated rows of 16-bit samples, the result and its 8-bit copy,
-  // JPEG's coefficients (4 bytes a sample, planes padded to blocks); doubling while inflating adds a half.
+  // At most at a time: the compressed data, inflated rows of 16-bit samples, the result and its
+  // 8-bit copy, JPEG's coefficients (4 bytes a sample, planes padded to blocks); doubling while
+  // inflating adds a half.
   const std::size_t samples = (static_cast<std::size_t>(width) + 64) * (height + 64) * 4;
   stb_budget = 2 * bytes.size() + 12 * samples + (std::size_t{1} << 20);
   std::unique_ptr<std::uint8_t, StbFree> pixels(

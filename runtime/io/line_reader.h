@@ -1,4 +1,5 @@
-// Lines of a ByteStream, with a limit on their length. Header only; for the tab-separated data sets.
+// Lines of a ByteStream, with a limit on their length. Header only; for the tab-separated data
+// sets.
 #pragma once
 
 #include <array>

@@ -7,8 +7,8 @@
 namespace qama::io {
 namespace {
 
-/// Bytes of the UTF-8 sequence that begins `text`; 0 if there is no valid one (RFC 3629: no overlong
-/// forms, no surrogates, nothing above U+10FFFF).
+/// Bytes of the UTF-8 sequence that begins `text`; 0 if there is no valid one (RFC 3629: no
+/// overlong forms, no surrogates, nothing above U+10FFFF).
 std::size_t sequence_bytes(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);

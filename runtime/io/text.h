@@ -1,5 +1,5 @@
-// Texts from outside: how long they may be and the check on their bytes. Tokenising is preprocessing, see
-// runtime/preprocess.h.
+// Texts from outside: how long they may be and the check on their bytes. Tokenising is
+// preprocessing, see runtime/preprocess.h.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@ namespace qama::io {
 
 inline constexpr std::size_t kMaxTextBytes = std::size_t{16} << 20;
 
-/// Ok, or TEXT_BAD_ENCODING with the place: not UTF-8, or a zero byte (a binary file). `name` is for the
-/// sentence.
+/// Ok, or TEXT_BAD_ENCODING with the place: not UTF-8, or a zero byte (a binary file). `name` is
+/// for the sentence.
 [[nodiscard]] Status check_utf8(std::string_view text, std::string_view name);
 
 }  // namespace qama::io

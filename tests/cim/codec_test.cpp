@@ -1,5 +1,6 @@
-// Both codecs against the golden vectors, byte for byte: what one end writes must be the vector, what the other end
-// reads of it must be the vector's fields (link_vectors.py says which). And both refuse what is damaged.
+// Both codecs against the golden vectors, byte for byte: what one end writes must be the vector,
+// what the other end reads of it must be the vector's fields (link_vectors.py says which). And both
+// refuse what is damaged.
 #include <fstream>
 #include <random>
 
@@ -42,7 +43,8 @@ Bytes driver_frame(MessageType type, std::uint64_t request, const Message& messa
   Bytes out(kFrameHeaderBytes + kMaxFrameBeforeHello);
   const std::size_t size = message.encode(std::span(out).subspan(kFrameHeaderBytes));
   out.resize(kFrameHeaderBytes + size);
-  encode_header(type, request, std::span(out).subspan(kFrameHeaderBytes), std::span(out).first(kFrameHeaderBytes));
+  encode_header(type, request, std::span(out).subspan(kFrameHeaderBytes),
+                std::span(out).first(kFrameHeaderBytes));
   return out;
 }
 
@@ -57,7 +59,8 @@ TEST(DriverCodec, WritesTheVectors) {
   EXPECT_EQ(driver_frame(MessageType::hello, 1, hello), vector_of("hello"));
   EXPECT_EQ(driver_frame(MessageType::attach, 2, Attach{kToken, kEpoch}), vector_of("attach"));
   EXPECT_EQ(driver_frame(MessageType::ping, 3, Ping{0x0102030405060708U}), vector_of("ping"));
-  EXPECT_EQ(driver_frame(MessageType::program, 4, Program{9, {2, 3}, Encoding::block_i8}), vector_of("program"));
+  EXPECT_EQ(driver_frame(MessageType::program, 4, Program{9, {2, 3}, Encoding::block_i8}),
+            vector_of("program"));
   EXPECT_EQ(driver_frame(MessageType::cancel, 6, Cancel{kJob}), vector_of("cancel"));
   EXPECT_EQ(driver_frame(MessageType::fault, 7, Fault{4, 10000, 1}), vector_of("fault"));
   EXPECT_EQ(driver_frame(MessageType::goodbye, 8, Empty{}), vector_of("goodbye"));
@@ -78,10 +81,12 @@ TEST(DriverCodec, WritesTheVectors) {
   submit.program = 9;
   submit.reads = 4;
   Bytes out(4096);
-  const std::size_t size = submit.encode(block, Encoding::block_i8, {}, std::span(out).subspan(kFrameHeaderBytes));
+  const std::size_t size =
+      submit.encode(block, Encoding::block_i8, {}, std::span(out).subspan(kFrameHeaderBytes));
   EXPECT_EQ(size, submit_bytes(block.shape, block.ancillas, Encoding::block_i8));
   out.resize(kFrameHeaderBytes + size);
-  encode_header(MessageType::submit, 5, std::span(out).subspan(kFrameHeaderBytes), std::span(out).first(kFrameHeaderBytes));
+  encode_header(MessageType::submit, 5, std::span(out).subspan(kFrameHeaderBytes),
+                std::span(out).first(kFrameHeaderBytes));
   EXPECT_EQ(out, vector_of("submit"));
 }
 
@@ -162,8 +167,10 @@ TEST(EmulatorCodec, WritesTheVectors) {
   using emulator::frame;
   EXPECT_EQ(frame(emulator::kHelloAck, 1, emulator::hello_ack(caps)), vector_of("hello_ack"));
   EXPECT_EQ(frame(emulator::kAttachAck, 2, emulator::attach_ack(kEpoch)), vector_of("attach_ack"));
-  EXPECT_EQ(frame(emulator::kPong, 3, emulator::pong(0x0102030405060708U, kEpoch, 5, 1)), vector_of("pong"));
-  EXPECT_EQ(frame(emulator::kProgramAck, 4, emulator::program_ack(9, 2096)), vector_of("program_ack"));
+  EXPECT_EQ(frame(emulator::kPong, 3, emulator::pong(0x0102030405060708U, kEpoch, 5, 1)),
+            vector_of("pong"));
+  EXPECT_EQ(frame(emulator::kProgramAck, 4, emulator::program_ack(9, 2096)),
+            vector_of("program_ack"));
   emulator::Answer answer;
   answer.job = kJob;
   answer.epoch = kEpoch;
@@ -177,7 +184,8 @@ TEST(EmulatorCodec, WritesTheVectors) {
   answer.reads = 4;
   answer.packed = emulator::pack_signs(std::vector<std::int8_t>{-1, 1, -1, 1, -1, -1, 1, 1});
   EXPECT_EQ(frame(emulator::kResult, 5, emulator::result(answer)), vector_of("result"));
-  EXPECT_EQ(frame(emulator::kError, 5, emulator::error(kJob, kEpoch, 500, "the queue is full"), emulator::kQueueFull),
+  EXPECT_EQ(frame(emulator::kError, 5, emulator::error(kJob, kEpoch, 500, "the queue is full"),
+                  emulator::kQueueFull),
             vector_of("error"));
   EXPECT_EQ(frame(emulator::kCancelAck, 6, emulator::cancel_ack(kJob, 2)), vector_of("cancel_ack"));
   EXPECT_EQ(frame(emulator::kFaultAck, 7, {}), vector_of("fault_ack"));
@@ -263,9 +271,11 @@ TEST(BothCodecs, NoticeEveryFlippedBit) {
       bad[bit / 8] = static_cast<std::uint8_t>(bad[bit / 8] ^ (1U << (bit % 8)));
       const auto payload = std::span<const std::uint8_t>(bad).subspan(kFrameHeaderBytes);
       const auto header = decode_header(bad, 1 << 20);
-      EXPECT_FALSE(header.ok() && payload_intact(header.value(), payload)) << name << " bit " << bit;
+      EXPECT_FALSE(header.ok() && payload_intact(header.value(), payload))
+          << name << " bit " << bit;
       emulator::Head head;
-      EXPECT_FALSE(emulator::parse_head(bad, 1 << 20, head) && head.payload_checksum == emulator::checksum(payload));
+      EXPECT_FALSE(emulator::parse_head(bad, 1 << 20, head) &&
+                   head.payload_checksum == emulator::checksum(payload));
     }
   }
 }

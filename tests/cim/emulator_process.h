@@ -18,14 +18,18 @@ namespace qama::test {
 
 class EmulatorProcess {
  public:
-  explicit EmulatorProcess(std::vector<std::string> arguments = {}) : arguments_(std::move(arguments)) { start(); }
+  explicit EmulatorProcess(std::vector<std::string> arguments = {})
+      : arguments_(std::move(arguments)) {
+    start();
+  }
   ~EmulatorProcess() { kill_now(); }
   EmulatorProcess(const EmulatorProcess&) = delete;
   EmulatorProcess& operator=(const EmulatorProcess&) = delete;
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] int http_port() const { return http_port_; }
-  [[nodiscard]] std::string uri(const std::string& options = "", const std::string& scheme = "cim://") const {
+  [[nodiscard]] std::string uri(const std::string& options = "",
+                                const std::string& scheme = "cim://") const {
     return scheme + "127.0.0.1:" + std::to_string(port_) + options;
   }
 
@@ -44,12 +48,14 @@ class EmulatorProcess {
     std::string text;
     char chunk[4096];
     ssize_t got = 0;
-    while ((got = ::read(out_, chunk, sizeof chunk)) > 0) text.append(chunk, static_cast<std::size_t>(got));
+    while ((got = ::read(out_, chunk, sizeof chunk)) > 0)
+      text.append(chunk, static_cast<std::size_t>(got));
     int status = 0;
     ::waitpid(pid_, &status, 0);
     ::close(out_);
     pid_ = -1;
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the emulator ended with status " << status;
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << "the emulator ended with status " << status;
     return nlohmann::json::parse(text, nullptr, false);
   }
   /// Starts it again on the same port.

@@ -1,5 +1,5 @@
-// The engine on an Ising machine: several samples in flight, a machine that is down when it is opened, nothing allocated
-// in the steady state, and `qama profile` side by side with a CPU.
+// The engine on an Ising machine: several samples in flight, a machine that is down when it is
+// opened, nothing allocated in the steady state, and `qama profile` side by side with a CPU.
 #include <qama/qama.h>
 
 #include <cstdlib>
@@ -73,7 +73,8 @@ TEST_F(Engine, SamplesInFlightThroughTheCApi) {
   EmulatorProcess emulator;
   const std::string uri = emulator.uri("?reads=1&timeout_ms=60000");
   qama_model* model = nullptr;
-  ASSERT_EQ(qama_model_from_memory(held.bytes.data(), held.bytes.size(), &model), 0) << qama_last_error();
+  ASSERT_EQ(qama_model_from_memory(held.bytes.data(), held.bytes.size(), &model), 0)
+      << qama_last_error();
   qama_session_options options;
   qama_session_options_init(&options);
   options.max_batch = kBatch;
@@ -84,7 +85,8 @@ TEST_F(Engine, SamplesInFlightThroughTheCApi) {
     options.in_flight = in_flight;
     qama_session* session = nullptr;
     ASSERT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
-    ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), kBatch, logits.data()), 0) << qama_last_error();
+    ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), kBatch, logits.data()), 0)
+        << qama_last_error();
     EXPECT_STREQ(qama_session_solved_by(session, kBatch - 1, 0), "cim:emulated");
     if (expected.empty()) expected = logits;
     EXPECT_EQ(logits, expected) << in_flight;
@@ -93,7 +95,8 @@ TEST_F(Engine, SamplesInFlightThroughTheCApi) {
   qama_model_close(model);
 }
 
-// A machine that takes a known time for a job: with four in flight a job waits for three others, with one for nobody.
+// A machine that takes a known time for a job: with four in flight a job waits for three others,
+// with one for nobody.
 TEST_F(Engine, FourJobsWaitAtTheMachine) {
   TempDir dir;
   std::ofstream(dir.file("config.json")) << R"({"round_trip_ns": 2500000, "round_trips": 8})";

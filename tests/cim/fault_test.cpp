@@ -1,6 +1,7 @@
-// Thousands of jobs while every fault strikes at 1 % and the machine is killed and started again: no wrong answer, no
-// hang, every job answered in time, and counts of who solved it and why. QAMA_FAULT_JOBS and QAMA_FAULT_KILLS make
-// it longer: 10000 and 20 are what the project claims. QAMA_FAULT_DEADLINE_MS is for slow builds (sanitizers).
+// Thousands of jobs while every fault strikes at 1 % and the machine is killed and started again:
+// no wrong answer, no hang, every job answered in time, and counts of who solved it and why.
+// QAMA_FAULT_JOBS and QAMA_FAULT_KILLS make it longer: 10000 and 20 are what the project claims.
+// QAMA_FAULT_DEADLINE_MS is for slow builds (sanitizers).
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -51,8 +52,10 @@ TEST(Faults, NoWrongAnswerAndNoHang) {
     SolveResult result;
     const auto& problem = layers[static_cast<std::size_t>(job) % layers.size()].problem();
     const auto waited = solver.value()->wait(slot, spins, result);
-    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() -
-                                                                started[static_cast<std::size_t>(slot)]).count();
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() -
+                                                  started[static_cast<std::size_t>(slot)])
+            .count();
     slowest_ms = std::max(slowest_ms, ms);
     // Jobs ahead in the same batch are waited for first, so a job's own time is up to a batch's.
     if (ms > static_cast<double>(deadline_us) / 1000 * slots) ++late;
@@ -62,12 +65,14 @@ TEST(Faults, NoWrongAnswerAndNoHang) {
       return;
     }
     if (result.energy != energy_of(problem, spins)) ++wrong;
-    ++who[std::string(result.solved_by) + ", " + std::string(fallback_reason_name(result.fallback)) + ", " +
+    ++who[std::string(result.solved_by) + ", " +
+          std::string(fallback_reason_name(result.fallback)) + ", " +
           std::string(error_name(result.device_error))];
   };
   for (int job = 0; job < jobs; ++job) {
     if (kills > 0 && job > 0 && job % (jobs / (kills + 1)) == 0) {
-      // The time that starting a process takes is not the jobs' time: nobody waits for them meanwhile.
+      // The time that starting a process takes is not the jobs' time: nobody waits for them
+      // meanwhile.
       const auto before = std::chrono::steady_clock::now();
       emulator.restart();
       for (auto& start : started) start += std::chrono::steady_clock::now() - before;
@@ -77,7 +82,8 @@ TEST(Faults, NoWrongAnswerAndNoHang) {
     solve.seed = static_cast<std::uint64_t>(job);
     solve.deadline_us = deadline_us;
     started[static_cast<std::size_t>(job % slots)] = std::chrono::steady_clock::now();
-    ASSERT_OK(solver.value()->submit(job % slots, layers[static_cast<std::size_t>(job) % layers.size()].problem(), solve));
+    ASSERT_OK(solver.value()->submit(
+        job % slots, layers[static_cast<std::size_t>(job) % layers.size()].problem(), solve));
   }
   for (int job = std::max(jobs - slots, 0); job < jobs; ++job) take(job);
   EXPECT_EQ(wrong, 0);
@@ -89,7 +95,8 @@ TEST(Faults, NoWrongAnswerAndNoHang) {
     total += count;
   }
   EXPECT_EQ(total, jobs);
-  std::printf("slowest job %.1f ms (deadline %.0f ms)\n", slowest_ms, static_cast<double>(deadline_us) / 1000);
+  std::printf("slowest job %.1f ms (deadline %.0f ms)\n", slowest_ms,
+              static_cast<double>(deadline_us) / 1000);
   // The machine is in use, however slow this computer is; on an idle one it solves 97 of 100.
   EXPECT_GT(schedule_counts(*scheduled.value()).solved_by_first, jobs / 20);
   const auto report = emulator.end();

@@ -24,7 +24,8 @@ std::size_t words_of(const ProblemShape& shape) {
 }
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 std::shared_ptr<Device> open_or_fail(const std::string& uri) {
@@ -75,7 +76,8 @@ TEST(Link, SolvesAndSaysWhatItIs) {
     EXPECT_GT(result.timing.program_us, 0);
     EXPECT_GT(result.timing.total_us, 0);
     const std::int64_t best = good_energy(layer.problem());
-    EXPECT_LE(static_cast<double>(result.energy), 0.98 * static_cast<double>(best)) << heads << " x " << tokens;
+    EXPECT_LE(static_cast<double>(result.energy), 0.98 * static_cast<double>(best))
+        << heads << " x " << tokens;
   }
 }
 
@@ -106,7 +108,8 @@ TEST(Link, DenseFormGivesTheSameQuality) {
   std::vector<std::uint64_t> spins(8);
   SolveResult result;
   ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));
-  EXPECT_LE(static_cast<double>(result.energy), 0.98 * static_cast<double>(good_energy(layer.problem())));
+  EXPECT_LE(static_cast<double>(result.energy),
+            0.98 * static_cast<double>(good_energy(layer.problem())));
 }
 
 TEST(Link, KeepsSeveralJobsInFlight) {
@@ -118,7 +121,8 @@ TEST(Link, KeepsSeveralJobsInFlight) {
   const std::int32_t slots = solver.value()->max_in_flight();
   EXPECT_GE(slots, 3);
   std::vector<ProblemBuffer> layers;
-  for (std::int32_t i = 0; i < slots; ++i) layers.push_back(random_layer(8, 49, 100 + static_cast<std::uint64_t>(i)));
+  for (std::int32_t i = 0; i < slots; ++i)
+    layers.push_back(random_layer(8, 49, 100 + static_cast<std::uint64_t>(i)));
   for (int round = 0; round < 3; ++round) {
     for (std::int32_t i = 0; i < slots; ++i) {
       ASSERT_OK(solver.value()->submit(i, layers[static_cast<std::size_t>(i)].problem(), {}));
@@ -222,8 +226,8 @@ TEST(Link, SurvivesTheDeathOfTheMachine) {
   EXPECT_TRUE(back);
 }
 
-// Every fault alone, on every job at first and then never: the driver recovers or fails by its deadline, and no wrong
-// answer gets through.
+// Every fault alone, on every job at first and then never: the driver recovers or fails by its
+// deadline, and no wrong answer gets through.
 TEST(Link, EveryFaultAlone) {
   EmulatorProcess emulator({"--allow-faults"});
   const auto device = open_or_fail(emulator.uri());
@@ -339,7 +343,8 @@ TEST(Link, UsersTakeTurns) {
   for (int i = 0; i < 8; ++i) EXPECT_OK(busy_solver.value()->wait(i, spins, result));
 }
 
-// Something that is not a machine: whatever it says, opening it is an error and not a crash or a hang.
+// Something that is not a machine: whatever it says, opening it is an error and not a crash or a
+// hang.
 TEST(Link, APeerOfRubbish) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};

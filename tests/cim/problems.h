@@ -1,5 +1,5 @@
-// Problems for the tests of this directory: random layers of the statistics that real ones have, and small
-// integer problems for exact comparisons.
+// Problems for the tests of this directory: random layers of the statistics that real ones have,
+// and small integer problems for exact comparisons.
 #pragma once
 
 #include <cmath>
@@ -13,9 +13,10 @@
 
 namespace qama::test {
 
-/// A layer of the class "norm0" of spec/qama-operator.md: couplings of mean 0 and deviation 1, fields of
-/// deviation 1 times rho = 0.16 N, lambda = 0.8 N sqrt(2/pi) / (H-1).
-inline hal::ProblemBuffer random_layer(std::int32_t heads, std::int32_t tokens, std::uint64_t seed) {
+/// A layer of the class "norm0" of spec/qama-operator.md: couplings of mean 0 and deviation 1,
+/// fields of deviation 1 times rho = 0.16 N, lambda = 0.8 N sqrt(2/pi) / (H-1).
+inline hal::ProblemBuffer random_layer(std::int32_t heads, std::int32_t tokens,
+                                       std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<float> normal;
   const auto n = static_cast<std::size_t>(tokens);
@@ -30,16 +31,18 @@ inline hal::ProblemBuffer random_layer(std::int32_t heads, std::int32_t tokens, 
     }
   }
   const float lambda =
-      heads > 1 ? 0.8F * static_cast<float>(tokens) * 0.797885F / static_cast<float>(heads - 1) : 0.0F;
+      heads > 1 ? 0.8F * static_cast<float>(tokens) * 0.797885F / static_cast<float>(heads - 1)
+                : 0.0F;
   auto buffer = hal::ProblemBuffer::create({heads, tokens});
   EXPECT_OK(buffer);
-  EXPECT_OK(buffer.value().build({heads, tokens}, couplings.data(), tokens, fields.data(), tokens, lambda));
+  EXPECT_OK(buffer.value().build({heads, tokens}, couplings.data(), tokens, fields.data(), tokens,
+                                 lambda));
   return std::move(buffer).value();
 }
 
 /// Couplings in -limit .. limit, fields in -limit / 2 .. limit / 2, penalty limit / 2.
-inline hal::ProblemBuffer small_integers(std::int32_t heads, std::int32_t tokens, std::int16_t limit,
-                                         std::uint64_t seed) {
+inline hal::ProblemBuffer small_integers(std::int32_t heads, std::int32_t tokens,
+                                         std::int16_t limit, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::uniform_int_distribution<int> value(-limit, limit);
   auto buffer = hal::ProblemBuffer::create({heads, tokens});
@@ -76,7 +79,8 @@ inline std::vector<std::uint64_t> random_spins(const hal::ProblemShape& shape, s
 inline bool selected(const hal::ProblemShape& shape, const std::vector<std::uint64_t>& spins,
                      std::int32_t t, std::int32_t i) {
   return ((spins[static_cast<std::size_t>(t * hal::words_per_head(shape.tokens) + i / 64)] >>
-           (i % 64)) & 1U) != 0;
+           (i % 64)) &
+          1U) != 0;
 }
 
 }  // namespace qama::test

@@ -1,5 +1,5 @@
-// The quantiser against the definitions in its header: exact where 8 bits are enough, bounded loss where
-// they are not, both wire forms the same numbers; and the host's check of answers.
+// The quantiser against the definitions in its header: exact where 8 bits are enough, bounded loss
+// where they are not, both wire forms the same numbers; and the host's check of answers.
 #include "hal/cim/quantise.h"
 
 #include <fstream>
@@ -49,7 +49,8 @@ std::int64_t vendor_energy(std::span<const std::int8_t> m, const std::vector<int
 }
 
 TEST(Verifier, AgreesWithTheDefinition) {
-  for (const auto& [heads, tokens] : {std::pair{1, 1}, {1, 64}, {2, 65}, {8, 49}, {8, 64}, {3, 130}}) {
+  for (const auto& [heads, tokens] :
+       {std::pair{1, 1}, {1, 64}, {2, 65}, {8, 49}, {8, 64}, {3, 130}}) {
     const auto layer = random_layer(heads, tokens, 7);
     auto verifier = Verifier::create({heads, tokens});
     ASSERT_OK(verifier);
@@ -58,7 +59,8 @@ TEST(Verifier, AgreesWithTheDefinition) {
       const std::int64_t energy = energy_of(layer.problem(), spins);
       EXPECT_EQ(verifier.value().energy(layer.problem(), spins), energy);
       EXPECT_OK(verifier.value().verify_answer(layer.problem(), spins, energy));
-      EXPECT_ERROR(device_bad_answer, verifier.value().verify_answer(layer.problem(), spins, energy + 1));
+      EXPECT_ERROR(device_bad_answer,
+                   verifier.value().verify_answer(layer.problem(), spins, energy + 1));
     }
   }
 }
@@ -201,7 +203,8 @@ TEST(UnpackSpins, IsTheInverseOfPackingAndChecksTheRest) {
     std::vector<std::uint64_t> out(8);
     ASSERT_OK(unpack_spins(block, packed, out));
     EXPECT_EQ(out, spins);
-    EXPECT_ERROR(device_bad_answer, unpack_spins(block, std::span(packed).first(packed.size() - 1), out));
+    EXPECT_ERROR(device_bad_answer,
+                 unpack_spins(block, std::span(packed).first(packed.size() - 1), out));
     auto wrong = packed;
     wrong[49] &= static_cast<std::uint8_t>(~1U);  // spin 392: the first ancilla
     EXPECT_ERROR(device_bad_answer, unpack_spins(block, wrong, out));
@@ -218,8 +221,8 @@ TEST(MatrixCsv, IsOneLineARow) {
   EXPECT_EQ(matrix_csv(matrix, 3), "0,-127,5\n-127,0,1\n5,1,0\n");
 }
 
-// What 8 bits cost on the shared instances: the annealer solves the rounded problem, its spins are priced in
-// the true one. Bounds are loose; the figures are printed for README.
+// What 8 bits cost on the shared instances: the annealer solves the rounded problem, its spins are
+// priced in the true one. Bounds are loose; the figures are printed for README.
 TEST(QuantiserLoss, OnSharedInstances) {
   QAMA_SHARED_OR_SKIP(folder, "instances/qama");
   auto cpu = open_device("cpu:");
@@ -266,7 +269,8 @@ TEST(QuantiserLoss, OnSharedInstances) {
         }
         for (std::int32_t i = 0; i < n; ++i) {
           std::int32_t sum = 0;
-          for (std::int32_t j = 0; j < n; ++j) sum += target.couplings[(t * n + i) * stride + j] / 2;
+          for (std::int32_t j = 0; j < n; ++j)
+            sum += target.couplings[(t * n + i) * stride + j] / 2;
           target.fields[t * stride + i] = static_cast<std::int16_t>(
               block.fields[t * n + i] - sum + (problem.shape.heads - 1) * block.penalty);
         }
@@ -277,8 +281,9 @@ TEST(QuantiserLoss, OnSharedInstances) {
       ASSERT_OK(solver.value()->solve(*target.problem, solve, spins, result));
       const double loss = 100.0 * static_cast<double>(energy_of(problem, spins) - best.energy) /
                           static_cast<double>(-best.energy);
-      std::printf("%-18s k = %2d: deviation %5.1f steps, %4.1f %% of couplings at 0, energy loss %.3f %%\n",
-                  name, block.ancillas, report.coupling_deviation, 100 * report.zeroed_share, loss);
+      std::printf(
+          "%-18s k = %2d: deviation %5.1f steps, %4.1f %% of couplings at 0, energy loss %.3f %%\n",
+          name, block.ancillas, report.coupling_deviation, 100 * report.zeroed_share, loss);
       EXPECT_LT(loss, ancillas == 0 ? 0.3 : 3.0) << name;
     }
   }

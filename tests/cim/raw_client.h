@@ -1,5 +1,5 @@
-// A client of the link that says exactly what a test wants, also what no driver would say: frames of the driver's codec
-// over a socket of its own.
+// A client of the link that says exactly what a test wants, also what no driver would say: frames
+// of the driver's codec over a socket of its own.
 #pragma once
 
 #include <arpa/inet.h>

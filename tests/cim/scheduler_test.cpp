@@ -20,10 +20,13 @@ struct Script {
 
 class ScriptedSolver final : public Solver {
  public:
-  ScriptedSolver(Script& script, std::unique_ptr<Solver> real) : script_(script), real_(std::move(real)) {}
-  Status submit(std::int32_t, const SelectionProblem& problem, const SolveOptions& options) override {
+  ScriptedSolver(Script& script, std::unique_ptr<Solver> real)
+      : script_(script), real_(std::move(real)) {}
+  Status submit(std::int32_t, const SelectionProblem& problem,
+                const SolveOptions& options) override {
     ++script_.submitted;
-    if (script_.action == Script::Do::refuse) return Error{ErrorCode::device_busy, "refused as told"};
+    if (script_.action == Script::Do::refuse)
+      return Error{ErrorCode::device_busy, "refused as told"};
     ready_ = std::chrono::steady_clock::now() + std::chrono::microseconds(script_.takes_us);
     cancelled_ = false;
     SolveOptions without = options;
@@ -83,7 +86,8 @@ class SchedulerTest : public ::testing::Test {
  protected:
   void make(SchedulePolicy policy, const ProblemShape& shape = {2, 20}) {
     options_.policy = policy;
-    auto made = schedule(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
+    auto made =
+        schedule(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
     ASSERT_OK(made);
     device_ = made.value();
     auto solver = device_->compile(shape);
@@ -117,7 +121,8 @@ class SchedulerTest : public ::testing::Test {
 };
 
 TEST_F(SchedulerTest, TheFirstDeviceSolvesWhenItCan) {
-  for (const auto policy : {SchedulePolicy::never, SchedulePolicy::error, SchedulePolicy::deadline, SchedulePolicy::hedge}) {
+  for (const auto policy : {SchedulePolicy::never, SchedulePolicy::error, SchedulePolicy::deadline,
+                            SchedulePolicy::hedge}) {
     make(policy);
     expect_first();
     EXPECT_EQ(schedule_counts(*device_).solved_by_first, 1);
@@ -155,7 +160,8 @@ TEST_F(SchedulerTest, AShapeThatOnlyTheSecondTakes) {
   expect_cpu(FallbackReason::unsupported, ErrorCode::problem_too_large);
   EXPECT_EQ(script_.submitted, 0);
   options_.policy = SchedulePolicy::never;
-  auto strict = schedule(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
+  auto strict =
+      schedule(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
   EXPECT_ERROR(problem_too_large, strict.value()->compile({4, 40}));
 }
 
@@ -193,7 +199,8 @@ TEST_F(SchedulerTest, TheCircuitOpensAndClosesAgain) {
   expect_first();
 }
 
-// One failure opens it; the others of the same batch fail as well, but they were on their way before that.
+// One failure opens it; the others of the same batch fail as well, but they were on their way
+// before that.
 TEST_F(SchedulerTest, JobsInFlightDoNotLengthenThePause) {
   options_.failures_to_open = 1;
   options_.cool_down_us = 20'000;

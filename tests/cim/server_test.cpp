@@ -1,5 +1,5 @@
-// The rules of PROTOCOL.md that a good driver never runs into: versions, silence, leases, credit, conflicts, numbers out
-// of range. Every refusal is one sentence.
+// The rules of PROTOCOL.md that a good driver never runs into: versions, silence, leases, credit,
+// conflicts, numbers out of range. Every refusal is one sentence.
 #include <fstream>
 
 #include "hal/cim/quantise.h"
@@ -198,7 +198,8 @@ TEST_F(Server, AJobIdBelongsToItsBody) {
 }
 
 TEST_F(Server, CreditIsCountedAndComesBack) {
-  // 0.2 s a job, slept: however fast or busy this computer is, the third comes while the first is running.
+  // 0.2 s a job, slept: however fast or busy this computer is, the third comes while the first is
+  // running.
   auto options = with(R"({"credit_jobs": 2, "round_trip_ns": 25000000, "round_trips": 8})");
   options.emplace_back("--pace");
   EmulatorProcess emulator(options);
@@ -285,7 +286,8 @@ TEST_F(Server, AUserCancelsItsOwnJobsOnly) {
   EXPECT_GE(report["cancelled"], 2);
 }
 
-// With --pace an answer comes when the modelled machine would have it, not when the emulator is done computing.
+// With --pace an answer comes when the modelled machine would have it, not when the emulator is
+// done computing.
 TEST_F(Server, PaceHoldsAnswersBack) {
   auto arguments = with(R"({"round_trip_ns": 1000000, "round_trips": 30})");
   arguments.push_back("--pace");

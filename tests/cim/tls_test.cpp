@@ -1,5 +1,5 @@
-// The link over TLS 1.3, with certificates of both ends and with a pre-shared key, and what is refused. The certificates
-// are made by the openssl program when the test runs.
+// The link over TLS 1.3, with certificates of both ends and with a pre-shared key, and what is
+// refused. The certificates are made by the openssl program when the test runs.
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -16,22 +16,29 @@ using test::EmulatorProcess;
 
 class TlsTest : public ::testing::Test {
  protected:
-  bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
+  bool run(const std::string& command) {
+    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+  }
   bool authority(const std::string& name) {
-    return run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=" + name +
-               " -keyout " + dir_.file(name + ".key") + " -out " + dir_.file(name + ".pem"));
+    return run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=" +
+        name + " -keyout " + dir_.file(name + ".key") + " -out " + dir_.file(name + ".pem"));
   }
   bool certificate(const std::string& name, const std::string& by) {
     write_text(name + ".ext", "subjectAltName=IP:127.0.0.1\n");
-    return run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=" + name + " -keyout " +
-               dir_.file(name + ".key") + " -out " + dir_.file(name + ".csr")) &&
-           run("openssl x509 -req -days 2 -in " + dir_.file(name + ".csr") + " -CA " + dir_.file(by + ".pem") + " -CAkey " +
-               dir_.file(by + ".key") + " -CAcreateserial -extfile " + dir_.file(name + ".ext") + " -out " +
+    return run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=" + name +
+               " -keyout " + dir_.file(name + ".key") + " -out " + dir_.file(name + ".csr")) &&
+           run("openssl x509 -req -days 2 -in " + dir_.file(name + ".csr") + " -CA " +
+               dir_.file(by + ".pem") + " -CAkey " + dir_.file(by + ".key") +
+               " -CAcreateserial -extfile " + dir_.file(name + ".ext") + " -out " +
                dir_.file(name + ".pem"));
   }
-  void write_text(const std::string& name, const std::string& text) { std::ofstream(dir_.file(name)) << text; }
+  void write_text(const std::string& name, const std::string& text) {
+    std::ofstream(dir_.file(name)) << text;
+  }
   std::string client(const std::string& name, const std::string& ca) {
-    return "?cert=" + dir_.file(name + ".pem") + "&key=" + dir_.file(name + ".key") + "&ca=" + dir_.file(ca + ".pem");
+    return "?cert=" + dir_.file(name + ".pem") + "&key=" + dir_.file(name + ".key") +
+           "&ca=" + dir_.file(ca + ".pem");
   }
   void expect_solves(const std::string& uri) {
     auto device = open_device(uri);
@@ -53,9 +60,10 @@ class TlsTest : public ::testing::Test {
 TEST_F(TlsTest, CertificatesOfBothEnds) {
   if (!run("openssl version")) GTEST_SKIP() << "SKIPPED: no openssl program";
   ASSERT_TRUE(authority("ca") && authority("other"));
-  ASSERT_TRUE(certificate("server", "ca") && certificate("client", "ca") && certificate("stranger", "other"));
-  EmulatorProcess emulator({"--tls-cert", dir_.file("server.pem"), "--tls-key", dir_.file("server.key"), "--tls-ca",
-                            dir_.file("ca.pem")});
+  ASSERT_TRUE(certificate("server", "ca") && certificate("client", "ca") &&
+              certificate("stranger", "other"));
+  EmulatorProcess emulator({"--tls-cert", dir_.file("server.pem"), "--tls-key",
+                            dir_.file("server.key"), "--tls-ca", dir_.file("ca.pem")});
   expect_solves(emulator.uri(client("client", "ca"), "cims://"));
   // A client of another authority, a server that is not of the client's authority, no TLS at all.
   EXPECT_ERROR(device_auth, open_device(emulator.uri(client("stranger", "ca"), "cims://")));
@@ -79,13 +87,15 @@ TEST_F(TlsTest, PreSharedKey) {
       EXPECT_EQ(opened.error().message.find("ffeeddcc"), std::string::npos);
     }
   }
-  EXPECT_ERROR(invalid_argument, open_device(emulator.uri("?psk=" + dir_.file("short.psk"), "cims://")));
+  EXPECT_ERROR(invalid_argument,
+               open_device(emulator.uri("?psk=" + dir_.file("short.psk"), "cims://")));
   EXPECT_FALSE(open_device(emulator.uri()).ok());
   expect_solves(emulator.uri("?psk=" + dir_.file("good.psk"), "cims://"));
 }
 
 TEST_F(TlsTest, TheEmulatorRefusesPlainTcpOffLoopback) {
-  const std::string command = std::string(QAMA_EMULATOR) + " --address 0.0.0.0 2>" + dir_.file("err") + " >/dev/null";
+  const std::string command =
+      std::string(QAMA_EMULATOR) + " --address 0.0.0.0 2>" + dir_.file("err") + " >/dev/null";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   std::ifstream stream(dir_.file("err"));

@@ -14,8 +14,8 @@ class VendorTest : public ::testing::Test {
  protected:
   VendorTest() { std::ofstream(dir_.file("password")) << "letmein\n"; }
   std::string uri(const EmulatorProcess& emulator, const std::string& more = "") {
-    return "qboson+http://127.0.0.1:" + std::to_string(emulator.http_port()) + "?user=alice&password_file=" +
-           dir_.file("password") + more;
+    return "qboson+http://127.0.0.1:" + std::to_string(emulator.http_port()) +
+           "?user=alice&password_file=" + dir_.file("password") + more;
   }
   std::vector<std::string> arguments(std::vector<std::string> more = {}) {
     std::vector<std::string> out{"--http", "--http-user", "alice", "--http-password", "letmein"};

@@ -1,5 +1,5 @@
-// `qama classify`: the same picture gives the same answer whatever it comes in, and every bad input ends in
-// one sentence.
+// `qama classify`: the same picture gives the same answer whatever it comes in, and every bad input
+// ends in one sentence.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

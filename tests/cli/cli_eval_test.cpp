@@ -1,4 +1,5 @@
-// `qama eval`: its counts add up, do not depend on threads or shards, and its answers are classify's.
+// `qama eval`: its counts add up, do not depend on threads or shards, and its answers are
+// classify's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -149,7 +150,8 @@ TEST_F(CliEval, RecordedProblemsAreTheOnesThatWereSolved) {
   EXPECT_EQ(outcome.json()["checksum"], eval({"--limit", "4"}).json()["checksum"]);
 }
 
-// First-version QAMA has no factors: its layers are quadratic forms of 4 heads x 49 tokens x 3 bits.
+// First-version QAMA has no factors: its layers are quadratic forms of 4 heads x 49 tokens x 3
+// bits.
 TEST_F(CliEval, LayersOfFirstVersionQamaAreRecordedAsQuadraticForms) {
   const std::string model = put_model(directory_, "v1", small_vit(weights::AttentionKind::qama_v1));
   const std::string out = directory_.file("problems");

@@ -1,5 +1,5 @@
-// `qama explain`: masks, energies and flips are those of the layer that the engine solved, computed here another way:
-// from the recorded factors, every flipped state on its own.
+// `qama explain`: masks, energies and flips are those of the layer that the engine solved, computed
+// here another way: from the recorded factors, every flipped state on its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

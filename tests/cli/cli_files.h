@@ -1,4 +1,5 @@
-// Models, goldens and data sets that the tests of the program run it on: small, made in a moment, untrained.
+// Models, goldens and data sets that the tests of the program run it on: small, made in a moment,
+// untrained.
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ namespace qama::test {
 /// Writes an untrained model and gives its path.
 std::string put_model(const TempDir& directory, const std::string& name,
                       const weights::Architecture& architecture);
-/// Writes what the engine itself computes for `samples` pictures as a golden file; every value of `spoilt`
-/// (a tensor's name), if given, is moved by 1.
+/// Writes what the engine itself computes for `samples` pictures as a golden file; every value of
+/// `spoilt` (a tensor's name), if given, is moved by 1.
 std::string put_golden(const TempDir& directory, const std::string& name,
                        const std::string& model_path, int samples, const std::string& spoilt = "");
 /// A MNIST test set of `count` pictures, and its pixels.

@@ -1,5 +1,5 @@
-// `qama profile`: the report has what the contract names, its figures are consistent with each other, its files are
-// what they claim to be. Nothing here depends on how fast the machine is.
+// `qama profile`: the report has what the contract names, its figures are consistent with each
+// other, its files are what they claim to be. Nothing here depends on how fast the machine is.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

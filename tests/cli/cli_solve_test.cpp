@@ -1,4 +1,5 @@
-// `qama solve`: right answers of small problems, equal answers for equal seeds, sentences for bad files.
+// `qama solve`: right answers of small problems, equal answers for equal seeds, sentences for bad
+// files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -121,7 +122,8 @@ TEST_F(CliSolve, SameSeedSameAnswerOnAnyNumberOfThreads) {
 TEST_F(CliSolve, AGraphHasTheSameAnswerInEveryForm) {
   const std::string file = put("g.mc", graph(150, 12));
   for (const char* restarts : {"1", "32", "70"}) {
-    const std::vector<std::string> schedule = {file, "--sweeps", "4", "--restarts", restarts, "--form"};
+    const std::vector<std::string> schedule = {file,         "--sweeps", "4",
+                                               "--restarts", restarts,   "--form"};
     const auto in_form = [&](const char* form) {
       std::vector<std::string> arguments = schedule;
       arguments.emplace_back(form);
@@ -139,7 +141,8 @@ TEST_F(CliSolve, AGraphHasTheSameAnswerInEveryForm) {
 
 TEST_F(CliSolve, TheFastestFormIsTaken) {
   std::string ring = "20000 20000\n";
-  for (int i = 1; i <= 20000; ++i) ring += std::to_string(i) + " " + std::to_string(i % 20000 + 1) + " 1\n";
+  for (int i = 1; i <= 20000; ++i)
+    ring += std::to_string(i) + " " + std::to_string(i % 20000 + 1) + " 1\n";
   const auto large = solve({put("ring.mc", ring), "--sweeps", "50"});
   EXPECT_EQ(large["form"], "neighbours");
   EXPECT_GT(large["cut"], 19000);
@@ -163,9 +166,12 @@ TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
   EXPECT_EQ(factors["spins"], matrix["spins"]);
   EXPECT_NEAR(factors["energy"].get<double>(), -(40 * 0.5 + 780 * 0.14), 1e-9);
   expect_error(run_qama({"solve", "-q", file, "--form", "neighbours"}), "INVALID_ARGUMENT");
-  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--rounds", "2"}), "INVALID_ARGUMENT");
-  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--device", "exact:"}), "UNSUPPORTED");
-  expect_error(run_qama({"solve", "-q", put("g.mc", graph(9, 4)), "--form", "factors"}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--rounds", "2"}),
+               "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--device", "exact:"}),
+               "UNSUPPORTED");
+  expect_error(run_qama({"solve", "-q", put("g.mc", graph(9, 4)), "--form", "factors"}),
+               "INVALID_ARGUMENT");
   EXPECT_EQ(run_qama({"solve", "-q", file, "--form", "cube"}).status, 2);
 }
 
@@ -209,11 +215,14 @@ TEST_F(CliSolve, TimeLimitIsKept) {
   EXPECT_GE(result["restarts"], 1);
   // A limit that is too short for the schedule shortens it; what is asked for by name stays.
   std::string ring = "16000 16000\n";
-  for (int i = 1; i <= 16000; ++i) ring += std::to_string(i) + " " + std::to_string(i % 16000 + 1) + " 1\n";
+  for (int i = 1; i <= 16000; ++i)
+    ring += std::to_string(i) + " " + std::to_string(i % 16000 + 1) + " 1\n";
   const std::string large = put("ring.mc", ring);
   EXPECT_LT(solve({large, "--time-limit", "1"})["sweeps"], 1000);
   EXPECT_EQ(solve({large, "--time-limit", "1", "--sweeps", "1000"})["sweeps"], 1000);
-  EXPECT_EQ(solve({put("c4.mc", "4 4\n1 2 1\n2 3 1\n3 4 1\n4 1 1\n"), "--time-limit", "1", "--device", "exact:"})["cut"], 4);
+  EXPECT_EQ(solve({put("c4.mc", "4 4\n1 2 1\n2 3 1\n3 4 1\n4 1 1\n"), "--time-limit", "1",
+                   "--device", "exact:"})["cut"],
+            4);
 }
 
 TEST_F(CliSolve, StandardInputAndPlainOutput) {

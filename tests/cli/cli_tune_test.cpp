@@ -1,4 +1,5 @@
-// `qama tune`: deterministic, what it writes is a model that says so, and the schedule does what was asked.
+// `qama tune`: deterministic, what it writes is a model that says so, and the schedule does what
+// was asked.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,8 +19,9 @@ class CliTune : public testing::Test {
     put_mnist(directory_, 12);
   }
   Outcome tune(const std::vector<std::string>& more, const std::string& model = "") {
-    std::vector<std::string> arguments = {"tune",      "-q",    "--json", "-m",       model.empty() ? model_ : model,
-                                          "--dataset", "mnist", "--data", directory_.path()};
+    std::vector<std::string> arguments = {
+        "tune",  "-q",     "--json",         "-m", model.empty() ? model_ : model, "--dataset",
+        "mnist", "--data", directory_.path()};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_qama(arguments);
   }
@@ -49,7 +51,8 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
   const auto after = run_qama({"info", "--json", out}).json();
   EXPECT_EQ(before["sha256"], after["sha256"]);
   EXPECT_EQ(before["tensors"], after["tensors"]);
-  const auto eval = run_qama({"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data", directory_.path()});
+  const auto eval = run_qama(
+      {"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data", directory_.path()});
   ASSERT_EQ(eval.status, 0) << eval.err;
   const auto schedules = eval.json()["schedules"];
   ASSERT_EQ(schedules.size(), 2U);
@@ -59,8 +62,9 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
     }
   }
   // An option of a command counts more.
-  const auto less = run_qama({"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data", directory_.path(),
-                              "--sweeps", "3", "--rounds", "2", "--round-sweeps", "1"});
+  const auto less =
+      run_qama({"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data",
+                directory_.path(), "--sweeps", "3", "--rounds", "2", "--round-sweeps", "1"});
   ASSERT_EQ(less.status, 0) << less.err;
   const auto report = less.json();
   ASSERT_EQ(report["schedules"].size(), 2U);
@@ -85,11 +89,13 @@ TEST_F(CliTune, AShareThatNothingReachesIsSaid) {
 }
 
 TEST_F(CliTune, OtherModelsAndDataAreRefused) {
-  const std::string softmax = put_model(directory_, "softmax.safetensors", small_vit(AttentionKind::softmax));
+  const std::string softmax =
+      put_model(directory_, "softmax.safetensors", small_vit(AttentionKind::softmax));
   const Outcome kind = tune({}, softmax);
   EXPECT_EQ(kind.status, 1);
   EXPECT_THAT(kind.err, HasSubstr("MODEL_WRONG_KIND"));
-  const std::string text = put_model(directory_, "text.safetensors", small_text(AttentionKind::qama));
+  const std::string text =
+      put_model(directory_, "text.safetensors", small_text(AttentionKind::qama));
   EXPECT_EQ(tune({}, text).status, 1);
   EXPECT_EQ(tune({"--share", "0"}).status, 2);
   EXPECT_EQ(tune({"--samples", "3"}).status, 2);

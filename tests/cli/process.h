@@ -30,8 +30,8 @@ struct RunSetup {
 [[nodiscard]] Outcome run_qama(const std::vector<std::string>& arguments,
                                const RunSetup& setup = {});
 
-/// The outcome is exit 1, nothing on standard output, and exactly one line on standard error that is
-/// "qama: error: NAME: sentence". Logs count as lines: give --quiet.
+/// The outcome is exit 1, nothing on standard output, and exactly one line on standard error that
+/// is "qama: error: NAME: sentence". Logs count as lines: give --quiet.
 void expect_error(const Outcome& outcome, const std::string& name);
 
 }  // namespace qama::test

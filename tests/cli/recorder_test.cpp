@@ -1,5 +1,5 @@
-// Recorded layers are the layers that were solved: the energy that the engine reports for its spins is the
-// energy of the same spins in the recorded factors.
+// Recorded layers are the layers that were solved: the energy that the engine reports for its spins
+// is the energy of the same spins in the recorded factors.
 #include "runtime/cli/recorder.h"
 
 #include <gtest/gtest.h>

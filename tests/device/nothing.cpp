@@ -1,6 +1,7 @@
-// A static program that does nothing: what a process needs before it does anything, and an emulator's own memory. With
-// arguments it runs them as a program and says on stderr what memory that had resident at most: a process's peak counts
-// what started it, and this is smaller than the Python that would.
+// A static program that does nothing: what a process needs before it does anything, and an
+// emulator's own memory. With arguments it runs them as a program and says on stderr what memory
+// that had resident at most: a process's peak counts what started it, and this is smaller than the
+// Python that would.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-// What a fuzz target's input becomes numbers by; for targets whose problems are larger than their inputs.
+// What a fuzz target's input becomes numbers by; for targets whose problems are larger than their
+// inputs.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,9 @@ class Bytes {
     for (const std::uint8_t byte : data) key_ = hal::cpu::mix64(key_ + byte + 1);
   }
   std::uint32_t byte() {
-    return at_ < data_.size() ? data_[at_++]
-                              : static_cast<std::uint32_t>(hal::cpu::counter_random(key_, at_++) >> 56);
+    return at_ < data_.size()
+               ? data_[at_++]
+               : static_cast<std::uint32_t>(hal::cpu::counter_random(key_, at_++) >> 56);
   }
   std::uint32_t word() {
     const std::uint32_t high = byte();
@@ -28,6 +30,5 @@ class Bytes {
   std::size_t at_ = 0;
   std::uint64_t key_ = 0;
 };
-
 
 }  // namespace qama::fuzz

@@ -1,6 +1,7 @@
-// Differential fuzz target: every kernel that this machine runs must give the reference's spins, energy,
-// flips and proposals. The first bytes choose shape, penalty, schedule and chains; the rest are couplings and
-// fields (repeated from a hash where they run out), cut so that the problem keeps its rules.
+// Differential fuzz target: every kernel that this machine runs must give the reference's spins,
+// energy, flips and proposals. The first bytes choose shape, penalty, schedule and chains; the rest
+// are couplings and fields (repeated from a hash where they run out), cut so that the problem keeps
+// its rules.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -24,12 +25,13 @@ using qama::hal::test::ChainAnswer;
 using qama::hal::test::KernelRun;
 using qama::hal::test::OwnedProblem;
 
-/// A problem of one head and few values through the devices, which take bit planes for it; three values, or
-/// four, which none of them may take for three.
+/// A problem of one head and few values through the devices, which take bit planes for it; three
+/// values, or four, which none of them may take for three.
 void compare_few_valued(Bytes& in, std::int32_t tokens) {
   OwnedProblem owned({1, tokens}, 0);
   std::array<std::int16_t, 4> values{};
-  for (auto& value : values) value = static_cast<std::int16_t>(static_cast<std::int32_t>(in.byte()) - 128);
+  for (auto& value : values)
+    value = static_cast<std::int16_t>(static_cast<std::int32_t>(in.byte()) - 128);
   const std::uint32_t count = 1 + in.byte() % 4;
   for (std::int32_t i = 0; i < tokens; ++i) {
     for (std::int32_t j = i + 1; j < tokens; ++j) owned.couple(0, i, j, values[in.byte() % count]);
@@ -47,7 +49,8 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
     const auto device = open_device("cpu:" + std::string(kernel.name));
     if (!device.ok()) std::abort();
     const auto solver = (*device)->compile({1, tokens});
-    if (!solver.ok() || !(*solver)->solve(owned.problem(), options, spins, result).ok()) std::abort();
+    if (!solver.ok() || !(*solver)->solve(owned.problem(), options, spins, result).ok())
+      std::abort();
     if (result.energy != energy_of(owned.problem(), spins)) std::abort();
     if (expected.empty()) expected = spins;
     if (spins == expected) continue;
@@ -56,7 +59,8 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
   }
 }
 
-/// The first head of a problem as rows of neighbours, through the devices, against the same as a matrix.
+/// The first head of a problem as rows of neighbours, through the devices, against the same as a
+/// matrix.
 void compare_sparse(Bytes& in, SelectionProblem problem) {
   problem.shape.heads = 1;
   const qama::hal::test::OwnedSparse sparse(problem);
@@ -65,7 +69,8 @@ void compare_sparse(Bytes& in, SelectionProblem problem) {
   options.seed = in.word();
   options.sweeps = static_cast<std::int32_t>(in.byte() % 12);
   options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 40);
-  std::vector<std::uint64_t> expected(static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
+  std::vector<std::uint64_t> expected(
+      static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
   SolveResult result;
   const auto scalar = open_device("cpu:scalar");
   if (!scalar.ok()) std::abort();
@@ -77,10 +82,12 @@ void compare_sparse(Bytes& in, SelectionProblem problem) {
     const auto device = open_device("cpu:" + std::string(kernel.name));
     if (!device.ok()) std::abort();
     const auto solver = (*device)->compile_sparse(problem.shape.tokens);
-    if (!solver.ok() || !(*solver)->solve(sparse.problem(), options, spins, result).ok()) std::abort();
+    if (!solver.ok() || !(*solver)->solve(sparse.problem(), options, spins, result).ok())
+      std::abort();
     if (result.energy != energy_of(sparse.problem(), spins)) std::abort();
     if (spins == expected) continue;
-    std::fprintf(stderr, "%s differs on %d spins as rows of neighbours\n", result.solved_by, problem.shape.tokens);
+    std::fprintf(stderr, "%s differs on %d spins as rows of neighbours\n", result.solved_by,
+                 problem.shape.tokens);
     std::abort();
   }
 }
@@ -127,14 +134,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   const std::vector<ChainAnswer> expected = answer(cpu::kernels().front());
   for (const ChainAnswer& chain : expected) {
-    if (static_cast<double>(chain.energy) != test::brute_force_energy(problem, chain.spins)) std::abort();
+    if (static_cast<double>(chain.energy) != test::brute_force_energy(problem, chain.spins))
+      std::abort();
   }
   for (const cpu::Kernel& kernel : cpu::kernels()) {
     if (!kernel.supported() || answer(kernel) == expected) continue;
     std::fprintf(stderr, "kernel %.*s differs from %.*s on %d x %d spins\n",
                  static_cast<int>(kernel.name.size()), kernel.name.data(),
-                 static_cast<int>(cpu::kernels().front().name.size()), cpu::kernels().front().name.data(),
-                 shape.heads, shape.tokens);
+                 static_cast<int>(cpu::kernels().front().name.size()),
+                 cpu::kernels().front().name.data(), shape.heads, shape.tokens);
     std::abort();
   }
   return 0;

@@ -1,5 +1,6 @@
-// Fuzz target for the driver's half of the link: a frame header and the payload of every reply. The header's CRC is put
-// right, as random bytes never carry it; what follows must hold whatever the bytes say.
+// Fuzz target for the driver's half of the link: a frame header and the payload of every reply. The
+// header's CRC is put right, as random bytes never carry it; what follows must hold whatever the
+// bytes say.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -43,18 +44,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)decode_header(bytes, kMaxReplyBytes).ok();
   if (size < kFrameHeaderBytes) return 0;
   const std::uint32_t crc = crc32c(std::span<const std::uint8_t>(bytes).first(28));
-  for (int i = 0; i < 4; ++i) bytes[28 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(crc >> (8 * i));
+  for (int i = 0; i < 4; ++i)
+    bytes[28 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(crc >> (8 * i));
   const auto header = decode_header(bytes, kMaxReplyBytes);
   if (header.ok()) require(header->length <= kMaxReplyBytes);
   const auto payload = std::span<const std::uint8_t>(bytes).subspan(kFrameHeaderBytes);
   if (const auto ack = HelloAck::decode(payload); ack.ok()) {
-    require(ack->max_spins <= static_cast<std::uint32_t>(kMaxMachineSpins) && ack->name.size() <= kMaxNameBytes);
+    require(ack->max_spins <= static_cast<std::uint32_t>(kMaxMachineSpins) &&
+            ack->name.size() <= kMaxNameBytes);
   }
   (void)AttachAck::decode(payload).ok();
   (void)Pong::decode(payload).ok();
   (void)ProgramAck::decode(payload).ok();
   (void)CancelAck::decode(payload).ok();
-  if (const auto error = ErrorReply::decode(payload); error.ok()) require(error->text.size() <= 255);
+  if (const auto error = ErrorReply::decode(payload); error.ok())
+    require(error->text.size() <= 255);
   if (const auto result = JobResult::decode(payload); result.ok()) {
     require(result->packed.size() == (result->spins + 7) / 8);
     check_spins(result.value());

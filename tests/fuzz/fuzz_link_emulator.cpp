@@ -1,5 +1,6 @@
-// Fuzz target for the emulator's half of the link: a frame header and the payload of every request, and the problem in a
-// SUBMIT under programs of both encodings. The header's CRC is put right, as random bytes never carry it.
+// Fuzz target for the emulator's half of the link: a frame header and the payload of every request,
+// and the problem in a SUBMIT under programs of both encodings. The header's CRC is put right, as
+// random bytes never carry it.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -53,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto submit = parse_submit(payload);
   if (const auto* request = std::get_if<SubmitRequest>(&submit)) {
     for (const std::uint8_t encoding : {std::uint8_t{0}, std::uint8_t{1}}) {
-      for (const auto& [heads, tokens] : {std::pair<std::uint16_t, std::uint16_t>{2, 3}, {8, 64}, {65535, 65535}}) {
+      for (const auto& [heads, tokens] :
+           {std::pair<std::uint16_t, std::uint16_t>{2, 3}, {8, 64}, {65535, 65535}}) {
         const auto problem = parse_problem(*request, {1, heads, tokens, encoding}, 550);
         if (const auto* ising = std::get_if<IsingProblem>(&problem)) check(*ising);
       }

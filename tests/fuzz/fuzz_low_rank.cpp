@@ -1,7 +1,8 @@
-// Differential fuzz target for long heads: every kernel that this machine runs must give the reference's answer to a
-// low-rank problem, spins, energy, flips and proposals, or refuse it as the reference does. The first bytes choose
-// shape, rank, form and schedule; the rest are factors and fields (repeated from a hash where they run out), among
-// them very large, very small and not finite ones.
+// Differential fuzz target for long heads: every kernel that this machine runs must give the
+// reference's answer to a low-rank problem, spins, energy, flips and proposals, or refuse it as the
+// reference does. The first bytes choose shape, rank, form and schedule; the rest are factors and
+// fields (repeated from a hash where they run out), among them very large, very small and not
+// finite ones.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -48,7 +49,8 @@ Answer solve(const cpu::Kernel& kernel, const LowRankProblem& problem, const Sol
   const auto solver = (*device)->compile_low_rank({problem.shape.heads, room}, problem.rank);
   if (!solver.ok()) std::abort();
   Answer out;
-  out.spins.resize(static_cast<std::size_t>(problem.shape.heads * words_per_head(problem.shape.tokens)));
+  out.spins.resize(
+      static_cast<std::size_t>(problem.shape.heads * words_per_head(problem.shape.tokens)));
   SolveResult result;
   // Twice: what a solver keeps must not show.
   for (int time = 0; time < 2; ++time) {
@@ -75,10 +77,12 @@ Answer solve(const cpu::Kernel& kernel, const LowRankProblem& problem, const Sol
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes in({data, size});
   LowRankProblem problem;
-  problem.shape = {1 + static_cast<std::int32_t>(in.byte() % 5), 1 + static_cast<std::int32_t>(in.word() % 300)};
+  problem.shape = {1 + static_cast<std::int32_t>(in.byte() % 5),
+                   1 + static_cast<std::int32_t>(in.word() % 300)};
   // Now and then so many numbers a token that a single head is swept in blocks.
   const std::uint32_t rank = in.byte();
-  problem.rank = rank >= 250 ? 1000 + static_cast<std::int32_t>(rank) - 240 : 1 + static_cast<std::int32_t>(rank % 80);
+  problem.rank = rank >= 250 ? 1000 + static_cast<std::int32_t>(rank) - 240
+                             : 1 + static_cast<std::int32_t>(rank % 80);
   const std::uint32_t form = in.byte();
   const bool wild = (form & 7U) == 7;
   SolveOptions options;
@@ -102,11 +106,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // left_i . right_j must be symmetric: one array, or a factor for each d.
   std::vector<float> left;
   if ((form & 8U) != 0) {
-    const std::vector<float> factors = numbers(static_cast<std::int64_t>(problem.shape.heads) * problem.rank);
+    const std::vector<float> factors =
+        numbers(static_cast<std::int64_t>(problem.shape.heads) * problem.rank);
     left = right;
     for (std::int64_t k = 0; k < spins * problem.rank; ++k) {
-      const std::int64_t head = k / (static_cast<std::int64_t>(problem.shape.tokens) * problem.rank);
-      left[static_cast<std::size_t>(k)] *= factors[static_cast<std::size_t>(head * problem.rank + k % problem.rank)];
+      const std::int64_t head =
+          k / (static_cast<std::int64_t>(problem.shape.tokens) * problem.rank);
+      left[static_cast<std::size_t>(k)] *=
+          factors[static_cast<std::size_t>(head * problem.rank + k % problem.rank)];
     }
   }
   problem.right = right.data();

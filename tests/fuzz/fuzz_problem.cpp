@@ -1,5 +1,6 @@
-// Fuzz target: a problem file in every format, turned into integers where it is small, as a matrix and, a graph, as rows of
-// neighbours. What comes out must keep the rules of its form, and a layer must survive being written and read again.
+// Fuzz target: a problem file in every format, turned into integers where it is small, as a matrix
+// and, a graph, as rows of neighbours. What comes out must keep the rules of its form, and a layer
+// must survive being written and read again.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -20,7 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
       const auto rows = to_sparse_selection(*file);
       if (rows.ok() != build.ok()) std::abort();
-      if (rows.ok() && !validate(rows->problem, static_cast<std::int64_t>(rows->neighbours.size())).ok()) std::abort();
+      if (rows.ok() &&
+          !validate(rows->problem, static_cast<std::int64_t>(rows->neighbours.size())).ok())
+        std::abort();
     }
     if (!build.ok()) continue;
     if (!validate(build->buffer.problem()).ok()) std::abort();

@@ -1,6 +1,7 @@
-// At a fixed temperature the annealer's sweeps must sample exp(-E / T). Small problems, and problems of many
-// words whose spins fall into small groups that do not touch each other, are compared with exact enumeration:
-// the mean of every spin and the correlation of every pair within a group, in units of the standard error.
+// At a fixed temperature the annealer's sweeps must sample exp(-E / T). Small problems, and
+// problems of many words whose spins fall into small groups that do not touch each other, are
+// compared with exact enumeration: the mean of every spin and the correlation of every pair within
+// a group, in units of the standard error.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,12 +33,15 @@ std::vector<Group> connected_groups(const SelectionProblem& p) {
     while (root[static_cast<std::size_t>(a)] != a) a = root[static_cast<std::size_t>(a)];
     return a;
   };
-  const auto join = [&](std::int32_t a, std::int32_t b) { root[static_cast<std::size_t>(find(a))] = find(b); };
+  const auto join = [&](std::int32_t a, std::int32_t b) {
+    root[static_cast<std::size_t>(find(a))] = find(b);
+  };
   for (std::int32_t t = 0; t < heads; ++t) {
     for (std::int32_t i = 0; i < tokens; ++i) {
       for (std::int32_t j = i + 1; j < tokens; ++j) {
         const auto row = static_cast<std::size_t>(t * tokens + i);
-        if (p.couplings[row * stride + static_cast<std::size_t>(j)] != 0) join(t * tokens + i, t * tokens + j);
+        if (p.couplings[row * stride + static_cast<std::size_t>(j)] != 0)
+          join(t * tokens + i, t * tokens + j);
       }
       if (p.penalty != 0 && t > 0) join(t * tokens + i, i);
     }
@@ -96,8 +100,8 @@ struct Case {
   double temperature;  ///< in energy units
 };
 
-/// Largest difference of a mean or a pair from its exact value at temperature `exact_temperature`, in standard
-/// errors of `samples` draws.
+/// Largest difference of a mean or a pair from its exact value at temperature `exact_temperature`,
+/// in standard errors of `samples` draws.
 double worst_deviation(const cpu::Kernel& kernel, const Case& what, std::int32_t samples,
                        double exact_temperature) {
   const SelectionProblem p = what.owned.problem();
@@ -119,7 +123,8 @@ double worst_deviation(const cpu::Kernel& kernel, const Case& what, std::int32_t
         std::uint64_t bits = 0;
         for (std::size_t a = 0; a < n; ++a) {
           const auto [t, i] = groups[g][a];
-          bits |= ((chain.spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U) << a;
+          bits |= ((chain.spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64)) & 1U)
+                  << a;
         }
         for (std::size_t a = 0; a < n; ++a) {
           for (std::size_t b = a; b < n; ++b) {
@@ -138,7 +143,8 @@ double worst_deviation(const cpu::Kernel& kernel, const Case& what, std::int32_t
         const double mean = static_cast<double>(counts[g][a * n + b]) / samples;
         const double expected = exact[a * n + b];
         // At least one count's worth of error, for probabilities near 0 or 1.
-        const double error = std::max(std::sqrt(expected * (1 - expected) / samples), 1.0 / samples);
+        const double error =
+            std::max(std::sqrt(expected * (1 - expected) / samples), 1.0 / samples);
         worst = std::max(worst, std::fabs(mean - expected) / error);
       }
     }
@@ -165,7 +171,8 @@ std::vector<Case> cases() {
     Case c{"1 x 13, all coupled, cold", OwnedProblem({1, 13}, 0), 700};
     for (std::int32_t i = 0; i < 13; ++i) {
       c.owned.field(0, i) = value();
-      for (std::int32_t j = i + 1; j < 13; ++j) c.owned.couple(0, i, j, static_cast<std::int16_t>(value() / 3));
+      for (std::int32_t j = i + 1; j < 13; ++j)
+        c.owned.couple(0, i, j, static_cast<std::int16_t>(value() / 3));
     }
     out.push_back(std::move(c));
   }
@@ -176,7 +183,8 @@ std::vector<Case> cases() {
     for (std::int32_t t = 0; t < 2; ++t) {
       for (std::int32_t i = 0; i < 130; ++i) c.owned.field(t, i) = value();
       for (std::size_t a = 0; a < std::size(group); ++a) {
-        for (std::size_t b = a + 1; b < std::size(group); ++b) c.owned.couple(t, group[a], group[b], value());
+        for (std::size_t b = a + 1; b < std::size(group); ++b)
+          c.owned.couple(t, group[a], group[b], value());
       }
       for (std::int32_t i = 2; i <= 61; ++i) c.owned.couple(t, i, i + 65, value());
     }

@@ -1,5 +1,5 @@
-// The annealer through the C API: real energies, answers that do not depend on the number of threads, and
-// errors in place of crashes.
+// The annealer through the C API: real energies, answers that do not depend on the number of
+// threads, and errors in place of crashes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +37,8 @@ SolverHandle create(std::int32_t threads, std::uint64_t seed = 1) {
   options.seed = seed;
   options.sweeps = 3;
   qama_solver* solver = nullptr;
-  EXPECT_EQ(qama_solver_create(nullptr, kHeads, kTokens, &options, &solver), 0) << qama_last_error();
+  EXPECT_EQ(qama_solver_create(nullptr, kHeads, kTokens, &options, &solver), 0)
+      << qama_last_error();
   return SolverHandle(solver);
 }
 
@@ -57,7 +58,8 @@ struct Batch {
     for (int sample = 0; sample < kBatch; ++sample) {
       for (int t = 0; t < kHeads; ++t) {
         for (int i = 0; i < kTokens; ++i) {
-          for (int j = 0; j < kTokens; ++j) coupling(sample, t, i, j) = real_coupling(sample, t, i, j);
+          for (int j = 0; j < kTokens; ++j)
+            coupling(sample, t, i, j) = real_coupling(sample, t, i, j);
         }
       }
     }
@@ -71,7 +73,8 @@ struct Batch {
   [[nodiscard]] float real_coupling(int sample, int t, int i, int j) const {
     float sum = 0;
     for (int d = 0; d < kRank; ++d) {
-      sum += signs[static_cast<std::size_t>(t * kRank + d)] * factor(sample, t, i, d) * factor(sample, t, j, d);
+      sum += signs[static_cast<std::size_t>(t * kRank + d)] * factor(sample, t, i, d) *
+             factor(sample, t, j, d);
     }
     return sum;
   }
@@ -84,7 +87,8 @@ struct Batch {
     for (int t = 0; t < kHeads; ++t) {
       for (int i = 0; i < used; ++i) {
         if (!s(t, i)) continue;
-        out -= static_cast<double>(fields[static_cast<std::size_t>((sample * kHeads + t) * kTokens + i)]);
+        out -= static_cast<double>(
+            fields[static_cast<std::size_t>((sample * kHeads + t) * kTokens + i)]);
         for (int j = i + 1; j < used; ++j) {
           if (s(t, j)) out -= static_cast<double>(real_coupling(sample, t, i, j));
         }
@@ -103,10 +107,11 @@ struct Answer {
   friend bool operator==(const Answer&, const Answer&) = default;
 };
 
-Answer solve(qama_solver* solver, const Batch& batch, const std::int32_t* count, std::uint64_t seed) {
+Answer solve(qama_solver* solver, const Batch& batch, const std::int32_t* count,
+             std::uint64_t seed) {
   Answer out;
-  EXPECT_EQ(qama_solver_solve_f32(solver, kBatch, batch.couplings.data(), batch.fields.data(), kLambda,
-                                  count, seed, out.spins.data(), out.energy.data()),
+  EXPECT_EQ(qama_solver_solve_f32(solver, kBatch, batch.couplings.data(), batch.fields.data(),
+                                  kLambda, count, seed, out.spins.data(), out.energy.data()),
             0)
       << qama_last_error();
   return out;
@@ -118,9 +123,11 @@ TEST(CApiSolver, EnergiesAreThoseOfTheRealProblem) {
   const Answer full = solve(solver.get(), batch, nullptr, 5);
   const Answer part = solve(solver.get(), batch, batch.count.data(), 5);
   for (int sample = 0; sample < kBatch; ++sample) {
-    EXPECT_NEAR(full.energy[static_cast<std::size_t>(sample)], batch.energy(sample, kTokens, full.spins), 1e-4);
+    EXPECT_NEAR(full.energy[static_cast<std::size_t>(sample)],
+                batch.energy(sample, kTokens, full.spins), 1e-4);
     const int used = batch.count[static_cast<std::size_t>(sample)];
-    EXPECT_NEAR(part.energy[static_cast<std::size_t>(sample)], batch.energy(sample, used, part.spins), 1e-4);
+    EXPECT_NEAR(part.energy[static_cast<std::size_t>(sample)],
+                batch.energy(sample, used, part.spins), 1e-4);
     EXPECT_LT(full.energy[static_cast<std::size_t>(sample)], 0);
     for (int t = 0; t < kHeads; ++t) {
       for (int i = 0; i < kTokens; ++i) {
@@ -138,7 +145,8 @@ TEST(CApiSolver, ThreadsDoNotChangeTheAnswer) {
     for (const std::int32_t threads : {2, 3, 8}) {
       const SolverHandle solver = create(threads);
       EXPECT_TRUE(solve(solver.get(), batch, batch.count.data(), seed) == one) << threads;
-      EXPECT_TRUE(solve(solver.get(), batch, batch.count.data(), seed) == one) << threads << ", again";
+      EXPECT_TRUE(solve(solver.get(), batch, batch.count.data(), seed) == one)
+          << threads << ", again";
     }
   }
 }
@@ -146,18 +154,19 @@ TEST(CApiSolver, ThreadsDoNotChangeTheAnswer) {
 TEST(CApiSolver, FactorsAndCouplingsAgree) {
   const Batch batch;
   const SolverHandle solver = create(2);
-  for (const std::int32_t* count : {static_cast<const std::int32_t*>(nullptr), batch.count.data()}) {
+  for (const std::int32_t* count :
+       {static_cast<const std::int32_t*>(nullptr), batch.count.data()}) {
     const Answer dense = solve(solver.get(), batch, count, 3);
     Answer factors;
     ASSERT_EQ(qama_solver_solve_factors_f32(solver.get(), kBatch, kRank, batch.factors.data(),
-                                            batch.signs.data(), batch.fields.data(), kLambda, count, 3,
-                                            factors.spins.data(), factors.energy.data()),
+                                            batch.signs.data(), batch.fields.data(), kLambda, count,
+                                            3, factors.spins.data(), factors.energy.data()),
               0)
         << qama_last_error();
     for (int sample = 0; sample < kBatch; ++sample) {
       const int used = count != nullptr ? count[sample] : kTokens;
-      EXPECT_NEAR(factors.energy[static_cast<std::size_t>(sample)], batch.energy(sample, used, factors.spins),
-                  1e-4);
+      EXPECT_NEAR(factors.energy[static_cast<std::size_t>(sample)],
+                  batch.energy(sample, used, factors.spins), 1e-4);
       // The two may round differently; three sweeps are few, so they are only about as good.
       EXPECT_NEAR(factors.energy[static_cast<std::size_t>(sample)],
                   dense.energy[static_cast<std::size_t>(sample)],
@@ -171,14 +180,16 @@ struct LongBatch {
   int heads, tokens, rank, samples;
   std::vector<float> factors, signs, fields;
 
-  LongBatch(int h, int n, int d, int b, bool mixed_signs) : heads(h), tokens(n), rank(d), samples(b) {
+  LongBatch(int h, int n, int d, int b, bool mixed_signs)
+      : heads(h), tokens(n), rank(d), samples(b) {
     Random random(13);
     const auto draw = [&random] { return static_cast<float>(2 * random.unit() - 1); };
     for (int k = 0; k < b * h * n * d; ++k) factors.push_back(draw());
     for (int k = 0; k < h * d; ++k) signs.push_back(mixed_signs && draw() < 0 ? -1.0F : 1.0F);
     for (int k = 0; k < b * h * n; ++k) fields.push_back(draw());
   }
-  /// Eq. 3 of one sample over its first `used` tokens: a running sum of the selected factors, sign by sign.
+  /// Eq. 3 of one sample over its first `used` tokens: a running sum of the selected factors, sign
+  /// by sign.
   [[nodiscard]] double energy(int sample, int used, const std::vector<std::uint8_t>& spins) const {
     double out = 0;
     std::vector<int> selected(static_cast<std::size_t>(used));
@@ -187,10 +198,13 @@ struct LongBatch {
       for (int i = 0; i < used; ++i) {
         const auto row = static_cast<std::size_t>((sample * heads + t) * tokens + i);
         if (spins[row] == 0) continue;
-        out += static_cast<double>(kLambda) * selected[static_cast<std::size_t>(i)]++ - static_cast<double>(fields[row]);
+        out += static_cast<double>(kLambda) * selected[static_cast<std::size_t>(i)]++ -
+               static_cast<double>(fields[row]);
         for (int d = 0; d < rank; ++d) {
-          const auto factor = static_cast<double>(factors[row * static_cast<std::size_t>(rank) + static_cast<std::size_t>(d)]);
-          out -= static_cast<double>(signs[static_cast<std::size_t>(t * rank + d)]) * factor * z[static_cast<std::size_t>(d)];
+          const auto factor = static_cast<double>(
+              factors[row * static_cast<std::size_t>(rank) + static_cast<std::size_t>(d)]);
+          out -= static_cast<double>(signs[static_cast<std::size_t>(t * rank + d)]) * factor *
+                 z[static_cast<std::size_t>(d)];
           z[static_cast<std::size_t>(d)] += factor;
         }
       }
@@ -203,8 +217,9 @@ qama_status solve_factors(qama_solver* solver, const LongBatch& batch, const std
                           std::vector<std::uint8_t>& spins, std::vector<double>& energy) {
   spins.assign(static_cast<std::size_t>(batch.samples * batch.heads * batch.tokens), 7);
   energy.assign(static_cast<std::size_t>(batch.samples), 0.0);
-  return qama_solver_solve_factors_f32(solver, batch.samples, batch.rank, batch.factors.data(), batch.signs.data(),
-                                       batch.fields.data(), kLambda, count, 3, spins.data(), energy.data());
+  return qama_solver_solve_factors_f32(solver, batch.samples, batch.rank, batch.factors.data(),
+                                       batch.signs.data(), batch.fields.data(), kLambda, count, 3,
+                                       spins.data(), energy.data());
 }
 
 SolverHandle create(int heads, int tokens, int threads) {
@@ -229,20 +244,27 @@ TEST(CApiSolver, TheKindOfStartIsUsed) {
     options.t_start = options.t_end = 3;
     options.start = start;
     qama_solver* solver = nullptr;
-    ASSERT_EQ(qama_solver_create(nullptr, kHeads, kTokens, &options, &solver), 0) << qama_last_error();
+    ASSERT_EQ(qama_solver_create(nullptr, kHeads, kTokens, &options, &solver), 0)
+        << qama_last_error();
     answers.push_back(solve(SolverHandle(solver).get(), batch, nullptr, 5));
   }
   EXPECT_NE(answers[0].spins, answers[1].spins);
   EXPECT_NE(answers[1].spins, answers[2].spins);
 }
 
-// Long heads on the factors and short ones as J, in one batch: energies are those of the real problem.
+// Long heads on the factors and short ones as J, in one batch: energies are those of the real
+// problem.
 TEST(CApiSolver, LongHeadsInFactorForm) {
   for (const bool mixed : {false, true}) {
-    for (const auto& [heads, tokens, shorter, rank] : {std::tuple{1, 130, 96, 6}, {1, 130, 95, 6}, {2, 2051, 2049, 6},
-                                                       {2, 2051, 2047, 6}, {1, 20, 2, 64}, {1, 20, 1, 64}, {1, 20, 2, 63}}) {
-      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + " x " + std::to_string(rank) + ", " +
-                   std::to_string(shorter));
+    for (const auto& [heads, tokens, shorter, rank] : {std::tuple{1, 130, 96, 6},
+                                                       {1, 130, 95, 6},
+                                                       {2, 2051, 2049, 6},
+                                                       {2, 2051, 2047, 6},
+                                                       {1, 20, 2, 64},
+                                                       {1, 20, 1, 64},
+                                                       {1, 20, 2, 63}}) {
+      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + " x " +
+                   std::to_string(rank) + ", " + std::to_string(shorter));
       const LongBatch batch(heads, tokens, rank, 2, mixed);
       const std::int32_t count[] = {tokens, shorter};
       std::vector<std::uint8_t> spins;
@@ -269,12 +291,16 @@ TEST(CApiSolver, LongHeadsInFactorForm) {
       ASSERT_EQ(solve_factors(create(heads, tokens, 1).get(), batch, count, again, energy), 0);
       EXPECT_EQ(again, spins);
       // Another rank than the last one, and one that only J can have.
-      ASSERT_EQ(solve_factors(solver.get(), LongBatch(heads, tokens, 3, 2, mixed), count, again, energy), 0);
+      ASSERT_EQ(
+          solve_factors(solver.get(), LongBatch(heads, tokens, 3, 2, mixed), count, again, energy),
+          0);
     }
   }
   std::vector<std::uint8_t> spins;
   std::vector<double> energy;
-  EXPECT_EQ(solve_factors(create(1, 100, 1).get(), LongBatch(1, 100, kMaxRankLimit + 1, 1, true), nullptr, spins, energy), 0)
+  EXPECT_EQ(solve_factors(create(1, 100, 1).get(), LongBatch(1, 100, kMaxRankLimit + 1, 1, true),
+                          nullptr, spins, energy),
+            0)
       << qama_last_error();
 }
 
@@ -289,8 +315,8 @@ TEST(CApiSolver, MoreTokensThanJMayHave) {
   ASSERT_EQ(solve_factors(solver.get(), batch, nullptr, spins, energy), 0) << qama_last_error();
   const double expected = batch.energy(0, kLong, spins);
   EXPECT_NEAR(energy[0], expected, 1e-6 * std::fabs(expected));
-  EXPECT_EQ(qama_solver_solve_f32(solver.get(), 1, batch.factors.data(), batch.fields.data(), kLambda, nullptr, 1,
-                                  spins.data(), nullptr),
+  EXPECT_EQ(qama_solver_solve_f32(solver.get(), 1, batch.factors.data(), batch.fields.data(),
+                                  kLambda, nullptr, 1, spins.data(), nullptr),
             static_cast<qama_status>(ErrorCode::problem_too_large));
 }
 
@@ -298,24 +324,28 @@ TEST(CApiSolver, EnergyMayBeNull) {
   const Batch batch;
   const SolverHandle solver = create(1);
   Answer out;
-  EXPECT_EQ(qama_solver_solve_f32(solver.get(), kBatch, batch.couplings.data(), batch.fields.data(), kLambda,
-                                  nullptr, 5, out.spins.data(), nullptr),
+  EXPECT_EQ(qama_solver_solve_f32(solver.get(), kBatch, batch.couplings.data(), batch.fields.data(),
+                                  kLambda, nullptr, 5, out.spins.data(), nullptr),
             0);
   EXPECT_EQ(out.spins, solve(solver.get(), batch, nullptr, 5).spins);
-  EXPECT_EQ(qama_solver_solve_f32(solver.get(), 0, batch.couplings.data(), batch.fields.data(), kLambda,
-                                  nullptr, 5, out.spins.data(), nullptr),
+  EXPECT_EQ(qama_solver_solve_f32(solver.get(), 0, batch.couplings.data(), batch.fields.data(),
+                                  kLambda, nullptr, 5, out.spins.data(), nullptr),
             0);
 }
 
-qama_status status(ErrorCode code) { return static_cast<qama_status>(code); }
+qama_status status(ErrorCode code) {
+  return static_cast<qama_status>(code);
+}
 
 TEST(CApiSolver, CreateRefusesBadArguments) {
   qama_solver* solver = nullptr;
   EXPECT_EQ(qama_solver_create("gpu:", 2, 8, nullptr, &solver), status(ErrorCode::device_unknown));
   EXPECT_THAT(qama_last_error(), HasSubstr("gpu:"));
   EXPECT_EQ(solver, nullptr);
-  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, nullptr, nullptr), status(ErrorCode::invalid_argument));
-  for (const auto& [heads, tokens] : {std::pair{0, 8}, {2, 0}, {1000, 8}, {2, INT32_MAX}, {-1, -1}}) {
+  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, nullptr, nullptr),
+            status(ErrorCode::invalid_argument));
+  for (const auto& [heads, tokens] :
+       {std::pair{0, 8}, {2, 0}, {1000, 8}, {2, INT32_MAX}, {-1, -1}}) {
     EXPECT_EQ(qama_solver_create(nullptr, heads, tokens, nullptr, &solver),
               status(ErrorCode::problem_too_large))
         << heads << " x " << tokens;
@@ -331,15 +361,18 @@ TEST(CApiSolver, CreateRefusesBadArguments) {
   qama_solver_destroy(solver);
   solver = nullptr;
   options.struct_size = 3;
-  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
+  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
+            status(ErrorCode::invalid_argument));
   qama_solver_options_init(&options);
   options.threads = -1;
-  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
+  EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
+            status(ErrorCode::invalid_argument));
   for (const std::int32_t start : {-1, 3}) {
     qama_solver_options_init(&options);
     EXPECT_EQ(options.start, 0);
     options.start = start;
-    EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver), status(ErrorCode::invalid_argument));
+    EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
+              status(ErrorCode::invalid_argument));
   }
   qama_solver_destroy(nullptr);
   qama_solver_options_init(nullptr);
@@ -351,24 +384,27 @@ TEST(CApiSolver, SolveRefusesBadArgumentsAndGoesOn) {
   Answer out;
   const auto call = [&](const float* couplings, const float* fields, float lambda,
                         const std::int32_t* count, std::int32_t size) {
-    return qama_solver_solve_f32(solver.get(), size, couplings, fields, lambda, count, 1, out.spins.data(),
-                                 out.energy.data());
+    return qama_solver_solve_f32(solver.get(), size, couplings, fields, lambda, count, 1,
+                                 out.spins.data(), out.energy.data());
   };
   const float* couplings = batch.couplings.data();
   const float* fields = batch.fields.data();
   EXPECT_EQ(call(nullptr, fields, kLambda, nullptr, kBatch), status(ErrorCode::invalid_argument));
-  EXPECT_EQ(call(couplings, nullptr, kLambda, nullptr, kBatch), status(ErrorCode::invalid_argument));
+  EXPECT_EQ(call(couplings, nullptr, kLambda, nullptr, kBatch),
+            status(ErrorCode::invalid_argument));
   EXPECT_EQ(call(couplings, fields, kLambda, nullptr, -1), status(ErrorCode::invalid_argument));
   EXPECT_EQ(call(couplings, fields, -1.0F, nullptr, kBatch), status(ErrorCode::problem_bad_value));
   std::vector<std::int32_t> count(kBatch, kTokens);
   for (const std::int32_t bad : {0, -1, kTokens + 1}) {
     count[4] = bad;
-    EXPECT_EQ(call(couplings, fields, kLambda, count.data(), kBatch), status(ErrorCode::invalid_argument));
+    EXPECT_EQ(call(couplings, fields, kLambda, count.data(), kBatch),
+              status(ErrorCode::invalid_argument));
   }
   batch.coupling(3, 1, 2, 5) = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch), status(ErrorCode::problem_bad_value));
-  EXPECT_EQ(qama_solver_solve_factors_f32(solver.get(), 1, 0, couplings, fields, fields, 0, nullptr, 1,
-                                          out.spins.data(), nullptr),
+  EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch),
+            status(ErrorCode::problem_bad_value));
+  EXPECT_EQ(qama_solver_solve_factors_f32(solver.get(), 1, 0, couplings, fields, fields, 0, nullptr,
+                                          1, out.spins.data(), nullptr),
             status(ErrorCode::invalid_argument));
   batch.coupling(3, 1, 2, 5) = 0;
   batch.coupling(3, 1, 5, 2) = 0;

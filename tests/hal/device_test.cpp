@@ -1,5 +1,5 @@
-// Devices through their public interface: answers against enumeration, determinism, deadlines, and errors of
-// whoever uses them wrongly.
+// Devices through their public interface: answers against enumeration, determinism, deadlines, and
+// errors of whoever uses them wrongly.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,7 +21,8 @@ using testing::StartsWith;
 /// The URIs of all kernels that this machine runs, and the one without a name.
 std::vector<std::string> cpu_uris() {
   std::vector<std::string> out = {"cpu:"};
-  for (const cpu::Kernel* kernel : kernels_under_test()) out.push_back("cpu:" + std::string(kernel->name));
+  for (const cpu::Kernel* kernel : kernels_under_test())
+    out.push_back("cpu:" + std::string(kernel->name));
   return out;
 }
 
@@ -93,7 +94,8 @@ TEST(CpuDevice, FindsTheMinimumOfSmallProblems) {
   }
 }
 
-// No single flip may lower the energy of an answer, and neither may another set of heads for one token.
+// No single flip may lower the energy of an answer, and neither may another set of heads for one
+// token.
 TEST(CpuDevice, AnswersAreLocalMinima) {
   Random random(3);
   const ProblemShape shape{5, 70};
@@ -197,8 +199,8 @@ TEST(CpuDevice, MoreRoundsAreNeverWorse) {
   }
 }
 
-// Those of recombined heads too: up to eight groups of four chains of two sweeps, before each round and after the last, as
-// many as there are combinations, which depends on the layer.
+// Those of recombined heads too: up to eight groups of four chains of two sweeps, before each round
+// and after the last, as many as there are combinations, which depends on the layer.
 TEST(CpuDevice, CountsAllSweeps) {
   Random random(10);
   for (const ProblemShape shape : {ProblemShape{8, 49}, {3, 64}, {1, 64}, {8, 65}}) {
@@ -216,7 +218,8 @@ TEST(CpuDevice, CountsAllSweeps) {
           options.round_sweeps = 2;
           const SolveResult result = solve(*solver, owned.problem(), options).result;
           const std::int32_t more = result.sweeps - (restarts + 8 * rounds);
-          const bool may_recombine = restarts == 8 && rounds > 0 && shape.heads > 1 && shape.tokens <= 64;
+          const bool may_recombine =
+              restarts == 8 && rounds > 0 && shape.heads > 1 && shape.tokens <= 64;
           EXPECT_EQ(more % 8, 0);
           EXPECT_GE(more, 0);
           EXPECT_LE(more, may_recombine ? 8 * 8 * (rounds + 1) : 0);
@@ -237,7 +240,8 @@ TEST(CpuDevice, FewerTokensThanCompiledFor) {
     const OwnedProblem owned = OwnedProblem::random({4, tokens}, ProblemKind::dense, 400, random);
     const auto exact_size = solver_for("cpu:", {4, tokens});
     ASSERT_NE(exact_size, nullptr);
-    EXPECT_EQ(solve(*large, owned.problem(), {}).spins, solve(*exact_size, owned.problem(), {}).spins);
+    EXPECT_EQ(solve(*large, owned.problem(), {}).spins,
+              solve(*exact_size, owned.problem(), {}).spins);
   }
 }
 
@@ -257,7 +261,8 @@ TEST(CpuDevice, ADeadlineStopsRestarts) {
   EXPECT_GE(answer.result.restarts, 1);
   EXPECT_LT(answer.result.restarts, options.restarts);
   EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
-  // Coarse: the machine may be busy with something else. Without a deadline this takes many seconds.
+  // Coarse: the machine may be busy with something else. Without a deadline this takes many
+  // seconds.
   EXPECT_LT(spent, std::chrono::milliseconds(1000));
   // A deadline that cannot be kept still gets an answer.
   options.deadline_us = 1;
@@ -274,7 +279,8 @@ TEST(CpuDevice, ADeadlineEndsSweeps) {
     ASSERT_NE(solver, nullptr);
     for (const bool in_rounds : {false, true}) {
       SolveOptions options;
-      // More than any machine does in a second, but temperatures that an emulated one computes in time.
+      // More than any machine does in a second, but temperatures that an emulated one computes in
+      // time.
       options.sweeps = in_rounds ? 1 : 1 << 17;
       options.restarts = in_rounds ? 4 : 256;
       options.rounds = in_rounds ? 1 << 20 : 0;
@@ -282,7 +288,8 @@ TEST(CpuDevice, ADeadlineEndsSweeps) {
       options.deadline_us = 20000;
       const auto start = std::chrono::steady_clock::now();
       const Answer answer = solve(*solver, owned.problem(), options);
-      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000)) << device;
+      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000))
+          << device;
       EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
     }
   }

@@ -74,13 +74,20 @@ OwnedProblem OwnedProblem::random(const ProblemShape& shape, ProblemKind kind, s
       for (std::int32_t j = i + 1; j < shape.tokens; ++j) {
         std::int64_t value = 0;
         switch (kind) {
-          case ProblemKind::dense: value = random.between(-largest, largest); break;
+          case ProblemKind::dense:
+            value = random.between(-largest, largest);
+            break;
           case ProblemKind::sparse:
             if (random.between(0, 9) == 0) value = random.between(-largest, largest);
             break;
-          case ProblemKind::zero: break;
-          case ProblemKind::extreme: value = random.between(0, 1) == 0 ? largest : -largest; break;
-          case ProblemKind::ties: value = random.between(-1, 1) * std::min(largest, 100); break;
+          case ProblemKind::zero:
+            break;
+          case ProblemKind::extreme:
+            value = random.between(0, 1) == 0 ? largest : -largest;
+            break;
+          case ProblemKind::ties:
+            value = random.between(-1, 1) * std::min(largest, 100);
+            break;
           case ProblemKind::same_heads:
             value = t == 0 ? random.between(0, largest) : out.coupling(0, i, j);
             break;
@@ -93,12 +100,18 @@ OwnedProblem OwnedProblem::random(const ProblemShape& shape, ProblemKind kind, s
       for (std::int32_t j = 0; j < shape.tokens; ++j) left -= std::abs(out.coupling(t, i, j));
       std::int64_t value = 0;
       switch (kind) {
-        case ProblemKind::extreme: value = random.between(0, 1) == 0 ? left : -left; break;
-        case ProblemKind::ties: value = random.between(-2, 2) * std::min(left / 2, 100); break;
+        case ProblemKind::extreme:
+          value = random.between(0, 1) == 0 ? left : -left;
+          break;
+        case ProblemKind::ties:
+          value = random.between(-2, 2) * std::min(left / 2, 100);
+          break;
         case ProblemKind::same_heads:
           value = t == 0 ? random.between(-left, left) : out.field(0, i);
           break;
-        default: value = random.between(-left, left); break;
+        default:
+          value = random.between(-left, left);
+          break;
       }
       out.field(t, i) = static_cast<std::int16_t>(value);
     }
@@ -112,7 +125,8 @@ OwnedSparse::OwnedSparse(const SelectionProblem& dense) : spins(dense.shape.toke
   first.push_back(0);
   for (std::int32_t i = 0; i < spins; ++i) {
     for (std::int32_t j = 0; j < spins; ++j) {
-      const std::int16_t coupling = dense.couplings[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(j)];
+      const std::int16_t coupling =
+          dense.couplings[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(j)];
       if (coupling != 0) neighbours.push_back({j, coupling});
     }
     first.push_back(count());
@@ -154,8 +168,9 @@ KernelRun::KernelRun(const cpu::Kernel& kernel, const ProblemShape& shape) : ker
   const auto stride = static_cast<std::size_t>(row_stride(shape.tokens));
   field_room_ = static_cast<std::size_t>(shape.heads) * stride;
   count_room_ = stride;
-  spin_room_ = round_up(
-      static_cast<std::size_t>(shape.heads) * static_cast<std::size_t>(words_per_head(shape.tokens)), 8);
+  spin_room_ = round_up(static_cast<std::size_t>(shape.heads) *
+                            static_cast<std::size_t>(words_per_head(shape.tokens)),
+                        8);
   fields_.resize(cpu::kMaxChains * field_room_);
   counts_.resize(cpu::kMaxChains * count_room_);
   spins_.resize(cpu::kMaxChains * spin_room_);
@@ -207,7 +222,8 @@ const std::vector<const cpu::Kernel*>& kernels_under_test() {
   return list;
 }
 
-double brute_force_energy(const SelectionProblem& problem, const std::vector<std::uint64_t>& spins) {
+double brute_force_energy(const SelectionProblem& problem,
+                          const std::vector<std::uint64_t>& spins) {
   const std::int32_t heads = problem.shape.heads;
   const std::int32_t tokens = problem.shape.tokens;
   const std::int32_t words = (tokens + 63) / 64;
@@ -238,7 +254,8 @@ double brute_force_minimum(const SelectionProblem& problem) {
   double best = std::numeric_limits<double>::infinity();
   for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << spins); ++bits) {
     for (std::int32_t t = 0; t < problem.shape.heads; ++t) {
-      state[static_cast<std::size_t>(t)] = (bits >> (t * tokens)) & ((std::uint64_t{1} << tokens) - 1);
+      state[static_cast<std::size_t>(t)] =
+          (bits >> (t * tokens)) & ((std::uint64_t{1} << tokens) - 1);
     }
     best = std::min(best, brute_force_energy(problem, state));
   }

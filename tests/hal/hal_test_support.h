@@ -1,5 +1,5 @@
-// What the tests of hal/ share: owned random problems of many kinds, a kernel called directly on its chains,
-// and exact enumeration that is independent of everything under hal/.
+// What the tests of hal/ share: owned random problems of many kinds, a kernel called directly on
+// its chains, and exact enumeration that is independent of everything under hal/.
 #pragma once
 
 #include <array>
@@ -51,7 +51,8 @@ class OwnedProblem {
   static OwnedProblem random(const ProblemShape& shape, ProblemKind kind, std::int32_t penalty,
                              Random& random);
 
-  /// A problem that views this memory; its shape and numbers may be changed (tests of broken rules do).
+  /// A problem that views this memory; its shape and numbers may be changed (tests of broken rules
+  /// do).
   [[nodiscard]] SelectionProblem problem() const noexcept;
   std::int16_t& coupling(std::int32_t t, std::int32_t i, std::int32_t j) noexcept;
   std::int16_t& field(std::int32_t t, std::int32_t i) noexcept;
@@ -69,12 +70,15 @@ class OwnedProblem {
 class OwnedSparse {
  public:
   explicit OwnedSparse(const SelectionProblem& dense);
-  /// N spins with about `neighbours` random ones each, couplings -9 .. 9 without 0, fields -20 .. 20.
+  /// N spins with about `neighbours` random ones each, couplings -9 .. 9 without 0, fields -20
+  /// .. 20.
   static OwnedSparse random(std::int32_t spins, std::int32_t neighbours, Random& random);
 
   /// Views this memory, which tests of broken rules may change.
   [[nodiscard]] SparseSelectionProblem problem() const noexcept;
-  [[nodiscard]] std::int64_t count() const noexcept { return static_cast<std::int64_t>(neighbours.size()); }
+  [[nodiscard]] std::int64_t count() const noexcept {
+    return static_cast<std::int64_t>(neighbours.size());
+  }
   std::int32_t spins = 0;
   std::vector<std::int64_t> first;
   std::vector<Neighbour> neighbours;
@@ -111,7 +115,8 @@ class KernelRun {
   std::size_t field_room_ = 0, count_room_ = 0, spin_room_ = 0;
 };
 
-/// The kernels that this machine runs; the first call says on standard output which ones it does not.
+/// The kernels that this machine runs; the first call says on standard output which ones it does
+/// not.
 const std::vector<const cpu::Kernel*>& kernels_under_test();
 
 /// The problem's definition in double, term by term, with no use of hal's code.

@@ -1,4 +1,5 @@
-// Every kernel must give the reference's spins, energy, flips and proposals, bit for bit, on every problem.
+// Every kernel must give the reference's spins, energy, flips and proposals, bit for bit, on every
+// problem.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,8 +30,7 @@ std::vector<std::uint16_t> random_temperatures(std::int32_t sweeps, Random& rand
   for (std::int32_t k = 0; k < sweeps; ++k) {
     const std::int64_t bits = random.between(0, 17);
     const std::int64_t value = bits == 17 ? cpu::kMaxTemperature : random.between(1, 1LL << bits);
-    out.push_back(static_cast<std::uint16_t>(
-        std::min<std::int64_t>(value, cpu::kMaxTemperature)));
+    out.push_back(static_cast<std::uint16_t>(std::min<std::int64_t>(value, cpu::kMaxTemperature)));
   }
   return out;
 }
@@ -38,9 +38,10 @@ std::vector<std::uint16_t> random_temperatures(std::int32_t sweeps, Random& rand
 void expect_same(const cpu::Kernel& kernel, const SelectionProblem& problem,
                  const std::vector<std::uint16_t>& temperatures, std::uint64_t seed,
                  std::int32_t first, std::int32_t chains, bool settle, const std::string& what) {
-  const auto expected =
-      KernelRun(cpu::kernels().front(), problem.shape)(problem, temperatures, seed, first, chains, settle);
-  const auto got = KernelRun(kernel, problem.shape)(problem, temperatures, seed, first, chains, settle);
+  const auto expected = KernelRun(cpu::kernels().front(), problem.shape)(
+      problem, temperatures, seed, first, chains, settle);
+  const auto got =
+      KernelRun(kernel, problem.shape)(problem, temperatures, seed, first, chains, settle);
   for (std::size_t c = 0; c < expected.size(); ++c) {
     SCOPED_TRACE(std::string(kernel.name) + ", " + what + ", chain " + std::to_string(c) + " of " +
                  std::to_string(chains));
@@ -64,7 +65,8 @@ TEST_P(KernelDifferential, EqualsTheReference) {
         return list[static_cast<std::size_t>(
             random.between(0, static_cast<std::int64_t>(std::size(list)) - 1))];
       };
-      const OwnedProblem owned = OwnedProblem::random({heads, tokens}, kind, pick(kPenalties), random);
+      const OwnedProblem owned =
+          OwnedProblem::random({heads, tokens}, kind, pick(kPenalties), random);
       const SelectionProblem problem = owned.problem();
       ASSERT_OK(validate(problem));
       const auto temperatures = random_temperatures(pick(kSweeps), random);
@@ -99,8 +101,7 @@ TEST(KernelChains, AreIndependentOfTheirNeighbours) {
     for (std::int32_t chains = 1; chains <= cpu::kMaxChains; ++chains) {
       const auto together = run(owned.problem(), temperatures, 5, 0, chains);
       for (std::size_t c = 0; c < together.size(); ++c) {
-        EXPECT_TRUE(together[c] == alone[c])
-            << kernel->name << ", chain " << c << " of " << chains;
+        EXPECT_TRUE(together[c] == alone[c]) << kernel->name << ", chain " << c << " of " << chains;
       }
     }
   }
@@ -148,8 +149,8 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
   }
 }
 
-// Rounds recombine the heads of all answers (hal/cpu/recombine.h): so many that a head's states no longer have room and
-// the oldest go, and sizes where a pool is, or just is not, for the problem.
+// Rounds recombine the heads of all answers (hal/cpu/recombine.h): so many that a head's states no
+// longer have room and the oldest go, and sizes where a pool is, or just is not, for the problem.
 TEST(DeviceDifferential, RecombinesAsTheScalarDevice) {
   Random random(101);
   const ProblemShape shapes[] = {{8, 49}, {8, 64}, {2, 64}, {5, 20}, {8, 3}, {8, 65}, {9, 20}};
@@ -193,7 +194,9 @@ TEST(DeviceDifferential, RecombinesAsTheScalarDevice) {
 class KernelPoolRun {
  public:
   KernelPoolRun(const cpu::Kernel& kernel, const ProblemShape& shape)
-      : kernel_(kernel), heads_(static_cast<std::size_t>(shape.heads)), pool_(std::make_unique<cpu::HeadPool>()) {
+      : kernel_(kernel),
+        heads_(static_cast<std::size_t>(shape.heads)),
+        pool_(std::make_unique<cpu::HeadPool>()) {
     fields_.resize(cpu::kProposals * heads_ * 64);
     counts_.resize(cpu::kProposals * std::size_t{64});
     spins_.resize(cpu::kProposals * heads_);
@@ -206,12 +209,14 @@ class KernelPoolRun {
 
   void start(const SelectionProblem& problem) { cpu::start_pool(*pool_, problem); }
 
-  void collect(const SelectionProblem& problem, const std::vector<std::uint64_t>& spins, bool best) {
+  void collect(const SelectionProblem& problem, const std::vector<std::uint64_t>& spins,
+               bool best) {
     set(problem, spins, chains_[0]);
     kernel_.collect(*pool_, problem, std::span<const cpu::Chain>(chains_).first(1), best ? 0 : -1);
   }
 
-  /// All chains' spins one after the other, or nothing. Fields and counts must be those of the spins.
+  /// All chains' spins one after the other, or nothing. Fields and counts must be those of the
+  /// spins.
   std::vector<std::uint64_t> recombine(const SelectionProblem& problem, std::int32_t limit) {
     pool_->limit = limit;
     const std::int32_t count = kernel_.search(*pool_, problem);
@@ -232,7 +237,8 @@ class KernelPoolRun {
   }
 
  private:
-  static void set(const SelectionProblem& problem, const std::vector<std::uint64_t>& spins, cpu::Chain& chain) {
+  static void set(const SelectionProblem& problem, const std::vector<std::uint64_t>& spins,
+                  cpu::Chain& chain) {
     std::fill_n(chain.counts, 64, std::int16_t{0});
     for (std::size_t t = 0; t < spins.size(); ++t) {
       chain.spins[t] = spins[t];
@@ -257,12 +263,15 @@ class KernelPoolRun {
   std::array<cpu::Chain, cpu::kProposals> chains_;
 };
 
-// What a pool proposes, kernel beside kernel: answers that never were annealed, far from each other and nearly alike, so that
-// heads fill up, energies reach their clamp and searches run out of proposals.
+// What a pool proposes, kernel beside kernel: answers that never were annealed, far from each other
+// and nearly alike, so that heads fill up, energies reach their clamp and searches run out of
+// proposals.
 TEST(KernelPools, ProposeWhatTheReferenceProposes) {
   Random random(102);
   // Every second search is limited.
-  const auto limit_of = [](std::size_t k) { return k % 2 == 0 ? INT32_MAX : static_cast<std::int32_t>(100 * k); };
+  const auto limit_of = [](std::size_t k) {
+    return k % 2 == 0 ? INT32_MAX : static_cast<std::int32_t>(100 * k);
+  };
   for (const ProblemShape shape : {ProblemShape{8, 49}, {3, 64}, {8, 6}}) {
     for (const std::int32_t penalty : {3, 300}) {
       const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, penalty, random);
@@ -273,7 +282,8 @@ TEST(KernelPools, ProposeWhatTheReferenceProposes) {
       for (int k = 0; k < 60; ++k) {
         // A new answer, or one that has some heads of an earlier one.
         std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads));
-        const std::uint64_t all = shape.tokens == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shape.tokens) - 1;
+        const std::uint64_t all =
+            shape.tokens == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shape.tokens) - 1;
         for (std::uint64_t& word : spins) word = random.next() & random.next() & all;
         if (k > 2 && random.between(0, 1) == 0) {
           const auto& other = answers[static_cast<std::size_t>(random.between(0, k - 1))];

@@ -1,5 +1,5 @@
-// Low-rank problems: every kernel against the reference, energies against the definition in double, small
-// problems against enumeration, and misuse.
+// Low-rank problems: every kernel against the reference, energies against the definition in double,
+// small problems against enumeration, and misuse.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -66,8 +66,11 @@ double definition(const LowRankProblem& p, const std::vector<std::uint64_t>& spi
         const auto other = static_cast<std::size_t>(t * p.shape.tokens + j);
         double coupling = 0;
         for (std::int32_t d = 0; d < p.rank; ++d) {
-          coupling += static_cast<double>(p.left[row * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]) *
-                      static_cast<double>(p.right[other * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]);
+          coupling +=
+              static_cast<double>(
+                  p.left[row * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]) *
+              static_cast<double>(
+                  p.right[other * static_cast<std::size_t>(p.rank) + static_cast<std::size_t>(d)]);
         }
         if (p.scale != nullptr) coupling *= static_cast<double>(p.scale[t]);
         if (p.shift != nullptr) coupling += static_cast<double>(p.shift[t]);
@@ -109,7 +112,8 @@ void expect_equal_kernels(const LowRankProblem& problem, Random& random) {
   options.restarts = static_cast<std::int32_t>(random.between(1, 3));
   const Answer expected = solve("cpu:scalar", problem, options);
   const double energy = definition(problem, expected.spins);
-  EXPECT_NEAR(expected.result.real_energy, energy, 1e-5 * (std::fabs(energy) + problem.shape.tokens));
+  EXPECT_NEAR(expected.result.real_energy, energy,
+              1e-5 * (std::fabs(energy) + problem.shape.tokens));
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     SCOPED_TRACE(std::string(kernel->name) + ", " + std::to_string(problem.shape.heads) + " x " +
                  std::to_string(problem.shape.tokens) + ", rank " + std::to_string(problem.rank));
@@ -140,8 +144,10 @@ TEST(LowRank, EveryKernelEqualsTheReference) {
 // A single head that is swept in blocks, and more tiles than couplings are kept of.
 TEST(LowRank, EveryKernelEqualsTheReferenceWhereItIsLong) {
   Random random(6);
-  for (const auto& [shape, rank] : {std::pair{ProblemShape{1, 300}, 1000}, {ProblemShape{1, 1025}, 250},
-                                    {ProblemShape{64, 270}, 3}, {ProblemShape{1, 2100}, 64}}) {
+  for (const auto& [shape, rank] : {std::pair{ProblemShape{1, 300}, 1000},
+                                    {ProblemShape{1, 1025}, 250},
+                                    {ProblemShape{64, 270}, 3},
+                                    {ProblemShape{1, 2100}, 64}}) {
     const OwnedFactors owned(shape, rank, random);
     LowRankProblem problem = owned.problem();
     if (random.between(0, 1) == 0) problem.left = problem.right;
@@ -167,7 +173,8 @@ TEST(LowRank, FindsTheMinimumOfSmallProblems) {
     options.sweeps = 40;
     options.restarts = 40;
     const Answer answer = solve("cpu:", problem, options);
-    EXPECT_NEAR(definition(problem, answer.spins), minimum, 1e-4) << shape.heads << " x " << shape.tokens;
+    EXPECT_NEAR(definition(problem, answer.spins), minimum, 1e-4)
+        << shape.heads << " x " << shape.tokens;
   }
 }
 
@@ -177,7 +184,8 @@ TEST(LowRank, FewerTokensThanCompiledFor) {
     const OwnedFactors owned({2, tokens}, 7, random);
     SolveOptions options;
     options.sweeps = 3;
-    EXPECT_EQ(solve("cpu:", owned.problem(), options, 130).spins, solve("cpu:", owned.problem(), options).spins);
+    EXPECT_EQ(solve("cpu:", owned.problem(), options, 130).spins,
+              solve("cpu:", owned.problem(), options).spins);
   }
 }
 
@@ -192,7 +200,8 @@ TEST(LowRank, MemoryIsLinearInTheTokens) {
 // A number that is not finite anywhere in the problem is refused, wherever it stands.
 TEST(LowRank, NumbersThatAreNotFinite) {
   Random random(5);
-  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
+                       std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:" + std::string(kernel->name)));
@@ -227,9 +236,12 @@ TEST(LowRank, NumbersThatAreNotFinite) {
 
 TEST(LowRank, Misuse) {
   ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:"));
-  for (const auto& [shape, rank] : {std::pair{ProblemShape{0, 5}, 3}, {ProblemShape{1, 0}, 3},
-                                    {ProblemShape{kMaxHeads + 1, 5}, 3}, {ProblemShape{1, kMaxTokens + 1}, 3},
-                                    {ProblemShape{1, 5}, 0}, {ProblemShape{1, 5}, kMaxRankLimit + 1}}) {
+  for (const auto& [shape, rank] : {std::pair{ProblemShape{0, 5}, 3},
+                                    {ProblemShape{1, 0}, 3},
+                                    {ProblemShape{kMaxHeads + 1, 5}, 3},
+                                    {ProblemShape{1, kMaxTokens + 1}, 3},
+                                    {ProblemShape{1, 5}, 0},
+                                    {ProblemShape{1, 5}, kMaxRankLimit + 1}}) {
     EXPECT_ERROR(problem_too_large, device->compile_low_rank(shape, rank));
   }
   ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
@@ -252,8 +264,10 @@ TEST(LowRank, Misuse) {
   refused([](LowRankProblem& p, SolveOptions&) { p.rank = 2; });
   refused([](LowRankProblem&, SolveOptions& o) { o.sweeps = -1; });
   refused([](LowRankProblem&, SolveOptions& o) { o.restarts = 0; });
-  refused([](LowRankProblem&, SolveOptions& o) { o.t_end = std::numeric_limits<float>::quiet_NaN(); });
-  EXPECT_ERROR(invalid_argument, solver->solve(owned.problem(), {}, std::span(spins).first(1), result));
+  refused(
+      [](LowRankProblem&, SolveOptions& o) { o.t_end = std::numeric_limits<float>::quiet_NaN(); });
+  EXPECT_ERROR(invalid_argument,
+               solver->solve(owned.problem(), {}, std::span(spins).first(1), result));
   EXPECT_OK(solver->solve(owned.problem(), {}, spins, result));
 }
 

@@ -1,5 +1,5 @@
-// Few-valued problems of one head, which kernels solve on bit planes (hal/cpu/planes.h): the reference's
-// spins whatever the values, sizes and signs; and which problems go that way.
+// Few-valued problems of one head, which kernels solve on bit planes (hal/cpu/planes.h): the
+// reference's spins whatever the values, sizes and signs; and which problems go that way.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,9 +59,7 @@ TEST(Planes, EveryKernelEqualsTheReference) {
     const auto most = static_cast<std::int16_t>(INT16_MAX / tokens);
     const auto least = static_cast<std::int16_t>(-most);
     const std::vector<std::vector<std::int16_t>> sets = {
-        {-2, 2},    {0, -2},       {0, 1},
-        {-1, 0, 1}, {3},           {0},
-        {1, 2, 3},  {least, most}, {most, 0, least}};
+        {-2, 2}, {0, -2}, {0, 1}, {-1, 0, 1}, {3}, {0}, {1, 2, 3}, {least, most}, {most, 0, least}};
     for (const auto& values : sets) {
       const OwnedProblem owned = few_valued(tokens, values, random);
       ASSERT_OK(validate(owned.problem()));

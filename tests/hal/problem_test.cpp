@@ -1,5 +1,5 @@
-// The integer problem itself: its energy against the definition, every rule of validate(), and the rounding of
-// real layers.
+// The integer problem itself: its energy against the definition, every rule of validate(), and the
+// rounding of real layers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,8 +66,12 @@ TEST(Validate, AcceptsWhatKeepsTheRules) {
 
 TEST(Validate, NamesTheBrokenRule) {
   Random random(3);
-  const auto fresh = [&random] { return OwnedProblem::random({3, 70}, ProblemKind::sparse, 10, random); };
-  const auto error = [](const SelectionProblem& problem) { return qama::test::describe(validate(problem)); };
+  const auto fresh = [&random] {
+    return OwnedProblem::random({3, 70}, ProblemKind::sparse, 10, random);
+  };
+  const auto error = [](const SelectionProblem& problem) {
+    return qama::test::describe(validate(problem));
+  };
 
   for (const ProblemShape& shape : {ProblemShape{0, 5}, {-1, 5}, {kMaxHeads + 1, 5}}) {
     SelectionProblem problem = fresh().problem();
@@ -130,7 +134,8 @@ struct RealLayer {
         fields(static_cast<std::size_t>(s.spins())) {}
   void couple(std::int32_t t, std::int32_t i, std::int32_t j, float value) {
     const auto at = [&](std::int32_t a, std::int32_t b) {
-      return static_cast<std::size_t>((static_cast<std::int64_t>(t) * shape.tokens + a) * shape.tokens + b);
+      return static_cast<std::size_t>(
+          (static_cast<std::int64_t>(t) * shape.tokens + a) * shape.tokens + b);
     };
     couplings[at(i, j)] = value;
     couplings[at(j, i)] = value;
@@ -152,7 +157,9 @@ struct RealLayer {
   }
 };
 
-float signed_unit(Random& random) { return static_cast<float>(2 * random.unit() - 1); }
+float signed_unit(Random& random) {
+  return static_cast<float>(2 * random.unit() - 1);
+}
 
 TEST(ProblemBuffer, KeepsTheRulesForAdversarialNumbers) {
   Random random(4);
@@ -172,8 +179,9 @@ TEST(ProblemBuffer, KeepsTheRulesForAdversarialNumbers) {
       for (const float lambda : {0.0F, size, size / 7}) {
         check("one size",
               RealLayer::make(shape, lambda, [&] { return size * signed_unit(random); }));
-        check("two values",
-              RealLayer::make(shape, lambda, [&] { return signed_unit(random) < 0 ? -size : size; }));
+        check("two values", RealLayer::make(shape, lambda, [&] {
+                return signed_unit(random) < 0 ? -size : size;
+              }));
       }
     }
     check("many sizes", RealLayer::make(shape, 1.0F, [&] {
@@ -215,15 +223,17 @@ TEST(ProblemBuffer, RoundsToTheNearestIntegerAtItsScale) {
       const auto row = static_cast<std::size_t>(t * shape.tokens + i);
       EXPECT_NEAR(p.fields[static_cast<std::size_t>(t) * 64 + static_cast<std::size_t>(i)],
                   static_cast<double>(layer.fields[row]) * p.scale, 0.5 + 1e-9);
-      double sum = std::fabs(p.fields[static_cast<std::size_t>(t) * 64 + static_cast<std::size_t>(i)]) +
-                   (shape.heads - 1) * p.penalty;
+      double sum =
+          std::fabs(p.fields[static_cast<std::size_t>(t) * 64 + static_cast<std::size_t>(i)]) +
+          (shape.heads - 1) * p.penalty;
       for (std::int32_t j = 0; j < shape.tokens; ++j) {
         const double value = p.couplings[row * 64 + static_cast<std::size_t>(j)];
         sum += std::fabs(value);
         if (i == j) continue;
-        EXPECT_NEAR(value,
-                    static_cast<double>(layer.couplings[row * 50 + static_cast<std::size_t>(j)]) * p.scale,
-                    0.5 + 1e-9);
+        EXPECT_NEAR(
+            value,
+            static_cast<double>(layer.couplings[row * 50 + static_cast<std::size_t>(j)]) * p.scale,
+            0.5 + 1e-9);
       }
       largest = std::max(largest, sum);
     }
@@ -232,7 +242,8 @@ TEST(ProblemBuffer, RoundsToTheNearestIntegerAtItsScale) {
   EXPECT_GT(largest, 32000);
 }
 
-// The upper triangle alone counts: neither the room that a row needs nor its numbers come from the lower one.
+// The upper triangle alone counts: neither the room that a row needs nor its numbers come from the
+// lower one.
 TEST(ProblemBuffer, IgnoresTheLowerTriangle) {
   const std::int32_t tokens = 40;
   ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({1, tokens}));
@@ -246,14 +257,16 @@ TEST(ProblemBuffer, IgnoresTheLowerTriangle) {
   EXPECT_GT(buffer.problem().couplings[(tokens - 1) * 64], 0);
   // The other way round: what stands below is not read, whatever it is.
   layer = RealLayer::make({1, tokens}, 0.0F, [] { return 0.0F; });
-  layer.couplings[static_cast<std::size_t>((tokens - 1) * tokens)] = std::numeric_limits<float>::quiet_NaN();
+  layer.couplings[static_cast<std::size_t>((tokens - 1) * tokens)] =
+      std::numeric_limits<float>::quiet_NaN();
   ASSERT_OK(layer.build(buffer));
   EXPECT_EQ(buffer.problem().couplings[(tokens - 1) * 64], 0);
 }
 
 TEST(ProblemBuffer, RefusesWhatIsNotANumber) {
   ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({2, 20}));
-  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
+                       std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
   for (const float value : bad) {
     Random random(7);
@@ -283,8 +296,8 @@ TEST(ProblemBuffer, RefusesShapesItHasNoMemoryFor) {
   ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({2, 20}));
   const RealLayer layer({3, 21});
   for (const ProblemShape& shape : {ProblemShape{3, 20}, {2, 21}, {0, 20}, {2, 0}, {-1, -1}}) {
-    EXPECT_ERROR(problem_too_large, buffer.build(shape, layer.couplings.data(), 21,
-                                                 layer.fields.data(), 21, 0.0F));
+    EXPECT_ERROR(problem_too_large,
+                 buffer.build(shape, layer.couplings.data(), 21, layer.fields.data(), 21, 0.0F));
   }
 }
 

@@ -1,5 +1,5 @@
-// Problems as rows of neighbours (hal/cpu/sparse.h): the spins of the same problem as a matrix, on every kernel and for any
-// number of restarts side by side; the rules of such a problem; misuse.
+// Problems as rows of neighbours (hal/cpu/sparse.h): the spins of the same problem as a matrix, on
+// every kernel and for any number of restarts side by side; the rules of such a problem; misuse.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,8 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 
-Answer solve(SparseSolver& solver, const SparseSelectionProblem& problem, const SolveOptions& options) {
+Answer solve(SparseSolver& solver, const SparseSelectionProblem& problem,
+             const SolveOptions& options) {
   Answer out;
   out.spins.resize(static_cast<std::size_t>(words_per_head(problem.spins)));
   EXPECT_OK(solver.solve(problem, options, out.spins, out.result));
@@ -59,7 +60,8 @@ TEST(Sparse, EveryKernelGivesTheSpinsOfTheMatrix) {
       for (const cpu::Kernel* kernel : kernels_under_test()) {
         SCOPED_TRACE(describe_case(owned.problem(), std::string(kernel->name) + ", restarts " +
                                                         std::to_string(options.restarts)));
-        const Answer got = solve(*solver_of("cpu:" + std::string(kernel->name), spins), sparse.problem(), options);
+        const Answer got =
+            solve(*solver_of("cpu:" + std::string(kernel->name), spins), sparse.problem(), options);
         expect_same(got, expected);
         EXPECT_THAT(got.result.solved_by, EndsWith(" neighbours"));
         if (HasFailure()) return;
@@ -78,7 +80,9 @@ TEST(Sparse, EveryNumberOfRestartsSideBySide) {
     const Answer expected = solve(*solver_of("cpu:scalar", 150), sparse.problem(), options);
     for (const cpu::Kernel* kernel : kernels_under_test()) {
       SCOPED_TRACE(std::string(kernel->name) + ", restarts " + std::to_string(restarts));
-      expect_same(solve(*solver_of("cpu:" + std::string(kernel->name), 150), sparse.problem(), options), expected);
+      expect_same(
+          solve(*solver_of("cpu:" + std::string(kernel->name), 150), sparse.problem(), options),
+          expected);
     }
     if (HasFailure()) return;
   }
@@ -97,7 +101,9 @@ TEST(Sparse, ManySpins) {
   EXPECT_LT(expected.result.energy, 0);
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     SCOPED_TRACE(kernel->name);
-    expect_same(solve(*solver_of("cpu:" + std::string(kernel->name), kSpins), sparse.problem(), options), expected);
+    expect_same(
+        solve(*solver_of("cpu:" + std::string(kernel->name), kSpins), sparse.problem(), options),
+        expected);
   }
 }
 
@@ -120,7 +126,8 @@ TEST(Sparse, ADeadlineEndsSweepsAndRestarts) {
     options.sweeps = 1 << 20;
     options.restarts = 1 << 20;
     options.deadline_us = 3000;
-    const Answer got = solve(*solver_of("cpu:" + std::string(kernel->name), 2000), sparse.problem(), options);
+    const Answer got =
+        solve(*solver_of("cpu:" + std::string(kernel->name), 2000), sparse.problem(), options);
     EXPECT_LT(got.result.restarts, options.restarts);
     EXPECT_LT(got.result.energy, 0);
   }
@@ -143,7 +150,8 @@ TEST(Sparse, RulesAreChecked) {
   const auto at = static_cast<std::size_t>(good.first[row]);
   refused([&](OwnedSparse& p) { p.neighbours[at].spin = -1; }, "is no spin");
   refused([&](OwnedSparse& p) { p.neighbours[at].spin = 100; }, "is no spin");
-  refused([&](OwnedSparse& p) { p.neighbours[at + 1].spin = p.neighbours[at].spin; }, "not behind the one before");
+  refused([&](OwnedSparse& p) { p.neighbours[at + 1].spin = p.neighbours[at].spin; },
+          "not behind the one before");
   refused([&](OwnedSparse& p) { p.neighbours[at].spin = static_cast<std::int32_t>(row); }, "");
   refused([&](OwnedSparse& p) { ++p.neighbours[at].coupling; }, "not symmetric");
   refused([&](OwnedSparse& p) { p.fields[row] = 32767; }, "sum up to");
@@ -168,7 +176,8 @@ TEST(Sparse, Misuse) {
   SolveResult result;
   EXPECT_ERROR(invalid_argument, solver->solve(sparse.problem(), {}, spins, result));
   ASSERT_OK_AND_ASSIGN(const auto larger, device->compile_sparse(100));
-  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {}, std::span(spins).first(1), result));
+  EXPECT_ERROR(invalid_argument,
+               larger->solve(sparse.problem(), {}, std::span(spins).first(1), result));
   EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {.restarts = 0}, spins, result));
   EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {.rounds = 1}, spins, result));
   EXPECT_OK(larger->solve(sparse.problem(), {}, spins, result));

@@ -1,6 +1,8 @@
-// Prints one checksum of spins and energies a kernel, over fixed problems made of integers and of floats that
-// are exact fractions. All lines must be alike, on every architecture: cross-compile this file, run it under an emulator and compare.
-//   spin_checksum [EXPECTED]    exit 1 if a kernel differs from the scalar one, or from EXPECTED (hexadecimal)
+// Prints one checksum of spins and energies a kernel, over fixed problems made of integers and of
+// floats that are exact fractions. All lines must be alike, on every architecture: cross-compile
+// this file, run it under an emulator and compare.
+//   spin_checksum [EXPECTED]    exit 1 if a kernel differs from the scalar one, or from EXPECTED
+//   (hexadecimal)
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +24,9 @@ void mix_in(std::uint64_t& hash, std::uint64_t value) {
 /// Long heads on factors; false if the device refuses.
 bool add_low_rank(hal::Device& device, std::uint64_t& hash) {
   Random random(2027);
-  const auto fraction = [&random] { return static_cast<float>(random.between(-1024, 1024)) / 1024.0F; };
+  const auto fraction = [&random] {
+    return static_cast<float>(random.between(-1024, 1024)) / 1024.0F;
+  };
   for (const ProblemShape& shape : {ProblemShape{1, 512}, {2, 100}, {1, 15}}) {
     for (const std::int32_t rank : {7, 64}) {
       std::vector<float> factors(static_cast<std::size_t>(shape.spins() * rank));
@@ -129,7 +133,9 @@ std::uint64_t checksum(const std::string& uri) {
       mix_in(hash, static_cast<std::uint64_t>(result.flips));
     }
   }
-  return add_low_rank(**device, hash) && add_planes(**device, hash) && add_sparse(**device, hash) ? hash : 0;
+  return add_low_rank(**device, hash) && add_planes(**device, hash) && add_sparse(**device, hash)
+             ? hash
+             : 0;
 }
 
 int run(int argc, char** argv) {
@@ -153,4 +159,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace qama::hal::test
 
-int main(int argc, char** argv) { return qama::hal::test::run(argc, argv); }
+int main(int argc, char** argv) {
+  return qama::hal::test::run(argc, argv);
+}

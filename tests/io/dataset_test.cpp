@@ -1,4 +1,5 @@
-// Data sets in their official layouts: small ones made here in full, and the real ones where they are.
+// Data sets in their official layouts: small ones made here in full, and the real ones where they
+// are.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

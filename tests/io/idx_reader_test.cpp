@@ -1,4 +1,5 @@
-// IDX files, plain and gzip: records come back, and a header that lies is refused before it costs anything.
+// IDX files, plain and gzip: records come back, and a header that lies is refused before it costs
+// anything.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

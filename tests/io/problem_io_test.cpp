@@ -1,5 +1,5 @@
-// Problem files: what is read equals its definition by brute force, and the integers handed to devices mean
-// the same problem.
+// Problem files: what is read equals its definition by brute force, and the integers handed to
+// devices mean the same problem.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -181,7 +181,8 @@ TEST(ProblemIo, QuboOfFractionsAndOfExtremes) {
   EXPECT_ERROR(problem_bad_value, to_selection(overflow));
 }
 
-// Two heads of two spins, every term different: couplings, fields, the penalty of a token in both heads.
+// Two heads of two spins, every term different: couplings, fields, the penalty of a token in both
+// heads.
 TEST(ProblemIo, ASelectionProblemAsAQuadraticForm) {
   const std::int64_t stride = row_stride(2);
   std::vector<std::int16_t> couplings(static_cast<std::size_t>(4 * stride));
@@ -282,13 +283,17 @@ TEST(ProblemIo, TooLargeToSolveDensely) {
 // The same integers as the matrix, pair by pair, whatever rounding or fixing went before.
 TEST(ProblemIo, RowsOfNeighboursAreTheMatrix) {
   for (const char* text :
-       {"maxcut 4 6\n1 2 3\n2 3 -1\n3 4 2\n4 1 5\n1 3 4\n3 1 1\n", "maxcut 4 6\n1 2 1\n1 3 -1\n1 4 1\n2 3 1\n2 4 -1\n3 4 -1\n",
-        "maxcut 4 4\n1 2 1000000\n2 3 700001\n3 4 3\n2 4 -500000\n", "maxcut 70 0\n", "maxcut 3 1\n1 2 0\n",
-        "qubo 3 5\n1 1 -2\n2 2 1\n1 2 3\n3 2 -4\n2 1 1\n", "qubo 2 2\n1 1 0.125\n1 2 -3.7\n"}) {
+       {"maxcut 4 6\n1 2 3\n2 3 -1\n3 4 2\n4 1 5\n1 3 4\n3 1 1\n",
+        "maxcut 4 6\n1 2 1\n1 3 -1\n1 4 1\n2 3 1\n2 4 -1\n3 4 -1\n",
+        "maxcut 4 4\n1 2 1000000\n2 3 700001\n3 4 3\n2 4 -500000\n", "maxcut 70 0\n",
+        "maxcut 3 1\n1 2 0\n", "qubo 3 5\n1 1 -2\n2 2 1\n1 2 3\n3 2 -4\n2 1 1\n",
+        "qubo 2 2\n1 1 0.125\n1 2 -3.7\n"}) {
     SCOPED_TRACE(text);
     const std::string_view line = text;
-    const ProblemFormat format = line.starts_with("qubo") ? ProblemFormat::qubo : ProblemFormat::maxcut;
-    ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(line.substr(line.find(' ')), format, "file"));
+    const ProblemFormat format =
+        line.starts_with("qubo") ? ProblemFormat::qubo : ProblemFormat::maxcut;
+    ASSERT_OK_AND_ASSIGN(const ProblemFile file,
+                         parse_problem(line.substr(line.find(' ')), format, "file"));
     ASSERT_OK_AND_ASSIGN(const SelectionBuild matrix, to_selection(file));
     ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse_selection(file));
     const SelectionProblem& dense = matrix.buffer.problem();
@@ -304,7 +309,8 @@ TEST(ProblemIo, RowsOfNeighboursAreTheMatrix) {
       std::int64_t next = sparse.first[i];
       for (std::int32_t j = 0; j < sparse.spins; ++j) {
         const bool here = next < sparse.first[i + 1] && sparse.neighbours[next].spin == j;
-        EXPECT_EQ(here ? sparse.neighbours[next].coupling : 0, dense.couplings[i * row_stride(sparse.spins) + j]);
+        EXPECT_EQ(here ? sparse.neighbours[next].coupling : 0,
+                  dense.couplings[i * row_stride(sparse.spins) + j]);
         if (here) ++next;
       }
       EXPECT_EQ(next, sparse.first[i + 1]);
@@ -318,7 +324,8 @@ TEST(ProblemIo, RowsOfNeighboursAreTheMatrix) {
 TEST(ProblemIo, AStarWithMoreRaysThanNumbers) {
   constexpr int kRays = 70000;
   std::string text = std::to_string(kRays + 1) + " " + std::to_string(kRays) + "\n";
-  for (int i = 2; i <= kRays + 1; ++i) text += "1 " + std::to_string(i) + (i == 2 ? " 1e6\n" : " 0.5\n");
+  for (int i = 2; i <= kRays + 1; ++i)
+    text += "1 " + std::to_string(i) + (i == 2 ? " 1e6\n" : " 0.5\n");
   ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(text, ProblemFormat::qubo, "file"));
   ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse_selection(file));
   EXPECT_FALSE(rows.exact);
@@ -339,7 +346,8 @@ TEST(ProblemIo, ALayerAsFactors) {
     for (int i = 0; i < 3; ++i) {
       for (int d = 0; d < 2; ++d) {
         const int at = (t * 3 + i) * 2 + d;
-        EXPECT_FLOAT_EQ(problem.right[at], static_cast<float>(file.layer.signs[t * 2 + d]) * problem.left[at]);
+        EXPECT_FLOAT_EQ(problem.right[at],
+                        static_cast<float>(file.layer.signs[t * 2 + d]) * problem.left[at]);
       }
     }
   }

@@ -1,5 +1,5 @@
-// Every hand-written kernel on every target of this machine against its plain reference, at sizes around the
-// vectors' widths. A kernel is added to this file by one TEST_P.
+// Every hand-written kernel on every target of this machine against its plain reference, at sizes
+// around the vectors' widths. A kernel is added to this file by one TEST_P.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -38,7 +38,8 @@ void expect_near(const std::vector<T>& got, const std::vector<T>& expected, doub
   double worst = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     ASSERT_TRUE(std::isfinite(static_cast<double>(got[i]))) << i;
-    worst = std::max(worst, std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
+    worst =
+        std::max(worst, std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
   }
   EXPECT_LE(worst, bound);
 }
@@ -50,7 +51,8 @@ TEST_P(Kernels, LayerNorm) {
   for (const std::int64_t dim : kSizes) {
     for (const bool residual : {false, true}) {
       for (const bool addend : {false, true}) {
-        SCOPED_TRACE(std::to_string(dim) + (residual ? " residual" : "") + (addend ? " addend" : ""));
+        SCOPED_TRACE(std::to_string(dim) + (residual ? " residual" : "") +
+                     (addend ? " addend" : ""));
         const std::int64_t rows = 3;
         auto x = floats(rows * dim, 3.0);
         auto x_plain = x;
@@ -87,8 +89,13 @@ TEST_P(Kernels, LayerNormInPlace) {
   auto expected = x;
   const auto gamma = floats(dim);
   const auto beta = floats(dim);
-  LayerNormArgs a{.rows = 2, .dim = dim, .x = x.data(), .gamma = gamma.data(), .beta = beta.data(),
-                  .y = x.data(), .eps = 1e-5F};
+  LayerNormArgs a{.rows = 2,
+                  .dim = dim,
+                  .x = x.data(),
+                  .gamma = gamma.data(),
+                  .beta = beta.data(),
+                  .y = x.data(),
+                  .eps = 1e-5F};
   kernels().layer_norm(a);
   a.x = a.y = expected.data();
   plain().layer_norm(a);
@@ -100,9 +107,15 @@ TEST_P(Kernels, LayerNormOfAConstantRowIsBeta) {
   const auto beta = floats(19);
   std::vector<float> x(19, 1234.5F);
   std::vector<float> y(19);
-  kernels().layer_norm({.rows = 1, .dim = 19, .x = x.data(), .gamma = gamma.data(), .beta = beta.data(),
-                        .y = y.data(), .eps = 1e-5F});
-  expect_near(y, beta, 0.1);  // the mean of 19 equal floats is off by an ulp of 1234, times 1 / sqrt(eps)
+  kernels().layer_norm({.rows = 1,
+                        .dim = 19,
+                        .x = x.data(),
+                        .gamma = gamma.data(),
+                        .beta = beta.data(),
+                        .y = y.data(),
+                        .eps = 1e-5F});
+  expect_near(y, beta,
+              0.1);  // the mean of 19 equal floats is off by an ulp of 1234, times 1 / sqrt(eps)
 }
 
 TEST_P(Kernels, MeanRows) {
@@ -126,7 +139,8 @@ TEST_P(Kernels, SoftmaxHead) {
       const auto qkv = floats(tokens * stride, 2.0);
       std::vector<float> out(static_cast<std::size_t>(tokens * dim_head), -7.0F);
       std::vector<float> expected = out;
-      AlignedBuffer<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(tokens, dim_head)));
+      AlignedBuffer<float> scratch(
+          static_cast<std::size_t>(softmax_scratch_floats(tokens, dim_head)));
       SoftmaxHeadArgs a{.tokens = tokens,
                         .dim_head = dim_head,
                         .q = qkv.data(),
@@ -153,16 +167,24 @@ TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
   }
   std::vector<float> out(5);
   AlignedBuffer<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(5, 1)));
-  kernels().softmax_head({.tokens = 5, .dim_head = 1, .q = qkv.data(), .k = qkv.data() + 1,
-                          .v = qkv.data() + 2, .stride = 3, .scale = 1.0F, .out = out.data(),
-                          .out_stride = 1, .scratch = scratch.data()});
+  kernels().softmax_head({.tokens = 5,
+                          .dim_head = 1,
+                          .q = qkv.data(),
+                          .k = qkv.data() + 1,
+                          .v = qkv.data() + 2,
+                          .stride = 3,
+                          .scale = 1.0F,
+                          .out = out.data(),
+                          .out_stride = 1,
+                          .scratch = scratch.data()});
   for (const float v : out) EXPECT_FLOAT_EQ(v, 4.0F);  // the largest score has all the weight
 }
 
-/// Long heads: row-major factors, and J's sums without J, against the definition M = K^T K / 2D, J = Q M Q^T. `qk`: rows of a query, a key and
-/// one number more. `bound`: of a coupling's error, as a share of the largest J_ij or J_ii.
-void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::int64_t dim_head, const std::vector<float>& qk,
-                         double bound) {
+/// Long heads: row-major factors, and J's sums without J, against the definition M = K^T K / 2D, J
+/// = Q M Q^T. `qk`: rows of a query, a key and one number more. `bound`: of a coupling's error, as
+/// a share of the largest J_ij or J_ii.
+void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::int64_t dim_head,
+                         const std::vector<float>& qk, double bound) {
   const std::int64_t row = 2 * dim_head + 1;
   const std::int64_t width = long_factor_width(dim_head);
   AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
@@ -179,7 +201,9 @@ void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::i
   args.statistics = true;
   kernels.qama_long_factors(args);
 
-  const auto at = [&](std::int64_t i, std::int64_t d) { return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]); };
+  const auto at = [&](std::int64_t i, std::int64_t d) {
+    return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]);
+  };
   std::vector<double> gram(static_cast<std::size_t>(dim_head * dim_head));
   for (std::int64_t i = 0; i < tokens; ++i) {
     for (std::int64_t d = 0; d < dim_head; ++d) {
@@ -198,13 +222,15 @@ void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::i
     for (std::int64_t e = 0; e < dim_head; ++e) {
       left[static_cast<std::size_t>(e)] = 0;
       for (std::int64_t d = 0; d < dim_head; ++d) {
-        left[static_cast<std::size_t>(e)] += at(i, d) * gram[static_cast<std::size_t>(d * dim_head + e)];
+        left[static_cast<std::size_t>(e)] +=
+            at(i, d) * gram[static_cast<std::size_t>(d * dim_head + e)];
       }
     }
     for (std::int64_t j = 0; j < tokens; ++j) {
       double expected = 0;
       double got = 0;
-      for (std::int64_t d = 0; d < dim_head; ++d) expected += left[static_cast<std::size_t>(d)] * at(j, d);
+      for (std::int64_t d = 0; d < dim_head; ++d)
+        expected += left[static_cast<std::size_t>(d)] * at(j, d);
       for (std::int64_t d = 0; d < width; ++d) {
         got += static_cast<double>(factors[static_cast<std::size_t>(i * width + d)]) *
                static_cast<double>(factors[static_cast<std::size_t>(j * width + d)]);
@@ -235,15 +261,17 @@ TEST_P(Kernels, QamaLongFactors) {
   }
 }
 
-// Keys of fewer directions than dimensions: few tokens, few different ones, or a model narrower than its head. What is left
-// of M is then rounding, of either sign and any size, which must not become part of J.
+// Keys of fewer directions than dimensions: few tokens, few different ones, or a model narrower
+// than its head. What is left of M is then rounding, of either sign and any size, which must not
+// become part of J.
 TEST_P(Kernels, QamaLongFactorsOfDependentKeys) {
   for (const std::int64_t dim_head : {16, 33, 64}) {
     for (const std::int64_t rank : {1, 5, 15, 30}) {
       for (const std::int64_t tokens : {rank, 64L, 300L}) {
         for (const bool repeated : {false, true}) {
           if (rank >= dim_head) continue;
-          SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head) + ", rank " + std::to_string(rank));
+          SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head) + ", rank " +
+                       std::to_string(rank));
           const std::int64_t row = 2 * dim_head + 1;
           auto qk = floats(tokens * row);
           const auto directions = floats(rank * dim_head);
@@ -252,8 +280,10 @@ TEST_P(Kernels, QamaLongFactorsOfDependentKeys) {
             for (std::int64_t d = 0; d < dim_head; ++d) {
               double key = 0;
               for (std::int64_t r = 0; r < rank; ++r) {
-                const float weight = repeated ? (i % rank == r ? 1.0F : 0.0F) : weights[static_cast<std::size_t>(r)];
-                key += static_cast<double>(weight) * static_cast<double>(directions[static_cast<std::size_t>(r * dim_head + d)]);
+                const float weight =
+                    repeated ? (i % rank == r ? 1.0F : 0.0F) : weights[static_cast<std::size_t>(r)];
+                key += static_cast<double>(weight) *
+                       static_cast<double>(directions[static_cast<std::size_t>(r * dim_head + d)]);
               }
               qk[static_cast<std::size_t>(i * row + dim_head + d)] = static_cast<float>(key);
             }
@@ -278,9 +308,11 @@ TEST_P(Kernels, QamaLongEnergies) {
       const auto selected = [](std::int64_t i) { return i * i % 7 < 3; };
       for (std::int64_t i = 0; i < tokens; ++i) {
         for (std::int64_t d = 0; d < dim_head; ++d) {
-          factors[static_cast<std::size_t>(i * width + d)] = values[static_cast<std::size_t>(i * width + d)];
+          factors[static_cast<std::size_t>(i * width + d)] =
+              values[static_cast<std::size_t>(i * width + d)];
         }
-        fields[static_cast<std::size_t>(i)] = static_cast<double>(values[static_cast<std::size_t>(tokens * width + i)]);
+        fields[static_cast<std::size_t>(i)] =
+            static_cast<double>(values[static_cast<std::size_t>(tokens * width + i)]);
         if (selected(i)) spins[static_cast<std::size_t>(i / 64)] |= std::uint64_t{1} << (i % 64);
       }
       std::vector<double> energies(static_cast<std::size_t>(stride), -1.0);
@@ -310,7 +342,9 @@ TEST_P(Kernels, QamaLongEnergies) {
             expected -= scale * product + shift;
           }
         }
-        ASSERT_NEAR(energies[static_cast<std::size_t>(i)], expected, 1e-9 * static_cast<double>(tokens * width)) << i;
+        ASSERT_NEAR(energies[static_cast<std::size_t>(i)], expected,
+                    1e-9 * static_cast<double>(tokens * width))
+            << i;
       }
     }
   }
@@ -327,7 +361,8 @@ TEST_P(Kernels, QamaFactorsAndCouplings) {
       const float scale = dim_head % 2 == 0 ? 1.0F : -0.5F;
       const float shift = dim_head % 2 == 0 ? 0.0F : 0.25F;
       std::vector<float> factors(static_cast<std::size_t>(dim_head * stride), -1.0F);
-      std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
+      std::vector<double> scratch(
+          static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
       kernels().qama_factors({.tokens = tokens,
                               .dim_head = dim_head,
                               .q = qk.data(),
@@ -395,15 +430,22 @@ TEST_P(Kernels, QamaFactorsOfSingularGram) {
   const std::int64_t tokens = 6;
   const std::int64_t dim_head = 8;
   std::vector<float> qk(static_cast<std::size_t>(tokens * 16));
-  for (std::size_t i = 0; i < qk.size(); ++i) qk[i] = static_cast<float>(i % 16) - 7.5F;  // all rows equal
+  for (std::size_t i = 0; i < qk.size(); ++i)
+    qk[i] = static_cast<float>(i % 16) - 7.5F;  // all rows equal
   std::vector<float> factors(static_cast<std::size_t>(dim_head * token_stride(tokens)));
   std::vector<float> couplings(static_cast<std::size_t>(tokens * token_stride(tokens)));
   std::vector<float> sums(static_cast<std::size_t>(token_stride(tokens)));
-  std::vector<double> scratch(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
+  std::vector<double> scratch(
+      static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)));
   for (const float scale : {1.0F, 0.0F}) {
     for (float& v : qk) v *= scale;
-    kernels().qama_factors({.tokens = tokens, .dim_head = dim_head, .q = qk.data(), .k = qk.data() + 8,
-                            .stride = 16, .factors = factors.data(), .scratch = scratch.data()});
+    kernels().qama_factors({.tokens = tokens,
+                            .dim_head = dim_head,
+                            .q = qk.data(),
+                            .k = qk.data() + 8,
+                            .stride = 16,
+                            .factors = factors.data(),
+                            .scratch = scratch.data()});
     kernels().qama_couplings({.tokens = tokens,
                               .dim_head = dim_head,
                               .factors = factors.data(),
@@ -425,7 +467,9 @@ TEST_P(Kernels, QamaQuantise) {
     const auto couplings = floats(tokens * stride, 3.0);
     std::vector<std::int16_t> ints(couplings.size());
     std::vector<std::int16_t> expected_ints(couplings.size());
-    const QamaQuantiseArgs a{.count = tokens * stride, .couplings = couplings.data(), .scale = 1700.0F,
+    const QamaQuantiseArgs a{.count = tokens * stride,
+                             .couplings = couplings.data(),
+                             .scale = 1700.0F,
                              .out = ints.data()};
     kernels().qama_quantise(a);
     QamaQuantiseArgs b = a;
@@ -436,12 +480,14 @@ TEST_P(Kernels, QamaQuantise) {
 }
 
 TEST_P(Kernels, QuantiseRoundsHalvesToEvenUpToTheEnds) {
-  const std::vector<float> values{0.5F,  1.5F,  2.5F,   -0.5F,     -1.5F,     -2.5F,    32766.0F, -32766.0F,
-                                  0.49F, 0.51F, -0.49F, 32765.5F, -32765.5F, 32766.4F, -0.0F,    7.0F};
+  const std::vector<float> values{0.5F,      1.5F,      2.5F,  -0.5F, -1.5F,  -2.5F,
+                                  32766.0F,  -32766.0F, 0.49F, 0.51F, -0.49F, 32765.5F,
+                                  -32765.5F, 32766.4F,  -0.0F, 7.0F};
   std::vector<std::int16_t> out(16);
-  kernels().qama_quantise({.count = 16, .couplings = values.data(), .scale = 1.0F, .out = out.data()});
-  EXPECT_EQ(out, (std::vector<std::int16_t>{0, 2, 2, 0, -2, -2, 32766, -32766, 0, 1, 0, 32766, -32766,
-                                            32766, 0, 7}));
+  kernels().qama_quantise(
+      {.count = 16, .couplings = values.data(), .scale = 1.0F, .out = out.data()});
+  EXPECT_EQ(out, (std::vector<std::int16_t>{0, 2, 2, 0, -2, -2, 32766, -32766, 0, 1, 0, 32766,
+                                            -32766, 32766, 0, 7}));
 }
 
 TEST_P(Kernels, QamaEnergies) {
@@ -491,8 +537,13 @@ TEST_P(Kernels, QamaProject) {
       const auto bias = floats(dim);
       std::vector<float> out(static_cast<std::size_t>(tokens * dim));
       std::vector<float> expected(out);
-      QamaProjectArgs a{.tokens = tokens, .heads = heads, .dim = dim, .energies = energies.data(),
-                        .table = table.data(), .bias = bias.data(), .out = out.data()};
+      QamaProjectArgs a{.tokens = tokens,
+                        .heads = heads,
+                        .dim = dim,
+                        .energies = energies.data(),
+                        .table = table.data(),
+                        .bias = bias.data(),
+                        .out = out.data()};
       kernels().qama_project(a);
       a.out = expected.data();
       plain().qama_project(a);
@@ -511,8 +562,9 @@ TEST_P(Kernels, AttendToRanges) {
       const KeyRange all[] = {{0, keys + 5, kEveryKey}};
       const KeyRange band[] = {{0, 1, kEveryKey}, {1, keys, 3}};
       const KeyRange two[] = {{0, middle, kEveryKey}, {middle, keys, kOtherKeys}};
-      for (const auto& [ranges, count, first] :
-           {std::tuple{all, 1, std::int64_t{0}}, {band, 2, std::int64_t{1}}, {two, 2, std::int64_t{0}}}) {
+      for (const auto& [ranges, count, first] : {std::tuple{all, 1, std::int64_t{0}},
+                                                 {band, 2, std::int64_t{1}},
+                                                 {two, 2, std::int64_t{0}}}) {
         if (first >= keys || (ranges == two && keys == 1)) continue;
         SCOPED_TRACE(std::to_string(keys) + " keys of " + std::to_string(dim_head));
         AttendArgs a;
@@ -527,7 +579,8 @@ TEST_P(Kernels, AttendToRanges) {
         a.ranges = ranges;
         a.range_count = count;
         a.scale = 0.4F;
-        std::vector<float> scratch(static_cast<std::size_t>(softmax_scratch_floats(keys, dim_head)));
+        std::vector<float> scratch(
+            static_cast<std::size_t>(softmax_scratch_floats(keys, dim_head)));
         a.scratch = scratch.data();
         std::vector<float> out(static_cast<std::size_t>(a.queries * dim_head));
         std::vector<float> sums(static_cast<std::size_t>(a.queries));
@@ -556,8 +609,17 @@ TEST_P(Kernels, Product) {
         const auto b = floats(inner * (columns + 2));
         auto c = floats(rows * (columns + 1));
         auto c_plain = c;
-        ProductArgs args{rows, inner, columns, a.data(), transposed ? 1 : inner, transposed ? rows : 1,
-                         b.data(), columns + 2, c.data(), columns + 1, transposed};
+        ProductArgs args{rows,
+                         inner,
+                         columns,
+                         a.data(),
+                         transposed ? 1 : inner,
+                         transposed ? rows : 1,
+                         b.data(),
+                         columns + 2,
+                         c.data(),
+                         columns + 1,
+                         transposed};
         kernels().product(args);
         args.c = c_plain.data();
         plain().product(args);

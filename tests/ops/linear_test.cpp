@@ -26,9 +26,12 @@ AlignedBuffer<float> random_buffer(std::int64_t count, std::uint64_t seed) {
 
 double gelu(double x, Activation kind) {
   switch (kind) {
-    case Activation::none: return x;
-    case Activation::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case Activation::none:
+      return x;
+    case Activation::gelu_erf:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
   }
   return x;
 }
@@ -41,10 +44,11 @@ struct Case {
 
 TEST(Linear, EqualsAProductInDouble) {
   ASSERT_OK_AND_ASSIGN(auto factory, LinearFactory::create());
-  for (const Case& c : {Case{16, 64, true, Activation::none}, Case{64, 136, false, Activation::none},
-                        Case{64, 128, true, Activation::gelu_erf}, Case{64, 128, true, Activation::gelu_tanh},
-                        Case{128, 64, true, Activation::none}, Case{37, 51, true, Activation::gelu_erf},
-                        Case{100, 3, true, Activation::none}, Case{1, 1, true, Activation::none}}) {
+  for (const Case& c :
+       {Case{16, 64, true, Activation::none}, Case{64, 136, false, Activation::none},
+        Case{64, 128, true, Activation::gelu_erf}, Case{64, 128, true, Activation::gelu_tanh},
+        Case{128, 64, true, Activation::none}, Case{37, 51, true, Activation::gelu_erf},
+        Case{100, 3, true, Activation::none}, Case{1, 1, true, Activation::none}}) {
     const LinearSpec spec{c.in, c.out, c.bias, c.activation, {1, 16, 49}};
     SCOPED_TRACE(std::to_string(c.in) + " -> " + std::to_string(c.out));
     const auto weights = random_buffer(c.in * c.out, 1);
@@ -69,7 +73,8 @@ TEST(Linear, EqualsAProductInDouble) {
             sum += term;
             size += std::fabs(term);
           }
-          ASSERT_NEAR(y[static_cast<std::size_t>(r * c.out + o)], gelu(sum, c.activation), 1e-6 * size);
+          ASSERT_NEAR(y[static_cast<std::size_t>(r * c.out + o)], gelu(sum, c.activation),
+                      1e-6 * size);
         }
       }
       EXPECT_EQ(y[y.size() - 1], 77.0F);
@@ -100,8 +105,8 @@ TEST(Linear, TheTwoGelusAreDifferentOperators) {
 TEST(Linear, ManyThreadsShareTheWeights) {
   ASSERT_OK_AND_ASSIGN(auto factory, LinearFactory::create());
   const auto weights = random_buffer(64 * 96, 1);
-  ASSERT_OK_AND_ASSIGN(auto op,
-                       Linear::create(*factory, {64, 96, false, Activation::none, {49}}, weights.span(), {}));
+  ASSERT_OK_AND_ASSIGN(auto op, Linear::create(*factory, {64, 96, false, Activation::none, {49}},
+                                               weights.span(), {}));
   const auto x = random_buffer(49 * 64, 3);
   std::vector<AlignedBuffer<float>> results;
   for (int t = 0; t < 4; ++t) results.emplace_back(49 * 96);
@@ -124,10 +129,14 @@ TEST(Linear, SizesAreChecked) {
   ASSERT_OK_AND_ASSIGN(auto factory, LinearFactory::create());
   const std::vector<float> six(6);
   const std::vector<float> two(2);
-  EXPECT_ERROR(invalid_argument, Linear::create(*factory, {3, 3, false, Activation::none, {1}}, six, {}));
-  EXPECT_ERROR(invalid_argument, Linear::create(*factory, {3, 2, true, Activation::none, {1}}, six, {}));
-  EXPECT_ERROR(invalid_argument, Linear::create(*factory, {3, 2, false, Activation::none, {1}}, six, two));
-  EXPECT_ERROR(invalid_argument, Linear::create(*factory, {3, 2, false, Activation::none, {}}, six, {}));
+  EXPECT_ERROR(invalid_argument,
+               Linear::create(*factory, {3, 3, false, Activation::none, {1}}, six, {}));
+  EXPECT_ERROR(invalid_argument,
+               Linear::create(*factory, {3, 2, true, Activation::none, {1}}, six, {}));
+  EXPECT_ERROR(invalid_argument,
+               Linear::create(*factory, {3, 2, false, Activation::none, {1}}, six, two));
+  EXPECT_ERROR(invalid_argument,
+               Linear::create(*factory, {3, 2, false, Activation::none, {}}, six, {}));
   EXPECT_OK(Linear::create(*factory, {3, 2, true, Activation::none, {1}}, six, two));
 }
 

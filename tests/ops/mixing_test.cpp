@@ -1,5 +1,5 @@
-// The rival attention kinds on every target of this machine against their plain versions, with fewer tokens
-// than they were made for, too. A kind is added by one TEST_P.
+// The rival attention kinds on every target of this machine against their plain versions, with
+// fewer tokens than they were made for, too. A kind is added by one TEST_P.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -15,14 +15,18 @@ using namespace qama::ops;
 
 double activate(double x, Activation kind) {
   switch (kind) {
-    case Activation::none: return x;
-    case Activation::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case Activation::none:
+      return x;
+    case Activation::gelu_erf:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
   }
   return x;
 }
 
-// Shapes with and without a part of a panel, a length that is no multiple of four, one row, and more rows than a block.
+// Shapes with and without a part of a panel, a length that is no multiple of four, one row, and
+// more rows than a block.
 TEST(PackedLinear, EqualsAProductInDouble) {
   struct Shape {
     std::int64_t rows, in, out;
@@ -31,10 +35,12 @@ TEST(PackedLinear, EqualsAProductInDouble) {
   std::normal_distribution<float> normal;
   ASSERT_FALSE(packed_linear_kernels().empty());
   for (const PackedLinearKernel* kernel : packed_linear_kernels()) {
-    for (const Shape& s : {Shape{49, 64, 192}, Shape{1, 64, 10}, Shape{7, 37, 51}, Shape{25, 1, 1}, Shape{13, 6, 33}}) {
-      for (const Activation kind : {Activation::none, Activation::gelu_erf, Activation::gelu_tanh}) {
-        SCOPED_TRACE(std::string(kernel->name) + ": " + std::to_string(s.rows) + " rows, " + std::to_string(s.in) +
-                     " -> " + std::to_string(s.out));
+    for (const Shape& s : {Shape{49, 64, 192}, Shape{1, 64, 10}, Shape{7, 37, 51}, Shape{25, 1, 1},
+                           Shape{13, 6, 33}}) {
+      for (const Activation kind :
+           {Activation::none, Activation::gelu_erf, Activation::gelu_tanh}) {
+        SCOPED_TRACE(std::string(kernel->name) + ": " + std::to_string(s.rows) + " rows, " +
+                     std::to_string(s.in) + " -> " + std::to_string(s.out));
         const std::int64_t width = kernel->width;
         const std::int64_t padded = (s.out + width - 1) / width * width;
         std::vector<float> x(static_cast<std::size_t>(s.rows * s.in));
@@ -55,11 +61,13 @@ TEST(PackedLinear, EqualsAProductInDouble) {
             double sum = bias[static_cast<std::size_t>(o)];
             double size = 1 + std::fabs(sum);
             for (std::int64_t k = 0; k < s.in; ++k) {
-              const double term = static_cast<double>(x[static_cast<std::size_t>(r * s.in + k)]) * weight(o, k);
+              const double term =
+                  static_cast<double>(x[static_cast<std::size_t>(r * s.in + k)]) * weight(o, k);
               sum += term;
               size += std::fabs(term);
             }
-            ASSERT_NEAR(y[static_cast<std::size_t>(r * s.out + o)], activate(sum, kind), 1e-6 * size);
+            ASSERT_NEAR(y[static_cast<std::size_t>(r * s.out + o)], activate(sum, kind),
+                        1e-6 * size);
           }
         }
         EXPECT_EQ(y.back(), 77.0F);
@@ -68,7 +76,8 @@ TEST(PackedLinear, EqualsAProductInDouble) {
   }
 }
 
-// The GELU is a fit: over the whole range, and where it is cut off. Error in units of the larger of |x| and 1.
+// The GELU is a fit: over the whole range, and where it is cut off. Error in units of the larger of
+// |x| and 1.
 TEST(PackedLinear, GeluIsRightEverywhere) {
   for (const PackedLinearKernel* kernel : packed_linear_kernels()) {
     SCOPED_TRACE(kernel->name);
@@ -80,7 +89,8 @@ TEST(PackedLinear, GeluIsRightEverywhere) {
         const float x = static_cast<float>(i) / 1000.0F;
         float y = 0;
         kernel->run({1, 1, 1, &x, weights.data(), bias.data(), &y, kind});
-        ASSERT_NEAR(y, activate(x, kind), 4e-7 * std::max(1.0, std::fabs(static_cast<double>(x)))) << x;
+        ASSERT_NEAR(y, activate(x, kind), 4e-7 * std::max(1.0, std::fabs(static_cast<double>(x))))
+            << x;
       }
     }
   }

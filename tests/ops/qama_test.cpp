@@ -22,7 +22,8 @@ using namespace qama::ops;
 
 /// A layer with random constants and inputs, and its workspace.
 struct Layer {
-  Layer(std::int64_t h, std::int64_t n, std::int64_t d, QamaNormalisation normalisation, std::uint64_t seed = 1)
+  Layer(std::int64_t h, std::int64_t n, std::int64_t d, QamaNormalisation normalisation,
+        std::uint64_t seed = 1)
       : heads(h), tokens(n), dim_head(d), random(seed) {
     for (std::int64_t t = 0; t < heads; ++t) {
       coupling_scale.push_back(normal(1.0F, 0.3F) * (t % 3 == 2 ? -1.0F : 1.0F));
@@ -50,8 +51,8 @@ struct Layer {
     spins.resize(e.spins);
     energies.resize(e.energies);
     project.resize(e.project);
-    w = {factors.data(), fields.data(),    coefficients.data(), coefficients.data() + heads,
-         weights.data(), biases.data(),    couplings.data(),    scratch.data(),
+    w = {factors.data(), fields.data(),   coefficients.data(), coefficients.data() + heads,
+         weights.data(), biases.data(),   couplings.data(),    scratch.data(),
          spins.data(),   energies.data(), project.data()};
   }
   float normal(float mean, float deviation) {
@@ -71,8 +72,8 @@ struct Layer {
   hal::SelectionProblem problem;
 };
 
-constexpr QamaNormalisation kNormalisations[] = {QamaNormalisation::none, QamaNormalisation::instance,
-                                                 QamaNormalisation::batch};
+constexpr QamaNormalisation kNormalisations[] = {
+    QamaNormalisation::none, QamaNormalisation::instance, QamaNormalisation::batch};
 
 TEST(QamaFront, Constants) {
   QamaFrontSpec spec;
@@ -88,12 +89,18 @@ class Front : public testing::TestWithParam<const KernelTable*> {};
 TEST_P(Front, EqualsTheDefinitionOnEveryTarget) {
   for (const auto normalisation : kNormalisations) {
     for (const auto& [heads, tokens, dim_head] :
-         {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8}, {8, 64, 16}, {3, 65, 5}, {1, 130, 12},
-          {2, 1, 4}, {4, 2, 3}}) {
-      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + " x " + std::to_string(dim_head) +
-                   ", normalisation " + std::to_string(static_cast<int>(normalisation)));
+         {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8},
+          {8, 64, 16},
+          {3, 65, 5},
+          {1, 130, 12},
+          {2, 1, 4},
+          {4, 2, 3}}) {
+      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens) + " x " +
+                   std::to_string(dim_head) + ", normalisation " +
+                   std::to_string(static_cast<int>(normalisation)));
       Layer layer(heads, tokens, dim_head, normalisation);
-      ASSERT_OK(qama_front(layer.spec, tokens, layer.qkh.data(), layer.w, *GetParam(), layer.problem));
+      ASSERT_OK(
+          qama_front(layer.spec, tokens, layer.qkh.data(), layer.w, *GetParam(), layer.problem));
       EXPECT_OK(hal::validate(layer.problem));
       const ReferenceLayer expected = reference_front(layer.spec, tokens, layer.qkh.data());
       EXPECT_NEAR(layer.problem.scale / expected.scale, 1.0, 1e-5);
@@ -109,9 +116,11 @@ TEST_P(Front, EqualsTheDefinitionOnEveryTarget) {
         }
         const std::size_t field = ti / n * stride + ti % n;
         EXPECT_NEAR(layer.biases[field], expected.biases[ti], 1);
-        EXPECT_NEAR(layer.fields[field], expected.fields[ti], 1e-5 * (1 + std::fabs(expected.fields[ti])));
+        EXPECT_NEAR(layer.fields[field], expected.fields[ti],
+                    1e-5 * (1 + std::fabs(expected.fields[ti])));
       }
-      EXPECT_LE(off_by_one, 2 + heads * tokens * tokens / 20) << "only ties may round the other way";
+      EXPECT_LE(off_by_one, 2 + heads * tokens * tokens / 20)
+          << "only ties may round the other way";
     }
   }
 }
@@ -124,7 +133,8 @@ TEST_P(Front, RoundsAsTheProblemBuilderDoes) {
   const std::vector<float> couplings(real.couplings.begin(), real.couplings.end());
   const std::vector<float> fields(real.fields.begin(), real.fields.end());
   ASSERT_OK_AND_ASSIGN(auto buffer, hal::ProblemBuffer::create({8, 49}));
-  ASSERT_OK(buffer.build({8, 49}, couplings.data(), 49, fields.data(), 49, static_cast<float>(real.lambda)));
+  ASSERT_OK(buffer.build({8, 49}, couplings.data(), 49, fields.data(), 49,
+                         static_cast<float>(real.lambda)));
   EXPECT_NEAR(buffer.problem().scale / layer.problem.scale, 1.0, 1e-5);
   EXPECT_NEAR(buffer.problem().penalty, layer.problem.penalty, 1);
   for (std::size_t i = 0; i < 8 * 49 * 64; ++i) {
@@ -132,11 +142,13 @@ TEST_P(Front, RoundsAsTheProblemBuilderDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, Front, testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
+INSTANTIATE_TEST_SUITE_P(Targets, Front,
+                         testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
                          [](const auto& suite) { return std::string(suite.param->name); });
 
 TEST(QamaFront, NotANumberIsFoundWhereverItIs) {
-  for (const std::size_t at : {std::size_t{0}, std::size_t{20}, std::size_t{32}, std::size_t{34 * 9 + 33}}) {
+  for (const std::size_t at :
+       {std::size_t{0}, std::size_t{20}, std::size_t{32}, std::size_t{34 * 9 + 33}}) {
     for (const float bad : {std::nanf(""), INFINITY}) {
       Layer layer(2, 10, 8, QamaNormalisation::instance);
       layer.qkh[at] = bad;
@@ -156,8 +168,8 @@ TEST(QamaFront, AllZeroIsALegalProblem) {
   EXPECT_EQ(layer.problem.couplings[1], 0);
 }
 
-/// Eq. 3 from the definition, for every one of the 2^(H N) selections: the layer's energies and the penalty
-/// must add up to it, and the device's integer energy must be it up to rounding.
+/// Eq. 3 from the definition, for every one of the 2^(H N) selections: the layer's energies and the
+/// penalty must add up to it, and the device's integer energy must be it up to rounding.
 TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
   for (const auto normalisation : kNormalisations) {
     Layer layer(2, 5, 3, normalisation);
@@ -196,7 +208,8 @@ TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
       double fields = 0;
       for (std::size_t t = 0; t < 2; ++t) {
         for (std::size_t i = 0; i < 5; ++i) {
-          ASSERT_NEAR(layer.energies[t * 64 + i], expected[t * 5 + i], 2e-5 * (1 + std::fabs(expected[t * 5 + i])));
+          ASSERT_NEAR(layer.energies[t * 64 + i], expected[t * 5 + i],
+                      2e-5 * (1 + std::fabs(expected[t * 5 + i])));
           sum += layer.energies[t * 64 + i];
           fields -= real.fields[t * 5 + i] * s[t * 5 + i];
         }
@@ -222,7 +235,9 @@ TEST(QamaProject, EqualsTheUnfoldedOutput) {
       Layer layer(heads, tokens, dim_head, QamaNormalisation::none);
       std::vector<float> w_eps(w_eps_rows * 4);
       std::vector<float> out_weight(dim * inner);
-      std::vector<float> scale(norm == QamaEnergyNorm::none ? 0 : norm == QamaEnergyNorm::batch ? 3 : inner);
+      std::vector<float> scale(norm == QamaEnergyNorm::none    ? 0
+                               : norm == QamaEnergyNorm::batch ? 3
+                                                               : inner);
       std::vector<float> shift(scale.size());
       for (auto* values : {&w_eps, &out_weight, &scale, &shift}) {
         for (float& v : *values) v = layer.normal(0.2F, 1.0F);
@@ -238,7 +253,8 @@ TEST(QamaProject, EqualsTheUnfoldedOutput) {
       ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec));
       for (std::size_t t = 0; t < 3; ++t) {
         for (std::size_t i = 0; i < 7; ++i) {
-          layer.energies[t * 64 + i] = (t + i) % 3 == 0 ? 0.0 : static_cast<double>(layer.normal(0.0F, 3.0F));
+          layer.energies[t * 64 + i] =
+              (t + i) % 3 == 0 ? 0.0 : static_cast<double>(layer.normal(0.0F, 3.0F));
         }
       }
       std::vector<float> out(7 * dim);
@@ -257,7 +273,8 @@ TEST(QamaProject, EqualsTheUnfoldedOutput) {
           for (const double v : concatenated) mean += v / 12;
           for (const double v : concatenated) variance += (v - mean) * (v - mean) / 12;
           for (std::size_t k = 0; k < inner; ++k) {
-            concatenated[k] = (concatenated[k] - mean) / std::sqrt(variance + 1e-5) * scale[k] + shift[k];
+            concatenated[k] =
+                (concatenated[k] - mean) / std::sqrt(variance + 1e-5) * scale[k] + shift[k];
           }
         }
         for (std::size_t c = 0; c < dim; ++c) {

@@ -1,6 +1,6 @@
-// First-version QAMA: its integers against the objective that they stand for, over every selection of a small
-// layer, and its energies against the same sums. What the couplings and fields are is held against PyTorch by
-// the goldens (tests/golden/small).
+// First-version QAMA: its integers against the objective that they stand for, over every selection
+// of a small layer, and its energies against the same sums. What the couplings and fields are is
+// held against PyTorch by the goldens (tests/golden/small).
 #include "ops/attention/qama_v1.h"
 
 #include <gtest/gtest.h>

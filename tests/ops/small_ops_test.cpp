@@ -1,5 +1,5 @@
-// The operators that only move or add up: patches, pooling, token embedding, layer norm's class, softmax
-// attention over several heads.
+// The operators that only move or add up: patches, pooling, token embedding, layer norm's class,
+// softmax attention over several heads.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -92,8 +92,8 @@ TEST(TokenEmbedding, NeighboursStandBesideAToken) {
   const std::vector<std::int32_t> ids{2, 0, 1};
   std::vector<float> out(24, -1.0F);
   op.run(ids.data(), 3, 4, out.data());
-  EXPECT_EQ(out, (std::vector<float>{0, 0, 100, 200, 1, 2, 100, 200, 1, 2, 10, 20, 1, 2, 10, 20, 0, 0,
-                                     0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(out, (std::vector<float>{0, 0, 100, 200, 1, 2, 100, 200, 1, 2, 10, 20,
+                                     1, 2, 10,  20,  0, 0, 0,   0,   0, 0, 0,  0}));
 }
 
 TEST(LayerNorm, SizesAreChecked) {

@@ -1,4 +1,5 @@
-// The C API and its C++ face: life cycles, errors with sentences, options of older headers, log hook.
+// The C API and its C++ face: life cycles, errors with sentences, options of older headers, log
+// hook.
 #include <gtest/gtest.h>
 #include <qama/qama.h>
 
@@ -21,7 +22,9 @@ namespace {
 
 using weights::AttentionKind;
 
-TEST(CApi, CompilesAsC) { EXPECT_EQ(c_api_works_from_c(), 1); }
+TEST(CApi, CompilesAsC) {
+  EXPECT_EQ(c_api_works_from_c(), 1);
+}
 
 TEST(CApi, VersionIsTheHeaders) {
   EXPECT_EQ(std::string(qama_version()), std::to_string(QAMA_VERSION_MAJOR) + "." +
@@ -31,7 +34,9 @@ TEST(CApi, VersionIsTheHeaders) {
 
 class CApiModel : public testing::Test {
  protected:
-  void SetUp() override { ASSERT_EQ(qama_model_from_memory(held.bytes.data(), held.bytes.size(), &model), 0); }
+  void SetUp() override {
+    ASSERT_EQ(qama_model_from_memory(held.bytes.data(), held.bytes.size(), &model), 0);
+  }
   void TearDown() override { qama_model_close(model); }
   MemoryModel held = make_model(mnist_architecture(AttentionKind::qama));
   qama_model* model = nullptr;
@@ -60,9 +65,11 @@ TEST_F(CApiModel, ClassifiesAsTheEngineDoes) {
   std::vector<float> logits(40);
   std::vector<float> expected(40);
   qama_session_set_first_sample(session, 30);
-  ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), 4, logits.data()), 0) << qama_last_error();
+  ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), 4, logits.data()), 0)
+      << qama_last_error();
 
-  ASSERT_OK_AND_ASSIGN(auto engine, runtime::Session::create(held.model, {.max_batch = 4, .seed = 5}));
+  ASSERT_OK_AND_ASSIGN(auto engine,
+                       runtime::Session::create(held.model, {.max_batch = 4, .seed = 5}));
   runtime::RunOptions from_30;
   from_30.first_sample = 30;
   ASSERT_OK(engine->run_u8(pixels, 4, expected, from_30));
@@ -128,7 +135,8 @@ TEST_F(CApiModel, SamplesInFlight) {
     qama_session* session = nullptr;
     ASSERT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
     logits[i].resize(40);
-    EXPECT_EQ(qama_session_classify_u8(session, pixels.data(), 4, logits[i].data()), 0) << qama_last_error();
+    EXPECT_EQ(qama_session_classify_u8(session, pixels.data(), 4, logits[i].data()), 0)
+        << qama_last_error();
     qama_session_destroy(session);
   }
   EXPECT_EQ(bytes[0], bytes[1]);
@@ -166,7 +174,8 @@ TEST_F(CApiModel, TheOldInitWritesOnlyTheOldFields) {
   (qama_session_options_init)(options);
   EXPECT_EQ(options->struct_size, offsetof(qama_session_options, rounds));
   EXPECT_EQ(options->sweeps, -1);
-  for (std::size_t i = offsetof(qama_session_options, rounds); i < bytes.size(); ++i) EXPECT_EQ(bytes[i], 0xAB);
+  for (std::size_t i = offsetof(qama_session_options, rounds); i < bytes.size(); ++i)
+    EXPECT_EQ(bytes[i], 0xAB);
   qama_session_options_init(options);
   EXPECT_EQ(options->struct_size, sizeof(qama_session_options));
   EXPECT_EQ(options->rounds, -1);
@@ -289,7 +298,8 @@ TEST(CppApi, RoundTrip) {
   const std::vector<float> fields{1, -1, 2, -1, 1, -2};
   std::vector<std::uint8_t> spins(6, 9);
   double energy = 0;
-  ASSERT_TRUE(solver->solve(1, couplings.data(), fields.data(), 0.5F, 1, spins.data(), &energy).ok());
+  ASSERT_TRUE(
+      solver->solve(1, couplings.data(), fields.data(), 0.5F, 1, spins.data(), &energy).ok());
   EXPECT_EQ(spins, (std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0}));
   EXPECT_DOUBLE_EQ(energy, -4.0);
 }

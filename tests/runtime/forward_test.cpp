@@ -1,5 +1,5 @@
-// The whole forward pass against an independent one in double, for every kind of model, and every named
-// intermediate of it.
+// The whole forward pass against an independent one in double, for every kind of model, and every
+// named intermediate of it.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,18 +28,21 @@ class Keeper final : public runtime::Recorder {
   void tensor(std::string_view name, std::int32_t sample, std::span<const float> values) override {
     kept[{std::string(name), sample}].assign(values.begin(), values.end());
   }
-  void spins(std::string_view name, std::int32_t sample, std::span<const std::uint8_t> values) override {
+  void spins(std::string_view name, std::int32_t sample,
+             std::span<const std::uint8_t> values) override {
     all_spins[sample].emplace_back(values.begin(), values.end());
     EXPECT_EQ(name, "block." + std::to_string(all_spins[sample].size() - 1) + ".spins");
   }
-  void energies(std::string_view name, std::int32_t sample, std::span<const double> values) override {
+  void energies(std::string_view name, std::int32_t sample,
+                std::span<const double> values) override {
     kept[{std::string(name), sample}].assign(values.begin(), values.end());
   }
   std::map<std::pair<std::string, std::int32_t>, std::vector<double>> kept;
   std::map<std::int32_t, Spins> all_spins;
 };
 
-/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's largest.
+/// Float rounding grows with the size of what was added up: the bound is relative to the tensor's
+/// largest.
 void expect_near(const std::string& name, const std::vector<double>& got,
                  const std::vector<double>& expected, double bound) {
   ASSERT_EQ(got.size(), expected.size()) << name;
@@ -159,15 +162,15 @@ TEST_P(QamaForward, MoreTokensThanAWordAndOneHead) {
   check_image_model(a);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllNorms, QamaForward,
-                         testing::Combine(testing::Values(Normalisation::none, Normalisation::instance,
-                                                          Normalisation::batch),
-                                          testing::Values(EnergyNorm::none, EnergyNorm::layer,
-                                                          EnergyNorm::batch)),
-                         [](const auto& suite) {
-                           return std::string(name_of(std::get<0>(suite.param))) + "_" +
-                                  std::string(name_of(std::get<1>(suite.param)));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    AllNorms, QamaForward,
+    testing::Combine(testing::Values(Normalisation::none, Normalisation::instance,
+                                     Normalisation::batch),
+                     testing::Values(EnergyNorm::none, EnergyNorm::layer, EnergyNorm::batch)),
+    [](const auto& suite) {
+      return std::string(name_of(std::get<0>(suite.param))) + "_" +
+             std::string(name_of(std::get<1>(suite.param)));
+    });
 
 void check_text_model(const Architecture& a) {
   SCOPED_TRACE(a.to_json());
@@ -175,13 +178,16 @@ void check_text_model(const Architecture& a) {
   ASSERT_NE(held.model, nullptr);
   const std::vector<std::int32_t> lengths{1, 15, 16, 17, 49, 50};
   const auto batch = static_cast<std::int32_t>(lengths.size());
-  ASSERT_OK_AND_ASSIGN(auto session, Session::create(held.model, {.max_batch = batch, .threads = 1, .seed = 2}));
+  ASSERT_OK_AND_ASSIGN(auto session,
+                       Session::create(held.model, {.max_batch = batch, .threads = 1, .seed = 2}));
   const auto n = static_cast<std::size_t>(a.max_tokens);
-  // Texts whose answers leave no token energies near zero in both heads, where a layer norm would enlarge their
-  // rounding: 2 % of the bound on NEON; with texts that have such tokens up to 60 times the bound.
+  // Texts whose answers leave no token energies near zero in both heads, where a layer norm would
+  // enlarge their rounding: 2 % of the bound on NEON; with texts that have such tokens up to 60
+  // times the bound.
   std::mt19937_64 random(8);
   std::vector<std::int32_t> tokens(lengths.size() * n);
-  for (auto& id : tokens) id = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(a.vocabulary));
+  for (auto& id : tokens)
+    id = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(a.vocabulary));
   std::vector<float> logits(lengths.size() * static_cast<std::size_t>(a.classes));
   Keeper keeper;
   RunOptions options;
@@ -190,8 +196,9 @@ void check_text_model(const Architecture& a) {
   for (std::size_t s = 0; s < lengths.size(); ++s) {
     SCOPED_TRACE("length " + std::to_string(lengths[s]));
     const auto count = static_cast<std::size_t>(lengths[s]);
-    const std::vector<std::int32_t> own(tokens.begin() + static_cast<std::ptrdiff_t>(s * n),
-                                        tokens.begin() + static_cast<std::ptrdiff_t>(s * n + count));
+    const std::vector<std::int32_t> own(
+        tokens.begin() + static_cast<std::ptrdiff_t>(s * n),
+        tokens.begin() + static_cast<std::ptrdiff_t>(s * n + count));
     Spins spins;
     for (const auto& layer : keeper.all_spins[static_cast<std::int32_t>(s)]) {
       std::vector<std::uint8_t> used;
@@ -209,7 +216,9 @@ void check_text_model(const Architecture& a) {
   }
 }
 
-TEST(Forward, SoftmaxText) { check_text_model(text_architecture(AttentionKind::softmax)); }
+TEST(Forward, SoftmaxText) {
+  check_text_model(text_architecture(AttentionKind::softmax));
+}
 
 TEST(Forward, NeighboursOfAToken) {
   Architecture a = text_architecture(AttentionKind::softmax);
@@ -242,7 +251,8 @@ TEST(Forward, PixelsAreNormalisedAsTheModelFileSays) {
   std::vector<float> planes(pixels.size());
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     const std::size_t c = i % 3;
-    planes[c * 28 * 28 + i / 3] = static_cast<float>((pixels[i] / p.scale - p.mean[c]) / p.stddev[c]);
+    planes[c * 28 * 28 + i / 3] =
+        static_cast<float>((pixels[i] / p.scale - p.mean[c]) / p.stddev[c]);
   }
   std::vector<float> from_bytes(10);
   std::vector<float> from_floats(10);

@@ -1,5 +1,5 @@
-// Long heads: layers on factors against the same with J built, which must mean the same; which samples get
-// them, and what memory that takes.
+// Long heads: layers on factors against the same with J built, which must mean the same; which
+// samples get them, and what memory that takes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -45,20 +45,24 @@ class KeepsEnergies final : public runtime::Recorder {
   std::vector<double> all;
 };
 
-/// Texts of all lengths for a model, and a session on each form of plan. Of both kinds of dimension: those of 64 and more
-/// change over at a pair of tokens, where all tokens but the first few are fewer than dimensions.
+/// Texts of all lengths for a model, and a session on each form of plan. Of both kinds of
+/// dimension: those of 64 and more change over at a pair of tokens, where all tokens but the first
+/// few are fewer than dimensions.
 class LongHeads : public testing::TestWithParam<std::tuple<weights::Normalisation, std::int32_t>> {
  protected:
   void SetUp() override {
-    const weights::Architecture a = long_architecture(300, std::get<0>(GetParam()), std::get<1>(GetParam()));
+    const weights::Architecture a =
+        long_architecture(300, std::get<0>(GetParam()), std::get<1>(GetParam()));
     held = make_model(a);
     ASSERT_NE(held.model, nullptr);
     std::mt19937_64 random(3);
     tokens.resize(lengths.size() * 300);
-    for (auto& id : tokens) id = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(a.vocabulary));
+    for (auto& id : tokens)
+      id = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(a.vocabulary));
   }
   std::unique_ptr<Session> session(bool factors, const std::string& device = "cpu:") {
-    auto plan = Plan::create(held.model, {static_cast<std::int32_t>(lengths.size()), 1, 1, factors});
+    auto plan =
+        Plan::create(held.model, {static_cast<std::int32_t>(lengths.size()), 1, 1, factors});
     EXPECT_OK(plan);
     runtime::SessionOptions options;
     options.max_batch = static_cast<std::int32_t>(lengths.size());
@@ -111,7 +115,8 @@ TEST_P(LongHeads, GiveTheDenseLayersEnergiesForTheSameSpins) {
     for (std::size_t layer = 0; layer < 2; ++layer) {
       const double energy = dense->solves(sample)[layer].energy;
       // The dense one's are rounded integers.
-      EXPECT_NEAR(on_factors->solves(sample)[layer].energy, energy, 0.02 * (std::fabs(energy) + 1)) << sample;
+      EXPECT_NEAR(on_factors->solves(sample)[layer].energy, energy, 0.02 * (std::fabs(energy) + 1))
+          << sample;
     }
   }
 }
@@ -124,8 +129,10 @@ TEST_P(LongHeads, AreSolvedAsWell) {
   run(*dense);
   for (std::int32_t sample = 0; sample < static_cast<std::int32_t>(lengths.size()); ++sample) {
     const double expected = dense->solves(sample)[0].energy;
-    EXPECT_LE(on_factors->solves(sample)[0].energy, expected + 0.005 * std::fabs(expected) + 1e-3) << sample;
-    EXPECT_GE(on_factors->solves(sample)[0].energy, expected - 0.005 * std::fabs(expected) - 1e-3) << sample;
+    EXPECT_LE(on_factors->solves(sample)[0].energy, expected + 0.005 * std::fabs(expected) + 1e-3)
+        << sample;
+    EXPECT_GE(on_factors->solves(sample)[0].energy, expected - 0.005 * std::fabs(expected) - 1e-3)
+        << sample;
   }
 }
 
@@ -160,11 +167,13 @@ TEST_P(LongHeads, AreThoseOfLongSamples) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Normalisations, LongHeads,
-                         testing::Combine(testing::ValuesIn(kNormalisations), testing::Values(12, 64, 100)));
+                         testing::Combine(testing::ValuesIn(kNormalisations),
+                                          testing::Values(12, 64, 100)));
 
 TEST(LongHeadPlans, MemoryIsLinearInTheTokens) {
   const auto bytes = [](std::int32_t tokens, bool factors) {
-    const MemoryModel held = make_model(long_architecture(tokens, weights::Normalisation::instance));
+    const MemoryModel held =
+        make_model(long_architecture(tokens, weights::Normalisation::instance));
     auto plan = Plan::create(held.model, {1, 1, 1, factors});
     EXPECT_OK(plan);
     return static_cast<double>((*plan)->arena_bytes());
@@ -198,7 +207,8 @@ TEST(LongHeadPlans, NeedADeviceThatTakesFactors) {
   runtime::SessionOptions options;
   options.device = "cim://127.0.0.1:1";
   EXPECT_ERROR(unsupported, Session::create(plan, options));
-  // A session that makes its own plan asks for the right one: here it only finds nobody at that address.
+  // A session that makes its own plan asks for the right one: here it only finds nobody at that
+  // address.
   options.fallback = runtime::FallbackPolicy::never;
   const auto session = Session::create(held.model, options);
   ASSERT_FALSE(session.ok());

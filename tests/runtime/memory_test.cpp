@@ -1,6 +1,6 @@
-// Memory: nothing is allocated while inferring, by anybody in the process; the arena is exact to the byte;
-// what lies outside of it is not touched. The counter stands in for malloc itself, so that it sees oneDNN's
-// and the C++ library's requests too.
+// Memory: nothing is allocated while inferring, by anybody in the process; the arena is exact to
+// the byte; what lies outside of it is not touched. The counter stands in for malloc itself, so
+// that it sees oneDNN's and the C++ library's requests too.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -49,7 +49,8 @@ std::vector<Architecture> all_kinds() {
 
 /// Runs a batch of any kind of model.
 struct Input {
-  Input(const runtime::Model& model, std::int32_t samples) : count(samples), text(model.architecture().is_text()) {
+  Input(const runtime::Model& model, std::int32_t samples)
+      : count(samples), text(model.architecture().is_text()) {
     const Architecture& a = model.architecture();
     const auto n = static_cast<std::size_t>(samples);
     pixels = random_pixels(n * model.input_pixels(), 1);
@@ -58,7 +59,8 @@ struct Input {
     tokens.resize(n * static_cast<std::size_t>(a.max_tokens), 3);
     for (std::size_t i = 0; i < n; ++i) {
       lengths.push_back(i == 0 ? a.max_tokens
-                               : static_cast<std::int32_t>(1 + (i * 13) % static_cast<std::size_t>(a.max_tokens)));
+                               : static_cast<std::int32_t>(
+                                     1 + (i * 13) % static_cast<std::size_t>(a.max_tokens)));
     }
   }
   Status run(Session& session, const runtime::RunOptions& options = {}) {
@@ -87,7 +89,8 @@ TEST(Memory, TheCounterCounts) {
 TEST(Memory, NothingIsAllocatedWhileInferring) {
   if (QAMA_COUNTS_MALLOC == 0) GTEST_SKIP() << "SKIPPED: malloc belongs to the sanitizer here";
 #if !QAMA_LINEAR_NO_ALLOC
-  GTEST_SKIP() << "SKIPPED: this oneDNN is the system's, which allocates its arguments in every call";
+  GTEST_SKIP()
+      << "SKIPPED: this oneDNN is the system's, which allocates its arguments in every call";
 #endif
   for (const Architecture& a : all_kinds()) {
     for (const std::int32_t threads : {1, 3}) {

@@ -48,8 +48,9 @@ inline weights::Architecture with_kind(weights::Architecture a, weights::Attenti
   return a;
 }
 inline constexpr weights::AttentionKind kOtherKinds[] = {
-    weights::AttentionKind::longformer, weights::AttentionKind::bigbird,  weights::AttentionKind::linformer,
-    weights::AttentionKind::performer,  weights::AttentionKind::reformer, weights::AttentionKind::qama_v1};
+    weights::AttentionKind::longformer, weights::AttentionKind::bigbird,
+    weights::AttentionKind::linformer,  weights::AttentionKind::performer,
+    weights::AttentionKind::reformer,   weights::AttentionKind::qama_v1};
 
 inline weights::Architecture text_architecture(weights::AttentionKind kind) {
   weights::Architecture a;
@@ -88,7 +89,8 @@ inline MemoryModel make_model(const weights::Architecture& architecture, std::ui
   return out;
 }
 
-inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed, double deviation = 1.0) {
+inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed,
+                                        double deviation = 1.0) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal(0.0, deviation);
   std::vector<float> out(count);

@@ -45,7 +45,8 @@ class Forward {
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t c = 0; c < cols; ++c) {
         const std::size_t to = r / pool_rows * (cols / pool_cols) + c / pool_cols;
-        xt::view(pooled, to) += xt::view(x, r * cols + c) / static_cast<double>(pool_rows * pool_cols);
+        xt::view(pooled, to) +=
+            xt::view(x, r * cols + c) / static_cast<double>(pool_rows * pool_cols);
       }
     }
     return blocks(pooled);
@@ -78,7 +79,8 @@ class Forward {
   }
   Matrix matrix(const std::string& name) const {
     const auto& shape = (*file_.tensor(name))->shape;
-    Matrix out = xt::zeros<double>({static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])});
+    Matrix out =
+        xt::zeros<double>({static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])});
     const auto values = *file_.f32(name);
     for (std::size_t i = 0; i < values.size(); ++i) out.flat(i) = values[i];
     return out;
@@ -118,9 +120,7 @@ class Forward {
     }
     return x;
   }
-  void keep(const std::string& name, const Matrix& x) {
-    out_[name].assign(x.begin(), x.end());
-  }
+  void keep(const std::string& name, const Matrix& x) { out_[name].assign(x.begin(), x.end()); }
 
   Matrix softmax_attention(const Matrix& qkv) const {
     const std::size_t n = qkv.shape(0);
@@ -177,8 +177,9 @@ class Forward {
       };
       const Matrix scores = product(part(0), part(1));  // Q K^T
       Matrix couplings = product(scores, scores) / (2.0 * static_cast<double>(d_count));
-      const Matrix w = xt::view(w_eps, xt::range(w_eps.shape(0) == 1 ? 0 : t,
-                                                 (w_eps.shape(0) == 1 ? 0 : t) + 1), xt::all());
+      const Matrix w =
+          xt::view(w_eps, xt::range(w_eps.shape(0) == 1 ? 0 : t, (w_eps.shape(0) == 1 ? 0 : t) + 1),
+                   xt::all());
       Matrix fields = product(part(2), w);  // [n][1]
       if (instance) {
         standardise(couplings, off_diagonal, a_.norm_eps);
@@ -200,7 +201,8 @@ class Forward {
     }
     keep("block." + std::to_string(block) + ".energies", energies);
     if (a_.attention.energy_norm == weights::EnergyNorm::layer) {
-      concatenated = layer_norm(concatenated, vector(attn + "energy.weight"), vector(attn + "energy.bias"));
+      concatenated =
+          layer_norm(concatenated, vector(attn + "energy.weight"), vector(attn + "energy.bias"));
     }
     return concatenated;
   }
@@ -217,7 +219,8 @@ class Forward {
       const Matrix attended = linear(mixed, tensor + "attn.out", false);
       keep(name + "attn_out", attended);
       x += attended;
-      const Matrix hidden = gelu(linear(layer_norm(x, tensor + "mlp.norm"), tensor + "mlp.fc1", true));
+      const Matrix hidden =
+          gelu(linear(layer_norm(x, tensor + "mlp.norm"), tensor + "mlp.fc1", true));
       x += linear(hidden, tensor + "mlp.fc2", true);
       keep(name + "out", x);
     }
@@ -240,8 +243,8 @@ class Forward {
 
 }  // namespace
 
-Intermediates reference_image_forward(const weights::ModelFile& file, const std::vector<float>& image,
-                                      const Spins& spins) {
+Intermediates reference_image_forward(const weights::ModelFile& file,
+                                      const std::vector<float>& image, const Spins& spins) {
   return Forward(file, spins).image(image);
 }
 

@@ -1,5 +1,5 @@
-// An independent forward pass in double with xtensor, straight from the model file's tensors and the
-// description of the model in HACKING.md: shares no code with ops/ or runtime/. Slow and plain.
+// An independent forward pass in double with xtensor, straight from the model file's tensors and
+// the description of the model in HACKING.md: shares no code with ops/ or runtime/. Slow and plain.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ using Intermediates = std::map<std::string, std::vector<double>>;
 using Spins = std::vector<std::vector<std::uint8_t>>;
 
 /// `image` [channels][height][width], already normalised.
-Intermediates reference_image_forward(const weights::ModelFile& file, const std::vector<float>& image,
-                                      const Spins& spins);
+Intermediates reference_image_forward(const weights::ModelFile& file,
+                                      const std::vector<float>& image, const Spins& spins);
 /// `tokens`: the real ones only.
 Intermediates reference_text_forward(const weights::ModelFile& file,
                                      const std::vector<std::int32_t>& tokens, const Spins& spins);

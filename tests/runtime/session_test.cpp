@@ -1,5 +1,5 @@
-// Sessions: answers depend on the sample, its index and the seed alone; arguments are checked; hooks see
-// what they should; an error of one sample stays its own.
+// Sessions: answers depend on the sample, its index and the seed alone; arguments are checked;
+// hooks see what they should; an error of one sample stays its own.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -44,8 +44,9 @@ TEST_F(Sessions, AnswersDoNotDependOnBatchesOrThreads) {
         options.first_sample = 100 + static_cast<std::uint64_t>(at);
         ASSERT_OK(part->run_u8(std::span(pixels).subspan(static_cast<std::size_t>(at) * 784,
                                                          static_cast<std::size_t>(batch) * 784),
-                               batch, std::span(logits).subspan(static_cast<std::size_t>(at) * 10,
-                                                                static_cast<std::size_t>(batch) * 10),
+                               batch,
+                               std::span(logits).subspan(static_cast<std::size_t>(at) * 10,
+                                                         static_cast<std::size_t>(batch) * 10),
                                options));
       }
       EXPECT_EQ(logits, expected) << threads << " threads, batches of " << batch;
@@ -98,7 +99,8 @@ TEST_F(Sessions, IndicesNameSamples) {
     single.first_sample = indices[i];
     std::vector<float> logits(10);
     ASSERT_OK(one->run_u8(first_two.subspan(i * 784, 784), 1, logits, single));
-    EXPECT_TRUE(std::equal(logits.begin(), logits.end(), both.begin() + static_cast<std::ptrdiff_t>(i) * 10));
+    EXPECT_TRUE(std::equal(logits.begin(), logits.end(),
+                           both.begin() + static_cast<std::ptrdiff_t>(i) * 10));
   }
 }
 
@@ -108,7 +110,8 @@ TEST_F(Sessions, SeedAndIndexDecideTheSolversRandomNumbers) {
   EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(2, 0, 0));
   EXPECT_NE(runtime::solve_seed(1, 0, 1), runtime::solve_seed(1, 1, 0));
   // Pinned: a change would change every answer that a user has noted.
-  EXPECT_EQ(runtime::solve_seed(1, 2, 3), 0xD0734750FDE362B3U) << std::hex << runtime::solve_seed(1, 2, 3);
+  EXPECT_EQ(runtime::solve_seed(1, 2, 3), 0xD0734750FDE362B3U)
+      << std::hex << runtime::solve_seed(1, 2, 3);
   auto other = session({.seed = 77});
   EXPECT_EQ(other->seed(), 77U);
   std::vector<float> logits(10);
@@ -155,7 +158,8 @@ class SolvesAgain final : public runtime::ProblemSink {
       const double half = 0.51 / problem.scale;
       const auto head = t * static_cast<std::size_t>(layer.tokens) * stride;
       EXPECT_NEAR(problem.couplings[head + 5] / problem.scale, coupling, half);
-      EXPECT_NEAR(problem.fields[t * stride + 7] / problem.scale, layer.fields[t * stride + 7], half);
+      EXPECT_NEAR(problem.fields[t * stride + 7] / problem.scale, layer.fields[t * stride + 7],
+                  half);
       EXPECT_NEAR(problem.penalty / problem.scale, layer.lambda, half);
     }
   }
@@ -212,8 +216,10 @@ TEST_F(Sessions, ForcedSpinsTakeTheDevicesPlace) {
   std::vector<float> logits(20);
   ASSERT_OK(one->run_u8(two, 2, logits, options));
   ASSERT_EQ(recorder.selections.size(), 4U);  // two layers of two samples
-  EXPECT_TRUE(std::equal(first_layer.begin(), first_layer.begin() + 392, recorder.selections[0].begin()));
-  EXPECT_TRUE(std::equal(first_layer.begin() + 392, first_layer.end(), recorder.selections[2].begin()));
+  EXPECT_TRUE(
+      std::equal(first_layer.begin(), first_layer.begin() + 392, recorder.selections[0].begin()));
+  EXPECT_TRUE(
+      std::equal(first_layer.begin() + 392, first_layer.end(), recorder.selections[2].begin()));
   EXPECT_STREQ(one->solves(0)[0].result.solved_by, "forced");
   EXPECT_STRNE(one->solves(0)[1].result.solved_by, "forced");
 
@@ -227,7 +233,8 @@ TEST_F(Sessions, ForcedSpinsTakeTheDevicesPlace) {
   const std::vector<std::uint8_t> short_by_one(8 * 49 - 1, 0);
   const std::vector<std::span<const std::uint8_t>> wrong{short_by_one};
   options.hooks.forced_spins = wrong;
-  EXPECT_ERROR(invalid_argument, one->run_u8(two.first(784), 1, std::span(logits).first(10), options));
+  EXPECT_ERROR(invalid_argument,
+               one->run_u8(two.first(784), 1, std::span(logits).first(10), options));
 }
 
 TEST_F(Sessions, ScheduleCanBeOverridden) {
@@ -270,8 +277,9 @@ TEST_F(Sessions, ArgumentsAreChecked) {
 
 TEST_F(Sessions, ALayerThatTheDeviceCannotTakeFallsBackAndSaysSo) {
   // 392 spins are too many for the exhaustive device.
-  EXPECT_ERROR(problem_too_large, Session::create(held.model, {.device = "exact:",
-                                                               .fallback = runtime::FallbackPolicy::never}));
+  EXPECT_ERROR(problem_too_large,
+               Session::create(held.model,
+                               {.device = "exact:", .fallback = runtime::FallbackPolicy::never}));
   auto asked_exact = session({.device = "exact:"});
   auto asked_cpu = session({});
   std::vector<float> logits(10);
@@ -288,7 +296,8 @@ TEST_F(Sessions, ALayerThatTheDeviceCannotTakeFallsBackAndSaysSo) {
 TEST_F(Sessions, ADeadlineIsSharedByTheLayers) {
   auto hurried = session({.deadline_us = 1});
   std::vector<float> logits(10);
-  ASSERT_OK(hurried->run_u8(std::span(pixels).first(784), 1, logits));  // stops early, still an answer
+  ASSERT_OK(
+      hurried->run_u8(std::span(pixels).first(784), 1, logits));  // stops early, still an answer
   for (const float v : logits) EXPECT_TRUE(std::isfinite(v));
 }
 

@@ -51,7 +51,8 @@ class Words : public testing::Test {
     std::vector<std::int32_t> ids(6, 99);
     const auto length = tokeniser->encode(text, ids);
     EXPECT_OK(length);
-    for (std::size_t i = static_cast<std::size_t>(*length); i < ids.size(); ++i) EXPECT_EQ(ids[i], 0);
+    for (std::size_t i = static_cast<std::size_t>(*length); i < ids.size(); ++i)
+      EXPECT_EQ(ids[i], 0);
     ids.resize(static_cast<std::size_t>(*length));
     return ids;
   }
@@ -94,7 +95,8 @@ TEST_F(Words, TheFirstTokensAreKept) {
 class PennWords : public Words {
  protected:
   PennWords() {
-    held = model_with({"do", "n't", "film", "'s", "'ll", "i", "'"}, 6, weights::Tokeniser::penn_words);
+    held =
+        model_with({"do", "n't", "film", "'s", "'ll", "i", "'"}, 6, weights::Tokeniser::penn_words);
   }
 };
 
@@ -118,8 +120,9 @@ TEST_F(Words, Misuse) {
   ASSERT_OK(tokeniser);
   std::vector<std::int32_t> ids(5);
   EXPECT_ERROR(invalid_argument, tokeniser->encode("the", ids));
-  EXPECT_ERROR(model_wrong_kind, runtime::Tokeniser::create(
-                                     make_model(mnist_architecture(weights::AttentionKind::softmax)).model));
+  EXPECT_ERROR(model_wrong_kind,
+               runtime::Tokeniser::create(
+                   make_model(mnist_architecture(weights::AttentionKind::softmax)).model));
 }
 
 }  // namespace

@@ -129,8 +129,10 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   anneal["round_sweeps"] = 5;
   anneal["t_round"] = 0.75;
   anneal["start"] = "mixed";
-  anneal["layers"] = Json::parse(R"([{"sweeps":3,"restarts":4,"t_start":1.0,"t_end":0.2,"start":"random"},
-    {"sweeps":7,"restarts":8,"t_start":1.0,"t_end":0.2,"rounds":2,"round_sweeps":1,"t_round":0.5}])");
+  anneal["layers"] =
+      Json::parse(R"([{"sweeps":3,"restarts":4,"t_start":1.0,"t_end":0.2,"start":"random"},
+    {"sweeps":7,"restarts":8,"t_start":1.0,"t_end":0.2,"rounds":2,
+     "round_sweeps":1,"t_round":0.5}])");
   ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
   // Without the order of keys.
   EXPECT_EQ(nlohmann::json::parse(a.to_json()), nlohmann::json::parse(json.dump()));
@@ -155,7 +157,8 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   refused("/attention/anneal/t_round", 0.01, "anneal.t_round: 0.01, expected 0.03");
   refused("/attention/anneal/start", "cold", "anneal.start");
   refused("/attention/anneal/layers", 3, "anneal.layers: number, expected an array");
-  refused("/attention/anneal/layers", Json::array({anneal["layers"][0]}), "layers: entries: 1, expected 2 to 2");
+  refused("/attention/anneal/layers", Json::array({anneal["layers"][0]}),
+          "layers: entries: 1, expected 2 to 2");
   refused("/attention/anneal/layers/1/sweeps", -1, "layers[1].sweeps");
   refused("/attention/anneal/layers/0/seed", 1, "unknown key 'seed'");
   Json alone = json;
@@ -171,7 +174,8 @@ TEST(Architecture, EveryOtherKindOfAttentionHasItsOwnKeys) {
       {AttentionKind::linformer, R"({"kind":"linformer","rank":32})"},
       {AttentionKind::performer, R"({"kind":"performer","features":64})"},
       {AttentionKind::reformer, R"({"kind":"reformer","hashes":2,"buckets":4,"chunk":16})"},
-      {AttentionKind::qama_v1, R"({"kind":"qama_v1","bits":4,"quadratic":1.0,"linear":0.5,"penalty":2.0,
+      {AttentionKind::qama_v1,
+       R"({"kind":"qama_v1","bits":4,"quadratic":1.0,"linear":0.5,"penalty":2.0,
         "anneal":{"sweeps":5,"restarts":2,"t_start":0.3,"t_end":0.03,"seed":1}})"}};
   for (const auto& [kind, attention] : kinds) {
     SCOPED_TRACE(attention);

@@ -1,5 +1,5 @@
-// Half-precision numbers: every one of the 65536 there and back, rounding at the edges, and a model file whose
-// matrices are stored so.
+// Half-precision numbers: every one of the 65536 there and back, rounding at the edges, and a model
+// file whose matrices are stored so.
 #include "weights/half.h"
 
 #include <gtest/gtest.h>

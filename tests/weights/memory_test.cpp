@@ -58,8 +58,8 @@ TEST(Memory, OpeningAFileNeedsLittleMoreThanItsHeader) {
     const std::size_t used = peak_bytes - before;
     const std::size_t left = live_bytes - before;
     largest = std::max(largest, used);
-    // JSON values take some 30 times their text at worst, the list of tensors of 256 blocks 1.3 MiB;
-    // the sizes that these files claim are gigabytes and more.
+    // JSON values take some 30 times their text at worst, the list of tensors of 256 blocks 1.3
+    // MiB; the sizes that these files claim are gigabytes and more.
     EXPECT_LE(used, (2U << 20U) + 40 * file.bytes.size()) << file.name;
     EXPECT_EQ(left, 0U) << file.name << " leaks";
   }

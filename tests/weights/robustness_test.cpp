@@ -22,7 +22,8 @@ namespace {
 /// 1: every byte is tried. Under an emulator every QAMA_TEST_STRIDE-th (toolchains/qemu-aarch64).
 std::size_t stride() {
   const char* text = std::getenv("QAMA_TEST_STRIDE");
-  const auto value = static_cast<std::size_t>(text != nullptr ? std::strtoul(text, nullptr, 10) : 1);
+  const auto value =
+      static_cast<std::size_t>(text != nullptr ? std::strtoul(text, nullptr, 10) : 1);
   return value > 0 ? value : 1;
 }
 

@@ -1,5 +1,5 @@
-// `qama classify`: inputs one after the other, a line or a JSON object for each. An input that fails is
-// reported and the next one is taken.
+// `qama classify`: inputs one after the other, a line or a JSON object for each. An input that
+// fails is reported and the next one is taken.
 #include <algorithm>
 #include <numeric>
 

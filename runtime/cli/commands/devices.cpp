@@ -1,5 +1,5 @@
-// `qama devices` lists what can be opened without an address; `qama device URI` opens one, probes it and
-// says what it is.
+// `qama devices` lists what can be opened without an address; `qama device URI` opens one, probes
+// it and says what it is.
 #include "hal/device.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"

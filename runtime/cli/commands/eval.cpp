@@ -85,9 +85,10 @@ class Eval final : public Command {
                    "Write the first N layers to be solved as problem files below DIR")
         ->expected(2)
         ->type_name("DIR N");
-    app.add_option("--answers", answers_,
-                   "Write a line a sample to FILE: index, label, answer and the answer's probability, "
-                   "with tabs between them")
+    app.add_option(
+           "--answers", answers_,
+           "Write a line a sample to FILE: index, label, answer and the answer's probability, "
+           "with tabs between them")
         ->type_name("FILE");
     run_.declare(app);
   }

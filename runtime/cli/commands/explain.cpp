@@ -1,8 +1,9 @@
-// `qama explain`: for one input, what the paper shows of its operator. Figure 3: which tokens every head selected.
-// Figure 4: the energy of every token and the distribution of what the layer puts out. Figure 5: the energy after
-// every single flip against the energy of the answer. All of it is computed again in double from the layer's factors
-// and the spins that the device gave; a layer of first-version QAMA has no factors: its integers are taken instead,
-// and the token energies are the engine's.
+// `qama explain`: for one input, what the paper shows of its operator. Figure 3: which tokens every
+// head selected. Figure 4: the energy of every token and the distribution of what the layer puts
+// out. Figure 5: the energy after every single flip against the energy of the answer. All of it is
+// computed again in double from the layer's factors and the spins that the device gave; a layer of
+// first-version QAMA has no factors: its integers are taken instead, and the token energies are the
+// engine's.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -61,7 +62,8 @@ class Watcher final : public runtime::Recorder, public runtime::ProblemSink {
     }
   }
 
-  /// Energies of the answer and of its neighbours, with the couplings of the layer that went by last.
+  /// Energies of the answer and of its neighbours, with the couplings of the layer that went by
+  /// last.
   void spins(std::string_view /*name*/, std::int32_t /*sample*/,
              std::span<const std::uint8_t> values) override {
     if (layers.empty()) return;
@@ -331,7 +333,8 @@ class Explain final : public Command {
 
   // -- the page
 
-  /// A cell's style: from dark (nothing of the token selected) to clear, over the picture or yellow without.
+  /// A cell's style: from dark (nothing of the token selected) to clear, over the picture or yellow
+  /// without.
   static std::string shade(double part, bool picture) {
     const auto blend = [part](int dark, int clear) {
       return static_cast<int>(std::lround(dark + (clear - dark) * part));

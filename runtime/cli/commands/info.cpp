@@ -1,5 +1,5 @@
-// `qama info`: what a model file holds and what the engine makes of it. Opening checks every rule of the
-// format, so that a bad file ends here with the rule it breaks.
+// `qama info`: what a model file holds and what the engine makes of it. Opening checks every rule
+// of the format, so that a bad file ends here with the rule it breaks.
 #include "hal/device.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
@@ -110,8 +110,10 @@ class Info final : public Command {
   /// How the layers are solved unless options of a command say otherwise.
   static std::string schedules(const weights::Architecture& a) {
     std::vector<hal::SolveOptions> layers;
-    for (std::int32_t block = 0; block < a.depth; ++block) layers.push_back(runtime::solve_options(a.anneal_of(block)));
-    return schedules_text(layers) + format(", temperatures %g to %g", a.anneal_of(0).t_start, a.anneal_of(0).t_end);
+    for (std::int32_t block = 0; block < a.depth; ++block)
+      layers.push_back(runtime::solve_options(a.anneal_of(block)));
+    return schedules_text(layers) +
+           format(", temperatures %g to %g", a.anneal_of(0).t_start, a.anneal_of(0).t_end);
   }
 
   /// The record as JSON; null if there is none.

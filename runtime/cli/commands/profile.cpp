@@ -1,5 +1,5 @@
-// `qama profile`: where the time goes, on one or several devices side by side over the same inputs. This file runs and
-// collects; what is made of it is profile_report.h's business.
+// `qama profile`: where the time goes, on one or several devices side by side over the same inputs.
+// This file runs and collects; what is made of it is profile_report.h's business.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -35,7 +35,8 @@ double us_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-/// Inputs that need no file: a few soft blobs a picture, words at random; the same on every machine.
+/// Inputs that need no file: a few soft blobs a picture, words at random; the same on every
+/// machine.
 std::vector<Input> synthetic_inputs(const weights::Architecture& a) {
   std::mt19937_64 random(kSyntheticSeed);
   const auto number = [&random](double limit) {
@@ -271,7 +272,9 @@ class ProfileCommand final : public Command {
     QAMA_ASSIGN_OR_RETURN(auto model, runtime::Model::open(model_path_));
     device.model_us = us_since(start);
     start = Clock::now();
-    QAMA_ASSIGN_OR_RETURN(auto plan, runtime::Plan::create(std::move(model), {1, run_.threads, 1, runtime::takes_factors(uri)}));
+    QAMA_ASSIGN_OR_RETURN(
+        auto plan,
+        runtime::Plan::create(std::move(model), {1, run_.threads, 1, runtime::takes_factors(uri)}));
     device.plan_us = us_since(start);
     start = Clock::now();
     run_.device = uri;

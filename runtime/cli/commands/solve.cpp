@@ -1,5 +1,6 @@
-// `qama solve`: one problem from a file, on any device. What is printed as energy or cut is computed in the
-// file's own numbers from the returned spins, not taken from the device's rounded integers.
+// `qama solve`: one problem from a file, on any device. What is printed as energy or cut is
+// computed in the file's own numbers from the returned spins, not taken from the device's rounded
+// integers.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -21,12 +22,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Restarts go to a solver in parts of this many. Part k has a seed of its own, so that the first parts of
-/// a longer run are those of a shorter one. A graph's are as many as are annealed side by side (hal/cpu/sparse.h), in whatever form.
+/// Restarts go to a solver in parts of this many. Part k has a seed of its own, so that the first
+/// parts of a longer run are those of a shorter one. A graph's are as many as are annealed side by
+/// side (hal/cpu/sparse.h), in whatever form.
 constexpr std::int32_t kLayerRestartsAPart = 16;
 constexpr std::int32_t kGraphRestartsAPart = 32;
-/// With a time limit and no --sweeps a graph's schedule is as long as leaves time for one part and some more; how long a sweep takes is
-/// tried out first.
+/// With a time limit and no --sweeps a graph's schedule is as long as leaves time for one part and
+/// some more; how long a sweep takes is tried out first.
 constexpr std::int32_t kTriedSweeps = 16;
 constexpr double kPartsInTime = 1.3;
 constexpr std::uint64_t kDefaultSeed = 1;
@@ -65,12 +67,14 @@ class Solve final : public Command {
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->default_str("0.1; maxcut, qubo: 0.03");
-    app.add_option("--start", start_kind_, "What restarts of layers begin with: guessed or random spins, or mixed")
+    app.add_option("--start", start_kind_,
+                   "What restarts of layers begin with: guessed or random spins, or mixed")
         ->type_name("NAME")
         ->check(CLI::IsMember({"guessed", "random", "mixed"}))
         ->capture_default_str();
     app.add_option("--rounds", options_.rounds,
-                   "After every 16 restarts (maxcut, qubo: 32): groups of four that start from the best answer of those; 0: none")
+                   "After every 16 restarts (maxcut, qubo: 32): groups of four that start from the "
+                   "best answer of those; 0: none")
         ->type_name("N")
         ->check(CLI::Range(0, weights::kMaxRestarts))
         ->capture_default_str();
@@ -83,7 +87,8 @@ class Solve final : public Command {
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     app.add_option("--form", form_,
-                   "How couplings are held: matrix, neighbours (maxcut, qubo) or factors (qama); default: the fastest")
+                   "How couplings are held: matrix, neighbours (maxcut, qubo) or factors (qama); "
+                   "default: the fastest")
         ->type_name("NAME")
         ->check(CLI::IsMember(form_names()));
     declare_device(app, device_);
@@ -103,8 +108,9 @@ class Solve final : public Command {
     if (!format_.empty()) {
       QAMA_ASSIGN_OR_RETURN(format, hal::parse_problem_format(format_));
     }
-    // Graphs are sparse: their row norms are small beside their largest couplings, and they need colder ends
-    // than a layer (0.3 to 0.03 was best of six pairs on the G-set and bqp250 instances).
+    // Graphs are sparse: their row norms are small beside their largest couplings, and they need
+    // colder ends than a layer (0.3 to 0.03 was best of six pairs on the G-set and bqp250
+    // instances).
     const bool layer = format == hal::ProblemFormat::qama;
     options_.t_start = t_start_.value_or(layer ? hal::SolveOptions{}.t_start : 0.3F);
     options_.t_end = t_end_.value_or(layer ? hal::SolveOptions{}.t_end : 0.03F);
@@ -117,14 +123,15 @@ class Solve final : public Command {
     QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, format, path_));
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
     most_restarts_ = restarts_.value_or(time_limit_ms_ > 0 ? kMaxRestarts : 32);
-    QAMA_ASSIGN_OR_RETURN(const auto form, make_form(file_, *device, {form_, most_restarts_, options_.rounds}));
+    QAMA_ASSIGN_OR_RETURN(const auto form,
+                          make_form(file_, *device, {form_, most_restarts_, options_.rounds}));
     shape_ = file_.shape();
 
     seed_value_ = seed_.value_or(kDefaultSeed);
     console.log("problem " + quote(path_) + ", " + std::string(hal::name_of(format)) + ", " +
                 std::to_string(shape_.spins()) + " spins, device " + device->info().uri +
-                ", seed " + std::to_string(seed_value_) +
-                ", couplings as " + form->name + weights_text(*form));
+                ", seed " + std::to_string(seed_value_) + ", couplings as " + form->name +
+                weights_text(*form));
     fixed_ = form->fixed;
     start_ = Clock::now();
     QAMA_RETURN_IF_ERROR(run_workers(console, *device, *form));
@@ -196,14 +203,17 @@ class Solve final : public Command {
     std::vector<std::uint64_t> spins(words * static_cast<std::size_t>(shape_.heads));
     hal::SolveOptions options = options_;
     options.sweeps = kTriedSweeps;
-    options.deadline_us = std::max<std::int64_t>(1, static_cast<std::int64_t>(1000 * time_limit_ms_));
-    options.restarts = static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_));
+    options.deadline_us =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(1000 * time_limit_ms_));
+    options.restarts =
+        static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_));
     hal::SolveResult result;
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(options, spins, result));
     const double sweep_us = microseconds(Clock::now() - before) / kTriedSweeps;
     const double fit = 1000 * time_limit_ms_ / (kPartsInTime * std::max(sweep_us, 0.001));
-    options_.sweeps = static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * options_.sweeps));
+    options_.sweeps =
+        static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * options_.sweeps));
     return {};
   }
 
@@ -215,8 +225,8 @@ class Solve final : public Command {
       const std::int64_t first = part * restarts_a_part_;
       hal::SolveOptions options = options_;
       if (first >= most_restarts_) return;
-      options.restarts =
-          static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_ - first));
+      options.restarts = static_cast<std::int32_t>(
+          std::min<std::int64_t>(restarts_a_part_, most_restarts_ - first));
       options.seed = runtime::solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
       const double elapsed_us = microseconds(Clock::now() - start_);
       if (time_limit_ms_ > 0) {

@@ -1,5 +1,6 @@
-// `qama tune`: records a model's layers on some samples, finds the cheapest schedule of the annealer that solves
-// them well enough, block by block (tuning.h), and writes it into a copy of the model file.
+// `qama tune`: records a model's layers on some samples, finds the cheapest schedule of the
+// annealer that solves them well enough, block by block (tuning.h), and writes it into a copy of
+// the model file.
 #include <algorithm>
 #include <limits>
 
@@ -20,7 +21,9 @@ weights::AnnealSchedule schedule_of(const hal::SolveOptions& options, std::uint6
   out.sweeps = options.sweeps;
   out.restarts = options.restarts;
   // By way of text, so that 0.1F is written as 0.1.
-  const auto shortest = [](float value) { return std::stod(format("%.6g", static_cast<double>(value))); };
+  const auto shortest = [](float value) {
+    return std::stod(format("%.6g", static_cast<double>(value)));
+  };
   out.t_start = shortest(options.t_start);
   out.t_end = shortest(options.t_end);
   if (options.rounds > 0) {
@@ -29,9 +32,15 @@ weights::AnnealSchedule schedule_of(const hal::SolveOptions& options, std::uint6
     out.t_round = shortest(options.t_round);
   }
   switch (options.start) {
-    case hal::StartKind::guessed: out.start = weights::AnnealStart::guessed; break;
-    case hal::StartKind::random: out.start = weights::AnnealStart::random; break;
-    case hal::StartKind::mixed: out.start = weights::AnnealStart::mixed; break;
+    case hal::StartKind::guessed:
+      out.start = weights::AnnealStart::guessed;
+      break;
+    case hal::StartKind::random:
+      out.start = weights::AnnealStart::random;
+      break;
+    case hal::StartKind::mixed:
+      out.start = weights::AnnealStart::mixed;
+      break;
   }
   out.seed = seed;
   return out;
@@ -47,7 +56,9 @@ class Tune final : public Command {
         ->required()
         ->type_name("NAME")
         ->check(CLI::IsMember(names));
-    app.add_option("--data", directory_, "Directory with the data set")->required()->type_name("DIR");
+    app.add_option("--data", directory_, "Directory with the data set")
+        ->required()
+        ->type_name("DIR");
     app.add_option("--split", split_, "train, test or dev")
         ->type_name("NAME")
         ->check(CLI::IsMember({"train", "test", "dev"}))
@@ -56,7 +67,8 @@ class Tune final : public Command {
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{4}, std::int64_t{100000}))
         ->capture_default_str();
-    app.add_option("--share", share_percent_, "Per cent of solves that must come near the best known energy")
+    app.add_option("--share", share_percent_,
+                   "Per cent of solves that must come near the best known energy")
         ->type_name("PERCENT")
         ->check(CLI::Range(1.0, 100.0))
         ->capture_default_str();
@@ -64,7 +76,8 @@ class Tune final : public Command {
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 100.0))
         ->capture_default_str();
-    app.add_option("--out", out_, "Write the model with the schedules that were found")->type_name("FILE");
+    app.add_option("--out", out_, "Write the model with the schedules that were found")
+        ->type_name("FILE");
     declare_device(app, device_);
     declare_seed(app, seed_, "1");
   }
@@ -73,9 +86,10 @@ class Tune final : public Command {
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     const weights::Architecture& a = model->architecture();
     if (!a.is_qama()) {
-      return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path_) + " has " +
-                                                    std::string(weights::name_of(a.attention.kind)) +
-                                                    " attention, tune needs QAMA"};
+      return Error{ErrorCode::model_wrong_kind,
+                   "model " + quote(model_path_) + " has " +
+                       std::string(weights::name_of(a.attention.kind)) +
+                       " attention, tune needs QAMA"};
     }
     TuneOptions options;
     options.gap = gap_percent_ / 100;
@@ -91,11 +105,13 @@ class Tune final : public Command {
     for (std::int32_t block = 0; block < a.depth; ++block) {
       auto& layers = collector.layers[static_cast<std::size_t>(block)];
       if (layers.empty()) {
-        return Error{ErrorCode::unsupported, "block " + std::to_string(block) + " has no layer that can be recorded"};
+        return Error{ErrorCode::unsupported,
+                     "block " + std::to_string(block) + " has no layer that can be recorded"};
       }
       QAMA_RETURN_IF_ERROR(find_best(*device, layers, options.seed));
       QAMA_ASSIGN_OR_RETURN(
-          now.emplace_back(), try_schedule(*device, layers, runtime::solve_options(a.anneal_of(block)), options));
+          now.emplace_back(),
+          try_schedule(*device, layers, runtime::solve_options(a.anneal_of(block)), options));
       QAMA_ASSIGN_OR_RETURN(found.emplace_back(), tune(*device, layers, options));
       progress.update(block + 1);
     }
@@ -187,17 +203,21 @@ class Tune final : public Command {
       return;
     }
     for (std::size_t block = 0; block < found.size(); ++block) {
-      console.line(format("block %zu, %zu layers, solves within %g %% of the best known energy (of layers held out)",
-                          block, collector.layers[block].size(), gap_percent_));
+      console.line(
+          format("block %zu, %zu layers, solves within %g %% of the best known energy (of layers "
+                 "held out)",
+                 block, collector.layers[block].size(), gap_percent_));
       for (const auto& [name, tuned] : {std::pair{"now", &now[block]}, {"tuned", &found[block]}}) {
         const hal::SolveOptions& o = tuned->options;
-        console.line(format("  %-6s %.2f %% (%.2f %%), cost %.0f sweeps: %s, temperatures %g to %g", name,
-                            100 * tuned->share, 100 * tuned->held_out_share, tuned->cost,
+        console.line(format("  %-6s %.2f %% (%.2f %%), cost %.0f sweeps: %s, temperatures %g to %g",
+                            name, 100 * tuned->share, 100 * tuned->held_out_share, tuned->cost,
                             schedules_text({&o, 1}).c_str(), static_cast<double>(o.t_start),
                             static_cast<double>(o.t_end)));
       }
       if (!found[block].reached) {
-        console.line(format("  no candidate reaches %g %%; this is the best of the most expensive ones", share_percent_));
+        console.line(
+            format("  no candidate reaches %g %%; this is the best of the most expensive ones",
+                   share_percent_));
       }
     }
     if (!out_.empty()) console.line("wrote " + out_);

@@ -1,6 +1,6 @@
-// `qama verify`: a model against the intermediates that PyTorch recorded for it. First with the golden's
-// spins in place of the solver's, so that every tensor can be compared; then with spins of its own, where
-// only the answers can agree.
+// `qama verify`: a model against the intermediates that PyTorch recorded for it. First with the
+// golden's spins in place of the solver's, so that every tensor can be compared; then with spins of
+// its own, where only the answers can agree.
 #include <algorithm>
 #include <cmath>
 #include <limits>

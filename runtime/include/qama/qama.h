@@ -1,9 +1,11 @@
-/* The C API of the QAMA runtime: opaque handles, error codes and sentences, no exception ever crosses it.
+/* The C API of the QAMA runtime: opaque handles, error codes and sentences, no exception ever
+ * crosses it.
  *
- * Threads: a qama_model is immutable and may be shared; a qama_session and a qama_solver serve one thread
- * at a time. Errors: every function that can fail returns a code (0 = ok; the numbers are those of
- * qama_status_name and never change) and leaves a sentence for qama_last_error() of the same thread.
- * Memory: what a function hands out belongs to the handle it came from, unless said otherwise. */
+ * Threads: a qama_model is immutable and may be shared; a qama_session and a qama_solver serve one
+ * thread at a time. Errors: every function that can fail returns a code (0 = ok; the numbers are
+ * those of qama_status_name and never change) and leaves a sentence for qama_last_error() of the
+ * same thread. Memory: what a function hands out belongs to the handle it came from, unless said
+ * otherwise. */
 #ifndef QAMA_QAMA_H
 #define QAMA_QAMA_H
 
@@ -40,7 +42,7 @@ QAMA_API const char* qama_last_error(void);
 typedef void (*qama_log_function)(void* user, int32_t level, const char* message);
 QAMA_API void qama_set_log(qama_log_function function, void* user);
 
-/* ---- models ---------------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 /* Opens and checks a model file (mapped read-only, released by qama_model_close). */
 QAMA_API qama_status qama_model_open(const char* path, qama_model** out);
@@ -49,7 +51,8 @@ QAMA_API qama_status qama_model_from_memory(const void* data, size_t bytes, qama
 QAMA_API void qama_model_close(qama_model* model); /* NULL is fine; sessions keep what they need */
 
 QAMA_API int32_t qama_model_classes(const qama_model* model);
-QAMA_API const char* qama_model_label(const qama_model* model, int32_t class_index); /* NULL: none */
+QAMA_API const char* qama_model_label(const qama_model* model,
+                                      int32_t class_index); /* NULL: none */
 /* Image models: expected size; 0 for text models. */
 QAMA_API int32_t qama_model_image_height(const qama_model* model);
 QAMA_API int32_t qama_model_image_width(const qama_model* model);
@@ -57,80 +60,82 @@ QAMA_API int32_t qama_model_image_channels(const qama_model* model);
 /* Text models: tokens of a text at most; 0 for image models. */
 QAMA_API int32_t qama_model_max_tokens(const qama_model* model);
 
-/* ---- sessions -------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 typedef struct qama_session_options {
-  uint32_t struct_size;     /* sizeof(qama_session_options), for later versions */
-  int32_t max_batch;        /* samples a run at most; 0: 1 */
-  int32_t threads;          /* 0: 1 */
-  uint64_t seed;            /* of the annealer; 0: the default */
-  const char* device;       /* device URI; NULL: "cpu:" */
-  const char* fallback;     /* "never", "error", "deadline", "hedge"; NULL: "error" */
-  int64_t deadline_us;      /* per sample; 0: none */
-  int32_t sweeps;           /* < 0: as the model file says */
-  int32_t restarts;         /* <= 0: as the model file says */
-  void* arena;              /* caller's memory, 64-byte aligned; NULL: the session allocates it */
+  uint32_t struct_size; /* sizeof(qama_session_options), for later versions */
+  int32_t max_batch;    /* samples a run at most; 0: 1 */
+  int32_t threads;      /* 0: 1 */
+  uint64_t seed;        /* of the annealer; 0: the default */
+  const char* device;   /* device URI; NULL: "cpu:" */
+  const char* fallback; /* "never", "error", "deadline", "hedge"; NULL: "error" */
+  int64_t deadline_us;  /* per sample; 0: none */
+  int32_t sweeps;       /* < 0: as the model file says */
+  int32_t restarts;     /* <= 0: as the model file says */
+  void* arena;          /* caller's memory, 64-byte aligned; NULL: the session allocates it */
   size_t arena_bytes;
-  int32_t rounds;           /* after the restarts, for quality; < 0: as the model file says */
-  int32_t round_sweeps;     /* < 0: as the model file says */
-  int32_t in_flight;        /* samples of a batch that a thread has on their way at the same time, for devices that lie
-                               elsewhere; a device that holds fewer gets fewer; an arena's lane each; at most 64; 0: 1 */
+  int32_t rounds;       /* after the restarts, for quality; < 0: as the model file says */
+  int32_t round_sweeps; /* < 0: as the model file says */
+  int32_t in_flight;    /* samples of a batch that a thread has on their way at the same time, for
+                           devices that lie    elsewhere; a device that holds fewer gets fewer; an
+                           arena's    lane each; at most 64; 0: 1 */
 } qama_session_options;
 
-/* Fills in the defaults. Structs only grow at their end: the function of this name writes what the first version had,
- * so that a program built with an older header may load a younger library; the macro, which calls of it become,
- * writes all that this header knows. */
+/* Fills in the defaults. Structs only grow at their end: the function of this name writes what the
+ * first version had, so that a program built with an older header may load a younger library; the
+ * macro, which calls of it become, writes all that this header knows. */
 QAMA_API void qama_session_options_init(qama_session_options* options);
 QAMA_API void qama_session_options_init_size(qama_session_options* options, size_t struct_size);
 #define qama_session_options_init(options) \
   qama_session_options_init_size((options), sizeof(qama_session_options))
 
-/* Exact bytes of arena that a session with these options needs: with one byte less, creating it fails
- * with ARENA_TOO_SMALL. */
+/* Exact bytes of arena that a session with these options needs: with one byte less, creating it
+ * fails with ARENA_TOO_SMALL. */
 QAMA_API qama_status qama_session_arena_bytes(const qama_model* model,
                                               const qama_session_options* options, size_t* bytes);
-QAMA_API qama_status qama_session_create(const qama_model* model, const qama_session_options* options,
-                                         qama_session** out);
+QAMA_API qama_status qama_session_create(const qama_model* model,
+                                         const qama_session_options* options, qama_session** out);
 QAMA_API void qama_session_destroy(qama_session* session);
 
-/* Classifies `count` images (<= max_batch). `pixels`: count x height x width x channels bytes, rows from
- * the top, channels interleaved. `logits`: count x classes floats. Allocates nothing. */
+/* Classifies `count` images (<= max_batch). `pixels`: count x height x width x channels bytes, rows
+ * from the top, channels interleaved. `logits`: count x classes floats. Allocates nothing. */
 QAMA_API qama_status qama_session_classify_u8(qama_session* session, const uint8_t* pixels,
                                               int32_t count, float* logits);
 /* The same from already normalised values: count x channels x height x width floats. */
 QAMA_API qama_status qama_session_run_f32(qama_session* session, const float* input, int32_t count,
                                           float* logits);
 
-/* Classifies `count` texts (zero-terminated UTF-8, tokenised as the model file says). Allocates nothing.
- * `logits`: count x classes. */
+/* Classifies `count` texts (zero-terminated UTF-8, tokenised as the model file says). Allocates
+ * nothing. `logits`: count x classes. */
 QAMA_API qama_status qama_session_classify_text(qama_session* session, const char* const* texts,
                                                 int32_t count, float* logits);
 
-/* Sample i of the runs that follow has the index first + i (0 after creation). With the seed, a sample's
- * index decides the solver's random numbers, so that an answer does not depend on how samples were put
- * into batches. */
+/* Sample i of the runs that follow has the index first + i (0 after creation). With the seed, a
+ * sample's index decides the solver's random numbers, so that an answer does not depend on how
+ * samples were put into batches. */
 QAMA_API void qama_session_set_first_sample(qama_session* session, uint64_t first);
 
-/* Of the last run: wall time of a sample, and who solved one of its QAMA layers ("cpu:avx512"; NULL if there
- * is no such layer). Static storage. */
+/* Of the last run: wall time of a sample, and who solved one of its QAMA layers ("cpu:avx512"; NULL
+ * if there is no such layer). Static storage. */
 QAMA_API qama_status qama_session_latency_us(const qama_session* session, int32_t sample,
                                              double* microseconds);
-QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t sample, int32_t layer);
+QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t sample,
+                                            int32_t layer);
 
-/* ---- the annealer alone ---------------------------------------------------------------------------- */
+/* ---- the annealer alone ---------------------------------------------------------------------- */
 
 typedef struct qama_solver_options {
-  uint32_t struct_size;  /* sizeof(qama_solver_options), for later versions */
-  int32_t threads;       /* worker threads for a batch; 0: 1 */
-  uint64_t seed;         /* sample k of a batch uses a seed derived from (seed, k): results do not depend
-                            on the number of threads */
-  int32_t sweeps;        /* 0: descent only */
-  int32_t restarts;      /* >= 1 */
-  float t_start, t_end;  /* units of the mean row norm of J; 0: defaults */
-  int32_t rounds;        /* after the restarts: groups of four from the best answer so far; 0: none */
-  int32_t round_sweeps;  /* sweeps of a round; 0: the default */
-  float t_round;         /* first temperature of a round; 0: the default */
-  int32_t start;         /* what restarts begin with: 0 guessed spins, 1 random ones, 2 two of four each */
+  uint32_t struct_size; /* sizeof(qama_solver_options), for later versions */
+  int32_t threads;      /* worker threads for a batch; 0: 1 */
+  uint64_t seed;    /* sample k of a batch uses a seed derived from (seed, k): results do not depend
+                       on the number of threads */
+  int32_t sweeps;   /* 0: descent only */
+  int32_t restarts; /* >= 1 */
+  float t_start, t_end; /* units of the mean row norm of J; 0: defaults */
+  int32_t rounds; /* after the restarts: groups of four from the best answer so far; 0: none */
+  int32_t round_sweeps; /* sweeps of a round; 0: the default */
+  float t_round;        /* first temperature of a round; 0: the default */
+  int32_t start; /* what restarts begin with: 0 guessed spins, 1 random ones, 2 two of four each */
 } qama_solver_options;
 
 /* As qama_session_options_init. */
@@ -150,19 +155,21 @@ QAMA_API void qama_solver_destroy(qama_solver* solver);
  *   lambda                 penalty between two heads that select the same token
  *   count [batch] tokens used of each sample (1..N), or NULL: all N. Spins beyond it are 0.
  *   seed                   of this call; combined with the options' seed
- * spins  [batch][H][N] bytes 0/1;  energy [batch] doubles or NULL: E(s) of the given real problem. */
+ * spins  [batch][H][N] bytes 0/1;  energy [batch] doubles or NULL: E(s) of the given real problem.
+ */
 QAMA_API qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const float* J,
                                            const float* field, float lambda, const int32_t* count,
                                            uint64_t seed, uint8_t* spins, double* energy);
 
-/* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j: factors [batch][H][N][D],
- * signs [H][D] (+1/-1), the rest as above. Saves the caller J. Long heads (one head with D >= 64 or 96 tokens or more,
- * several of 2048 or more) are solved on the factors as sessions do it, if the device takes them: nothing of size N x N is held. */
+/* The same from low-rank couplings J_tij = sum_d sign_td F_tid F_tjd, i != j: factors
+ * [batch][H][N][D], signs [H][D] (+1/-1), the rest as above. Saves the caller J. Long heads (one
+ * head with D >= 64 or 96 tokens or more, several of 2048 or more) are solved on the factors as
+ * sessions do it, if the device takes them: nothing of size N x N is held. */
 QAMA_API qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
                                                    const float* factors, const float* signs,
                                                    const float* field, float lambda,
-                                                   const int32_t* count, uint64_t seed, uint8_t* spins,
-                                                   double* energy);
+                                                   const int32_t* count, uint64_t seed,
+                                                   uint8_t* spins, double* energy);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
-// The C++ face of qama.h: handles that close themselves, spans, and errors as values. Header-only, C++20, no
-// exception is thrown by it. What an error means and what a size must be is said in qama.h.
+// The C++ face of qama.h: handles that close themselves, spans, and errors as values. Header-only,
+// C++20, no exception is thrown by it. What an error means and what a size must be is said in
+// qama.h.
 #pragma once
 
 #include <qama/qama.h>
@@ -75,7 +76,9 @@ class Session {
     return Status(qama_session_classify_text(handle_.get(), texts.data(),
                                              static_cast<std::int32_t>(texts.size()), logits));
   }
-  void set_first_sample(std::uint64_t first) { qama_session_set_first_sample(handle_.get(), first); }
+  void set_first_sample(std::uint64_t first) {
+    qama_session_set_first_sample(handle_.get(), first);
+  }
   [[nodiscard]] double latency_us(std::int32_t sample) const {
     double out = 0;
     return qama_session_latency_us(handle_.get(), sample, &out) == 0 ? out : 0;
@@ -114,9 +117,15 @@ class Model {
     const char* label = qama_model_label(handle_.get(), index);
     return label == nullptr ? std::string_view() : std::string_view(label);
   }
-  [[nodiscard]] std::int32_t height() const noexcept { return qama_model_image_height(handle_.get()); }
-  [[nodiscard]] std::int32_t width() const noexcept { return qama_model_image_width(handle_.get()); }
-  [[nodiscard]] std::int32_t channels() const noexcept { return qama_model_image_channels(handle_.get()); }
+  [[nodiscard]] std::int32_t height() const noexcept {
+    return qama_model_image_height(handle_.get());
+  }
+  [[nodiscard]] std::int32_t width() const noexcept {
+    return qama_model_image_width(handle_.get());
+  }
+  [[nodiscard]] std::int32_t channels() const noexcept {
+    return qama_model_image_channels(handle_.get());
+  }
 
   [[nodiscard]] Expected<std::size_t> arena_bytes(const SessionOptions& options = {}) const {
     std::size_t bytes = 0;
@@ -149,7 +158,8 @@ class Solver {
     Options() : qama_solver_options() { qama_solver_options_init(this); }
   };
   [[nodiscard]] static Expected<Solver> create(std::int32_t heads, std::int32_t tokens,
-                                               const Options& options = {}, const char* uri = nullptr) {
+                                               const Options& options = {},
+                                               const char* uri = nullptr) {
     qama_solver* handle = nullptr;
     if (const qama_status code = qama_solver_create(uri, heads, tokens, &options, &handle)) {
       return Status(code);
@@ -160,8 +170,8 @@ class Solver {
   Status solve(std::int32_t batch, const float* couplings, const float* fields, float lambda,
                std::uint64_t seed, std::uint8_t* spins, double* energies = nullptr,
                const std::int32_t* counts = nullptr) {
-    return Status(qama_solver_solve_f32(handle_.get(), batch, couplings, fields, lambda, counts, seed,
-                                        spins, energies));
+    return Status(qama_solver_solve_f32(handle_.get(), batch, couplings, fields, lambda, counts,
+                                        seed, spins, energies));
   }
 
  private:

@@ -35,8 +35,8 @@ int main(int argc, char** argv) {
   for (i = 1; i < 10; ++i) {
     if (logits[i] > logits[best]) best = i;
   }
-  printf("qama %s: class %s, logit %.6f, arena %zu bytes\n", qama_version(), qama_model_label(model, best),
-         (double)logits[best], bytes);
+  printf("qama %s: class %s, logit %.6f, arena %zu bytes\n", qama_version(),
+         qama_model_label(model, best), (double)logits[best], bytes);
   qama_session_destroy(session);
   qama_model_close(model);
   free(options.arena);
