@@ -16,9 +16,9 @@
 #include "bench/textbook_sa.h"
 #include "hal/cpu/kernel.h"
 #include "hal/device.h"
-#include "hal/problem_io.h"
+#include "hal/text/problem_io.h"
+#include "ops/simd/factors_front.h"
 #include "ops/simd/kernels.h"
-#include "ops/simd/long_factors.h"
 
 namespace qama::bench {
 namespace {
@@ -50,10 +50,10 @@ std::vector<Work> works() {
   return out;
 }
 
-hal::SelectionBuild build(const InstanceClass& of) {
+hal::DenseBuild build(const InstanceClass& of) {
   hal::ProblemFile file;
   file.layer = instance(of, kFirstReportSeed);
-  auto out = hal::to_selection(file);
+  auto out = hal::to_dense(file);
   if (!out.ok()) {
     std::fprintf(stderr, "annealer_benchmark: %s\n", out.error().message.c_str());
     std::exit(1);
@@ -63,7 +63,7 @@ hal::SelectionBuild build(const InstanceClass& of) {
 
 void run_device(benchmark::State& state, const Work& work, const std::string& uri) {
   auto device = hal::open_device(uri);
-  const hal::SelectionBuild problem = build(*work.of);
+  const hal::DenseBuild problem = build(*work.of);
   const hal::ProblemShape shape = problem.buffer.problem().shape;
   auto solver = device.ok() ? (*device)->compile(shape)
                             : Result<std::unique_ptr<hal::Solver>>(device.error());
@@ -91,7 +91,7 @@ void run_device(benchmark::State& state, const Work& work, const std::string& ur
 }
 
 void run_textbook(benchmark::State& state, const Work& work) {
-  const hal::SelectionBuild problem = build(*work.of);
+  const hal::DenseBuild problem = build(*work.of);
   TextbookAnnealer annealer(problem.buffer.problem());
   hal::SolveOptions options = work.options;
   std::int64_t proposals = 0;
@@ -126,7 +126,7 @@ void run_solves(benchmark::State& state, hal::SolveOptions options, const Solve&
 void run_graph(benchmark::State& state, const std::string& uri) {
   auto device = hal::open_device(uri);
   const auto problem =
-      hal::to_selection(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
+      hal::to_dense(complete_graph(static_cast<std::int32_t>(state.range(0)), 2000));
   auto solver = device.ok() && problem.ok()
                     ? (*device)->compile(problem->buffer.problem().shape)
                     : Error{ErrorCode::invalid_argument, "no device or no problem"};
@@ -146,7 +146,7 @@ void run_graph(benchmark::State& state, const std::string& uri) {
 void run_sparse_graph(benchmark::State& state, const std::string& uri) {
   auto device = hal::open_device(uri);
   const auto rows =
-      hal::to_sparse_selection(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
+      hal::to_sparse(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
   auto solver = device.ok() && rows.ok()
                     ? (*device)->compile_sparse(rows->problem.spins)
                     : Error{ErrorCode::invalid_argument, "no device or no problem"};
@@ -183,7 +183,7 @@ void run_factors(benchmark::State& state, const std::string& uri) {
 }
 
 /// The front end of such a head alone, on every target of ops.
-void run_long_factors(benchmark::State& state, const ops::KernelTable& kernels) {
+void run_factors_front(benchmark::State& state, const ops::KernelTable& kernels) {
   const InstanceClass of{"norm_long", LayerKind::norm, 1, static_cast<std::int32_t>(state.range(0)),
                          64};
   const PassData data = pass_data(of, kFirstReportSeed);
@@ -200,7 +200,7 @@ void run_long_factors(benchmark::State& state, const ops::KernelTable& kernels) 
   args.scratch = scratch.data();
   args.statistics = true;
   for (auto _ : state) {
-    kernels.qama_long_factors(args);
+    kernels.qama_factors_factors(args);
     benchmark::DoNotOptimize(args.sum_squares);
   }
 }
@@ -227,8 +227,8 @@ void add_long_benchmarks() {
   }
   for (const ops::KernelTable* kernels : ops::kernel_tables()) {
     benchmark::RegisterBenchmark(
-        ("long_factors_1x64/" + std::string(kernels->name)).c_str(),
-        [kernels](benchmark::State& state) { run_long_factors(state, *kernels); })
+        ("factors_front_1x64/" + std::string(kernels->name)).c_str(),
+        [kernels](benchmark::State& state) { run_factors_front(state, *kernels); })
         ->Arg(512)
         ->Arg(2048)
         ->Unit(benchmark::kMicrosecond);

@@ -92,7 +92,7 @@ struct Throughput {
   std::string checksum;
 };
 
-Result<Throughput> throughput(hal::Device& device, const hal::SelectionProblem& problem,
+Result<Throughput> throughput(hal::Device& device, const hal::DenseView& problem,
                               const Parameters& parameters, int repetitions) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
   std::vector<std::uint64_t> spins(
@@ -112,7 +112,7 @@ Result<Throughput> throughput(hal::Device& device, const hal::SelectionProblem& 
   return Throughput{median(ns), best, checksum.text()};
 }
 
-double textbook_ns(const hal::SelectionProblem& problem, Parameters parameters, int repetitions) {
+double textbook_ns(const hal::DenseView& problem, Parameters parameters, int repetitions) {
   parameters.restarts = 1;
   TextbookAnnealer annealer(problem);
   std::vector<double> ns;
@@ -142,7 +142,7 @@ Status row_a1(Context& context) {
 }
 
 Status row_a8(Context& context) {
-  QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_selection(complete_graph(2000, 2000)));
+  QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_dense(complete_graph(2000, 2000)));
   const Parameters parameters{500, 4, 0.5F, 0.025F};
   QAMA_ASSIGN_OR_RETURN(const Throughput got,
                         throughput(*context.device, build.buffer.problem(), parameters,
@@ -534,9 +534,9 @@ Status row_a9(Context& context) {
     same = same && checksum.text() == first;
     names += std::string(kernel.name) + (checksum.text() == first ? " " : " DIFFERS ");
   }
-  context.add(
-      {"A9", "same spins for the same seed on every kernel", "all", names, met(same), "-", "-",
-       "checksum " + first + "; NEON: spin_checksum under qemu; threads: test_c_api_solver"});
+  context.add({"A9", "same spins for the same seed on every kernel", "all", names, met(same), "-",
+               "-",
+               "checksum " + first + "; NEON: spin_checksum under qemu; threads: test_solver_api"});
   return {};
 }
 
@@ -552,10 +552,10 @@ struct PublicTarget {
 constexpr PublicTarget kPublicTargets[] = {{"G1", "G2", 11620, 11624, 20},
                                            {"bqp250-1", "bqp250-2", 44810, 45607, 5}};
 
-Result<hal::SelectionBuild> public_problem(const Context& context, const std::string& name) {
+Result<hal::DenseBuild> public_problem(const Context& context, const std::string& name) {
   QAMA_ASSIGN_OR_RETURN(const auto file, read_problem_file(context.options.shared +
                                                            "/instances/maxcut/" + name + ".mc"));
-  QAMA_ASSIGN_OR_RETURN(auto build, hal::to_selection(file));
+  QAMA_ASSIGN_OR_RETURN(auto build, hal::to_dense(file));
   if (!build.exact)
     return Error{ErrorCode::problem_bad_value, name + ": its weights do not fit 16 bits"};
   return build;
@@ -570,7 +570,7 @@ Status row_a11(Context& context) {
                    "not run: " + build.error().message});
       continue;
     }
-    const hal::SelectionProblem& problem = build->buffer.problem();
+    const hal::DenseView& problem = build->buffer.problem();
     const Parameters parameters = context.parameters.get(target.file, "target");
     QAMA_ASSIGN_OR_RETURN(const auto solver, context.device->compile(problem.shape));
     std::vector<std::uint64_t> spins(
@@ -617,10 +617,10 @@ Status row_a11(Context& context) {
 /// schedule.
 Status graph_row(Context& context, const std::string& what, const hal::ProblemFile& file) {
   const Parameters parameters{context.options.quick ? 50 : 500, 32, 0.3F, 0.03F};
-  QAMA_ASSIGN_OR_RETURN(const auto rows, hal::to_sparse_selection(file));
+  QAMA_ASSIGN_OR_RETURN(const auto rows, hal::to_sparse(file));
   QAMA_ASSIGN_OR_RETURN(const auto sparse, context.device->compile_sparse(file.graph.size));
-  QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_selection(file));
-  const hal::SelectionProblem& problem = build.buffer.problem();
+  QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_dense(file));
+  const hal::DenseView& problem = build.buffer.problem();
   std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(file.graph.size)));
   std::vector<double> ns;
   double cut = 0;
@@ -758,7 +758,7 @@ Status write_layers(const Context& context) {
   std::filesystem::create_directories(context.options.write, error);
   for (const InstanceClass& of : kInstanceClasses) {
     for (int k = 0; k < (of.heads == 1 ? 1 : context.options.instances); ++k) {
-      const hal::FactorProblem problem =
+      const hal::QamaLayer problem =
           instance(of, context.options.first_seed + static_cast<std::uint64_t>(k));
       const std::string path = context.options.write + "/" + problem.name + ".txt";
       std::ofstream stream(path, std::ios::binary);

@@ -175,9 +175,9 @@ LayerInputs layer_inputs(const InstanceClass& of, std::uint64_t seed) {
   return out;
 }
 
-hal::FactorProblem instance(const InstanceClass& of, std::uint64_t seed) {
+hal::QamaLayer instance(const InstanceClass& of, std::uint64_t seed) {
   const LayerInputs inputs = layer_inputs(of, seed);
-  hal::FactorProblem out;
+  hal::QamaLayer out;
   out.name = std::string(of.name) + "_s" + std::to_string(seed);
   out.heads = of.heads;
   out.tokens = of.tokens;

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "hal/problem_io.h"
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
+#include "hal/text/problem_io.h"
 
 namespace qama::bench {
 
@@ -59,7 +59,7 @@ struct LayerInputs {
 
 /// The layer in factor form: F = Q chol(K^T K / 2D), rho = 0.16 N, lambda = 0.8 N sqrt(2/pi) / (H -
 /// 1). Normalised kinds have one more column, which takes the mean away.
-[[nodiscard]] hal::FactorProblem instance(const InstanceClass& of, std::uint64_t seed);
+[[nodiscard]] hal::QamaLayer instance(const InstanceClass& of, std::uint64_t seed);
 
 /// A complete graph on `size` vertices with weights +1 and -1: Inagaki et al. 2016's K2000 at 2000.
 [[nodiscard]] hal::ProblemFile complete_graph(std::int32_t size, std::uint64_t seed);

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "bench/measure.h"
-#include "ops/simd/long_factors.h"
+#include "ops/simd/factors_front.h"
 
 namespace qama::bench {
 
@@ -107,7 +107,7 @@ Result<std::unique_ptr<DensePass>> DensePass::create(const InstanceClass& of, ha
 
 Status DensePass::run(PassData& data, const hal::SolveOptions& options, PassTimes& times) {
   const double start = now_us();
-  hal::SelectionProblem problem;
+  hal::DenseView problem;
   QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, data.qkh.data(), workspace_, problem));
   const double built = now_us();
   hal::SolveResult result;
@@ -129,7 +129,7 @@ Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of,
   out->width_ = ops::long_factor_width(of.rank);
   QAMA_ASSIGN_OR_RETURN(
       out->solver_,
-      device.compile_low_rank({of.heads, of.tokens}, static_cast<std::int32_t>(out->width_)));
+      device.compile_factors({of.heads, of.tokens}, static_cast<std::int32_t>(out->width_)));
   const auto heads = static_cast<std::size_t>(of.heads);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
   out->factors_.resize(rows * static_cast<std::size_t>(out->width_));
@@ -158,7 +158,7 @@ void FactorPass::front(const PassData& data) {
     args.factors = factors;
     args.scratch = scratch_.data();
     args.statistics = true;
-    ops::best_kernels().qama_long_factors(args);
+    ops::best_kernels().qama_factors_factors(args);
     const double mean = args.sum / pairs;
     const double inverse = 1 / std::sqrt(args.sum_squares / pairs - mean * mean + 1e-5);
     scale_[static_cast<std::size_t>(t)] = static_cast<float>(inverse);
@@ -191,7 +191,7 @@ void FactorPass::output(PassData& data) {
   const std::int64_t tokens = of_.tokens;
   const std::int64_t words = hal::words_per_head(of_.tokens);
   for (std::int64_t t = 0; t < of_.heads; ++t) {
-    ops::best_kernels().qama_long_energies(
+    ops::best_kernels().qama_factors_energies(
         {.tokens = tokens,
          .dim_head = of_.rank,
          .factors = factors_.data() + t * tokens * width_,
@@ -213,7 +213,7 @@ Status FactorPass::run(PassData& data, const hal::SolveOptions& options, PassTim
   const double start = now_us();
   front(data);
   const double built = now_us();
-  hal::LowRankProblem problem;
+  hal::FactorsView problem;
   problem.shape = {of_.heads, of_.tokens};
   problem.rank = static_cast<std::int32_t>(width_);
   problem.left = problem.right = factors_.data();

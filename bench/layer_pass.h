@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "bench/instances.h"
+#include "hal/base/aligned.h"
 #include "hal/device.h"
 #include "ops/attention/qama.h"
-#include "runtime/base/aligned.h"
 
 namespace qama::bench {
 
@@ -23,7 +23,7 @@ struct PassData {
   AlignedBuffer<float> output;         ///< [heads][tokens][rank]
   /// J and h of every head at mean 0 and standard deviation 1, as per-instance normalisation makes
   /// them.
-  hal::FactorProblem real;
+  hal::QamaLayer real;
 };
 [[nodiscard]] PassData pass_data(const InstanceClass& of, std::uint64_t seed);
 
@@ -68,7 +68,7 @@ class FactorPass {
 
   InstanceClass of_{};
   std::int64_t width_ = 0;  ///< rank of the low-rank problem
-  std::unique_ptr<hal::LowRankSolver> solver_;
+  std::unique_ptr<hal::FactorsSolver> solver_;
   AlignedBuffer<float> factors_, fields_, scale_, shift_;
   AlignedBuffer<double> wide_fields_, energies_, scratch_;
   std::vector<std::uint64_t> spins_;

@@ -1,6 +1,6 @@
 // From how many tokens on a layer is better solved on factors than with J built: both, one after
 // the other on the same inputs, by number of tokens and heads. What the engine takes from it is
-// runtime/plan.h's first_long_tokens.
+// runtime/engine/plan.h's first_factors_tokens.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -13,7 +13,7 @@
 #include "bench/layer_pass.h"
 #include "bench/measure.h"
 #include "hal/device.h"
-#include "hal/problem_io.h"
+#include "hal/text/problem_io.h"
 
 namespace qama::bench {
 namespace {

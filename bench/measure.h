@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::bench {
 

@@ -97,7 +97,7 @@ BestKnown::BestKnown(std::string path) : path_(std::move(path)) {
 
 // The name says class and seed of a generated layer; recorded layers may share a name, their
 // numbers do not.
-std::string BestKnown::key(const hal::FactorProblem& problem) {
+std::string BestKnown::key(const hal::QamaLayer& problem) {
   Checksum numbers;
   for (const auto* values : {&problem.fields, &problem.factors}) {
     for (const double value : *values) numbers.add(std::llround(value * 1e6));
@@ -105,7 +105,7 @@ std::string BestKnown::key(const hal::FactorProblem& problem) {
   return problem.name + ":" + numbers.text();
 }
 
-double BestKnown::get(const hal::FactorProblem& problem, const hal::SelectionProblem& integers,
+double BestKnown::get(const hal::QamaLayer& problem, const hal::DenseView& integers,
                       hal::Device& device) {
   const std::string name = key(problem);
   const auto found = energies_.find(name);
@@ -141,7 +141,7 @@ double BestKnown::get(const hal::FactorProblem& problem, const hal::SelectionPro
   return best;
 }
 
-void BestKnown::improve(const hal::FactorProblem& problem, double energy) {
+void BestKnown::improve(const hal::QamaLayer& problem, double energy) {
   double& known = energies_[key(problem)];
   // Not counted: the last digits, by the order of a sum.
   if (energy < known - 1e-9 * std::fabs(known)) {
@@ -156,12 +156,12 @@ void BestKnown::save() const {
   for (const auto& [name, energy] : energies_) stream << name << '\t' << energy << '\n';
 }
 
-Result<Layer> make_layer(hal::FactorProblem real, BestKnown& best_known, hal::Device& device) {
+Result<Layer> make_layer(hal::QamaLayer real, BestKnown& best_known, hal::Device& device) {
   Layer out;
   hal::ProblemFile file;
   file.format = hal::ProblemFormat::qama;
   file.layer = std::move(real);
-  QAMA_ASSIGN_OR_RETURN(out.build, hal::to_selection(file));
+  QAMA_ASSIGN_OR_RETURN(out.build, hal::to_dense(file));
   out.real = std::move(file.layer);
   out.best = best_known.get(out.real, out.integers(), device);
   return out;
@@ -177,7 +177,7 @@ double Series::share_within(double gap) const {
 
 namespace {
 
-double mean_single_flip_cost(const hal::FactorProblem& problem, std::vector<std::uint64_t> spins) {
+double mean_single_flip_cost(const hal::QamaLayer& problem, std::vector<std::uint64_t> spins) {
   const double energy = hal::energy_of(problem, spins);
   const std::int32_t words = hal::words_per_head(problem.tokens);
   double sum = 0;

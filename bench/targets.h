@@ -13,7 +13,7 @@
 #include "bench/instances.h"
 #include "bench/measure.h"
 #include "hal/device.h"
-#include "hal/problem_io.h"
+#include "hal/text/problem_io.h"
 
 namespace qama::bench {
 
@@ -51,15 +51,14 @@ class BestKnown {
   explicit BestKnown(std::string path);
   /// Of `problem`, from the file or by long runs (some 0.1 s to 2 s), which the file then keeps.
   /// Several long runs with schedules of different lengths; the lowest counts, it is not proven.
-  double get(const hal::FactorProblem& problem, const hal::SelectionProblem& integers,
-             hal::Device& device);
+  double get(const hal::QamaLayer& problem, const hal::DenseView& integers, hal::Device& device);
   /// A lower energy that was seen since.
-  void improve(const hal::FactorProblem& problem, double energy);
+  void improve(const hal::QamaLayer& problem, double energy);
   void save() const;
   [[nodiscard]] int improvements() const noexcept { return improvements_; }
 
  private:
-  static std::string key(const hal::FactorProblem& problem);
+  static std::string key(const hal::QamaLayer& problem);
   std::string path_;
   std::map<std::string, double> energies_;
   int improvements_ = 0;
@@ -67,12 +66,12 @@ class BestKnown {
 
 /// A layer ready to be solved, with its best-known energy.
 struct Layer {
-  hal::FactorProblem real;
-  hal::SelectionBuild build;
+  hal::QamaLayer real;
+  hal::DenseBuild build;
   double best = 0;
-  [[nodiscard]] const hal::SelectionProblem& integers() const { return build.buffer.problem(); }
+  [[nodiscard]] const hal::DenseView& integers() const { return build.buffer.problem(); }
 };
-[[nodiscard]] Result<Layer> make_layer(hal::FactorProblem real, BestKnown& best_known,
+[[nodiscard]] Result<Layer> make_layer(hal::QamaLayer real, BestKnown& best_known,
                                        hal::Device& device);
 
 /// What independent solves of one layer showed.

@@ -8,7 +8,7 @@
 
 namespace qama::bench {
 
-TextbookAnnealer::TextbookAnnealer(const hal::SelectionProblem& problem)
+TextbookAnnealer::TextbookAnnealer(const hal::DenseView& problem)
     : problem_(problem), row_norm_(hal::cpu::row_norm(problem)) {
   const std::int32_t heads = problem.shape.heads;
   const std::int32_t tokens = problem.shape.tokens;

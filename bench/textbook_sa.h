@@ -19,7 +19,7 @@ struct TextbookResult {
 
 class TextbookAnnealer {
  public:
-  explicit TextbookAnnealer(const hal::SelectionProblem& problem);
+  explicit TextbookAnnealer(const hal::DenseView& problem);
   /// Uses seed, sweeps, restarts, t_start and t_end.
   TextbookResult solve(const hal::SolveOptions& options);
 
@@ -34,7 +34,7 @@ class TextbookAnnealer {
   bool subset_sweep();
   double uniform() noexcept;
 
-  hal::SelectionProblem problem_;
+  hal::DenseView problem_;
   double row_norm_;
   std::vector<std::vector<Neighbour>> neighbours_;
   std::vector<double> linear_;  ///< energy of spin a alone

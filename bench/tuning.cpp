@@ -154,8 +154,8 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
   return {};
 }
 
-Status tune_target(const std::string& name, const hal::SelectionProblem& problem,
-                   std::int64_t energy, hal::Device& device, bool quick, ParameterTable& table) {
+Status tune_target(const std::string& name, const hal::DenseView& problem, std::int64_t energy,
+                   hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));

@@ -17,8 +17,8 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
                    double fixed_budget_us, hal::Device& device, bool quick, ParameterTable& table);
 
 /// Fills the line "target" of `name`: least mean time until a solve reaches `energy`.
-Status tune_target(const std::string& name, const hal::SelectionProblem& problem,
-                   std::int64_t energy, hal::Device& device, bool quick, ParameterTable& table);
+Status tune_target(const std::string& name, const hal::DenseView& problem, std::int64_t energy,
+                   hal::Device& device, bool quick, ParameterTable& table);
 
 /// Fills the line "lowrank" of `name`: the least time of `run` (microseconds; it reports success)
 /// with which half of the runs succeed.

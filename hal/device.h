@@ -1,7 +1,7 @@
 // The hardware abstraction: Driver registry -> Device -> Solver (compiled for one layer shape) ->
 // jobs. A device is added by a folder of its own and one line in registry.cpp. Devices know
-// integers and spins, never tensors or layers; fall-back between devices is the scheduler's
-// business (scheduler.h), never a device's secret.
+// integers and spins, never tensors or layers; fall-back between devices is fallback.h's
+// business (fallback.h), never a device's secret.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "hal/base/result.h"
 #include "hal/problem.h"
-#include "runtime/base/result.h"
 
 namespace qama::hal {
 
@@ -51,7 +51,7 @@ class Solver {
   /// Starts a job in a free slot. `problem`'s memory must stay unchanged until wait() returned. Its
   /// heads must equal the compiled shape's, its tokens must not exceed it. A synchronous device
   /// solves here.
-  virtual Status submit(std::int32_t slot, const SelectionProblem& problem,
+  virtual Status submit(std::int32_t slot, const DenseView& problem,
                         const SolveOptions& options) = 0;
 
   /// Waits for the slot's job; fills `spins` ([heads][words_per_head(problem's tokens)]) and
@@ -72,7 +72,7 @@ class Solver {
   virtual void cancel(std::int32_t slot) noexcept { (void)slot; }
 
   /// submit and wait in one, slot 0.
-  Status solve(const SelectionProblem& problem, const SolveOptions& options,
+  Status solve(const DenseView& problem, const SolveOptions& options,
                std::span<std::uint64_t> spins, SolveResult& result) {
     QAMA_RETURN_IF_ERROR(submit(0, problem, options));
     return wait(0, spins, result);
@@ -80,11 +80,11 @@ class Solver {
 };
 
 /// A device's work on one shape of low-rank problems; the same rules as Solver, one job at a time.
-class LowRankSolver {
+class FactorsSolver {
  public:
-  virtual ~LowRankSolver() = default;
+  virtual ~FactorsSolver() = default;
   /// The problem's heads and rank must equal the compiled ones, its tokens must not exceed them.
-  virtual Status solve(const LowRankProblem& problem, const SolveOptions& options,
+  virtual Status solve(const FactorsView& problem, const SolveOptions& options,
                        std::span<std::uint64_t> spins, SolveResult& result) = 0;
   /// Bytes of scratch that the solver holds: linear in the tokens.
   [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
@@ -97,7 +97,7 @@ class SparseSolver {
   virtual ~SparseSolver() = default;
   /// The problem's spins must not exceed the compiled number. INVALID_ARGUMENT if the options ask
   /// for rounds.
-  virtual Status solve(const SparseSelectionProblem& problem, const SolveOptions& options,
+  virtual Status solve(const SparseView& problem, const SolveOptions& options,
                        std::span<std::uint64_t> spins, SolveResult& result) = 0;
 };
 
@@ -112,7 +112,7 @@ class Device {
   /// All allocation for a layer shape happens here.
   [[nodiscard]] virtual Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) = 0;
   /// The same for low-rank problems; UNSUPPORTED where a device has no such form.
-  [[nodiscard]] virtual Result<std::unique_ptr<LowRankSolver>> compile_low_rank(
+  [[nodiscard]] virtual Result<std::unique_ptr<FactorsSolver>> compile_factors(
       const ProblemShape& shape, std::int32_t rank);
   /// The same for sparse problems of up to `spins` spins; UNSUPPORTED where a device has no such
   /// form.

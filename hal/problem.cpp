@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::hal {
 
@@ -47,8 +47,7 @@ Result<StartKind> parse_start_kind(std::string_view name) {
                "kind of start " + quote(name) + " is not known, expected guessed, random or mixed"};
 }
 
-std::int64_t energy_of(const SelectionProblem& problem,
-                       std::span<const std::uint64_t> spins) noexcept {
+std::int64_t energy_of(const DenseView& problem, std::span<const std::uint64_t> spins) noexcept {
   const std::int32_t heads = problem.shape.heads;
   const std::int32_t tokens = problem.shape.tokens;
   const std::int32_t words = words_per_head(tokens);
@@ -77,8 +76,7 @@ std::int64_t energy_of(const SelectionProblem& problem,
   return energy;
 }
 
-std::int64_t energy_of(const SparseSelectionProblem& problem,
-                       std::span<const std::uint64_t> spins) noexcept {
+std::int64_t energy_of(const SparseView& problem, std::span<const std::uint64_t> spins) noexcept {
   const auto selected = [&](std::int32_t i) {
     return ((spins[static_cast<std::size_t>(i / 64)] >> (i % 64)) & 1U) != 0;
   };
@@ -108,7 +106,7 @@ Status validate_shape(const ProblemShape& shape) {
   return {};
 }
 
-Status validate(const SelectionProblem& problem) {
+Status validate(const DenseView& problem) {
   QAMA_RETURN_IF_ERROR(validate_shape(problem.shape));
   const auto bad = [](std::int32_t t, std::int32_t i, const std::string& what) {
     return Error{ErrorCode::problem_bad_value,
@@ -151,7 +149,7 @@ Status validate(const SelectionProblem& problem) {
   return {};
 }
 
-Status validate(const SparseSelectionProblem& problem, std::int64_t count) {
+Status validate(const SparseView& problem, std::int64_t count) {
   if (problem.spins < 1 || problem.spins > kMaxTokens) {
     return Error{ErrorCode::problem_too_large,
                  "a sparse problem has " + std::to_string(problem.spins) +

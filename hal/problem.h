@@ -1,6 +1,6 @@
 // What a device is asked to solve, and what it answers. A selection problem never holds a tensor or
 // a layer name; it is integers only, so that every device and every instruction set agrees on its
-// energy. Reading problems from files belongs in problem_io.h, checking answers in verify.h.
+// energy. Reading problems from files belongs in text/problem_io.h, checking answers in verify.h.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::hal {
 
@@ -49,7 +49,7 @@ struct ProblemShape {
 /// for every t, i
 ///   sum_j |W_tij| + |b_ti| + (H-1) P <= 32767,   P >= 0 (fits_int16)
 /// and that rule is part of the type: a device may rely on it, whoever builds a problem keeps it.
-struct SelectionProblem {
+struct DenseView {
   ProblemShape shape;
   const std::int16_t* couplings = nullptr;
   const std::int16_t* fields = nullptr;
@@ -64,9 +64,9 @@ struct SelectionProblem {
 /// ever built. For i != j
 ///   J_tij = scale_t sum_d left_tid right_tjd + shift_t
 /// which must be symmetric up to rounding (QAMA: left = right = F with F F^T = Q K^T K Q^T / 2D).
-/// Energies are real: E(s) as in SelectionProblem with J, fields and penalty in place of W, b and
+/// Energies are real: E(s) as in DenseView with J, fields and penalty in place of W, b and
 /// P.
-struct LowRankProblem {
+struct FactorsView {
   ProblemShape shape;
   std::int32_t rank = 0;          ///< D, 1 to kMaxRankLimit
   const float* left = nullptr;    ///< [H][N][D]
@@ -80,12 +80,12 @@ inline constexpr std::int32_t kMaxRankLimit = 1024;
 
 /// A selection problem of one head whose spins have few couplings each (graphs, sparse QUBO), as
 /// rows of neighbours; memory grows with the couplings, not with N^2. E(s), exactness and units as
-/// in SelectionProblem, whose rules it keeps: W symmetric, no spin its own neighbour, fits_int16.
+/// in DenseView, whose rules it keeps: W symmetric, no spin its own neighbour, fits_int16.
 struct Neighbour {
   std::int32_t spin = 0;
   std::int16_t coupling = 0;
 };
-struct SparseSelectionProblem {
+struct SparseView {
   std::int32_t spins = 0;  ///< N, 1 to kMaxTokens
   const std::int64_t* first =
       nullptr;  ///< [N + 1]; spin i's neighbours are first[i] .. first[i + 1] - 1
@@ -120,7 +120,7 @@ struct SolveOptions {
   /// Then: groups of four restarts that start from the best answer so far and anneal three of eight
   /// heads, chosen at random for each restart, from `t_round` to `t_end` again. For quality at a
   /// fixed time. With 8 restarts or more, heads of all answers so far are recombined before each
-  /// round and after the last (hal/cpu/recombine.h).
+  /// round and after the last (hal/cpu/dense/recombine.h).
   std::int32_t rounds = 0;
   std::int32_t round_sweeps = 6;
   float t_round = 1.0F;
@@ -150,8 +150,8 @@ enum class FallbackReason : std::uint8_t {
 /// What a solver answers. Plain data, filled without allocation. Chains that a deadline ended early
 /// count with all their sweeps.
 struct SolveResult {
-  std::int64_t energy = 0;  ///< integer E(s) of the returned spins, exact; 0 for a LowRankProblem
-  double real_energy = 0;   ///< the same in the problem's own units: energy / scale + offset
+  std::int64_t energy = 0;     ///< integer E(s) of the returned spins, exact; 0 for a FactorsView
+  double real_energy = 0;      ///< the same in the problem's own units: energy / scale + offset
   std::int64_t proposals = 0;  ///< spin flips tried
   std::int64_t flips = 0;      ///< spin flips done
   std::int32_t sweeps =
@@ -165,11 +165,11 @@ struct SolveResult {
 };
 
 /// Exact integer energy of `spins` ([heads][words_per_head]), straight from the definition above.
-[[nodiscard]] std::int64_t energy_of(const SelectionProblem& problem,
+[[nodiscard]] std::int64_t energy_of(const DenseView& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
 
 /// The same of a sparse problem; `spins` [words_per_head(N)].
-[[nodiscard]] std::int64_t energy_of(const SparseSelectionProblem& problem,
+[[nodiscard]] std::int64_t energy_of(const SparseView& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
 
 /// PROBLEM_TOO_LARGE unless 1 <= heads <= kMaxHeads and 1 <= tokens <= kMaxDenseTokens.
@@ -177,9 +177,9 @@ struct SolveResult {
 
 /// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
 /// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
-[[nodiscard]] Status validate(const SelectionProblem& problem);
+[[nodiscard]] Status validate(const DenseView& problem);
 /// The same of a sparse problem: sizes, rows (ascending, inside, symmetric, no diagonal), padding,
 /// fits_int16. `count` is the number of neighbours that there are. O(neighbours log).
-[[nodiscard]] Status validate(const SparseSelectionProblem& problem, std::int64_t count);
+[[nodiscard]] Status validate(const SparseView& problem, std::int64_t count);
 
 }  // namespace qama::hal

@@ -54,8 +54,8 @@ std::string_view device_state_name(DeviceState state) noexcept {
   return "unknown";
 }
 
-Result<std::unique_ptr<LowRankSolver>> Device::compile_low_rank(const ProblemShape& /*shape*/,
-                                                                std::int32_t /*rank*/) {
+Result<std::unique_ptr<FactorsSolver>> Device::compile_factors(const ProblemShape& /*shape*/,
+                                                               std::int32_t /*rank*/) {
   return Error{ErrorCode::unsupported,
                "device '" + info().uri + "' takes no problems in low-rank form"};
 }

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "hal/scheduler.h"
+#include "hal/fallback.h"
 
 namespace qama::hal {
 namespace {
@@ -84,8 +84,7 @@ class StandInSolver final : public Solver {
 
   std::int32_t max_in_flight() const noexcept override { return slots_; }
 
-  Status submit(std::int32_t slot, const SelectionProblem& problem,
-                const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
     if (real_ == nullptr) {
       const std::shared_ptr<Device> device = opening_->device();
       if (device == nullptr) return opening_->error();

@@ -1,5 +1,5 @@
 // A device that may be down when it is opened: a stand-in that goes on trying, for callers who have
-// another device behind it (scheduler.h). Jobs fail with the last error until it is reached; from
+// another device behind it (fallback.h). Jobs fail with the last error until it is reached; from
 // then on it is the device.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace qama::hal {
 [[nodiscard]] Result<std::shared_ptr<Device>> open_device_or_retry(std::string_view uri,
                                                                    std::int32_t in_flight = 8);
 
-/// Why a stand-in is not the device yet, also below schedule(); empty for anything else.
+/// Why a stand-in is not the device yet, also below with_fallback(); empty for anything else.
 [[nodiscard]] std::string why_not_reached(const Device& device);
 
 }  // namespace qama::hal

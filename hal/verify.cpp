@@ -14,7 +14,7 @@ Result<Verifier> Verifier::create(const ProblemShape& largest) {
   return out;
 }
 
-std::int64_t Verifier::energy(const SelectionProblem& problem,
+std::int64_t Verifier::energy(const DenseView& problem,
                               std::span<const std::uint64_t> spins) noexcept {
   const std::int32_t tokens = problem.shape.tokens;
   const std::int32_t words = words_per_head(tokens);
@@ -54,8 +54,8 @@ std::int64_t Verifier::energy(const SelectionProblem& problem,
   return -twice_coupled / 2 - linear + problem.penalty * pairs;
 }
 
-Status Verifier::check_and_price(const SelectionProblem& problem,
-                                 std::span<const std::uint64_t> spins, std::int64_t& energy_out) {
+Status Verifier::check_and_price(const DenseView& problem, std::span<const std::uint64_t> spins,
+                                 std::int64_t& energy_out) {
   const std::int32_t tokens = problem.shape.tokens;
   if (problem.shape.heads < 1 || tokens < 1 || problem.shape.heads > largest_.heads ||
       tokens > largest_.tokens) {
@@ -85,8 +85,8 @@ Status Verifier::check_and_price(const SelectionProblem& problem,
   return {};
 }
 
-Status Verifier::verify_answer(const SelectionProblem& problem,
-                               std::span<const std::uint64_t> spins, std::int64_t claimed) {
+Status Verifier::verify_answer(const DenseView& problem, std::span<const std::uint64_t> spins,
+                               std::int64_t claimed) {
   std::int64_t exact = 0;
   QAMA_RETURN_IF_ERROR(check_and_price(problem, spins, exact));
   if (exact != claimed) {

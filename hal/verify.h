@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "hal/base/aligned.h"
 #include "hal/problem.h"
-#include "runtime/base/aligned.h"
 
 namespace qama::hal {
 
@@ -20,17 +20,17 @@ class Verifier {
   /// PROBLEM_TOO_LARGE for a shape out of bounds.
   [[nodiscard]] static Result<Verifier> create(const ProblemShape& largest);
 
-  /// The same as energy_of(), some ten times faster: relies on SelectionProblem's rule fits_int16.
+  /// The same as energy_of(), some ten times faster: relies on DenseView's rule fits_int16.
   /// `spins` has at least heads * words_per_head(tokens) words and no bit behind the tokens.
-  [[nodiscard]] std::int64_t energy(const SelectionProblem& problem,
+  [[nodiscard]] std::int64_t energy(const DenseView& problem,
                                     std::span<const std::uint64_t> spins) noexcept;
 
   /// DEVICE_BAD_ANSWER where `spins` is too short, a bit behind a head's tokens is set, or the
   /// energy is not `claimed`. PROBLEM_TOO_LARGE for a problem beyond the shape of create().
-  Status verify_answer(const SelectionProblem& problem, std::span<const std::uint64_t> spins,
+  Status verify_answer(const DenseView& problem, std::span<const std::uint64_t> spins,
                        std::int64_t claimed);
   /// The same without a claim: sizes and padding are checked, the energy is returned in `energy`.
-  Status check_and_price(const SelectionProblem& problem, std::span<const std::uint64_t> spins,
+  Status check_and_price(const DenseView& problem, std::span<const std::uint64_t> spins,
                          std::int64_t& energy);
 
  private:

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <span>
 
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "ops/simd/kernels.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 

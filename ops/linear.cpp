@@ -6,8 +6,8 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <tuple>
 
+#include "hal/base/aligned.h"
 #include "ops/linear_sizes.h"
-#include "runtime/base/aligned.h"
 
 namespace qama::ops {
 namespace {

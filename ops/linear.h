@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "hal/base/result.h"
 #include "ops/activation.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 

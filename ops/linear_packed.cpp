@@ -2,11 +2,11 @@
 // CMakeLists.txt.
 #include <algorithm>
 
+#include "hal/base/aligned.h"
+#include "hal/base/checked.h"
 #include "ops/linear.h"
 #include "ops/linear_sizes.h"
 #include "ops/simd/packed_linear.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/checked.h"
 
 namespace qama::ops {
 

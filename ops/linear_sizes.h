@@ -3,8 +3,8 @@
 
 #include <span>
 
+#include "hal/base/result.h"
 #include "ops/linear.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 

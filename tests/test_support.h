@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/base/error.h"
-#include "runtime/base/result.h"
+#include "hal/base/error.h"
+#include "hal/base/result.h"
 
 namespace qama::test {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 #include "weights/architecture.h"
 #include "weights/tensor_file.h"
 

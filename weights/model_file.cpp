@@ -6,7 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "runtime/base/checked.h"
+#include "hal/base/checked.h"
 #include "weights/half.h"
 #include "weights/strict_json.h"
 

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "weights/architecture.h"
 #include "weights/tensor_file.h"
 

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/base/checked.h"
+#include "hal/base/checked.h"
 #include "weights/model_file.h"
 #include "weights/strict_json.h"
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::weights {
 

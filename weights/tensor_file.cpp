@@ -23,8 +23,8 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/base/aligned.h"
-#include "runtime/base/checked.h"
+#include "hal/base/aligned.h"
+#include "hal/base/checked.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {

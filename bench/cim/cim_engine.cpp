@@ -8,7 +8,7 @@
 #include <random>
 
 #include "bench/cim/emulator.h"
-#include "runtime/session.h"
+#include "runtime/engine/session.h"
 
 int main(int argc, char** argv) {
   using namespace qama;

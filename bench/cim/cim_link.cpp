@@ -15,7 +15,7 @@
 
 #include "bench/cim/emulator.h"
 #include "hal/device.h"
-#include "hal/problem_builder.h"
+#include "hal/lower/problem_builder.h"
 
 namespace {
 

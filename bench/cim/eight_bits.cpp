@@ -11,9 +11,9 @@
 #include "bench/cim/emulator.h"
 #include "hal/cim/quantise.h"
 #include "hal/device.h"
-#include "hal/problem_builder.h"
+#include "hal/lower/problem_builder.h"
+#include "runtime/engine/session.h"
 #include "runtime/io/dataset.h"
-#include "runtime/session.h"
 
 namespace {
 
@@ -29,7 +29,7 @@ class Keep final : public runtime::ProblemSink {
  public:
   void problem(const runtime::LayerProblem& layer) override {
     if (layer.problem == nullptr || layer.problem->couplings == nullptr) return;
-    const hal::SelectionProblem& from = *layer.problem;
+    const hal::DenseView& from = *layer.problem;
     auto buffer = must(hal::ProblemBuffer::create(from.shape));
     const auto target = buffer.target(from.shape);
     const auto stride = static_cast<std::size_t>(hal::row_stride(from.shape.tokens));

@@ -15,12 +15,12 @@
 #include <thread>
 #include <vector>
 
+#include "hal/base/quote.h"
 #include "hal/cim/address.h"
 #include "hal/cim/link_codec.h"
 #include "hal/cim/link_stream.h"
 #include "hal/cim/quantise.h"
 #include "hal/verify.h"
-#include "runtime/base/quote.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -555,7 +555,7 @@ class LinkSolver final : public Solver {
     return static_cast<std::int32_t>(slots_.size());
   }
 
-  Status submit(std::int32_t number, const SelectionProblem& problem,
+  Status submit(std::int32_t number, const DenseView& problem,
                 const SolveOptions& options) override {
     if (number < 0 || number >= max_in_flight() ||
         slots_[static_cast<std::size_t>(number)].state != State::idle) {
@@ -656,7 +656,7 @@ class LinkSolver final : public Solver {
     State state = State::idle;
     std::atomic<bool> cancelled{false};
     Quantiser quantiser;
-    SelectionProblem problem;
+    DenseView problem;
     JobId job{};
     std::uint64_t request = 0;
     std::vector<std::uint8_t> frame;

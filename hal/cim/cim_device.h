@@ -1,6 +1,6 @@
 // The device behind cim:// and cims://: a coherent Ising machine at the other end of the link of
 // PROTOCOL.md. What it does when things fail: a job is tried at most three times under one job id,
-// never past its deadline; then its error is a value, and what happens next is the scheduler's
+// never past its deadline; then its error is a value, and what happens next is fallback.h's
 // business.
 //
 //   cim://HOST:PORT[?OPTION&...]      plain TCP, loopback only

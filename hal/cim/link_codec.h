@@ -1,6 +1,6 @@
 // The driver's half of PROTOCOL.md: requests out, replies in. Nothing here allocates unless it
 // fails, nothing trusts a byte. To add a message: its number, a struct with encode or decode, its
-// row in PROTOCOL.md, a vector in tests/cim/link_vectors.py.
+// row in PROTOCOL.md, a vector in tests/hal/cim/link_vectors.py.
 #pragma once
 
 #include <array>
@@ -8,8 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "hal/base/result.h"
 #include "hal/cim/quantise.h"
-#include "runtime/base/result.h"
 
 namespace qama::hal::cim {
 

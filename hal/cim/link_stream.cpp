@@ -18,7 +18,7 @@
 #include <fstream>
 #include <utility>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::hal::cim {
 

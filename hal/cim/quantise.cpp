@@ -133,7 +133,7 @@ Result<Quantiser> Quantiser::create(const ProblemShape& largest, const QuantiseO
   return out;
 }
 
-Status Quantiser::run(const SelectionProblem& problem, QuantiseReport* report) {
+Status Quantiser::run(const DenseView& problem, QuantiseReport* report) {
   const std::int32_t heads = problem.shape.heads;
   const std::int32_t tokens = problem.shape.tokens;
   if (heads < 1 || tokens < 1 || heads > largest_.heads || tokens > largest_.tokens) {

@@ -1,4 +1,4 @@
-// From a SelectionProblem's 16-bit integers to what a coherent Ising machine takes: an Ising
+// From a DenseView's 16-bit integers to what a coherent Ising machine takes: an Ising
 // problem with signed 8-bit couplings and no linear terms. With s = (1 + sigma) / 2, sigma in {-1,
 // +1}:
 //
@@ -21,8 +21,8 @@
 #include <span>
 #include <string>
 
+#include "hal/base/aligned.h"
 #include "hal/problem.h"
-#include "runtime/base/aligned.h"
 
 namespace qama::hal::cim {
 
@@ -83,7 +83,7 @@ class Quantiser {
 
   /// PROBLEM_TOO_LARGE; PROBLEM_BAD_VALUE where a given scale would clip and that was not asked
   /// for. `report` may be null: its statistics take longer than the quantising.
-  Status run(const SelectionProblem& problem, QuantiseReport* report = nullptr);
+  Status run(const DenseView& problem, QuantiseReport* report = nullptr);
 
   /// The last run's problem and scale; valid until the next run.
   [[nodiscard]] const BlockProblem& block() const noexcept { return block_; }

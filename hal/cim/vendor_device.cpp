@@ -15,11 +15,11 @@
 #include <thread>
 #include <vector>
 
+#include "hal/base/quote.h"
 #include "hal/cim/address.h"
 #include "hal/cim/curl_library.h"
 #include "hal/cim/quantise.h"
 #include "hal/verify.h"
-#include "runtime/base/quote.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -241,8 +241,7 @@ class VendorSolver final : public Solver {
     return terminal_.login(Clock::now() + milliseconds(options_.timeout_ms));
   }
 
-  Status submit(std::int32_t slot, const SelectionProblem& problem,
-                const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
     if (slot != 0 || pending_) {
       return Error{ErrorCode::invalid_argument,
                    "slot " + std::to_string(slot) + ", expected 0 and that it is free"};
@@ -418,7 +417,7 @@ class VendorSolver final : public Solver {
   Quantiser quantiser_;
   Verifier verifier_;
   std::int32_t heads_ = 0;
-  SelectionProblem problem_;
+  DenseView problem_;
   std::vector<std::int8_t> matrix_;
   std::vector<std::uint8_t> packed_;
   std::vector<std::uint64_t> candidate_;

@@ -31,10 +31,10 @@ class CpuDevice final : public Device {
   Status supports(const ProblemShape& shape) const override { return validate_shape(shape); }
   Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
     QAMA_RETURN_IF_ERROR(supports(shape));
-    return make_selection_solver(kernel_, shape);
+    return make_dense_solver(kernel_, shape);
   }
-  Result<std::unique_ptr<LowRankSolver>> compile_low_rank(const ProblemShape& shape,
-                                                          std::int32_t rank) override {
+  Result<std::unique_ptr<FactorsSolver>> compile_factors(const ProblemShape& shape,
+                                                         std::int32_t rank) override {
     if (shape.heads < 1 || shape.heads > kMaxHeads || shape.tokens < 1 ||
         shape.tokens > kMaxTokens || rank < 1 || rank > kMaxRankLimit) {
       return Error{ErrorCode::problem_too_large,
@@ -43,7 +43,7 @@ class CpuDevice final : public Device {
                        ", expected at most " + std::to_string(kMaxHeads) + " x " +
                        std::to_string(kMaxTokens) + ", rank " + std::to_string(kMaxRankLimit)};
     }
-    return make_low_rank_solver(kernel_, shape, rank);
+    return make_factors_solver(kernel_, shape, rank);
   }
   Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins) override {
     if (spins < 1 || spins > kMaxTokens) {

@@ -1,7 +1,7 @@
 // The interface between the CPU device and its annealing kernels: one function a target, all with
-// the same answer for the same job. reference.cpp is the readable definition; kernel_impl.h is the
-// fast one, compiled once a target (kernel_<target>.cpp). To add a target: a file kernel_<name>.cpp
-// that instantiates kernel_impl.h, its flags in hal/CMakeLists.txt, one line in kernels.cpp.
+// the same answer for the same job. reference.cpp is the readable definition; dense/dense_impl.h is
+// the fast one, compiled once a target (isa/<target>.cpp). To add a target: a file isa/<name>.cpp
+// that instantiates dense/dense_impl.h, its flags in hal/CMakeLists.txt, one line in kernels.cpp.
 #pragma once
 
 #include <array>
@@ -9,10 +9,10 @@
 #include <span>
 #include <string_view>
 
-#include "hal/cpu/low_rank.h"
-#include "hal/cpu/planes.h"
-#include "hal/cpu/recombine.h"
-#include "hal/cpu/sparse.h"
+#include "hal/cpu/dense/recombine.h"
+#include "hal/cpu/factors/factors.h"
+#include "hal/cpu/planes/planes.h"
+#include "hal/cpu/sparse/sparse.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -22,7 +22,7 @@ inline constexpr std::int32_t kMaxChains = 4;
 
 /// What all restarts of a solve have in common.
 struct AnnealJob {
-  SelectionProblem problem;
+  DenseView problem;
   const std::uint16_t* temperatures = nullptr;  ///< [sweeps], see schedule.h
   std::int32_t sweeps = 0;
   std::uint64_t seed = 0;
@@ -77,8 +77,8 @@ using AnnealFunction = void (*)(const AnnealJob& job, std::span<Chain> chains);
 struct Kernel {
   std::string_view name;  ///< "scalar", "sse2", "avx2", "avx512", "neon"
   AnnealFunction anneal;
-  LowRankLoadFunction load_low_rank;
-  LowRankAnnealFunction anneal_low_rank;
+  FactorsLoadFunction load_factors;
+  FactorsAnnealFunction anneal_factors;
   PackPlanesFunction pack_planes;  ///< null: this kernel has no form on bit planes
   AnnealPlanesFunction anneal_planes;
   AnnealSparseFunction anneal_sparse;

@@ -9,57 +9,53 @@ namespace qama::hal::cpu {
 void anneal_reference(const AnnealJob& job, std::span<Chain> chains);
 #if defined(__x86_64__)
 void anneal_sse2(const AnnealJob& job, std::span<Chain> chains);
-void load_low_rank_sse2(const LowRankProblem& problem, LowRankLayout& layout);
-void anneal_low_rank_sse2(const LowRankJob& job, LowRankChain& chain);
-bool pack_planes_sse2(const SelectionProblem& problem, CouplingPlanes& planes);
+void load_factors_sse2(const FactorsView& problem, FactorsLayout& layout);
+void anneal_factors_sse2(const FactorsJob& job, FactorsChain& chain);
+bool pack_planes_sse2(const DenseView& problem, CouplingPlanes& planes);
 void anneal_planes_sse2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
-void anneal_sparse_sse2(const AnnealJob& job, const SparseSelectionProblem& problem,
-                        SparseChains& chains);
-void collect_sse2(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains,
+void anneal_sparse_sse2(const AnnealJob& job, const SparseView& problem, SparseChains& chains);
+void collect_sse2(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
                   std::int32_t best);
-std::int32_t search_sse2(HeadPool& pool, const SelectionProblem& problem);
-void assemble_sse2(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+std::int32_t search_sse2(HeadPool& pool, const DenseView& problem);
+void assemble_sse2(const HeadPool& pool, const DenseView& problem, std::int32_t first,
                    std::span<Chain> chains);
 void anneal_avx2(const AnnealJob& job, std::span<Chain> chains);
-void load_low_rank_avx2(const LowRankProblem& problem, LowRankLayout& layout);
-void anneal_low_rank_avx2(const LowRankJob& job, LowRankChain& chain);
-bool pack_planes_avx2(const SelectionProblem& problem, CouplingPlanes& planes);
+void load_factors_avx2(const FactorsView& problem, FactorsLayout& layout);
+void anneal_factors_avx2(const FactorsJob& job, FactorsChain& chain);
+bool pack_planes_avx2(const DenseView& problem, CouplingPlanes& planes);
 void anneal_planes_avx2(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
-void anneal_sparse_avx2(const AnnealJob& job, const SparseSelectionProblem& problem,
-                        SparseChains& chains);
-void collect_avx2(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains,
+void anneal_sparse_avx2(const AnnealJob& job, const SparseView& problem, SparseChains& chains);
+void collect_avx2(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
                   std::int32_t best);
-std::int32_t search_avx2(HeadPool& pool, const SelectionProblem& problem);
-void assemble_avx2(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+std::int32_t search_avx2(HeadPool& pool, const DenseView& problem);
+void assemble_avx2(const HeadPool& pool, const DenseView& problem, std::int32_t first,
                    std::span<Chain> chains);
 void anneal_avx512(const AnnealJob& job, std::span<Chain> chains);
-void load_low_rank_avx512(const LowRankProblem& problem, LowRankLayout& layout);
-void anneal_low_rank_avx512(const LowRankJob& job, LowRankChain& chain);
-bool pack_planes_avx512(const SelectionProblem& problem, CouplingPlanes& planes);
+void load_factors_avx512(const FactorsView& problem, FactorsLayout& layout);
+void anneal_factors_avx512(const FactorsJob& job, FactorsChain& chain);
+bool pack_planes_avx512(const DenseView& problem, CouplingPlanes& planes);
 void anneal_planes_avx512(const AnnealJob& job, const CouplingPlanes& planes,
                           std::span<Chain> chains, std::uint64_t* counters);
-void anneal_sparse_avx512(const AnnealJob& job, const SparseSelectionProblem& problem,
-                          SparseChains& chains);
-void collect_avx512(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains,
+void anneal_sparse_avx512(const AnnealJob& job, const SparseView& problem, SparseChains& chains);
+void collect_avx512(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
                     std::int32_t best);
-std::int32_t search_avx512(HeadPool& pool, const SelectionProblem& problem);
-void assemble_avx512(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+std::int32_t search_avx512(HeadPool& pool, const DenseView& problem);
+void assemble_avx512(const HeadPool& pool, const DenseView& problem, std::int32_t first,
                      std::span<Chain> chains);
 #elif defined(__aarch64__)
 void anneal_neon(const AnnealJob& job, std::span<Chain> chains);
-void load_low_rank_neon(const LowRankProblem& problem, LowRankLayout& layout);
-void anneal_low_rank_neon(const LowRankJob& job, LowRankChain& chain);
-bool pack_planes_neon(const SelectionProblem& problem, CouplingPlanes& planes);
+void load_factors_neon(const FactorsView& problem, FactorsLayout& layout);
+void anneal_factors_neon(const FactorsJob& job, FactorsChain& chain);
+bool pack_planes_neon(const DenseView& problem, CouplingPlanes& planes);
 void anneal_planes_neon(const AnnealJob& job, const CouplingPlanes& planes, std::span<Chain> chains,
                         std::uint64_t* counters);
-void anneal_sparse_neon(const AnnealJob& job, const SparseSelectionProblem& problem,
-                        SparseChains& chains);
-void collect_neon(HeadPool& pool, const SelectionProblem& problem, std::span<const Chain> chains,
+void anneal_sparse_neon(const AnnealJob& job, const SparseView& problem, SparseChains& chains);
+void collect_neon(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
                   std::int32_t best);
-std::int32_t search_neon(HeadPool& pool, const SelectionProblem& problem);
-void assemble_neon(const HeadPool& pool, const SelectionProblem& problem, std::int32_t first,
+std::int32_t search_neon(HeadPool& pool, const DenseView& problem);
+void assemble_neon(const HeadPool& pool, const DenseView& problem, std::int32_t first,
                    std::span<Chain> chains);
 #endif
 
@@ -81,21 +77,21 @@ bool has_avx512() noexcept {
 #endif
 
 constexpr std::array kKernels = {
-    Kernel{"scalar", anneal_reference, load_low_rank_reference, anneal_low_rank_reference, nullptr,
+    Kernel{"scalar", anneal_reference, load_factors_reference, anneal_factors_reference, nullptr,
            nullptr, anneal_sparse_reference, collect_reference, search_reference,
            assemble_reference, always, "nothing: the plain reference"},
 #if defined(__x86_64__)
-    Kernel{"sse2", anneal_sse2, load_low_rank_sse2, anneal_low_rank_sse2, pack_planes_sse2,
+    Kernel{"sse2", anneal_sse2, load_factors_sse2, anneal_factors_sse2, pack_planes_sse2,
            anneal_planes_sse2, anneal_sparse_sse2, collect_sse2, search_sse2, assemble_sse2, always,
            "SSE2"},
-    Kernel{"avx2", anneal_avx2, load_low_rank_avx2, anneal_low_rank_avx2, pack_planes_avx2,
+    Kernel{"avx2", anneal_avx2, load_factors_avx2, anneal_factors_avx2, pack_planes_avx2,
            anneal_planes_avx2, anneal_sparse_avx2, collect_avx2, search_avx2, assemble_avx2,
            has_avx2, "AVX2"},
-    Kernel{"avx512", anneal_avx512, load_low_rank_avx512, anneal_low_rank_avx512,
-           pack_planes_avx512, anneal_planes_avx512, anneal_sparse_avx512, collect_avx512,
-           search_avx512, assemble_avx512, has_avx512, "AVX-512 F, BW, CD, DQ and VL"},
+    Kernel{"avx512", anneal_avx512, load_factors_avx512, anneal_factors_avx512, pack_planes_avx512,
+           anneal_planes_avx512, anneal_sparse_avx512, collect_avx512, search_avx512,
+           assemble_avx512, has_avx512, "AVX-512 F, BW, CD, DQ and VL"},
 #elif defined(__aarch64__)
-    Kernel{"neon", anneal_neon, load_low_rank_neon, anneal_low_rank_neon, pack_planes_neon,
+    Kernel{"neon", anneal_neon, load_factors_neon, anneal_factors_neon, pack_planes_neon,
            anneal_planes_neon, anneal_sparse_neon, collect_neon, search_neon, assemble_neon, always,
            "Advanced SIMD (every ARMv8-A core)"},
 #endif

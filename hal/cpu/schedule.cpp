@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "hal/cpu/low_rank.h"
+#include "hal/cpu/factors/factors.h"
 
 namespace qama::hal::cpu {
 namespace {
@@ -89,7 +89,7 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
   }
 }
 
-double row_norm(const SelectionProblem& problem) noexcept {
+double row_norm(const DenseView& problem) noexcept {
   const std::size_t rows = static_cast<std::size_t>(problem.shape.heads) *
                            static_cast<std::size_t>(problem.shape.tokens);
   const auto stride = static_cast<std::size_t>(row_stride(problem.shape.tokens));
@@ -108,7 +108,7 @@ double row_norm(const SelectionProblem& problem) noexcept {
   return std::sqrt(static_cast<double>(sum) / static_cast<double>(rows));
 }
 
-double row_norm(const SparseSelectionProblem& problem) noexcept {
+double row_norm(const SparseView& problem) noexcept {
   std::int64_t sum = 0;
   for (std::int64_t k = 0; k < problem.first[problem.spins]; ++k) {
     const std::int64_t coupling = problem.neighbours[k].coupling;

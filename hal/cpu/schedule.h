@@ -93,8 +93,8 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
                   std::uint8_t* order) noexcept;
 
 /// Root of the mean squared row norm of W: the unit of SolveOptions' temperatures. 1 if W is 0.
-[[nodiscard]] double row_norm(const SelectionProblem& problem) noexcept;
-[[nodiscard]] double row_norm(const SparseSelectionProblem& problem) noexcept;
+[[nodiscard]] double row_norm(const DenseView& problem) noexcept;
+[[nodiscard]] double row_norm(const SparseView& problem) noexcept;
 
 /// Fills `temperatures[0 .. sweeps-1]`: beta rises linearly from 1/t_start to 1/t_end (a single
 /// sweep runs at t_end).

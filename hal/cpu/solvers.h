@@ -1,5 +1,5 @@
-// The CPU device's solvers, one file a form of problem (selection_solver.cpp, low_rank_solver.cpp,
-// sparse_solver.cpp), and what they share: options, deadlines, names. Private to hal/cpu.
+// The CPU device's solvers, one file a form of problem (dense/solver.cpp, factors/solver.cpp,
+// sparse/solver.cpp), and what they share: options, deadlines, names. Private to hal/cpu.
 #pragma once
 
 #include <algorithm>
@@ -21,11 +21,11 @@ struct KernelNames {
 [[nodiscard]] KernelNames names_of(std::string_view kernel);
 
 /// Everything is allocated here; `shape` has been checked.
-[[nodiscard]] std::unique_ptr<Solver> make_selection_solver(const Kernel& kernel,
-                                                            const ProblemShape& shape);
-[[nodiscard]] std::unique_ptr<LowRankSolver> make_low_rank_solver(const Kernel& kernel,
-                                                                  const ProblemShape& shape,
-                                                                  std::int32_t rank);
+[[nodiscard]] std::unique_ptr<Solver> make_dense_solver(const Kernel& kernel,
+                                                        const ProblemShape& shape);
+[[nodiscard]] std::unique_ptr<FactorsSolver> make_factors_solver(const Kernel& kernel,
+                                                                 const ProblemShape& shape,
+                                                                 std::int32_t rank);
 [[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel,
                                                                std::int32_t spins);
 

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "hal/base/result.h"
 #include "hal/emulator/machine.h"
-#include "runtime/base/result.h"
 
 namespace qama::emulator {
 

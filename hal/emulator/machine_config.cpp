@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::emulator {
 namespace {

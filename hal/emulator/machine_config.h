@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "hal/base/result.h"
 #include "hal/emulator/dynamics.h"
-#include "runtime/base/result.h"
 
 namespace qama::emulator {
 

@@ -21,8 +21,8 @@
 #include <thread>
 #include <vector>
 
+#include "hal/base/quote.h"
 #include "hal/emulator/wire.h"
-#include "runtime/base/quote.h"
 
 namespace qama::emulator {
 namespace {

@@ -7,11 +7,11 @@
 #include <memory>
 #include <string>
 
+#include "hal/base/result.h"
 #include "hal/emulator/fault.h"
 #include "hal/emulator/machine.h"
 #include "hal/emulator/machine_config.h"
 #include "hal/emulator/tls.h"
-#include "runtime/base/result.h"
 
 namespace qama::emulator {
 

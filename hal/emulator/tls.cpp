@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::emulator {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::emulator {
 

@@ -11,7 +11,7 @@ namespace {
 // Ties go to the state that comes first in Gray-code order, so answers are deterministic.
 class ExactSolver final : public Solver {
  public:
-  Status submit(std::int32_t slot, const SelectionProblem& problem,
+  Status submit(std::int32_t slot, const DenseView& problem,
                 const SolveOptions& /*options*/) override {
     if (slot != 0) {
       return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) + ", expected 0"};

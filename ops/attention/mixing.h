@@ -1,16 +1,16 @@
 // MixingAttention: the attention kinds whose heads mix values without a device: Longformer,
 // BigBird, Linformer, Performer, Reformer (the paper's Table VII). A kind is a file pair beside
 // this one with a class derived from it, its plain version in reference/mixing.h, a case in
-// runtime/plan.cpp and its tensors in weights/model_file.cpp.
+// runtime/engine/plan.cpp and its tensors in weights/model_file.cpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "ops/simd/kernels.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 

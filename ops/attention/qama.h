@@ -51,7 +51,7 @@ class QamaAttention {
 
   /// The front end on this layer's constants.
   Status front(std::int64_t tokens, const float* qkh, const QamaWorkspace& workspace,
-               hal::SelectionProblem& problem) const {
+               hal::DenseView& problem) const {
     return qama_front(spec_, tokens, qkh, workspace, *kernels_, problem);
   }
   /// workspace.energies from workspace.spins, with what front() left there.

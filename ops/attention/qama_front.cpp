@@ -32,8 +32,7 @@ QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens,
 }
 
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
-                  const QamaWorkspace& w, const KernelTable& kernels,
-                  hal::SelectionProblem& problem) {
+                  const QamaWorkspace& w, const KernelTable& kernels, hal::DenseView& problem) {
   const std::int64_t inner = spec.heads * spec.dim_head;
   const std::int64_t row = 2 * inner + spec.heads;
   const std::int64_t stride = token_stride(tokens);
@@ -91,8 +90,8 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
         "a layer's couplings or fields are not finite: the input or the weights are out of range"};
   }
 
-  // See hal/problem_builder.cpp: each of the rounded numbers may add a half. The sums were added up
-  // as floats, which may lose a unit in the last place each time.
+  // See hal/lower/problem_builder.cpp: each of the rounded numbers may add a half. The sums were
+  // added up as floats, which may lose a unit in the last place each time.
   largest_sum *= 1.0 + n * 6e-8;
   const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;

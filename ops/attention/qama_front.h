@@ -6,16 +6,16 @@
 //   J' = scale_t J + shift_t, h' = scale_t h + shift_t rho = N rho0,  lambda = N sqrt(2/pi) / (H-1)
 //   gamma0 (0 for H = 1)                            (Eq. 10) W = round(c J'), b = round(c rho h'),
 //   P = round(c lambda), with the largest c that keeps sum_j |W_ij| + |b_i| + (H-1) P <= 32767: the
-//   rule and the rounding of hal/problem_builder.h.
+//   rule and the rounding of hal/lower/problem_builder.h.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "hal/problem.h"
 #include "ops/simd/kernels.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 
@@ -67,6 +67,6 @@ struct QamaExtents {
 /// Fills the workspace and `problem`. PROBLEM_BAD_VALUE if a value is not finite.
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
                   const QamaWorkspace& workspace, const KernelTable& kernels,
-                  hal::SelectionProblem& problem);
+                  hal::DenseView& problem);
 
 }  // namespace qama::ops

@@ -73,7 +73,7 @@ Result<std::unique_ptr<QamaV1Attention>> QamaV1Attention::create(const QamaV1Spe
 }
 
 Status QamaV1Attention::front(std::int64_t tokens, const float* qkv, const QamaV1Workspace& w,
-                              hal::SelectionProblem& problem) const {
+                              hal::DenseView& problem) const {
   const std::int64_t width = spec_.dim_head;
   const std::int64_t inner = spec_.heads * width;
   double* p = w.shares;
@@ -113,9 +113,9 @@ Status QamaV1Attention::front(std::int64_t tokens, const float* qkv, const QamaV
 
 /// A bit k of token i and a bit l of token j meet in w_i w_j twice, as (i, j) and as (j, i), with
 /// 2^(k+l) / (2^b - 1)^2; a bit meets itself in w_i^2 once, which is a field. Rounded by the rule
-/// of hal/problem_builder.cpp.
+/// of hal/lower/problem_builder.cpp.
 Status QamaV1Attention::quantise(std::int64_t tokens, const QamaV1Workspace& w,
-                                 hal::SelectionProblem& problem) const {
+                                 hal::DenseView& problem) const {
   const std::int64_t bits = spec_.bits;
   const std::int64_t spins = tokens * bits;
   const std::int64_t stride = hal::row_stride(static_cast<std::int32_t>(spins));

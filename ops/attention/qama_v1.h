@@ -10,9 +10,9 @@
 #include <memory>
 #include <span>
 
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "hal/problem.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
 
 namespace qama::ops {
 
@@ -55,7 +55,7 @@ class QamaV1Attention {
   /// `qkv` [tokens][3 heads dim_head] -> the workspace and `problem`. PROBLEM_BAD_VALUE if a value
   /// is not finite.
   Status front(std::int64_t tokens, const float* qkv, const QamaV1Workspace& w,
-               hal::SelectionProblem& problem) const;
+               hal::DenseView& problem) const;
   /// w.energies from w.spins, with what front() left there.
   void energies(std::int64_t tokens, const QamaV1Workspace& w) const noexcept;
   /// `out` [tokens][heads dim_head], before the output projection.
@@ -65,8 +65,7 @@ class QamaV1Attention {
 
  private:
   QamaV1Attention() = default;
-  Status quantise(std::int64_t tokens, const QamaV1Workspace& w,
-                  hal::SelectionProblem& problem) const;
+  Status quantise(std::int64_t tokens, const QamaV1Workspace& w, hal::DenseView& problem) const;
 
   QamaV1Spec spec_;  // its spans view constants_
   AlignedBuffer<float> constants_;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/simd/long_factors.h"
+#include "ops/simd/factors_front.h"
 
 namespace qama::ops {
 namespace {
@@ -102,7 +102,7 @@ void qama_factors(const QamaFactorArgs& a) {
 }
 
 /// The same factors as rows, and the sums over J itself.
-void long_factors(LongFactorArgs& a) {
+void factors_front(LongFactorArgs& a) {
   const std::int64_t width = long_factor_width(a.dim_head);
   const std::int64_t stride = token_stride(a.tokens);
   std::vector<float> columns(static_cast<std::size_t>(a.dim_head * stride));
@@ -191,7 +191,7 @@ void qama_energies(const QamaEnergyArgs& a) {
   }
 }
 
-void long_energies(const LongEnergyArgs& a) {
+void factors_energies(const LongEnergyArgs& a) {
   const std::int64_t width = long_factor_width(a.dim_head);
   const auto selected = [&](std::int64_t i) { return (a.spins[i / 64] >> (i % 64) & 1U) != 0; };
   for (std::int64_t i = 0; i < token_stride(a.tokens); ++i) {
@@ -286,7 +286,7 @@ void exp_rows(const ExpRowsArgs& a) {
 
 constexpr KernelTable kReference = {"scalar",      layer_norm,   mean_rows,      softmax_head,
                                     qama_factors,  qama_moments, qama_couplings, qama_quantise,
-                                    qama_energies, qama_project, long_factors,   long_energies,
+                                    qama_energies, qama_project, factors_front,  factors_energies,
                                     attend,        product,      row_max,        exp_rows};
 
 /// Standardised by the mean and population variance of `values`, if per instance; then scale and

@@ -184,7 +184,7 @@ struct ExpRowsArgs {
   float addend = 0;
 };
 
-struct LongFactorArgs;  // long_factors.h
+struct LongFactorArgs;  // factors_front.h
 struct LongEnergyArgs;
 
 struct KernelTable {
@@ -198,8 +198,8 @@ struct KernelTable {
   void (*qama_quantise)(const QamaQuantiseArgs&);
   void (*qama_energies)(const QamaEnergyArgs&);
   void (*qama_project)(const QamaProjectArgs&);
-  void (*qama_long_factors)(LongFactorArgs&);
-  void (*qama_long_energies)(const LongEnergyArgs&);
+  void (*qama_factors_factors)(LongFactorArgs&);
+  void (*qama_factors_energies)(const LongEnergyArgs&);
   void (*attend)(const AttendArgs&);
   void (*product)(const ProductArgs&);
   void (*row_max)(const RowMaxArgs&);

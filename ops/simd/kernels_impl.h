@@ -664,11 +664,12 @@ struct Kernels {
     }
   }
 
-  static constexpr KernelTable table(std::string_view name, void (*long_factors)(LongFactorArgs&),
-                                     void (*long_energies)(const LongEnergyArgs&)) {
-    return {name,           layer_norm,    mean_rows,     softmax_head, qama_factors, qama_moments,
-            qama_couplings, qama_quantise, qama_energies, qama_project, long_factors, long_energies,
-            attend,         product,       row_max,       exp_rows};
+  static constexpr KernelTable table(std::string_view name, void (*factors_front)(LongFactorArgs&),
+                                     void (*factors_energies)(const LongEnergyArgs&)) {
+    return {name,          layer_norm,   mean_rows,      softmax_head,
+            qama_factors,  qama_moments, qama_couplings, qama_quantise,
+            qama_energies, qama_project, factors_front,  factors_energies,
+            attend,        product,      row_max,        exp_rows};
   }
 };
 

@@ -1,5 +1,5 @@
 // xsimd's reductions and bit casts of floats for Advanced SIMD, said directly, as
-// hal/cpu/neon_direct.h does for the annealer's operations: xsimd 13 picks each from a table of
+// hal/cpu/isa/neon_direct.h does for the annealer's operations: xsimd 13 picks each from a table of
 // function pointers, and what g++ 12 does not resolve in time stays a call. What is specialised
 // here must mean the same as there. Included first by kernels_neon.cpp and packed_linear_neon.cpp,
 // and by nothing else.

@@ -1,7 +1,7 @@
 #include "runtime/cli/arguments.h"
 
+#include "hal/base/quote.h"
 #include "hal/reopen.h"
-#include "runtime/base/quote.h"
 #include "runtime/cli/report.h"
 #include "weights/architecture.h"
 

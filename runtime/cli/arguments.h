@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 #include "runtime/cli/console.h"
-#include "runtime/model.h"
-#include "runtime/session.h"
+#include "runtime/engine/model.h"
+#include "runtime/engine/session.h"
 
 namespace qama::cli {
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 #include "runtime/cli/console.h"
 
 namespace qama::cli {

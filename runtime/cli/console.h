@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::cli {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/console.h"
 
 namespace qama::cli {

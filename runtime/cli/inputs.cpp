@@ -2,9 +2,9 @@
 
 #include <charconv>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
+#include "hal/platform/file.h"
 #include "runtime/cli/arguments.h"
-#include "runtime/io/file.h"
 #include "runtime/io/idx_reader.h"
 #include "runtime/io/image.h"
 #include "runtime/io/text.h"
@@ -23,7 +23,7 @@ std::optional<Indexed> split_index(const std::string& name) {
   if (colon == std::string::npos || colon == 0 || colon + 1 == name.size()) return std::nullopt;
   Indexed out{name.substr(0, colon), name.substr(colon + 1)};
   if (out.index.find_first_not_of("-0123456789") != std::string::npos) return std::nullopt;
-  if (io::file_bytes(name).ok() || !io::file_bytes(out.file).ok()) return std::nullopt;
+  if (platform::file_bytes(name).ok() || !platform::file_bytes(out.file).ok()) return std::nullopt;
   return out;
 }
 
@@ -43,8 +43,9 @@ Result<Input> InputReader::read(const std::string& name) const {
   const std::optional<Indexed> indexed = name == "-" ? std::nullopt : split_index(name);
   if (a.is_text()) {
     if (indexed) return wrong_kind(model_path_, *model_, "images of an IDX file");
-    QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes,
-                          io::read_file(name, io::kMaxTextBytes, ErrorCode::text_bad_encoding));
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        platform::read_file(name, io::kMaxTextBytes, ErrorCode::text_bad_encoding));
     const std::string_view words(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return text(words, name);
   }
@@ -62,8 +63,9 @@ Result<Input> InputReader::read(const std::string& name) const {
     QAMA_ASSIGN_OR_RETURN(image, io::read_idx_image(indexed->file, index));
     out.index = static_cast<std::uint64_t>(index);
   } else {
-    QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes,
-                          io::read_file(name, io::kMaxImageFileBytes, ErrorCode::image_too_large));
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        platform::read_file(name, io::kMaxImageFileBytes, ErrorCode::image_too_large));
     QAMA_ASSIGN_OR_RETURN(image, io::decode_image(bytes, name));
   }
   QAMA_ASSIGN_OR_RETURN(out.pixels,

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/result.h"
-#include "runtime/model.h"
-#include "runtime/preprocess.h"
-#include "runtime/session.h"
+#include "hal/base/result.h"
+#include "runtime/engine/model.h"
+#include "runtime/engine/preprocess.h"
+#include "runtime/engine/session.h"
 
 namespace qama::cli {
 

@@ -4,30 +4,30 @@
 #include <type_traits>
 #include <utility>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::cli {
 namespace {
 
 // What the three forms call what they have in common.
-const hal::SelectionProblem& problem_of(const hal::SelectionBuild& build) {
+const hal::DenseView& problem_of(const hal::DenseBuild& build) {
   return build.buffer.problem();
 }
-const hal::SparseSelectionProblem& problem_of(const hal::SparseBuild& build) {
+const hal::SparseView& problem_of(const hal::SparseBuild& build) {
   return build.problem;
 }
-const hal::LowRankProblem& problem_of(const hal::LowRankBuild& build) {
+const hal::FactorsView& problem_of(const hal::FactorsBuild& build) {
   return build.problem;
 }
 
-auto compile_for(hal::Device& device, const hal::SelectionProblem& problem) {
+auto compile_for(hal::Device& device, const hal::DenseView& problem) {
   return device.compile(problem.shape);
 }
-auto compile_for(hal::Device& device, const hal::SparseSelectionProblem& problem) {
+auto compile_for(hal::Device& device, const hal::SparseView& problem) {
   return device.compile_sparse(problem.spins);
 }
-auto compile_for(hal::Device& device, const hal::LowRankProblem& problem) {
-  return device.compile_low_rank(problem.shape, problem.rank);
+auto compile_for(hal::Device& device, const hal::FactorsView& problem) {
+  return device.compile_factors(problem.shape, problem.rank);
 }
 
 template <class Problem>
@@ -40,7 +40,7 @@ Status check_energy(const hal::Device& device, const Problem& problem,
                    std::to_string(claimed) + ", its spins have " + std::to_string(energy)};
 }
 /// Energies on factors are real; what is printed is computed in the file's own numbers.
-Status check_energy(const hal::Device& /*device*/, const hal::LowRankProblem& /*problem*/,
+Status check_energy(const hal::Device& /*device*/, const hal::FactorsView& /*problem*/,
                     std::span<const std::uint64_t> /*spins*/, std::int64_t /*claimed*/) {
   return {};
 }
@@ -52,7 +52,7 @@ class FormOf final : public ProblemForm {
     if (!build.ok()) return build.error();
     auto out = std::make_unique<FormOf>();
     out->build_ = std::move(*build);
-    if constexpr (!std::is_same_v<Build, hal::LowRankBuild>) {
+    if constexpr (!std::is_same_v<Build, hal::FactorsBuild>) {
       out->exact = out->build_.exact;
       out->fixed = out->build_.fixed;
     }
@@ -107,8 +107,8 @@ constexpr std::int64_t kFewestRestarts = 16;
 constexpr std::int32_t kAlwaysNeighbours = 4096;
 
 /// At most two weights: what few-valued problems may have whose other couplings are 0
-/// (hal/cpu/planes.h).
-bool few_weights(const hal::SparseProblem& graph) {
+/// (hal/cpu/planes/planes.h).
+bool few_weights(const hal::EdgeList& graph) {
   double values[2] = {0, 0};
   for (const hal::Edge& edge : graph.edges) {
     if (edge.weight == 0 || edge.weight == values[0] || edge.weight == values[1] ||
@@ -120,7 +120,7 @@ bool few_weights(const hal::SparseProblem& graph) {
   return true;
 }
 
-bool neighbours_win(const hal::SparseProblem& graph, std::int64_t restarts) {
+bool neighbours_win(const hal::EdgeList& graph, std::int64_t restarts) {
   if (graph.size > hal::kMaxDenseTokens) return true;
   if (restarts < kFewestRestarts && graph.size < kAlwaysNeighbours) return false;
   const std::int64_t most =
@@ -138,7 +138,7 @@ std::string fastest_form(const hal::ProblemFile& file, hal::Device& device,
   }
   const bool wins = file.layer.heads == 1 ? file.layer.tokens >= kFactorTokens
                                           : file.layer.tokens > hal::kMaxDenseTokens;
-  return wins && file.layer.rank <= hal::kMaxRankLimit && device.compile_low_rank({1, 1}, 1).ok()
+  return wins && file.layer.rank <= hal::kMaxRankLimit && device.compile_factors({1, 1}, 1).ok()
              ? kFactors
              : kMatrix;
 }
@@ -169,9 +169,9 @@ Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal
     }
   }
   Result<std::unique_ptr<ProblemForm>> out =
-      name == kMatrix       ? FormOf<hal::SelectionBuild>::create(hal::to_selection(file))
-      : name == kNeighbours ? FormOf<hal::SparseBuild>::create(hal::to_sparse_selection(file))
-                            : FormOf<hal::LowRankBuild>::create(hal::to_low_rank(file.layer));
+      name == kMatrix       ? FormOf<hal::DenseBuild>::create(hal::to_dense(file))
+      : name == kNeighbours ? FormOf<hal::SparseBuild>::create(hal::to_sparse(file))
+                            : FormOf<hal::FactorsBuild>::create(hal::to_factors(file.layer));
   if (out.ok()) (*out)->name = name;
   return out;
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "hal/device.h"
-#include "hal/problem_io.h"
+#include "hal/text/problem_io.h"
 
 namespace qama::cli {
 
@@ -30,7 +30,7 @@ class ProblemForm {
   virtual ~ProblemForm() = default;
   /// The device must outlive the solver.
   [[nodiscard]] virtual Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const = 0;
-  /// Whether the weights are represented as they are; the same as hal::SelectionBuild's.
+  /// Whether the weights are represented as they are; the same as hal::DenseBuild's.
   bool exact = false;
   std::int32_t fixed = -1;
   std::string name;  ///< one of form_names()
@@ -47,7 +47,7 @@ struct FormRequest {
 };
 
 /// INVALID_ARGUMENT where the problem or the request does not allow the form that is asked for;
-/// errors of to_selection() and of its kin. Graphs have the same answers in every form.
+/// errors of to_dense() and of its kin. Graphs have the same answers in every form.
 [[nodiscard]] Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file,
                                                              hal::Device& device,
                                                              const FormRequest& request);

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <numeric>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/html_page.h"
 
 namespace qama::cli {

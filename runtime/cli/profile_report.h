@@ -11,9 +11,9 @@
 #include "hal/device.h"
 #include "runtime/cli/console.h"
 #include "runtime/cli/report.h"
-#include "runtime/plan.h"
-#include "runtime/profiler.h"
-#include "runtime/session.h"
+#include "runtime/engine/plan.h"
+#include "runtime/engine/profiler.h"
+#include "runtime/engine/session.h"
 
 namespace qama::cli {
 

@@ -7,18 +7,18 @@
 #include <fstream>
 #include <system_error>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::cli {
 
-hal::FactorProblem to_factors(const runtime::LayerProblem& layer, std::string name) {
+hal::QamaLayer to_factors(const runtime::LayerProblem& layer, std::string name) {
   const auto heads = static_cast<std::size_t>(layer.heads);
   const auto tokens = static_cast<std::size_t>(layer.tokens);
   const auto width = static_cast<std::size_t>(layer.dim_head);
   const auto stride = static_cast<std::size_t>(layer.stride);
   const bool shifted = std::any_of(layer.coupling_shift.begin(), layer.coupling_shift.end(),
                                    [](double shift) { return shift != 0; });
-  hal::FactorProblem out;
+  hal::QamaLayer out;
   out.name = std::move(name);
   out.heads = layer.heads;
   out.tokens = layer.tokens;

@@ -1,21 +1,21 @@
-// ProblemRecorder: writes the layers that a session is about to solve as files (hal/problem_io.h),
-// for tuning the annealer on real problems: in the qama text format, layers of first-version QAMA,
-// which has no factors, as qubo.
+// ProblemRecorder: writes the layers that a session is about to solve as files
+// (hal/text/problem_io.h), for tuning the annealer on real problems: in the qama text format,
+// layers of first-version QAMA, which has no factors, as qubo.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "hal/problem_io.h"
-#include "runtime/base/result.h"
-#include "runtime/hooks.h"
+#include "hal/base/result.h"
+#include "hal/text/problem_io.h"
+#include "runtime/engine/hooks.h"
 
 namespace qama::cli {
 
 /// A layer in factor form: the engine's factors times sqrt(|scale_t|), and a last column
 /// sqrt(|shift_t|) where a head has a shift; the signs of both go into the columns' signs. Only of
 /// a layer that has factors.
-[[nodiscard]] hal::FactorProblem to_factors(const runtime::LayerProblem& layer, std::string name);
+[[nodiscard]] hal::QamaLayer to_factors(const runtime::LayerProblem& layer, std::string name);
 
 class ProblemRecorder final : public runtime::ProblemSink {
  public:

@@ -10,7 +10,7 @@
 
 #include "hal/device.h"
 #include "runtime/cli/console.h"
-#include "runtime/session.h"
+#include "runtime/engine/session.h"
 
 namespace qama::cli {
 

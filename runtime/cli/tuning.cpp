@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hal/cpu/recombine.h"
-#include "runtime/session.h"
+#include "hal/cpu/dense/recombine.h"
+#include "runtime/engine/session.h"
 
 namespace qama::cli {
 namespace {
@@ -137,7 +137,7 @@ void LayerCollector::problem(const runtime::LayerProblem& layer) {
   auto& block = layers[static_cast<std::size_t>(layer.layer)];
   if (block.size() >= most_) return;
   auto& out = *block.emplace_back(std::make_unique<RecordedLayer>());
-  const hal::SelectionProblem& from = *layer.problem;
+  const hal::DenseView& from = *layer.problem;
   const auto heads = static_cast<std::size_t>(from.shape.heads);
   const auto stride = static_cast<std::size_t>(hal::row_stride(from.shape.tokens));
   out.couplings.resize(heads * static_cast<std::size_t>(from.shape.tokens) * stride);
@@ -153,8 +153,8 @@ double cost_of(const hal::SolveOptions& options) noexcept {
   constexpr double kDescent = 1;
   constexpr double kFirstChain = 1;
   constexpr double kFurtherChain = 1.9 / 3;
-  // hal/cpu/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search, collecting,
-  // adapting four; twice that on hard layers, where more combinations are found.
+  // hal/cpu/dense/recombine.h, 6 us of a solve whose sweep of one chain takes 0.45: search,
+  // collecting, adapting four; twice that on hard layers, where more combinations are found.
   constexpr double kRecombining = 13;
   const auto group = [](std::int32_t chains) { return kFirstChain + kFurtherChain * (chains - 1); };
   const std::int32_t left = options.restarts % kGroup;

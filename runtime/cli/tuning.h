@@ -7,17 +7,17 @@
 #include <memory>
 #include <vector>
 
+#include "hal/base/aligned.h"
+#include "hal/base/result.h"
 #include "hal/device.h"
 #include "hal/problem.h"
-#include "runtime/base/aligned.h"
-#include "runtime/base/result.h"
-#include "runtime/hooks.h"
+#include "runtime/engine/hooks.h"
 
 namespace qama::cli {
 
 /// A recorded layer with its memory.
 struct RecordedLayer {
-  hal::SelectionProblem problem;  ///< views the next two
+  hal::DenseView problem;  ///< views the next two
   AlignedBuffer<std::int16_t> couplings, fields;
   std::int64_t best = 0;  ///< lowest energy that long runs found
 };

@@ -7,8 +7,8 @@
 #include <climits>
 #include <cstring>
 
-#include "runtime/base/quote.h"
-#include "runtime/io/file.h"
+#include "hal/base/quote.h"
+#include "hal/platform/file.h"
 
 namespace qama::io {
 namespace {
@@ -29,7 +29,7 @@ void ByteStream::Close::operator()(void* file) const noexcept {
 Result<ByteStream> ByteStream::open(const std::string& path) {
   ByteStream out;
   out.path_ = path;
-  QAMA_ASSIGN_OR_RETURN(out.file_bytes_, io::file_bytes(path));
+  QAMA_ASSIGN_OR_RETURN(out.file_bytes_, platform::file_bytes(path));
   errno = 0;
   out.file_.reset(gzopen(path.c_str(), "rb"));
   if (!out.file_) {

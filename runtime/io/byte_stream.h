@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::io {
 

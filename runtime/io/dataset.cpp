@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::io {
 namespace {

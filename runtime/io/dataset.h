@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 #include "runtime/io/image.h"
 
 namespace qama::io {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
+#include "hal/platform/file.h"
 #include "runtime/io/byte_stream.h"
 #include "runtime/io/dataset.h"
-#include "runtime/io/file.h"
 
 namespace qama::io {
 namespace {
@@ -102,7 +102,7 @@ Result<std::unique_ptr<Dataset>> open_cifar10(const DatasetFormat& format,
   for (const std::string& name : names) {
     QAMA_ASSIGN_OR_RETURN(const std::string path,
                           find_dataset_file(format, directory, kFolders, {&name, 1}));
-    QAMA_ASSIGN_OR_RETURN(const std::uint64_t bytes, file_bytes(path));
+    QAMA_ASSIGN_OR_RETURN(const std::uint64_t bytes, platform::file_bytes(path));
     if (bytes == 0) return Error{ErrorCode::dataset_empty, "file " + quote(path) + " is empty"};
     if (bytes % kRecord != 0) {
       return Error{ErrorCode::dataset_truncated,

@@ -1,7 +1,7 @@
 // MNIST and Fashion-MNIST: a file of images and a file of labels, both IDX, plain or gzip.
 #include <optional>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/io/dataset.h"
 #include "runtime/io/idx_reader.h"
 

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
+#include "hal/platform/file.h"
 #include "runtime/io/dataset.h"
-#include "runtime/io/file.h"
 #include "runtime/io/line_reader.h"
 #include "runtime/io/text.h"
 
@@ -47,7 +47,7 @@ class ImdbFolders final : public Dataset {
   Status read(Sample& out) override {
     const Review& review = reviews_[static_cast<std::size_t>(position())];
     QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes,
-                          read_file(review.path, kMaxTextBytes, ErrorCode::dataset_bad_format));
+                          platform::read_file(review.path, kMaxTextBytes, ErrorCode::dataset_bad_format));
     out.text.assign(bytes.begin(), bytes.end());
     QAMA_RETURN_IF_ERROR(check_utf8(out.text, review.path));
     out.label = review.label;

@@ -1,7 +1,7 @@
 // SST-2 as GLUE distributes it (Socher et al. 2013): train.tsv and dev.tsv with the header
 // "sentence TAB label". The labels of GLUE's test split are not public, so that everybody's figures
 // are those of dev: "test" opens dev, and the split's name says so.
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/io/dataset.h"
 #include "runtime/io/line_reader.h"
 #include "runtime/io/text.h"

@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "runtime/base/checked.h"
-#include "runtime/base/quote.h"
+#include "hal/base/checked.h"
+#include "hal/base/quote.h"
 
 namespace qama::io {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 #include "runtime/io/byte_stream.h"
 #include "runtime/io/image.h"
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::io {
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/io/image.h"
 
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/base/quote.h"
-#include "runtime/base/result.h"
+#include "hal/base/quote.h"
+#include "hal/base/result.h"
 #include "runtime/io/byte_stream.h"
 #include "runtime/io/text.h"
 

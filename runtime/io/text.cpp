@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 
 namespace qama::io {
 namespace {

@@ -1,11 +1,11 @@
 // Texts from outside: how long they may be and the check on their bytes. Tokenising is
-// preprocessing, see runtime/preprocess.h.
+// preprocessing, see runtime/engine/preprocess.h.
 #pragma once
 
 #include <cstddef>
 #include <string_view>
 
-#include "runtime/base/result.h"
+#include "hal/base/result.h"
 
 namespace qama::io {
 

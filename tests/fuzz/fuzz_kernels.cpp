@@ -15,7 +15,7 @@
 #include "hal/cpu/schedule.h"
 #include "hal/device.h"
 #include "tests/fuzz/fuzz_bytes.h"
-#include "tests/hal/hal_test_support.h"
+#include "tests/hal/cpu/hal_test_support.h"
 
 namespace {
 
@@ -61,7 +61,7 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
 
 /// The first head of a problem as rows of neighbours, through the devices, against the same as a
 /// matrix.
-void compare_sparse(Bytes& in, SelectionProblem problem) {
+void compare_sparse(Bytes& in, DenseView problem) {
   problem.shape.heads = 1;
   const qama::hal::test::OwnedSparse sparse(problem);
   if (!validate(sparse.problem(), sparse.count()).ok()) std::abort();
@@ -124,7 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       owned.field(t, i) = value(left);
     }
   }
-  const SelectionProblem problem = owned.problem();
+  const DenseView problem = owned.problem();
   if (!validate(problem).ok()) std::abort();
   if (shape.tokens > 64) compare_few_valued(in, shape.tokens);
   compare_sparse(in, problem);

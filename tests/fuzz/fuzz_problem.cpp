@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "hal/problem_io.h"
+#include "hal/text/problem_io.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace qama::hal;
@@ -15,11 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
        {ProblemFormat::qama, ProblemFormat::maxcut, ProblemFormat::qubo}) {
     const auto file = parse_problem(text, format, "fuzz");
     if (!file.ok() || file->shape().spins() > 2048) continue;
-    const auto build = to_selection(*file);
+    const auto build = to_dense(*file);
     if (format == ProblemFormat::qama) {
-      (void)to_low_rank(file->layer);
+      (void)to_factors(file->layer);
     } else {
-      const auto rows = to_sparse_selection(*file);
+      const auto rows = to_sparse(*file);
       if (rows.ok() != build.ok()) std::abort();
       if (rows.ok() &&
           !validate(rows->problem, static_cast<std::int64_t>(rows->neighbours.size())).ok())

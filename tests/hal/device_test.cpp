@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "hal/device.h"
-#include "tests/hal/hal_test_support.h"
+#include "tests/hal/cpu/hal_test_support.h"
 #include "tests/test_support.h"
 
 namespace qama::hal::test {
@@ -40,7 +40,7 @@ struct Answer {
   SolveResult result;
 };
 
-Answer solve(Solver& solver, const SelectionProblem& problem, const SolveOptions& options) {
+Answer solve(Solver& solver, const DenseView& problem, const SolveOptions& options) {
   Answer out;
   out.spins.resize(
       static_cast<std::size_t>(problem.shape.heads * words_per_head(problem.shape.tokens)));
@@ -382,7 +382,7 @@ TEST_P(CpuSolverMisuse, WrongShape) {
     const OwnedProblem other = OwnedProblem::random(shape, ProblemKind::dense, 50, random_);
     EXPECT_ERROR(invalid_argument, solver_->submit(0, other.problem(), {}));
   }
-  SelectionProblem empty = good_.problem();
+  DenseView empty = good_.problem();
   empty.shape.tokens = 0;
   EXPECT_ERROR(invalid_argument, solver_->submit(0, empty, {}));
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));

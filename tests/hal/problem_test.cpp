@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "hal/lower/problem_builder.h"
 #include "hal/problem.h"
-#include "hal/problem_builder.h"
-#include "tests/hal/hal_test_support.h"
+#include "tests/hal/cpu/hal_test_support.h"
 #include "tests/test_support.h"
 
 namespace qama::hal::test {
@@ -69,25 +69,25 @@ TEST(Validate, NamesTheBrokenRule) {
   const auto fresh = [&random] {
     return OwnedProblem::random({3, 70}, ProblemKind::sparse, 10, random);
   };
-  const auto error = [](const SelectionProblem& problem) {
+  const auto error = [](const DenseView& problem) {
     return qama::test::describe(validate(problem));
   };
 
   for (const ProblemShape& shape : {ProblemShape{0, 5}, {-1, 5}, {kMaxHeads + 1, 5}}) {
-    SelectionProblem problem = fresh().problem();
+    DenseView problem = fresh().problem();
     problem.shape = shape;
     EXPECT_THAT(error(problem), StartsWith("PROBLEM_TOO_LARGE: a problem has " +
                                            std::to_string(shape.heads) + " heads"));
   }
   for (const std::int32_t tokens : {0, -3, kMaxDenseTokens + 1, INT32_MAX}) {
-    SelectionProblem problem = fresh().problem();
+    DenseView problem = fresh().problem();
     problem.shape.tokens = tokens;
     EXPECT_THAT(error(problem), StartsWith("PROBLEM_TOO_LARGE: a problem has " +
                                            std::to_string(tokens) + " spins a head"));
   }
   {
     OwnedProblem owned = fresh();
-    SelectionProblem problem = owned.problem();
+    DenseView problem = owned.problem();
     problem.penalty = -1;
     EXPECT_THAT(error(problem), StartsWith("PROBLEM_BAD_VALUE: penalty is -1"));
   }
@@ -214,7 +214,7 @@ TEST(ProblemBuffer, RoundsToTheNearestIntegerAtItsScale) {
   ASSERT_OK_AND_ASSIGN(ProblemBuffer buffer, ProblemBuffer::create({4, 90}));
   const RealLayer layer = RealLayer::make(shape, 0.7F, [&] { return signed_unit(random); });
   ASSERT_OK(layer.build(buffer));
-  const SelectionProblem& p = buffer.problem();
+  const DenseView& p = buffer.problem();
   EXPECT_OK(validate(p));
   // 3 x 50 numbers of size 1 at most: the scale must use most of the sixteen bits.
   double largest = 0;

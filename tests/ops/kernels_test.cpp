@@ -9,10 +9,10 @@
 #include <tuple>
 #include <vector>
 
+#include "hal/base/aligned.h"
 #include "ops/reference/reference.h"
+#include "ops/simd/factors_front.h"
 #include "ops/simd/kernels.h"
-#include "ops/simd/long_factors.h"
-#include "runtime/base/aligned.h"
 
 namespace qama::test {
 namespace {
@@ -183,8 +183,8 @@ TEST_P(Kernels, SoftmaxOfHugeScoresDoesNotOverflow) {
 /// Long heads: row-major factors, and J's sums without J, against the definition M = K^T K / 2D, J
 /// = Q M Q^T. `qk`: rows of a query, a key and one number more. `bound`: of a coupling's error, as
 /// a share of the largest J_ij or J_ii.
-void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::int64_t dim_head,
-                         const std::vector<float>& qk, double bound) {
+void expect_factors_front(const KernelTable& kernels, std::int64_t tokens, std::int64_t dim_head,
+                          const std::vector<float>& qk, double bound) {
   const std::int64_t row = 2 * dim_head + 1;
   const std::int64_t width = long_factor_width(dim_head);
   AlignedBuffer<float> factors(static_cast<std::size_t>(tokens * width));
@@ -199,7 +199,7 @@ void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::i
   args.factors = factors.data();
   args.scratch = scratch.data();
   args.statistics = true;
-  kernels.qama_long_factors(args);
+  kernels.qama_factors_factors(args);
 
   const auto at = [&](std::int64_t i, std::int64_t d) {
     return static_cast<double>(qk[static_cast<std::size_t>(i * row + d)]);
@@ -252,11 +252,11 @@ void expect_long_factors(const KernelTable& kernels, std::int64_t tokens, std::i
 }
 
 // Sizes around a chunk of 64 rows and a fold of 512.
-TEST_P(Kernels, QamaLongFactors) {
+TEST_P(Kernels, QamaFactorsFront) {
   for (const std::int64_t tokens : {1, 2, 7, 63, 64, 65, 200, 513, 577}) {
     for (const std::int64_t dim_head : {1, 3, 8, 16, 17, 64}) {
       SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
-      expect_long_factors(kernels(), tokens, dim_head, floats(tokens * (2 * dim_head + 1)), 1e-5);
+      expect_factors_front(kernels(), tokens, dim_head, floats(tokens * (2 * dim_head + 1)), 1e-5);
     }
   }
 }
@@ -264,7 +264,7 @@ TEST_P(Kernels, QamaLongFactors) {
 // Keys of fewer directions than dimensions: few tokens, few different ones, or a model narrower
 // than its head. What is left of M is then rounding, of either sign and any size, which must not
 // become part of J.
-TEST_P(Kernels, QamaLongFactorsOfDependentKeys) {
+TEST_P(Kernels, QamaFactorsFrontOfDependentKeys) {
   for (const std::int64_t dim_head : {16, 33, 64}) {
     for (const std::int64_t rank : {1, 5, 15, 30}) {
       for (const std::int64_t tokens : {rank, 64L, 300L}) {
@@ -288,14 +288,14 @@ TEST_P(Kernels, QamaLongFactorsOfDependentKeys) {
               qk[static_cast<std::size_t>(i * row + dim_head + d)] = static_cast<float>(key);
             }
           }
-          expect_long_factors(kernels(), tokens, dim_head, qk, 1e-4);
+          expect_factors_front(kernels(), tokens, dim_head, qk, 1e-4);
         }
       }
     }
   }
 }
 
-TEST_P(Kernels, QamaLongEnergies) {
+TEST_P(Kernels, QamaFactorsEnergies) {
   for (const std::int64_t tokens : {1, 2, 63, 64, 65, 300}) {
     for (const std::int64_t dim_head : {1, 8, 17, 64}) {
       SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
@@ -319,15 +319,15 @@ TEST_P(Kernels, QamaLongEnergies) {
       std::vector<double> scratch(static_cast<std::size_t>(width));
       const double scale = -0.75;
       const double shift = 0.25;
-      kernels().qama_long_energies({.tokens = tokens,
-                                    .dim_head = dim_head,
-                                    .factors = factors.data(),
-                                    .fields = fields.data(),
-                                    .spins = spins.data(),
-                                    .scale = scale,
-                                    .shift = shift,
-                                    .energies = energies.data(),
-                                    .scratch = scratch.data()});
+      kernels().qama_factors_energies({.tokens = tokens,
+                                       .dim_head = dim_head,
+                                       .factors = factors.data(),
+                                       .fields = fields.data(),
+                                       .spins = spins.data(),
+                                       .scale = scale,
+                                       .shift = shift,
+                                       .energies = energies.data(),
+                                       .scratch = scratch.data()});
       for (std::int64_t i = 0; i < stride; ++i) {
         double expected = 0;
         if (i < tokens && selected(i)) {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/base/aligned.h"
+#include "hal/base/aligned.h"
 #include "tests/test_support.h"
 
 namespace qama::test {

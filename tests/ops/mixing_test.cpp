@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "hal/base/aligned.h"
 #include "ops/attention/bigbird.h"
 #include "ops/attention/linformer.h"
 #include "ops/attention/longformer.h"
 #include "ops/attention/performer.h"
 #include "ops/attention/reformer.h"
 #include "ops/reference/mixing.h"
-#include "runtime/base/aligned.h"
 #include "tests/test_support.h"
 
 namespace qama::test {

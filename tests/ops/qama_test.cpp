@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "hal/lower/problem_builder.h"
 #include "hal/problem.h"
-#include "hal/problem_builder.h"
 #include "ops/reference/reference.h"
 #include "tests/test_support.h"
 
@@ -69,7 +69,7 @@ struct Layer {
   AlignedBuffer<std::int16_t> weights, biases;
   AlignedBuffer<std::uint64_t> spins;
   QamaWorkspace w;
-  hal::SelectionProblem problem;
+  hal::DenseView problem;
 };
 
 constexpr QamaNormalisation kNormalisations[] = {

@@ -93,7 +93,7 @@ class QamaV1 : public testing::Test {
 
 TEST_F(QamaV1, IntegersStandForTheObjective) {
   ASSERT_OK_AND_ASSIGN(const auto op, QamaV1Attention::create(spec_));
-  hal::SelectionProblem problem;
+  hal::DenseView problem;
   ASSERT_OK(op->front(kTokens, qkv_.data(), w_, problem));
   ASSERT_OK(hal::validate(problem));
   EXPECT_EQ(problem.shape.tokens, kTokens * kBits);
@@ -109,7 +109,7 @@ TEST_F(QamaV1, IntegersStandForTheObjective) {
 
 TEST_F(QamaV1, EnergiesAddUpToTheObjectiveWithoutThePenalty) {
   ASSERT_OK_AND_ASSIGN(const auto op, QamaV1Attention::create(spec_));
-  hal::SelectionProblem problem;
+  hal::DenseView problem;
   ASSERT_OK(op->front(kTokens, qkv_.data(), w_, problem));
   spec_.penalty = 0;
   for (const std::uint32_t all : {0U, 1U, 4095U, 2709U, 1386U}) {
@@ -123,7 +123,7 @@ TEST_F(QamaV1, EnergiesAddUpToTheObjectiveWithoutThePenalty) {
 }
 
 TEST_F(QamaV1, RefusesWhatItCannotCompute) {
-  hal::SelectionProblem problem;
+  hal::DenseView problem;
   ASSERT_OK_AND_ASSIGN(const auto op, QamaV1Attention::create(spec_));
   qkv_[5] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_ERROR(problem_bad_value, op->front(kTokens, qkv_.data(), w_, problem));

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/error.h"
+#include "hal/base/error.h"
 #include "weights/architecture.h"
 
 namespace qama::test {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/aligned.h"
+#include "hal/base/aligned.h"
 #include "tests/weights/bad_files.h"
 #include "weights/model_file.h"
 

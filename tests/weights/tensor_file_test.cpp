@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/base/aligned.h"
+#include "hal/base/aligned.h"
 #include "tests/test_support.h"
 #include "tests/weights/bad_files.h"
 #include "weights/model_writer.h"

@@ -6,14 +6,14 @@
 #include <fstream>
 #include <limits>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
+#include "runtime/engine/preprocess.h"
 #include "runtime/io/dataset.h"
 #include "runtime/io/image.h"
-#include "runtime/preprocess.h"
 #include "weights/tensor_file.h"
 
 namespace qama::cli {

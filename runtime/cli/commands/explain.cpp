@@ -8,7 +8,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/html_page.h"
@@ -155,7 +155,7 @@ class Watcher final : public runtime::Recorder, public runtime::ProblemSink {
     }
   }
 
-  void take_integers(const hal::SelectionProblem& p) {
+  void take_integers(const hal::DenseView& p) {
     lambda_ = p.penalty / p.scale;
     const auto n = static_cast<std::size_t>(p.shape.tokens);
     const auto stride = static_cast<std::size_t>(hal::row_stride(p.shape.tokens));

@@ -4,7 +4,7 @@
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"
-#include "runtime/plan.h"
+#include "runtime/engine/plan.h"
 
 namespace qama::cli {
 namespace {

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <random>
 
+#include "hal/base/quote.h"
 #include "hal/cim/quantise.h"
 #include "hal/device.h"
-#include "runtime/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/inputs.h"

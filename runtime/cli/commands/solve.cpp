@@ -9,13 +9,13 @@
 #include <mutex>
 #include <thread>
 
+#include "hal/base/quote.h"
 #include "hal/device.h"
-#include "hal/problem_io.h"
-#include "runtime/base/quote.h"
+#include "hal/platform/file.h"
+#include "hal/text/problem_io.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/problem_form.h"
-#include "runtime/io/file.h"
 
 namespace qama::cli {
 namespace {
@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Restarts go to a solver in parts of this many. Part k has a seed of its own, so that the first
 /// parts of a longer run are those of a shorter one. A graph's are as many as are annealed side by
-/// side (hal/cpu/sparse.h), in whatever form.
+/// side (hal/cpu/sparse/sparse.h), in whatever form.
 constexpr std::int32_t kLayerRestartsAPart = 16;
 constexpr std::int32_t kGraphRestartsAPart = 32;
 /// With a time limit and no --sweeps a graph's schedule is as long as leaves time for one part and
@@ -102,7 +102,7 @@ class Solve final : public Command {
     }
     QAMA_ASSIGN_OR_RETURN(
         const std::vector<std::uint8_t> bytes,
-        io::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
+        platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     hal::ProblemFormat format = hal::sniff_format(text, path_);
     if (!format_.empty()) {

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <limits>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"
 #include "runtime/cli/tuning.h"
+#include "runtime/engine/preprocess.h"
 #include "runtime/io/dataset.h"
-#include "runtime/preprocess.h"
 #include "weights/model_writer.h"
 
 namespace qama::cli {

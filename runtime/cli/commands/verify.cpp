@@ -5,11 +5,11 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/base/quote.h"
+#include "hal/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"
-#include "runtime/hooks.h"
+#include "runtime/engine/hooks.h"
 #include "weights/golden_file.h"
 
 namespace qama::cli {

@@ -1,4 +1,4 @@
-"""The runtime's own annealer, called through the C API of libqama (runtime/include/qama/qama.h).
+"""The runtime's own annealer, called through the C API of libqama (runtime/api/include/qama/qama.h).
 
 Training solves with exactly what inference will solve with. Nothing here computes a spin: an error of the
 library is raised with its own sentence.

@@ -1,0 +1,116 @@
+#include "ops/attention/qama_factors.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "ops/attention/qama_affine.h"
+
+namespace qama::ops {
+
+void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
+                        const QamaWorkspace& w, const QamaFactorsWorkspace& long_heads,
+                        const KernelTable& kernels, hal::FactorsView& problem) {
+  const std::int64_t inner = spec.heads * spec.dim_head;
+  const std::int64_t row = 2 * inner + spec.heads;
+  const std::int64_t stride = token_stride(tokens);
+  const std::int64_t width = long_factor_width(spec.dim_head);
+  const bool per_instance = spec.normalisation == QamaNormalisation::instance;
+  const auto n = static_cast<double>(tokens);
+  const double rho = spec.rho(tokens);
+  for (std::int64_t t = 0; t < spec.heads; ++t) {
+    LongFactorArgs factors;
+    factors.tokens = tokens;
+    factors.dim_head = spec.dim_head;
+    factors.q = qkh + t * spec.dim_head;
+    factors.k = qkh + inner + t * spec.dim_head;
+    factors.stride = row;
+    factors.factors = long_heads.factors + t * tokens * width;
+    factors.scratch = long_heads.scratch;
+    factors.statistics = per_instance;
+    kernels.qama_factors_factors(factors);
+
+    Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
+    if (per_instance) {
+      coupling = standardised(factors.sum, factors.sum_squares, n * (n - 1.0), spec.eps, coupling);
+    }
+    w.coupling_scale[t] = coupling.scale;
+    w.coupling_shift[t] = coupling.shift;
+    long_heads.constants[t] = static_cast<float>(coupling.scale);
+    long_heads.constants[spec.heads + t] = static_cast<float>(coupling.shift);
+
+    const float* h = qkh + 2 * inner + t;
+    const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
+                                      {at(spec.field_scale, t), at(spec.field_shift, t)});
+    double* fields = w.fields + t * stride;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
+      long_heads.fields[t * tokens + i] = static_cast<float>(fields[i]);
+    }
+    std::fill(fields + tokens, fields + stride, 0.0);
+  }
+  problem = {};
+  problem.shape = {static_cast<std::int32_t>(spec.heads), static_cast<std::int32_t>(tokens)};
+  problem.rank = static_cast<std::int32_t>(width);
+  problem.left = long_heads.factors;
+  problem.right = long_heads.factors;
+  problem.scale = long_heads.constants;
+  problem.shift = long_heads.constants + spec.heads;
+  problem.fields = long_heads.fields;
+  problem.penalty = static_cast<float>(spec.lambda(tokens));
+}
+
+void qama_factors_energies(const QamaFrontSpec& spec, std::int64_t tokens, const QamaWorkspace& w,
+                           const QamaFactorsWorkspace& long_heads,
+                           const KernelTable& kernels) noexcept {
+  const std::int64_t stride = token_stride(tokens);
+  const std::int64_t width = long_factor_width(spec.dim_head);
+  for (std::int64_t t = 0; t < spec.heads; ++t) {
+    kernels.qama_factors_energies({.tokens = tokens,
+                                   .dim_head = spec.dim_head,
+                                   .factors = long_heads.factors + t * tokens * width,
+                                   .fields = w.fields + t * stride,
+                                   .spins = w.spins + t * (stride / 64),
+                                   .scale = w.coupling_scale[t],
+                                   .shift = w.coupling_shift[t],
+                                   .energies = w.energies + t * stride,
+                                   .scratch = long_heads.scratch});
+  }
+}
+
+double factors_energy(const hal::FactorsView& problem, std::span<const std::uint64_t> spins) {
+  const std::int64_t tokens = problem.shape.tokens;
+  const std::int64_t rank = problem.rank;
+  const std::int64_t words = hal::words_per_head(problem.shape.tokens);
+  const auto selected = [&](std::int64_t t, std::int64_t i) {
+    return (spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64) & 1U) != 0;
+  };
+  double energy = 0;
+  std::vector<double> z(static_cast<std::size_t>(rank));
+  for (std::int64_t t = 0; t < problem.shape.heads; ++t) {
+    const double scale = problem.scale != nullptr ? static_cast<double>(problem.scale[t]) : 1.0;
+    const double shift = problem.shift != nullptr ? static_cast<double>(problem.shift[t]) : 0.0;
+    std::fill(z.begin(), z.end(), 0.0);
+    double count = 0;
+    // Every pair once: each selected token with those before it.
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      if (!selected(t, i)) continue;
+      const float* left = problem.left + (t * tokens + i) * rank;
+      const float* right = problem.right + (t * tokens + i) * rank;
+      for (std::int64_t d = 0; d < rank; ++d) {
+        const auto k = static_cast<std::size_t>(d);
+        energy -= scale * static_cast<double>(left[d]) * z[k];
+        z[k] += static_cast<double>(right[d]);
+      }
+      energy -= shift * count + static_cast<double>(problem.fields[t * tokens + i]);
+      ++count;
+    }
+  }
+  for (std::int64_t i = 0; i < tokens && problem.shape.heads > 1; ++i) {
+    double count = 0;
+    for (std::int64_t t = 0; t < problem.shape.heads; ++t) count += selected(t, i) ? 1.0 : 0.0;
+    energy += static_cast<double>(problem.penalty) * count * (count - 1) / 2;
+  }
+  return energy;
+}
+
+}  // namespace qama::ops

@@ -1,0 +1,371 @@
+// The annealer of the C API: batches of QAMA layers given in real numbers. This is what training
+// calls, so that training and inference use one solver.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hal/base/aligned.h"
+#include "hal/cpu/schedule.h"
+#include "hal/device.h"
+#include "hal/lower/problem_builder.h"
+#include "hal/platform/thread_pool.h"
+#include "ops/attention/qama_factors.h"
+#include "runtime/api/api_error.h"
+#include "runtime/engine/plan.h"
+
+namespace {
+
+using qama::Error;
+using qama::ErrorCode;
+using qama::Result;
+using qama::Status;
+namespace hal = qama::hal;
+
+/// Energy of the real problem, Eq. 3, in double.
+double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
+                   const float* couplings, const float* fields, float lambda,
+                   const std::uint8_t* spins) {
+  double energy = 0;
+  for (std::int32_t t = 0; t < heads; ++t) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const std::int64_t at = static_cast<std::int64_t>(t) * stride + i;
+      if (spins[at] == 0) continue;
+      energy -= static_cast<double>(fields[at]);
+      const float* row = couplings + at * stride;
+      for (std::int32_t j = i + 1; j < tokens; ++j) {
+        if (spins[static_cast<std::int64_t>(t) * stride + j] != 0)
+          energy -= static_cast<double>(row[j]);
+      }
+    }
+  }
+  for (std::int32_t i = 0; i < tokens; ++i) {
+    double count = 0;
+    for (std::int32_t t = 0; t < heads; ++t)
+      count += spins[static_cast<std::int64_t>(t) * stride + i];
+    energy += static_cast<double>(lambda) * count * (count - 1) / 2;
+  }
+  return energy;
+}
+
+}  // namespace
+
+/// Everything a batch needs, one of each a worker thread.
+struct qama_solver {
+  struct Worker {
+    std::unique_ptr<hal::Solver> solver;  ///< with `buffer`, from the first problem that needs them
+    hal::ProblemBuffer buffer;
+    std::vector<std::uint64_t> words;
+    std::vector<float>
+        couplings;  ///< [H][N][N], only for problems that come as factors and are solved as J
+    std::unique_ptr<hal::FactorsSolver> factors_solver;  ///< for `factors_rank`
+    std::int32_t factors_rank = 0;
+    std::vector<float> left, right,
+        fields;  ///< of a low-rank problem, where the caller's cannot be used
+    Status status;
+  };
+
+  std::int32_t heads = 0;
+  std::int32_t tokens = 0;
+  hal::SolveOptions options;
+  std::shared_ptr<hal::Device> device;
+  bool long_heads = false;  ///< the device takes factors, and there may be samples for them
+  std::vector<Worker> workers;
+  std::unique_ptr<qama::platform::ThreadPool> pool;
+
+  struct Batch {
+    qama_solver* self;
+    const float* couplings;
+    const float* factors;
+    const float* signs;
+    std::int32_t rank;
+    const float* fields;
+    float lambda;
+    const std::int32_t* count;
+    std::uint64_t seed;
+    std::uint8_t* spins;
+    double* energy;
+  };
+
+  Status compile_dense(Worker& worker) const;
+  Status solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used,
+                     const hal::SolveOptions& job, Worker& worker) const;
+  Status solve_long(const Batch& batch, std::int32_t sample, std::int32_t used,
+                    const hal::SolveOptions& job, Worker& worker) const;
+  Status solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const;
+  Status run(Batch batch, std::int32_t samples);
+};
+
+namespace {
+
+/// J_tij = sum_d sign_td F_tid F_tjd for the first `used` tokens of each head.
+void build_couplings(std::int32_t heads, std::int32_t tokens, std::int32_t used, std::int32_t rank,
+                     const float* factors, const float* signs, float* couplings) {
+  for (std::int32_t t = 0; t < heads; ++t) {
+    const float* head = factors + static_cast<std::int64_t>(t) * tokens * rank;
+    const float* sign = signs + static_cast<std::int64_t>(t) * rank;
+    float* out = couplings + static_cast<std::int64_t>(t) * tokens * tokens;
+    for (std::int32_t i = 0; i < used; ++i) {
+      const float* a = head + static_cast<std::int64_t>(i) * rank;
+      for (std::int32_t j = i + 1; j < used; ++j) {
+        const float* b = head + static_cast<std::int64_t>(j) * rank;
+        float sum = 0;
+        for (std::int32_t d = 0; d < rank; ++d) sum += sign[d] * a[d] * b[d];
+        out[static_cast<std::int64_t>(i) * tokens + j] = sum;
+        out[static_cast<std::int64_t>(j) * tokens + i] = sum;
+      }
+    }
+  }
+}
+
+/// Packed spins as the caller wants them: a byte each, [heads][tokens], 0 behind `used`.
+void unpack(std::int32_t heads, std::int32_t tokens, std::int32_t used, const std::uint64_t* words,
+            std::uint8_t* spins) {
+  const std::int32_t count = hal::words_per_head(used);
+  for (std::int32_t t = 0; t < heads; ++t, words += count) {
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const bool on = i < used && ((words[i / 64] >> (i % 64)) & 1U) != 0;
+      spins[static_cast<std::int64_t>(t) * tokens + i] = on ? 1 : 0;
+    }
+  }
+}
+
+}  // namespace
+
+Status qama_solver::compile_dense(Worker& worker) const {
+  const hal::ProblemShape shape{heads, tokens};
+  QAMA_ASSIGN_OR_RETURN(worker.solver, device->compile(shape));
+  QAMA_ASSIGN_OR_RETURN(worker.buffer, hal::ProblemBuffer::create(shape));
+  return {};
+}
+
+/// Spins into worker.words, the energy of the real problem into batch.energy.
+Status qama_solver::solve_dense(const Batch& batch, std::int32_t sample, std::int32_t used,
+                                const hal::SolveOptions& job, Worker& worker) const {
+  if (worker.solver == nullptr) QAMA_RETURN_IF_ERROR(compile_dense(worker));
+  const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
+  const float* fields = batch.fields + sample * per_sample;
+  const float* couplings = nullptr;
+  if (batch.couplings != nullptr) {
+    couplings = batch.couplings + sample * per_sample * tokens;
+  } else {
+    worker.couplings.resize(static_cast<std::size_t>(per_sample) *
+                            static_cast<std::size_t>(tokens));
+    build_couplings(heads, tokens, used, batch.rank,
+                    batch.factors + sample * per_sample * batch.rank, batch.signs,
+                    worker.couplings.data());
+    couplings = worker.couplings.data();
+  }
+  // With fewer tokens the heads are still `tokens` apart in the caller's memory.
+  QAMA_RETURN_IF_ERROR(
+      worker.buffer.build({heads, used}, couplings, tokens, fields, tokens, batch.lambda, tokens));
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(worker.solver->solve(worker.buffer.problem(), job, worker.words, result));
+  unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
+  if (batch.energy != nullptr) {
+    batch.energy[sample] = real_energy(heads, used, tokens, couplings, fields, batch.lambda,
+                                       batch.spins + sample * per_sample);
+  }
+  return {};
+}
+
+Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int32_t used,
+                               const hal::SolveOptions& job, Worker& worker) const {
+  if (worker.factors_rank != batch.rank) {
+    QAMA_ASSIGN_OR_RETURN(worker.factors_solver,
+                          device->compile_factors({heads, tokens}, batch.rank));
+    worker.factors_rank = batch.rank;
+  }
+  const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
+  const std::int64_t rank = batch.rank;
+  hal::FactorsView problem;
+  problem.shape = {heads, used};
+  problem.rank = batch.rank;
+  problem.right = batch.factors + sample * per_sample * rank;
+  problem.fields = batch.fields + sample * per_sample;
+  problem.penalty = batch.lambda;
+  if (heads > 1 && used < tokens) {
+    // A problem's heads lie one behind the other.
+    worker.right.resize(static_cast<std::size_t>(per_sample * rank));
+    worker.fields.resize(static_cast<std::size_t>(per_sample));
+    for (std::int64_t t = 0; t < heads; ++t) {
+      std::copy_n(problem.right + t * tokens * rank, used * rank,
+                  worker.right.data() + t * used * rank);
+      std::copy_n(problem.fields + t * tokens, used, worker.fields.data() + t * used);
+    }
+    problem.right = worker.right.data();
+    problem.fields = worker.fields.data();
+  }
+  problem.left = problem.right;
+  if (std::any_of(batch.signs, batch.signs + heads * rank,
+                  [](float sign) { return sign != 1.0F; })) {
+    worker.left.resize(static_cast<std::size_t>(per_sample * rank));
+    for (std::int64_t t = 0; t < heads; ++t) {
+      for (std::int64_t k = t * used * rank; k < (t + 1) * used * rank; ++k) {
+        worker.left[static_cast<std::size_t>(k)] =
+            problem.right[k] * batch.signs[t * rank + k % rank];
+      }
+    }
+    problem.left = worker.left.data();
+  }
+  hal::SolveResult result;
+  QAMA_RETURN_IF_ERROR(worker.factors_solver->solve(problem, job, worker.words, result));
+  unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
+  if (batch.energy != nullptr)
+    batch.energy[sample] = qama::ops::factors_energy(problem, worker.words);
+  return {};
+}
+
+Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker& worker) const {
+  const std::int32_t used = batch.count != nullptr ? batch.count[sample] : tokens;
+  if (used < 1 || used > tokens) {
+    return Error{ErrorCode::invalid_argument, "sample " + std::to_string(sample) + ": " +
+                                                  std::to_string(used) + " tokens, expected 1 to " +
+                                                  std::to_string(tokens)};
+  }
+  hal::SolveOptions job = options;
+  job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
+                                      static_cast<std::uint64_t>(sample));
+  // As sessions do it: the sample's own tokens decide.
+  const bool on_factors = long_heads && batch.factors != nullptr &&
+                          batch.rank <= hal::kMaxRankLimit &&
+                          used >= qama::runtime::first_factors_tokens(heads, batch.rank);
+  return on_factors ? solve_long(batch, sample, used, job, worker)
+                    : solve_dense(batch, sample, used, job, worker);
+}
+
+Status qama_solver::run(Batch batch, std::int32_t samples) {
+  if (samples < 0) {
+    return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(samples)};
+  }
+  batch.self = this;
+  for (Worker& worker : workers) worker.status = Status{};
+  pool->run(
+      samples,
+      [](void* context, std::int32_t sample, std::int32_t index) {
+        const auto& job = *static_cast<const Batch*>(context);
+        Worker& worker = job.self->workers[static_cast<std::size_t>(index)];
+        if (!worker.status.ok()) return;
+        try {
+          worker.status = job.self->solve_sample(job, sample, worker);
+        } catch (...) {
+          worker.status = Error{ErrorCode::out_of_memory, "no memory left"};
+        }
+      },
+      &batch);
+  for (Worker& worker : workers) QAMA_RETURN_IF_ERROR(std::move(worker.status));
+  return {};
+}
+
+extern "C" {
+
+void qama_solver_options_init_size(qama_solver_options* options, size_t struct_size) {
+  if (options == nullptr) return;
+  qama_solver_options defaults{};
+  defaults.struct_size = static_cast<uint32_t>(std::min(struct_size, sizeof defaults));
+  defaults.threads = 1;
+  defaults.seed = 1;
+  defaults.sweeps = 20;
+  defaults.restarts = 1;
+  std::memcpy(options, &defaults, defaults.struct_size);
+}
+
+void(qama_solver_options_init)(qama_solver_options* options) {
+  qama_solver_options_init_size(options, offsetof(qama_solver_options, rounds));
+}
+
+qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
+                               const qama_solver_options* options, qama_solver** out) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (out == nullptr) return Error{ErrorCode::invalid_argument, "'out' is NULL"};
+    *out = nullptr;
+    qama_solver_options chosen;
+    qama_solver_options_init(&chosen);
+    if (options != nullptr) {
+      // Up to t_end is what the first version had; what an older header does not know keeps its
+      // default.
+      if (options->struct_size < offsetof(qama_solver_options, rounds)) {
+        return Error{ErrorCode::invalid_argument,
+                     "options of " + std::to_string(options->struct_size) + " bytes, expected " +
+                         std::to_string(sizeof(qama_solver_options)) +
+                         ": call qama_solver_options_init first"};
+      }
+      std::memcpy(&chosen, options, std::min<std::size_t>(options->struct_size, sizeof chosen));
+    }
+    if (chosen.threads < 0 || chosen.threads > 1024) {
+      return Error{ErrorCode::invalid_argument,
+                   std::to_string(chosen.threads) + " threads, expected 0 to 1024"};
+    }
+    auto solver = std::make_unique<qama_solver>();
+    solver->heads = heads;
+    solver->tokens = tokens;
+    solver->options.seed = chosen.seed;
+    solver->options.sweeps = chosen.sweeps;
+    solver->options.restarts = std::max(1, chosen.restarts);
+    if (chosen.t_start > 0) solver->options.t_start = chosen.t_start;
+    if (chosen.t_end > 0) solver->options.t_end = chosen.t_end;
+    solver->options.rounds = chosen.rounds;
+    if (chosen.round_sweeps > 0) solver->options.round_sweeps = chosen.round_sweeps;
+    if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
+    if (chosen.start < 0 || chosen.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
+      return Error{ErrorCode::invalid_argument,
+                   "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
+    }
+    solver->options.start = static_cast<hal::StartKind>(chosen.start);
+    QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
+    const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
+    // Whoever has long heads may never want a solver with N x N integers a head: it is made when a
+    // problem needs it.
+    solver->long_heads = heads >= 1 &&
+                         tokens >= qama::runtime::first_factors_tokens(heads, hal::kMaxRankLimit) &&
+                         solver->device->compile_factors({heads, tokens}, 1).ok();
+    for (std::size_t k = 0; k < threads; ++k) {
+      qama_solver::Worker worker;
+      if (!solver->long_heads) QAMA_RETURN_IF_ERROR(solver->compile_dense(worker));
+      worker.words.resize(static_cast<std::size_t>(heads) * hal::words_per_head(tokens));
+      solver->workers.push_back(std::move(worker));
+    }
+    QAMA_ASSIGN_OR_RETURN(solver->pool,
+                          qama::platform::ThreadPool::create(static_cast<std::int32_t>(threads)));
+    *out = solver.release();
+    return {};
+  });
+}
+
+void qama_solver_destroy(qama_solver* solver) {
+  delete solver;
+}
+
+qama_status qama_solver_solve_f32(qama_solver* solver, int32_t batch, const float* J,
+                                  const float* field, float lambda, const int32_t* count,
+                                  uint64_t seed, uint8_t* spins, double* energy) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (solver == nullptr || J == nullptr || field == nullptr || spins == nullptr) {
+      return Error{ErrorCode::invalid_argument, "solver, J, field or spins is NULL"};
+    }
+    return solver->run({nullptr, J, nullptr, nullptr, 0, field, lambda, count, seed, spins, energy},
+                       batch);
+  });
+}
+
+qama_status qama_solver_solve_factors_f32(qama_solver* solver, int32_t batch, int32_t rank,
+                                          const float* factors, const float* signs,
+                                          const float* field, float lambda, const int32_t* count,
+                                          uint64_t seed, uint8_t* spins, double* energy) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (solver == nullptr || factors == nullptr || signs == nullptr || field == nullptr ||
+        spins == nullptr) {
+      return Error{ErrorCode::invalid_argument, "solver, factors, signs, field or spins is NULL"};
+    }
+    if (rank < 1 || rank > 65536) {
+      return Error{ErrorCode::invalid_argument,
+                   "factors of rank " + std::to_string(rank) + ", expected 1 to 65536"};
+    }
+    return solver->run(
+        {nullptr, nullptr, factors, signs, rank, field, lambda, count, seed, spins, energy}, batch);
+  });
+}
+}

@@ -1,0 +1,126 @@
+// Session: runs a plan. Holds what changes while inferring: the arena, the solvers (one a worker
+// and shape), the worker threads. After create() a run allocates nothing; what may be asked for is
+// bounded by the plan. New inputs get a run_* function here and a first step in the plan.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "hal/base/result.h"
+#include "hal/device.h"
+#include "hal/fallback.h"
+#include "hal/problem.h"
+#include "runtime/engine/hooks.h"
+#include "runtime/engine/plan.h"
+
+namespace qama::runtime {
+
+/// When a layer is solved by the local annealer instead of the device that was asked: never, error,
+/// deadline, hedge (hal/fallback.h says what each means).
+using FallbackPolicy = hal::FallbackPolicy;
+[[nodiscard]] std::string_view name_of(FallbackPolicy policy) noexcept;
+/// INVALID_ARGUMENT for any other text.
+[[nodiscard]] Result<FallbackPolicy> parse_fallback(std::string_view text);
+
+/// Whether a plan for this device may have long heads as factors (PlanOptions::factors): the local
+/// annealer.
+[[nodiscard]] bool takes_factors(std::string_view device) noexcept;
+
+struct SessionOptions {
+  std::int32_t max_batch = 1;
+  std::int32_t threads = 1;
+  /// Samples of a batch that a worker has on their way at the same time, for devices that lie
+  /// elsewhere; a device that holds fewer jobs gets fewer. Memory: an arena lane each.
+  std::int32_t in_flight = 1;
+  std::optional<std::uint64_t> seed = {};  ///< of the solver; none: the model file's
+  std::string device = "cpu:";             ///< URI
+  /// To "cpu:", for any device but that one.
+  FallbackPolicy fallback = FallbackPolicy::error;
+  std::int64_t deadline_us = 0;                   ///< a sample; 0: none
+  std::optional<std::int32_t> sweeps = {};        ///< none: the model file's
+  std::optional<std::int32_t> restarts = {};      ///< none: the model file's
+  std::optional<std::int32_t> rounds = {};        ///< none: the model file's
+  std::optional<std::int32_t> round_sweeps = {};  ///< none: the model file's
+  /// The caller's memory, 64-byte aligned, at least Plan::arena_bytes(); it must outlive the
+  /// session. Empty: the session allocates its own.
+  std::span<std::byte> arena = {};
+};
+
+/// One layer's solve of one sample.
+struct LayerSolve {
+  hal::SolveResult result;  ///< integer energy, who solved it, why not another, timings, counters
+  double energy = 0;        ///< E(s) of Eq. 3 in the layer's own units (integer energy / scale)
+  std::uint64_t seed = 0;   ///< what the solver was given
+};
+
+/// One run's arguments besides the data.
+struct RunOptions {
+  /// Sample i of the batch has index first_sample + i, unless `indices` names each one. The index
+  /// and the session's seed decide the solver's random numbers.
+  std::uint64_t first_sample = 0;
+  std::span<const std::uint64_t> indices = {};
+  Hooks hooks = {};
+};
+
+/// One thread at a time. Several sessions may share a plan and a device.
+class Session {
+ public:
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// ARENA_TOO_SMALL, INVALID_ARGUMENT, UNSUPPORTED (a plan with long heads and a device that does
+  /// not take factors), the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY.
+  /// `options.max_batch`, `.threads` and `.in_flight` are the plan's.
+  [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan,
+                                                               const SessionOptions& options);
+  /// Plan and session in one.
+  [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Model> model,
+                                                               const SessionOptions& options);
+
+  [[nodiscard]] const Plan& plan() const noexcept;
+  [[nodiscard]] const Model& model() const noexcept { return plan().model(); }
+  /// The device that was asked for; null if the model has no QAMA layer.
+  [[nodiscard]] const hal::Device* device() const noexcept;
+  [[nodiscard]] std::uint64_t seed() const noexcept;
+  /// The schedules in use, one a QAMA layer; empty for other attention. Their seeds do not count.
+  [[nodiscard]] std::span<const hal::SolveOptions> schedules() const noexcept;
+
+  /// Images as bytes: `count` x height x width x channels, rows from the top, of the model's own
+  /// size. `logits`: count x classes. MODEL_WRONG_KIND for a text model; INVALID_ARGUMENT for sizes
+  /// that do not fit or count outside 1 .. max_batch; the devices' errors. On an error of one
+  /// sample the others' logits are valid and its own are NaN.
+  Status run_u8(std::span<const std::uint8_t> pixels, std::int32_t count, std::span<float> logits,
+                const RunOptions& options = {});
+  /// Images already normalised: count x channels x height x width.
+  Status run_f32(std::span<const float> input, std::int32_t count, std::span<float> logits,
+                 const RunOptions& options = {});
+  /// Texts: tokens count x max_tokens (ids beyond a sample's length are ignored), lengths [count]
+  /// in 1 .. max_tokens. INDEX_OUT_OF_RANGE for an id that is no word.
+  Status run_tokens(std::span<const std::int32_t> tokens, std::span<const std::int32_t> lengths,
+                    std::span<float> logits, const RunOptions& options = {});
+
+  /// Solves of the last run's sample (position in the batch), one a QAMA layer; empty for softmax.
+  [[nodiscard]] std::span<const LayerSolve> solves(std::int32_t sample) const noexcept;
+  /// Wall time of that sample's steps in the last run, microseconds.
+  [[nodiscard]] double latency_us(std::int32_t sample) const noexcept;
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A model file's schedule as a solver takes it; the seed is left at its default.
+[[nodiscard]] hal::SolveOptions solve_options(const weights::AnnealSchedule& schedule) noexcept;
+
+/// The seed that layer `layer` of the sample with index `index` is solved with.
+[[nodiscard]] std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index,
+                                       std::int32_t layer) noexcept;
+
+}  // namespace qama::runtime

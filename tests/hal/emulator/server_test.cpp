@@ -1,0 +1,323 @@
+// The rules of PROTOCOL.md that a good driver never runs into: versions, silence, leases, credit,
+// conflicts, numbers out of range. Every refusal is one sentence.
+#include <fstream>
+
+#include "hal/cim/quantise.h"
+#include "hal/device.h"
+#include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/problems.h"
+#include "tests/hal/cim/raw_client.h"
+
+namespace qama::hal::cim {
+namespace {
+
+using test::EmulatorProcess;
+using test::RawClient;
+using test::RawReply;
+
+/// The emulator's arguments for a configuration.
+class Server : public ::testing::Test {
+ protected:
+  std::vector<std::string> with(const std::string& json) {
+    std::ofstream(dir_.file("config.json")) << json;
+    return {"--config", dir_.file("config.json")};
+  }
+  test::TempDir dir_;
+};
+
+void expect_refusal(const std::optional<RawReply>& reply, LinkStatus status,
+                    const std::string& words) {
+  ASSERT_TRUE(reply.has_value());
+  ASSERT_TRUE(reply->is(MessageType::error)) << static_cast<int>(reply->header.type);
+  EXPECT_EQ(link_status_name(reply->status()), link_status_name(status));
+  const std::string text = reply->text();
+  EXPECT_NE(text.find(words), std::string::npos) << text;
+  EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+}
+
+/// A quantised layer and its SUBMIT.
+struct Job {
+  explicit Job(const ProblemShape& shape, std::uint64_t seed = 1)
+      : layer(test::random_layer(shape.heads, shape.tokens, seed)),
+        quantiser(Quantiser::create(shape, {}).value()) {
+    EXPECT_OK(quantiser.run(layer.problem()));
+  }
+  std::vector<std::uint8_t> submit(std::uint8_t id, std::uint64_t epoch, std::uint16_t reads = 1) {
+    Submit message;
+    message.job[0] = id;
+    message.epoch = epoch;
+    message.program = 1;
+    message.reads = reads;
+    std::vector<std::uint8_t> out(
+        submit_bytes(quantiser.block().shape, quantiser.block().ancillas, Encoding::block_i8));
+    out.resize(message.encode(quantiser.block(), Encoding::block_i8, {}, out));
+    return out;
+  }
+  ProblemBuffer layer;
+  Quantiser quantiser;
+};
+
+/// Both connections of a session with a program 1.
+struct Client {
+  Client(int port, const ProblemShape& shape)
+      : control(port), data(port), session(control.hello()) {
+    const auto attached = data.attach(session);
+    EXPECT_TRUE(attached && attached->is(MessageType::attach_ack));
+    const auto programmed = data.program(1, shape);
+    EXPECT_TRUE(programmed && programmed->is(MessageType::program_ack));
+  }
+  RawClient control, data;
+  HelloAck session;
+};
+
+TEST_F(Server, AnotherVersionIsRefused) {
+  EmulatorProcess emulator;
+  RawClient client(emulator.port());
+  Hello hello;
+  hello.lowest = 2;
+  hello.highest = 3;
+  client.send(MessageType::hello, 9, hello);
+  const auto reply = client.next();
+  expect_refusal(reply, LinkStatus::version, "versions 2 to 3, this machine speaks 1");
+  EXPECT_EQ(reply->header.request, 9U);
+  EXPECT_TRUE(client.closed_within(2000));
+  // One that also speaks 1 is welcome.
+  RawClient both(emulator.port());
+  hello.lowest = 1;
+  both.send(MessageType::hello, 1, hello);
+  const auto welcome = both.next();
+  ASSERT_TRUE(welcome.has_value());
+  EXPECT_TRUE(welcome->is(MessageType::hello_ack));
+}
+
+// The same from the other side: a machine that speaks another version only.
+TEST_F(Server, TheDriverSaysSoInOneSentence) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 4), 0);
+  socklen_t size = sizeof address;
+  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  std::thread peer([listener] {
+    const int fd = ::accept(listener, nullptr, nullptr);
+    std::uint8_t request[512];
+    const ssize_t got = ::recv(fd, request, sizeof request, 0);
+    EXPECT_GT(got, 32);
+    // ERROR/VERSION with a text, under the request's id.
+    const std::string text = "versions 1 to 1, this machine speaks 2";
+    std::vector<std::uint8_t> payload(30 + text.size());
+    payload[28] = static_cast<std::uint8_t>(text.size());
+    std::copy(text.begin(), text.end(), payload.begin() + 30);
+    std::vector<std::uint8_t> frame(kFrameHeaderBytes);
+    std::uint64_t id = 0;
+    for (int i = 8; i-- > 0;) id = id << 8 | request[16 + i];
+    encode_header(MessageType::error, id, payload, frame);
+    frame[6] = static_cast<std::uint8_t>(LinkStatus::version);
+    const std::uint32_t crc = crc32c(std::span(frame).first(28));
+    for (int i = 0; i < 4; ++i) frame[28 + i] = static_cast<std::uint8_t>(crc >> (8 * i));
+    frame.insert(frame.end(), payload.begin(), payload.end());
+    (void)!::send(fd, frame.data(), frame.size(), MSG_NOSIGNAL);
+    ::close(fd);
+  });
+  const auto opened = open_device("cim://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+  peer.join();
+  ::close(listener);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(error_name(opened.error().code), error_name(error_of(LinkStatus::version)));
+  EXPECT_NE(opened.error().message.find("this machine speaks 2"), std::string::npos)
+      << opened.error().message;
+  EXPECT_EQ(opened.error().message.find('\n'), std::string::npos);
+}
+
+TEST_F(Server, SilenceEndsAConnection) {
+  EmulatorProcess emulator(with(R"({"hello_ms": 1000})"));
+  RawClient silent(emulator.port());
+  RawClient half(emulator.port());
+  half.send(MessageType::ping, 1,
+            std::vector<std::uint8_t>{});  // not what a connection begins with
+  RawClient speaking(emulator.port());
+  (void)speaking.hello();
+  expect_refusal(half.next(), LinkStatus::bad_frame, "neither HELLO nor ATTACH");
+  EXPECT_TRUE(silent.closed_within(10000));
+  EXPECT_TRUE(half.closed_within(10000));
+  // A session is not bound by it.
+  speaking.send(MessageType::ping, 5, Ping{77});
+  const auto pong = speaking.next();
+  ASSERT_TRUE(pong.has_value());
+  EXPECT_TRUE(pong->is(MessageType::pong));
+}
+
+TEST_F(Server, ASessionWithoutAPulseEnds) {
+  EmulatorProcess emulator(with(R"({"heartbeat_ms": 100, "lease_ms": 1500})"));
+  Client client(emulator.port(), {2, 10});
+  // Pings keep it.
+  for (int i = 0; i < 8; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    client.control.send(MessageType::ping, 5, Ping{});
+    ASSERT_TRUE(client.control.next().has_value());
+  }
+  // Silence ends it, the data connection notwithstanding.
+  EXPECT_TRUE(client.control.closed_within(15000));
+  RawClient late(emulator.port());
+  expect_refusal(late.attach(client.session), LinkStatus::no_session, "no session has this token");
+  Job job({2, 10});
+  client.data.send(MessageType::submit, 8, job.submit(1, client.session.epoch));
+  expect_refusal(client.data.next(), LinkStatus::no_session, "the session is over");
+  // A driver's own heartbeat keeps its session for longer than a lease.
+  auto device = open_device(emulator.uri());
+  ASSERT_OK(device);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2000));
+  auto health = device.value()->probe();
+  ASSERT_OK(health);
+  EXPECT_EQ(health.value().state, DeviceState::available);
+}
+
+TEST_F(Server, AJobIdBelongsToItsBody) {
+  EmulatorProcess emulator;
+  const ProblemShape shape{2, 10};
+  Client client(emulator.port(), shape);
+  Job first(shape, 1);
+  Job other(shape, 2);
+  client.data.send(MessageType::submit, 10, first.submit(1, client.session.epoch));
+  const auto answer = client.data.next();
+  ASSERT_TRUE(answer && answer->is(MessageType::result));
+  // The same again: the same answer, from memory.
+  client.data.send(MessageType::submit, 11, first.submit(1, client.session.epoch));
+  const auto again = client.data.next();
+  ASSERT_TRUE(again && again->is(MessageType::result));
+  EXPECT_EQ(again->payload, answer->payload);
+  EXPECT_EQ(again->header.request, 11U);
+  // Another problem under the same id.
+  client.data.send(MessageType::submit, 12, other.submit(1, client.session.epoch));
+  expect_refusal(client.data.next(), LinkStatus::conflict, "used for another problem");
+  const auto report = emulator.end();
+  EXPECT_EQ(report["solved"], 1);
+  EXPECT_EQ(report["from_memory"], 1);
+}
+
+TEST_F(Server, CreditIsCountedAndComesBack) {
+  // 0.2 s a job, slept: however fast or busy this computer is, the third comes while the first is
+  // running.
+  auto options = with(R"({"credit_jobs": 2, "round_trip_ns": 25000000, "round_trips": 8})");
+  options.emplace_back("--pace");
+  EmulatorProcess emulator(options);
+  const ProblemShape shape{4, 30};
+  Client client(emulator.port(), shape);
+  EXPECT_EQ(client.session.credit_jobs, 2);
+  Job job(shape);
+  for (std::uint8_t id = 1; id <= 3; ++id)
+    client.data.send(MessageType::submit, id, job.submit(id, client.session.epoch));
+  // The third is refused while the others run; then their answers come.
+  const auto refused = client.data.next(60000);
+  expect_refusal(refused, LinkStatus::credit, "than the session was granted");
+  EXPECT_EQ(refused->header.request, 3U);
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = client.data.next(60000);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_TRUE(answer->is(MessageType::result));
+  }
+  client.data.send(MessageType::submit, 4, job.submit(3, client.session.epoch));
+  const auto accepted = client.data.next(60000);
+  ASSERT_TRUE(accepted.has_value());
+  EXPECT_TRUE(accepted->is(MessageType::result));
+}
+
+TEST_F(Server, NumbersOutOfRange) {
+  EmulatorProcess emulator;
+  const ProblemShape shape{2, 10};
+  Client client(emulator.port(), shape);
+  expect_refusal(client.data.program(2, {1, 551}), LinkStatus::too_large,
+                 "552 spins with one ancilla, this machine has 550");
+  expect_refusal(client.data.program(2, {11, 50}), LinkStatus::too_large,
+                 "551 spins with one ancilla, this machine has 550");
+  Job job(shape);
+  const auto with_byte = [&](std::size_t at, std::uint8_t value) {
+    auto payload = job.submit(static_cast<std::uint8_t>(at), client.session.epoch);
+    payload[at] = value;
+    client.data.send(MessageType::submit, 20, payload);
+    return client.data.next();
+  };
+  const std::size_t couplings = 56 + 2 * 20;
+  expect_refusal(with_byte(couplings, 0x80), LinkStatus::bad_value,
+                 "a coupling is -128, expected -127 to 127");
+  expect_refusal(with_byte(57, 0x7F), LinkStatus::bad_value, "expected at most 127 times");
+  expect_refusal(with_byte(50, 0xFF), LinkStatus::bad_value, "penalty -1");
+  expect_refusal(with_byte(44, 11), LinkStatus::bad_value, "11 tokens, programmed for 1 to 10");
+  expect_refusal(with_byte(48, 0), LinkStatus::bad_value, "0 reads, expected 1 to 100");
+  expect_refusal(with_byte(40, 9), LinkStatus::unknown_program, "no program 9");
+  // None of it ended anything.
+  client.data.send(MessageType::submit, 30, job.submit(99, client.session.epoch));
+  const auto answer = client.data.next();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->is(MessageType::result));
+}
+
+// One user's cancel is nobody else's business.
+TEST_F(Server, AUserCancelsItsOwnJobsOnly) {
+  EmulatorProcess emulator;
+  const auto options = "?reads=40&timeout_ms=120000";
+  auto one = open_device(emulator.uri(options));
+  auto two = open_device(emulator.uri(options));
+  ASSERT_OK(one);
+  ASSERT_OK(two);
+  const ProblemShape shape{8, 49};
+  auto first = one.value()->compile(shape);
+  auto second = two.value()->compile(shape);
+  ASSERT_OK(first);
+  ASSERT_OK(second);
+  const auto layer = test::random_layer(8, 49, 1);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_OK(first.value()->submit(i, layer.problem(), {}));
+    ASSERT_OK(second.value()->submit(i, layer.problem(), {}));
+  }
+  std::vector<std::uint64_t> spins(8);
+  SolveResult result;
+  EXPECT_OK(first.value()->wait(0, spins, result));
+  EXPECT_OK(second.value()->wait(0, spins, result));
+  for (int i = 1; i < 4; ++i) first.value()->cancel(i);
+  for (int i = 1; i < 4; ++i) EXPECT_ERROR(cancelled, first.value()->wait(i, spins, result));
+  for (int i = 1; i < 4; ++i) {
+    EXPECT_OK(second.value()->wait(i, spins, result));
+    EXPECT_EQ(result.energy, energy_of(layer.problem(), spins));
+  }
+  const auto report = emulator.end();
+  EXPECT_GE(report["cancelled"], 2);
+}
+
+// With --pace an answer comes when the modelled machine would have it, not when the emulator is
+// done computing.
+TEST_F(Server, PaceHoldsAnswersBack) {
+  auto arguments = with(R"({"round_trip_ns": 1000000, "round_trips": 30})");
+  arguments.push_back("--pace");
+  EmulatorProcess emulator(arguments);
+  auto device = open_device(emulator.uri());
+  ASSERT_OK(device);
+  auto solver = device.value()->compile({2, 10});
+  ASSERT_OK(solver);
+  const auto layer = test::random_layer(2, 10, 1);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));
+    EXPECT_NEAR(result.timing.anneal_us, 30'000, 1e-6);
+    EXPECT_GE(result.timing.total_us, 30'000);
+    EXPECT_TRUE(result.timing.modelled);
+  }
+  // Without it the same job is far faster than the machine that it models.
+  EmulatorProcess free({"--config", dir_.file("config.json")});
+  auto quick = open_device(free.uri());
+  ASSERT_OK(quick);
+  auto other = quick.value()->compile({2, 10});
+  ASSERT_OK(other);
+  double fastest = 1e9;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_OK(other.value()->solve(layer.problem(), {}, spins, result));
+    fastest = std::min(fastest, result.timing.total_us);
+  }
+  EXPECT_LT(fastest, 30'000);
+}
+
+}  // namespace
+}  // namespace qama::hal::cim

@@ -1,0 +1,239 @@
+// `qama explain`: masks, energies and flips are those of the layer that the engine solved, computed
+// here another way: from the recorded factors, every flipped state on its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "runtime/cli/recorder.h"
+#include "runtime/cli/tuning.h"
+#include "runtime/engine/preprocess.h"
+#include "runtime/engine/session.h"
+#include "tests/runtime/cli/cli_files.h"
+#include "tests/runtime/cli/process.h"
+
+namespace qama::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+using weights::AttentionKind;
+
+/// The problems of a run and the spins that were found, as explain must report them.
+class Both final : public runtime::ProblemSink, public runtime::Recorder {
+ public:
+  void problem(const runtime::LayerProblem& layer) override {
+    problems.push_back(cli::to_factors(layer, "layer"));
+  }
+  void tensor(std::string_view, std::int32_t, std::span<const float>) override {}
+  void energies(std::string_view, std::int32_t, std::span<const double>) override {}
+  void spins(std::string_view, std::int32_t, std::span<const std::uint8_t> values) override {
+    found.emplace_back(values.begin(), values.end());
+  }
+  std::vector<hal::QamaLayer> problems;
+  std::vector<std::vector<std::uint8_t>> found;
+};
+
+void expect_same(const json& report, const Both& both, std::size_t all_tokens) {
+  ASSERT_EQ(report["masks"].size(), both.problems.size());
+  for (std::size_t layer = 0; layer < both.problems.size(); ++layer) {
+    SCOPED_TRACE(layer);
+    const hal::QamaLayer& problem = both.problems[layer];
+    const auto heads = static_cast<std::size_t>(problem.heads);
+    const auto tokens = static_cast<std::size_t>(problem.tokens);
+    const auto words = static_cast<std::size_t>(hal::words_per_head(problem.tokens));
+    std::vector<std::uint64_t> spins(words * heads);
+    ASSERT_EQ(report["masks"][layer].size(), heads);
+    for (std::size_t t = 0; t < heads; ++t) {
+      ASSERT_EQ(report["masks"][layer][t].size(), tokens);
+      for (std::size_t i = 0; i < tokens; ++i) {
+        const std::uint64_t bit = both.found[layer][t * all_tokens + i];
+        EXPECT_EQ(report["masks"][layer][t][i], bit);
+        spins[t * words + i / 64] |= bit << (i % 64);
+      }
+    }
+    const double energy = hal::energy_of(problem, spins);
+    const double small = 1e-4 * std::fabs(energy);
+    EXPECT_NEAR(report["energy"][layer].get<double>(), energy, small);
+    double pure = 0;
+    for (std::size_t t = 0; t < heads; ++t) {
+      for (std::size_t i = 0; i < tokens; ++i) {
+        spins[t * words + i / 64] ^= std::uint64_t{1} << (i % 64);
+        EXPECT_NEAR(report["flip_energies"][layer][t][i].get<double>(),
+                    hal::energy_of(problem, spins), small)
+            << t << ' ' << i;
+        spins[t * words + i / 64] ^= std::uint64_t{1} << (i % 64);
+        pure += report["token_energies"][layer][t][i].get<double>();
+      }
+    }
+    EXPECT_NEAR(report["energy_without_penalty"][layer].get<double>(), pure, small);
+    // The answer was descended: no single flip makes it better, but for the rounding to integers.
+    EXPECT_GE(report["least_flip_energy"][layer].get<double>(), energy - 2e-3 * std::fabs(energy));
+  }
+}
+
+/// Runs a picture, number `index` of its set, while `seen` looks on.
+template <typename Seen>
+void watch(const std::string& path, std::span<const std::uint8_t> pixels, std::uint64_t index,
+           Seen& seen, std::vector<float>& logits) {
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
+  ASSERT_OK_AND_ASSIGN(const auto session,
+                       runtime::Session::create(model, runtime::SessionOptions{}));
+  runtime::RunOptions options;
+  options.first_sample = index;
+  options.hooks.problems = &seen;
+  options.hooks.recorder = &seen;
+  ASSERT_OK(session->run_u8(pixels, 1, logits, options));
+}
+
+TEST(CliExplain, AnImage) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));
+  const Bytes pixels = put_mnist(directory, 2);
+  const json report = run_qama({"explain", "-q", "--json", "-m", path,
+                                directory.file("t10k-images-idx3-ubyte.gz") + ":1"})
+                          .json();
+  Both both;
+  std::vector<float> logits(10);
+  watch(path, std::span(pixels).subspan(784, 784), 1, both, logits);
+  expect_same(report, both, 49);
+  EXPECT_EQ(report["class"], std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+TEST(CliExplain, ATextShorterThanTheModel) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_text(AttentionKind::qama));
+  const std::string words = "what a film it is";
+  const json report = run_qama({"explain", "-q", "--json", "-m", path, "--text", words}).json();
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
+  ASSERT_OK_AND_ASSIGN(const auto tokeniser, runtime::Tokeniser::create(model));
+  std::vector<std::int32_t> tokens(40);
+  ASSERT_OK_AND_ASSIGN(const std::int32_t length, tokeniser.encode(words, tokens));
+  ASSERT_OK_AND_ASSIGN(const auto session,
+                       runtime::Session::create(model, runtime::SessionOptions{}));
+  Both both;
+  runtime::RunOptions options;
+  options.hooks.problems = &both;
+  options.hooks.recorder = &both;
+  std::vector<float> logits(2);
+  ASSERT_OK(session->run_tokens(tokens, {&length, 1}, logits, options));
+  ASSERT_EQ(both.problems.at(0).tokens, length);
+  expect_same(report, both, 40);
+}
+
+/// Keeps the integers of every layer, the spins and the token energies.
+class Integers final : public runtime::ProblemSink, public runtime::Recorder {
+ public:
+  void problem(const runtime::LayerProblem& layer) override {
+    EXPECT_TRUE(layer.factors.empty());
+    problems.problem(layer);
+  }
+  void tensor(std::string_view, std::int32_t, std::span<const float>) override {}
+  void energies(std::string_view, std::int32_t, std::span<const double> values) override {
+    of_tokens.emplace_back(values.begin(), values.end());
+  }
+  void spins(std::string_view, std::int32_t, std::span<const std::uint8_t> values) override {
+    found.emplace_back(values.begin(), values.end());
+  }
+  cli::LayerCollector problems{2, 1};
+  std::vector<std::vector<std::uint8_t>> found;
+  std::vector<std::vector<double>> of_tokens;
+};
+
+// A token's selection is a number of three bits there: levels of tokens, a flip for every bit.
+TEST(CliExplain, FirstVersionQama) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama_v1));
+  const Bytes pixels = put_mnist(directory, 1);
+  const std::string html = directory.file("page.html");
+  const json report = run_qama({"explain", "-q", "--json", "-m", path,
+                                directory.file("t10k-images-idx3-ubyte.gz") + ":0", "--html", html})
+                          .json();
+  Integers seen;
+  std::vector<float> logits(10);
+  watch(path, pixels, 0, seen, logits);
+  EXPECT_EQ(report["bits"], 3);
+  ASSERT_EQ(report["masks"].size(), 2U);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    SCOPED_TRACE(layer);
+    ASSERT_EQ(seen.problems.layers[layer].size(), 1U);
+    const hal::DenseView& problem = seen.problems.layers[layer][0]->problem;
+    const auto words = static_cast<std::size_t>(hal::words_per_head(49 * 3));
+    std::vector<std::uint64_t> spins(4 * words);
+    double pure = 0;
+    ASSERT_EQ(report["masks"][layer].size(), 4U);
+    for (std::size_t t = 0; t < 4; ++t) {
+      ASSERT_EQ(report["masks"][layer][t].size(), 49U);
+      for (std::size_t i = 0; i < 49; ++i) {
+        int level = 0;
+        for (std::size_t k = 0; k < 3; ++k) {
+          const std::size_t spin = i * 3 + k;
+          const std::uint64_t bit = seen.found[layer][t * 147 + spin];
+          level |= static_cast<int>(bit) << k;
+          spins[t * words + spin / 64] |= bit << (spin % 64);
+        }
+        EXPECT_EQ(report["masks"][layer][t][i], level);
+        EXPECT_EQ(report["token_energies"][layer][t][i], seen.of_tokens[layer][t * 49 + i]);
+        pure += seen.of_tokens[layer][t * 49 + i];
+      }
+    }
+    const auto real_energy = [&] {
+      return static_cast<double>(hal::energy_of(problem, spins)) / problem.scale;
+    };
+    const double energy = real_energy();
+    const double small = 1e-9 * std::fabs(energy);
+    EXPECT_NEAR(report["energy"][layer].get<double>(), energy, small);
+    EXPECT_NEAR(report["energy_without_penalty"][layer].get<double>(), pure, small);
+    EXPECT_LE(pure, energy);  // the penalty is not negative
+    for (std::size_t t = 0; t < 4; ++t) {
+      ASSERT_EQ(report["flip_energies"][layer][t].size(), 147U);
+      for (std::size_t spin = 0; spin < 147; ++spin) {
+        std::uint64_t& word = spins[t * words + spin / 64];
+        word ^= std::uint64_t{1} << (spin % 64);
+        EXPECT_NEAR(report["flip_energies"][layer][t][spin].get<double>(), real_energy(), small);
+        word ^= std::uint64_t{1} << (spin % 64);
+      }
+    }
+    // Descended in the integers that are reported: no flip makes it better.
+    EXPECT_GE(report["least_flip_energy"][layer].get<double>(), energy - small);
+  }
+  const auto bytes = read_file(html);
+  const std::string page(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const char* figure : {"Fig. 3", "Fig. 4", "Fig. 5", "bit of a token"})
+    EXPECT_THAT(page, HasSubstr(figure));
+}
+
+TEST(CliExplain, PageHasTheFiguresAndStandsAlone) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));
+  put_mnist(directory, 1);
+  const std::string html = directory.file("page.html");
+  const Outcome outcome =
+      run_qama({"explain", "-q", "-m", path, directory.file("t10k-images-idx3-ubyte.gz") + ":0",
+                "--html", html});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("head 3"));
+  const auto bytes = read_file(html);
+  const std::string page(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const char* figure : {"Fig. 3", "Fig. 4", "Fig. 5", "<polygon"})
+    EXPECT_THAT(page, HasSubstr(figure));
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page, Not(HasSubstr("src=")));
+}
+
+TEST(CliExplain, Refusals) {
+  const TempDir directory;
+  const std::string softmax = put_model(directory, "s", small_vit(AttentionKind::softmax));
+  const std::string qama = put_model(directory, "q", small_vit(AttentionKind::qama));
+  put_mnist(directory, 1);
+  expect_error(run_qama({"explain", "-q", "-m", softmax,
+                         directory.file("t10k-images-idx3-ubyte.gz") + ":0"}),
+               "MODEL_WRONG_KIND");
+  expect_error(run_qama({"explain", "-q", "-m", qama, directory.file("nothing.png")}), "NOT_FOUND");
+  expect_error(run_qama({"explain", "-q", "-m", qama, "--text", "words"}), "MODEL_WRONG_KIND");
+  EXPECT_EQ(run_qama({"explain", "-m", qama}).status, 2);
+}
+
+}  // namespace
+}  // namespace qama::test

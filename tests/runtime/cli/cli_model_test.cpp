@@ -1,0 +1,117 @@
+// `qama info` and `qama verify`: what they say of good files and of bad ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/runtime/cli/cli_files.h"
+#include "tests/runtime/cli/process.h"
+#include "tests/weights/bad_files.h"
+
+namespace qama::test {
+namespace {
+
+using testing::HasSubstr;
+using weights::AttentionKind;
+
+TEST(CliInfo, SaysWhatIsInAModel) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));
+  const Outcome outcome = run_qama({"info", path, "--json"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  auto info = outcome.json();
+  EXPECT_EQ(info["architecture"]["kind"], "simple_vit");
+  EXPECT_EQ(info["architecture"]["attention"]["kind"], "qama");
+  EXPECT_EQ(info["sha256_ok"], true);
+  EXPECT_EQ(info["bytes"], std::filesystem::file_size(path));
+  EXPECT_EQ(info["spins"], 4 * 49);
+  EXPECT_GT(info["arena_bytes"], 0);
+  EXPECT_GT(info["parameters"], 1000);
+  std::int64_t elements = 0;
+  for (const auto& tensor : info["tensors"]) {
+    std::int64_t product = 1;
+    for (const auto& size : tensor["shape"]) product *= size.get<std::int64_t>();
+    elements += product;
+  }
+  EXPECT_EQ(info["parameters"], elements);
+  const Outcome plain = run_qama({"info", path, "--tensors"});
+  EXPECT_THAT(plain.out, HasSubstr("196 a layer (4 heads x 49 tokens), 2 layers"));
+  EXPECT_THAT(plain.out, HasSubstr("blocks.1.attn.qkv.weight"));
+}
+
+TEST(CliInfo, SoftmaxHasNoSpins) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_text(AttentionKind::softmax));
+  auto info = run_qama({"info", path, "--json"}).json();
+  EXPECT_EQ(info["spins"], 0);
+  EXPECT_EQ(info["architecture"]["kind"], "text_transformer");
+}
+
+TEST(CliInfo, EveryBadModelIsRefusedByItsRule) {
+  const TempDir directory;
+  int refused = 0;
+  for (const NamedFile& file : bad_model_files()) {
+    SCOPED_TRACE(file.name);
+    write_file(directory.path() / file.name, file.bytes);
+    expect_error(run_qama({"info", directory.file(file.name)}),
+                 std::string(error_name(file.expected)));
+    ++refused;
+  }
+  EXPECT_GT(refused, 20);
+  expect_error(run_qama({"info", directory.file("absent")}), "NOT_FOUND");
+}
+
+TEST(CliVerify, AgreesWithItself) {
+  const TempDir directory;
+  for (const AttentionKind kind : {AttentionKind::qama, AttentionKind::softmax}) {
+    const std::string model = put_model(directory, "m", small_vit(kind));
+    const std::string golden = put_golden(directory, "g", model, 3);
+    const Outcome outcome = run_qama({"verify", "-q", "--json", model, golden});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    auto result = outcome.json();
+    EXPECT_EQ(result["ok"], true);
+    EXPECT_EQ(result["n"], 3);
+    EXPECT_EQ(result["argmax_agreement"], 1.0);
+    EXPECT_LE(result["logits_max_abs"], 1e-6);
+    EXPECT_EQ(result.contains("own_spins"), kind == AttentionKind::qama);
+    std::vector<std::string> names;
+    for (const auto& tensor : result["tensors"]) {
+      names.push_back(tensor["name"]);
+      EXPECT_LE(tensor["nmse"], 1e-9) << tensor;
+      EXPECT_GT(tensor["elements"], 0) << tensor;
+    }
+    EXPECT_THAT(names, testing::IsSupersetOf({"embed", "block.1.out", "norm", "pooled", "logits"}));
+    if (kind == AttentionKind::qama) {
+      EXPECT_THAT(names, testing::IsSupersetOf({"block.0.spins", "block.1.energies"}));
+      EXPECT_EQ(result["own_spins"]["argmax_agreement"], 1.0);  // same seed, same spins
+    }
+  }
+}
+
+TEST(CliVerify, ADifferenceAnywhereIsFound) {
+  const TempDir directory;
+  const std::string model = put_model(directory, "m", small_vit(AttentionKind::qama));
+  for (const char* tensor : {"embed", "block.0.attn_norm", "block.1.energies", "block.1.attn_out",
+                             "block.0.out", "norm", "pooled", "logits"}) {
+    SCOPED_TRACE(tensor);
+    const std::string golden = put_golden(directory, "g", model, 2, tensor);
+    const Outcome outcome = run_qama({"verify", "-q", "--json", model, golden});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.json()["ok"], false);
+    EXPECT_THAT(outcome.err, testing::StartsWith("qama: error: GOLDEN_MISMATCH: "));
+    EXPECT_THAT(outcome.err, HasSubstr(tensor));
+    EXPECT_EQ(run_qama({"verify", "-q", model, golden}).status, 1);
+  }
+}
+
+TEST(CliVerify, FilesThatDoNotBelongTogether) {
+  const TempDir directory;
+  const std::string qama = put_model(directory, "qama", small_vit(AttentionKind::qama));
+  const std::string softmax = put_model(directory, "softmax", small_vit(AttentionKind::softmax));
+  const std::string golden = put_golden(directory, "g", softmax, 1);
+  expect_error(run_qama({"verify", "-q", qama, golden}), "GOLDEN_WRONG_MODEL");
+  expect_error(run_qama({"verify", "-q", golden, golden}), "MODEL_WRONG_KIND");
+  expect_error(run_qama({"verify", "-q", qama, softmax}), "MODEL_WRONG_KIND");
+  expect_error(run_qama({"verify", "-q", qama, directory.file("absent")}), "NOT_FOUND");
+}
+
+}  // namespace
+}  // namespace qama::test

@@ -1,0 +1,287 @@
+// `qama solve`: right answers of small problems, equal answers for equal seeds, sentences for bad
+// files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "tests/runtime/cli/cli_files.h"
+#include "tests/runtime/cli/process.h"
+
+namespace qama::test {
+namespace {
+
+using testing::HasSubstr;
+
+class CliSolve : public testing::Test {
+ protected:
+  std::string put(const std::string& name, std::string_view text) {
+    put_file(directory_.file(name), text);
+    return directory_.file(name);
+  }
+  static nlohmann::json solve(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"solve", "-q", "--json"});
+    const Outcome outcome = run_qama(arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return outcome.json();
+  }
+  /// A graph of n vertices and edges of weight -9 .. 9.
+  static std::string graph(int n, unsigned seed) {
+    std::mt19937 random(seed);
+    std::ostringstream lines;
+    int edges = 0;
+    for (int i = 1; i <= n; ++i) {
+      for (int j = i + 1; j <= n; ++j) {
+        if (random() % 2 == 0) continue;
+        lines << i << ' ' << j << ' ' << static_cast<int>(random() % 19) - 9 << '\n';
+        ++edges;
+      }
+    }
+    return std::to_string(n) + " " + std::to_string(edges) + "\n" + lines.str();
+  }
+
+  TempDir directory_;
+};
+
+TEST_F(CliSolve, MaxCutOfAFiveCycle) {
+  const std::string file = put("c5.mc", "5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n");
+  auto result = solve({file});
+  EXPECT_EQ(result["kind"], "maxcut");
+  EXPECT_EQ(result["n"], 5);
+  EXPECT_EQ(result["cut"], 4);
+  EXPECT_FALSE(result.contains("energy"));
+  EXPECT_TRUE(result["cut"].is_number_integer());
+  const std::string spins = result["spins"];
+  ASSERT_EQ(spins.size(), 5U);
+  int cut = 0;
+  for (std::size_t i = 0; i < 5; ++i) cut += spins[i] != spins[(i + 1) % 5] ? 1 : 0;
+  EXPECT_EQ(cut, 4);
+  EXPECT_EQ(result["seed"], 1);
+  EXPECT_EQ(result["sweeps"], 1000);
+  EXPECT_EQ(result["restarts"], 32);
+  EXPECT_GT(result["proposals"], 0);
+  EXPECT_GE(result["ns_per_proposal"], 0);
+  EXPECT_EQ(result["weights_exact"], true);
+  for (const char* field : {"solve_us", "flips", "kernel", "device"}) {
+    EXPECT_TRUE(result.contains(field)) << field;
+  }
+}
+
+TEST_F(CliSolve, AnnealerFindsWhatExhaustiveSearchFinds) {
+  for (unsigned seed = 1; seed <= 3; ++seed) {
+    const std::string file = put("g", graph(16, seed));
+    for (const char* kind : {"maxcut", "qubo"}) {
+      const auto annealed = solve({file, "--format", kind});
+      const auto exact = solve({file, "--format", kind, "--device", "exact:"});
+      EXPECT_EQ(exact["device"], "exact:");
+      const char* value = std::string(kind) == "maxcut" ? "cut" : "energy";
+      EXPECT_EQ(annealed[value], exact[value]) << kind << seed;
+    }
+  }
+}
+
+TEST_F(CliSolve, QuboWithLinearTerms) {
+  // x1 = x3 = 1: -2.5 - 1 = -3.5; adding x2 costs 3 - 2.
+  const auto result = solve({put("p", "3 5\n1 1 -2.5\n2 2 -2\n3 3 -1\n1 2 3\n2 3 0.25\n")});
+  EXPECT_EQ(result["kind"], "qubo");
+  EXPECT_EQ(result["energy"], -3.5);
+  EXPECT_EQ(result["spins"], "101");
+  EXPECT_EQ(result["weights_exact"], false);
+}
+
+TEST_F(CliSolve, EnergyIsThatOfTheFilesOwnNumbers) {
+  // Couplings 0.6 and -0.35, fields 1.5 * h: the best of the eight states by hand is 110.
+  const auto result =
+      solve({put("layer", "qama tiny\n1 3 2 1.5 0\n1 -1\n0.4 1 0.5\n-0.2 0.6 0\n-0.5 0 0.7\n")});
+  EXPECT_EQ(result["kind"], "qama");
+  EXPECT_EQ(result["spins"], "110");
+  EXPECT_NEAR(result["energy"].get<double>(), -(0.6 + 1.5 * 0.4 - 1.5 * 0.2), 1e-12);
+}
+
+TEST_F(CliSolve, SameSeedSameAnswerOnAnyNumberOfThreads) {
+  const std::string file = put("g.mc", graph(120, 9));
+  const std::vector<std::string> schedule = {file, "--sweeps", "3", "--restarts", "64"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = schedule;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return solve(arguments);
+  };
+  const auto one = with({"--seed", "5"});
+  EXPECT_EQ(one["restarts"], 64);
+  const auto again = with({"--seed", "5"});
+  const auto threaded = with({"--seed", "5", "--threads", "4"});
+  EXPECT_EQ(one["spins"], again["spins"]);
+  EXPECT_EQ(one["spins"], threaded["spins"]);
+  EXPECT_EQ(one["proposals"], threaded["proposals"]);
+  EXPECT_EQ(with({"--seed", "5", "--device", "cpu:scalar"})["spins"], one["spins"]);
+}
+
+TEST_F(CliSolve, AGraphHasTheSameAnswerInEveryForm) {
+  const std::string file = put("g.mc", graph(150, 12));
+  for (const char* restarts : {"1", "32", "70"}) {
+    const std::vector<std::string> schedule = {file,         "--sweeps", "4",
+                                               "--restarts", restarts,   "--form"};
+    const auto in_form = [&](const char* form) {
+      std::vector<std::string> arguments = schedule;
+      arguments.emplace_back(form);
+      return solve(arguments);
+    };
+    const auto matrix = in_form("matrix");
+    const auto neighbours = in_form("neighbours");
+    EXPECT_EQ(matrix["form"], "matrix");
+    EXPECT_EQ(neighbours["form"], "neighbours");
+    for (const char* field : {"spins", "cut", "flips", "proposals", "restarts", "total_sweeps"}) {
+      EXPECT_EQ(matrix[field], neighbours[field]) << field;
+    }
+  }
+}
+
+TEST_F(CliSolve, TheFastestFormIsTaken) {
+  std::string ring = "20000 20000\n";
+  for (int i = 1; i <= 20000; ++i)
+    ring += std::to_string(i) + " " + std::to_string(i % 20000 + 1) + " 1\n";
+  const auto large = solve({put("ring.mc", ring), "--sweeps", "50"});
+  EXPECT_EQ(large["form"], "neighbours");
+  EXPECT_GT(large["cut"], 19000);
+  EXPECT_LE(large["cut"], 20000);
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--restarts", "4"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3))})["form"], "neighbours");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--rounds", "1"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(12, 3)), "--device", "exact:"})["form"], "matrix");
+  EXPECT_EQ(solve({put("g.mc", graph(300, 3))})["form"], "matrix");  // 150 neighbours
+}
+
+TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
+  // Fields of one sign and positive couplings: all selected is best, in any form.
+  std::string text = "qama long\n1 40 3 1 0\n1 1 1\n";
+  for (int i = 0; i < 40; ++i) text += "0.5 0.1 0.2 0.3\n";
+  const std::string file = put("long", text);
+  const auto matrix = solve({file});
+  const auto factors = solve({file, "--form", "factors"});
+  EXPECT_EQ(matrix["form"], "matrix");
+  EXPECT_EQ(factors["form"], "factors");
+  EXPECT_EQ(factors["spins"], matrix["spins"]);
+  EXPECT_NEAR(factors["energy"].get<double>(), -(40 * 0.5 + 780 * 0.14), 1e-9);
+  expect_error(run_qama({"solve", "-q", file, "--form", "neighbours"}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--rounds", "2"}),
+               "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--device", "exact:"}),
+               "UNSUPPORTED");
+  expect_error(run_qama({"solve", "-q", put("g.mc", graph(9, 4)), "--form", "factors"}),
+               "INVALID_ARGUMENT");
+  EXPECT_EQ(run_qama({"solve", "-q", file, "--form", "cube"}).status, 2);
+}
+
+TEST_F(CliSolve, TheStartOfALayersRestartsMayBeChosen) {
+  QAMA_SHARED_OR_SKIP(file, "instances/qama/norm0_8x49x8_s1.txt");
+  std::vector<std::string> spins;
+  for (const char* start : {"guessed", "random", "mixed"}) {
+    // One sweep and four restarts: what they begin with shows.
+    const auto result = solve({file, "--sweeps", "1", "--restarts", "4", "--start", start});
+    EXPECT_LT(result["energy"], -600) << start;
+    spins.push_back(result["spins"]);
+  }
+  EXPECT_NE(spins[0], spins[1]);
+  EXPECT_EQ(solve({file, "--sweeps", "1", "--restarts", "4"})["spins"], spins[0]);
+  EXPECT_EQ(run_qama({"solve", "-q", file, "--start", "cold"}).status, 2);
+}
+
+TEST_F(CliSolve, TemperaturesAreChecked) {
+  const std::string file = put("g.mc", graph(9, 4));
+  EXPECT_EQ(run_qama({"solve", file, "--t-start", "0.1", "--t-end", "0.2"}).status, 2);
+  EXPECT_EQ(solve({file, "--t-start", "2", "--t-end", "0.05"})["cut"], solve({file})["cut"]);
+}
+
+TEST_F(CliSolve, TargetStopsTheSearch) {
+  const std::string file = put("c5.mc", "5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n");
+  const auto reached = solve({file, "--target", "4", "--restarts", "1000000"});
+  EXPECT_EQ(reached["target_reached"], true);
+  EXPECT_LE(reached["restarts"], 64);
+  const auto not_reached = solve({file, "--target", "5", "--restarts", "20"});
+  EXPECT_EQ(not_reached["target_reached"], false);
+  EXPECT_EQ(not_reached["restarts"], 20);
+  const auto energy = solve({file, "--format", "qubo", "--target", "0"});
+  EXPECT_EQ(energy["target_reached"], true);
+}
+
+TEST_F(CliSolve, TimeLimitIsKept) {
+  const std::string file = put("g.mc", graph(200, 2));
+  const auto result = solve({file, "--time-limit", "60"});
+  EXPECT_GE(result["solve_us"], 30e3);
+  EXPECT_LE(result["solve_us"], 5e6);  // one part of restarts more, on a busy machine
+  EXPECT_GE(result["restarts"], 1);
+  // A limit that is too short for the schedule shortens it; what is asked for by name stays.
+  std::string ring = "16000 16000\n";
+  for (int i = 1; i <= 16000; ++i)
+    ring += std::to_string(i) + " " + std::to_string(i % 16000 + 1) + " 1\n";
+  const std::string large = put("ring.mc", ring);
+  EXPECT_LT(solve({large, "--time-limit", "1"})["sweeps"], 1000);
+  EXPECT_EQ(solve({large, "--time-limit", "1", "--sweeps", "1000"})["sweeps"], 1000);
+  EXPECT_EQ(solve({put("c4.mc", "4 4\n1 2 1\n2 3 1\n3 4 1\n4 1 1\n"), "--time-limit", "1",
+                   "--device", "exact:"})["cut"],
+            4);
+}
+
+TEST_F(CliSolve, StandardInputAndPlainOutput) {
+  RunSetup setup;
+  setup.input = "2 1\n1 2 7\n";
+  const Outcome outcome = run_qama({"solve", "-"}, setup);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("cut        7\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("seed 1"));
+  EXPECT_THAT(outcome.err, HasSubstr("weights exact"));
+}
+
+TEST_F(CliSolve, BadFiles) {
+  const auto refused = [&](std::string_view text, const std::string& name,
+                           const std::vector<std::string>& more = {}) {
+    SCOPED_TRACE(text);
+    std::vector<std::string> arguments = {"solve", "-q", put("p", text)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_error(run_qama(arguments), name);
+  };
+  refused("", "PROBLEM_BAD_FORMAT");
+  refused("hello world\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 x\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 0.5\n", "PROBLEM_BAD_VALUE");
+  refused("2 1\n1 2 nan\n", "PROBLEM_BAD_VALUE", {"--format", "qubo"});
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--form", "matrix"});
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--rounds", "1"});
+  refused("99999999 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
+  refused("qama x\n1 2\n", "PROBLEM_BAD_FORMAT");
+  refused("qama x\n64 1000000 4000 1 1\n1\n", "PROBLEM_BAD_FORMAT");
+  refused("2 1\n1 2 1\n", "PROBLEM_BAD_FORMAT", {"--format", "qama"});
+  refused("2 1\n1 2 1\n", "DEVICE_UNKNOWN", {"--device", "gpu:"});
+  expect_error(run_qama({"solve", "-q", directory_.file("absent")}), "NOT_FOUND");
+  expect_error(run_qama({"solve", "-q", directory_.path()}), "IO_ERROR");
+  const Outcome too_many = run_qama({"solve", "-q", put("p", graph(40, 1)), "--device", "exact:"});
+  EXPECT_EQ(too_many.status, 1);
+  EXPECT_THAT(too_many.err, testing::StartsWith("qama: error: "));
+}
+
+TEST_F(CliSolve, SharedInstancesComeCloseToTheBestKnown) {
+  QAMA_SHARED_OR_SKIP(instances, "instances");
+  std::ifstream best(instances / "best_known.tsv");
+  std::string file, kind;
+  double known = 0;
+  best.ignore(1000, '\n');
+  int seen = 0;
+  while (best >> file >> kind >> known) {
+    if (file.find("s1.txt") == std::string::npos && kind != "maxcut") continue;
+    const auto result = solve({instances / file, "--restarts", "64"});
+    const double value =
+        kind == "maxcut" ? -result["cut"].get<double>() : result["energy"].get<double>();
+    const double bound = kind == "maxcut" ? -known : known;
+    EXPECT_LE((value - bound) / std::fabs(bound), 0.01) << file << " " << value;
+    EXPECT_GE((value - bound) / std::fabs(bound), -1e-4) << file << ": better than best known?";
+    ++seen;
+  }
+  EXPECT_GT(seen, 8);
+}
+
+}  // namespace
+}  // namespace qama::test

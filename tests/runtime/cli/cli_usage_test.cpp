@@ -1,0 +1,143 @@
+// The command line itself: help, version, wrong usage, output that cannot be written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/runtime/cli/cli_files.h"
+#include "tests/runtime/cli/process.h"
+
+namespace qama::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr const char* kNames[] = {"classify", "eval",    "solve", "info",
+                                  "verify",   "devices", "device"};
+
+TEST(CliUsage, HelpListsEveryCommandAndEveryCommandHelps) {
+  for (const char* flag : {"--help", "-h"}) {
+    const Outcome help = run_qama({flag});
+    EXPECT_EQ(help.status, 0);
+    EXPECT_EQ(help.err, "");
+    for (const char* name : kNames) EXPECT_THAT(help.out, HasSubstr(name));
+  }
+  for (const char* name : kNames) {
+    const Outcome help = run_qama({name, "--help"});
+    EXPECT_EQ(help.status, 0) << name;
+    EXPECT_EQ(help.err, "") << name;
+    EXPECT_THAT(help.out, HasSubstr("Examples:")) << name;
+    EXPECT_THAT(help.out, HasSubstr("--json")) << name;
+  }
+}
+
+TEST(CliUsage, Version) {
+  const Outcome version = run_qama({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_THAT(version.out, testing::MatchesRegex("qama [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST(CliUsage, WrongUsageIsTwo) {
+  const std::vector<std::string> wrong[] = {
+      {},
+      {"classify"},
+      {"clasify", "-m", "m", "x.png"},
+      {"classify", "-m", "m"},  // neither INPUT nor --text
+      {"classify", "-m", "m", "x.png", "--threads", "0"},
+      {"classify", "-m", "m", "x.png", "--threads", "many"},
+      {"classify", "-m", "m", "x.png", "--seed", "-1"},
+      {"classify", "-m", "m", "x.png", "--fallback", "sometimes"},
+      {"classify", "-m", "m", "x.png", "--deadline-us", "-5"},
+      {"classify", "-m", "m", "x.png", "--unknown"},
+      {"classify", "x.png"},
+      {"eval", "-m", "m", "--dataset", "minst", "--data", "d"},
+      {"eval", "-m", "m", "--dataset", "mnist"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--limit", "0"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--shard", "5/4"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--shard", "1"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--shard", "1/0"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--record", "dir"},
+      {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--record", "dir", "x"},
+      {"solve"},
+      {"solve", "f", "--format", "ising"},
+      {"solve", "f", "--restarts", "0"},
+      {"solve", "f", "--t-start", "0"},
+      {"solve", "f", "--target", "nan"},
+      {"info"},
+      {"verify", "m"},
+      {"device"},
+  };
+  for (const auto& arguments : wrong) {
+    const Outcome outcome = run_qama(arguments);
+    EXPECT_EQ(outcome.status, 2) << testing::PrintToString(arguments) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, StartsWith("qama: error: USAGE: "));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+TEST(CliUsage, OutputThatCannotBeWrittenIsAnError) {
+  RunSetup full;
+  full.output = "/dev/full";
+  RunSetup closed;
+  closed.output = "-";
+  for (const RunSetup& setup : {full, closed}) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"devices"}, {"--version"}, {"device", "cpu:", "--json"}}) {
+      const Outcome outcome = run_qama(arguments, setup);
+      EXPECT_EQ(outcome.status, 1) << outcome.err;
+      EXPECT_THAT(outcome.err, StartsWith("qama: error: IO_ERROR: standard output"));
+    }
+  }
+}
+
+TEST(CliUsage, ReaderThatWentAwayEndsInAnErrorNotASignal) {
+  const TempDir directory;
+  // A FIFO whose reader closes at once, behind more output than a pipe holds.
+  const std::string model = put_model(directory, "m", small_vit(weights::AttentionKind::softmax));
+  put_file(directory.file("a.png"), png_file(28, 28, 1, sample_pixels(28, 28, 1)));
+  std::string inputs;
+  for (int i = 0; i < 600; ++i) inputs += " " + directory.file("a.png");
+  const std::string emulator = std::string(QAMA_EMULATOR).empty() ? "" : QAMA_EMULATOR " ";
+  const std::string command = "{ " + emulator + QAMA_PROGRAM + " classify --json -q -m " + model +
+                              inputs + "; echo $? > " + directory.file("status") + "; } 2> " +
+                              directory.file("err") + " | true";
+  ASSERT_EQ(std::system(("bash -c '" + command + "'").c_str()), 0);
+  const auto status = read_file(directory.file("status"));
+  const auto err = read_file(directory.file("err"));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(status.data()), status.size()), "1\n");
+  EXPECT_THAT(std::string(reinterpret_cast<const char*>(err.data()), err.size()),
+              StartsWith("qama: error: IO_ERROR"));
+}
+
+TEST(CliUsage, DevicesAreListedAndDescribed) {
+  const Outcome list = run_qama({"devices", "--json"});
+  EXPECT_EQ(list.status, 0) << list.err;
+  const auto devices = list.json()["devices"];
+  std::vector<std::string> uris;
+  for (const auto& device : devices) {
+    uris.push_back(device["uri"]);
+    if (device["usable"] == true) {
+      for (const char* field : {"name", "max_spins", "coupling_bits", "encodings", "is_emulated",
+                                "state", "round_trip_us"}) {
+        EXPECT_TRUE(device.contains(field)) << device << field;
+      }
+    }
+  }
+  EXPECT_THAT(uris, testing::IsSupersetOf({"cpu:scalar", "exact:"}));
+  EXPECT_EQ(run_qama({"devices"}).status, 0);
+
+  const Outcome one = run_qama({"device", "cpu:", "--json"});
+  EXPECT_EQ(one.status, 0) << one.err;
+  EXPECT_EQ(one.json()["state"], "available");
+  EXPECT_EQ(one.json()["is_emulated"], false);
+  EXPECT_THAT(run_qama({"device", "exact:"}).out, HasSubstr("max spins"));
+}
+
+TEST(CliUsage, DevicesThatDoNotExist) {
+  expect_error(run_qama({"device", "gpu:"}), "DEVICE_UNKNOWN");
+  expect_error(run_qama({"device", "cpu:avx1024"}), "DEVICE_UNKNOWN");
+  expect_error(run_qama({"device", ""}), "DEVICE_UNKNOWN");
+}
+
+}  // namespace
+}  // namespace qama::test

@@ -1,0 +1,108 @@
+// Small models with random weights, for the engine's tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/model.h"
+#include "tests/test_support.h"
+#include "weights/model_writer.h"
+
+namespace qama::test {
+
+/// The paper's MNIST shape: 49 tokens, 8 heads of 8, dim 64, MLP 128, depth 2.
+inline weights::Architecture mnist_architecture(weights::AttentionKind kind) {
+  weights::Architecture a;
+  a.image_height = a.image_width = 28;
+  a.image_channels = 1;
+  a.patch = 4;
+  a.dim = 64;
+  a.depth = 2;
+  a.heads = a.dim_head = 8;
+  a.mlp = 128;
+  a.classes = 10;
+  a.attention.kind = kind;
+  if (kind == weights::AttentionKind::qama) {
+    a.attention.normalisation = weights::Normalisation::batch;
+    a.attention.energy_norm = weights::EnergyNorm::batch;
+  }
+  return a;
+}
+
+/// `a` with an attention kind that is neither softmax nor qama, at sizes that fit some 50 tokens.
+inline weights::Architecture with_kind(weights::Architecture a, weights::AttentionKind kind) {
+  using Kind = weights::AttentionKind;
+  weights::AttentionSpec& s = a.attention;
+  s = {};
+  s.kind = kind;
+  if (kind == Kind::longformer) s.window = 5, s.global_tokens = 2;
+  if (kind == Kind::bigbird) s.block = 8, s.window_blocks = s.global_blocks = s.random_blocks = 1;
+  if (kind == Kind::linformer) s.rank = 9;
+  if (kind == Kind::performer) s.features = 20;
+  if (kind == Kind::reformer) s.hashes = 2, s.buckets = 4, s.chunk = 8;
+  if (kind == Kind::qama_v1) s.bits = 3, s.quadratic = s.linear = 1.0, s.penalty = 2.0;
+  return a;
+}
+inline constexpr weights::AttentionKind kOtherKinds[] = {
+    weights::AttentionKind::longformer, weights::AttentionKind::bigbird,
+    weights::AttentionKind::linformer,  weights::AttentionKind::performer,
+    weights::AttentionKind::reformer,   weights::AttentionKind::qama_v1};
+
+inline weights::Architecture text_architecture(weights::AttentionKind kind) {
+  weights::Architecture a;
+  a.kind = weights::ModelKind::text_transformer;
+  a.max_tokens = 50;
+  a.vocabulary = 90;
+  a.embedding = 20;
+  a.dim = 36;
+  a.depth = 2;
+  a.heads = 2;
+  a.dim_head = 12;
+  a.mlp = 44;
+  a.classes = 3;
+  a.attention.kind = kind;
+  return a;
+}
+
+/// A model held in memory together with its bytes.
+struct MemoryModel {
+  std::vector<std::byte> bytes;
+  std::shared_ptr<const runtime::Model> model;
+};
+
+inline MemoryModel make_model(const weights::Architecture& architecture, std::uint64_t seed = 1) {
+  MemoryModel out;
+  auto writer = weights::random_model(architecture, seed);
+  EXPECT_TRUE(writer.ok()) << describe(writer);
+  if (!writer.ok()) return out;
+  auto bytes = writer->serialise();
+  EXPECT_TRUE(bytes.ok()) << describe(bytes);
+  if (!bytes.ok()) return out;
+  out.bytes = std::move(*bytes);
+  auto model = runtime::Model::from_memory(out.bytes);
+  EXPECT_TRUE(model.ok()) << describe(model);
+  if (model.ok()) out.model = std::move(*model);
+  return out;
+}
+
+inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed,
+                                        double deviation = 1.0) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal(0.0, deviation);
+  std::vector<float> out(count);
+  for (float& v : out) v = static_cast<float>(normal(random));
+  return out;
+}
+
+inline std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::uint8_t> out(count);
+  for (std::uint8_t& v : out) v = static_cast<std::uint8_t>(random());
+  return out;
+}
+
+}  // namespace qama::test

@@ -1,0 +1,346 @@
+// Sessions: answers depend on the sample, its index and the seed alone; arguments are checked;
+// hooks see what they should; an error of one sample stays its own.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "hal/device.h"
+#include "runtime/engine/session.h"
+#include "tests/runtime/engine/models.h"
+
+namespace qama::test {
+namespace {
+
+using runtime::RunOptions;
+using runtime::Session;
+using runtime::SessionOptions;
+using weights::AttentionKind;
+
+class Sessions : public testing::Test {
+ protected:
+  std::unique_ptr<Session> session(const SessionOptions& options) {
+    auto made = Session::create(held.model, options);
+    EXPECT_TRUE(made.ok()) << describe(made);
+    return made.ok() ? std::move(*made) : nullptr;
+  }
+  MemoryModel held = make_model(mnist_architecture(AttentionKind::qama), 3);
+  static constexpr std::int32_t kCount = 12;
+  std::vector<std::uint8_t> pixels = random_pixels(kCount * 784, 9);
+};
+
+TEST_F(Sessions, AnswersDoNotDependOnBatchesOrThreads) {
+  std::vector<float> expected(kCount * 10);
+  auto whole = session({.max_batch = kCount, .threads = 1});
+  RunOptions from_100;
+  from_100.first_sample = 100;
+  ASSERT_OK(whole->run_u8(pixels, kCount, expected, from_100));
+  for (const std::int32_t threads : {1, 2, 5}) {
+    for (const std::int32_t batch : {1, 3, 4, kCount}) {
+      auto part = session({.max_batch = batch, .threads = threads});
+      std::vector<float> logits(kCount * 10);
+      for (std::int32_t at = 0; at < kCount; at += batch) {
+        RunOptions options;
+        options.first_sample = 100 + static_cast<std::uint64_t>(at);
+        ASSERT_OK(part->run_u8(std::span(pixels).subspan(static_cast<std::size_t>(at) * 784,
+                                                         static_cast<std::size_t>(batch) * 784),
+                               batch,
+                               std::span(logits).subspan(static_cast<std::size_t>(at) * 10,
+                                                         static_cast<std::size_t>(batch) * 10),
+                               options));
+      }
+      EXPECT_EQ(logits, expected) << threads << " threads, batches of " << batch;
+    }
+  }
+}
+
+// A device that solves in this process holds one job: more lanes change nothing but the arena.
+TEST_F(Sessions, SamplesInFlight) {
+  std::vector<float> expected(kCount * 10);
+  auto one = session({.max_batch = kCount});
+  ASSERT_OK(one->run_u8(pixels, kCount, expected));
+  for (const std::int32_t threads : {1, 3}) {
+    auto several = session({.max_batch = kCount, .threads = threads, .in_flight = 4});
+    EXPECT_EQ(several->plan().arena_bytes(),
+              4 * static_cast<std::size_t>(threads) * one->plan().arena_bytes());
+    std::vector<float> logits(kCount * 10);
+    ASSERT_OK(several->run_u8(pixels, kCount, logits));
+    EXPECT_EQ(logits, expected);
+  }
+  for (const std::int32_t in_flight : {0, -1, 65}) {
+    const auto refused = Session::create(held.model, {.max_batch = 2, .in_flight = in_flight});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(refused.error().message.find("expected 1 to 64"), std::string::npos)
+        << refused.error().message;
+  }
+}
+
+TEST_F(Sessions, IsReferenceKnowsItsNames) {
+  for (const char* name : {"ref:any", "simd:scalar", "cpu:scalar", "gemm:ref", "ref_int8"}) {
+    EXPECT_TRUE(runtime::is_reference(name)) << name;
+  }
+  for (const char* name : {"", "brgemm:avx512_core", "gemm:jit", "simd:avx2", "cpu:neon", "plain",
+                           "prefer", "cim:emulated"}) {
+    EXPECT_FALSE(runtime::is_reference(name)) << name;
+  }
+}
+
+TEST_F(Sessions, IndicesNameSamples) {
+  auto one = session({.max_batch = 2});
+  const std::vector<std::uint64_t> indices{41, 7};
+  RunOptions named;
+  named.indices = indices;
+  std::vector<float> both(20);
+  const auto first_two = std::span(pixels).first(2 * 784);
+  ASSERT_OK(one->run_u8(first_two, 2, both, named));
+  for (std::size_t i = 0; i < 2; ++i) {
+    RunOptions single;
+    single.first_sample = indices[i];
+    std::vector<float> logits(10);
+    ASSERT_OK(one->run_u8(first_two.subspan(i * 784, 784), 1, logits, single));
+    EXPECT_TRUE(std::equal(logits.begin(), logits.end(),
+                           both.begin() + static_cast<std::ptrdiff_t>(i) * 10));
+  }
+}
+
+TEST_F(Sessions, SeedAndIndexDecideTheSolversRandomNumbers) {
+  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(1, 0, 1));
+  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(1, 1, 0));
+  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(2, 0, 0));
+  EXPECT_NE(runtime::solve_seed(1, 0, 1), runtime::solve_seed(1, 1, 0));
+  // Pinned: a change would change every answer that a user has noted.
+  EXPECT_EQ(runtime::solve_seed(1, 2, 3), 0xD0734750FDE362B3U)
+      << std::hex << runtime::solve_seed(1, 2, 3);
+  auto other = session({.seed = 77});
+  EXPECT_EQ(other->seed(), 77U);
+  std::vector<float> logits(10);
+  ASSERT_OK(other->run_u8(std::span(pixels).first(784), 1, logits));
+  ASSERT_EQ(other->solves(0).size(), 2U);
+  EXPECT_EQ(other->solves(0)[1].seed, runtime::solve_seed(77, 0, 1));
+}
+
+/// Solves every layer again outside of the engine, and holds its integers against the real problem.
+class SolvesAgain final : public runtime::ProblemSink {
+ public:
+  void problem(const runtime::LayerProblem& layer) override {
+    const hal::DenseView& problem = *layer.problem;
+    EXPECT_OK(hal::validate(problem));
+    auto device = hal::open_device("cpu:");
+    ASSERT_OK(device);
+    auto solver = (*device)->compile(problem.shape);
+    ASSERT_OK(solver);
+    const auto words = static_cast<std::size_t>(hal::words_per_head(layer.tokens));
+    std::vector<std::uint64_t> spins(static_cast<std::size_t>(layer.heads) * words);
+    hal::SolveResult result;
+    const weights::AnnealSchedule schedule;  // the one that make_model() files
+    hal::SolveOptions options;
+    options.seed = layer.seed;
+    options.t_start = static_cast<float>(schedule.t_start);
+    options.t_end = static_cast<float>(schedule.t_end);
+    ASSERT_OK((*solver)->solve(problem, options, spins, result));
+    energies.push_back(result.energy);
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t t = 0; t < static_cast<std::size_t>(layer.heads); ++t) {
+      for (std::size_t i = 0; i < static_cast<std::size_t>(layer.tokens); ++i) {
+        bytes.push_back(spins[t * words + i / 64] >> (i % 64) & 1U);
+      }
+    }
+    selections.push_back(bytes);
+
+    const auto stride = static_cast<std::size_t>(layer.stride);
+    for (std::size_t t = 0; t < static_cast<std::size_t>(layer.heads); ++t) {
+      double coupling = layer.coupling_shift[t];
+      for (std::size_t d = 0; d < static_cast<std::size_t>(layer.dim_head); ++d) {
+        const std::size_t row = (t * static_cast<std::size_t>(layer.dim_head) + d) * stride;
+        coupling += layer.coupling_scale[t] * layer.factors[row] * layer.factors[row + 5];
+      }
+      const double half = 0.51 / problem.scale;
+      const auto head = t * static_cast<std::size_t>(layer.tokens) * stride;
+      EXPECT_NEAR(problem.couplings[head + 5] / problem.scale, coupling, half);
+      EXPECT_NEAR(problem.fields[t * stride + 7] / problem.scale, layer.fields[t * stride + 7],
+                  half);
+      EXPECT_NEAR(problem.penalty / problem.scale, layer.lambda, half);
+    }
+  }
+  std::vector<std::int64_t> energies;
+  std::vector<std::vector<std::uint8_t>> selections;
+};
+
+class KeepsSpins final : public runtime::Recorder {
+ public:
+  void tensor(std::string_view name, std::int32_t, std::span<const float> values) override {
+    if (name == "block.1.attn_out") attended.assign(values.begin(), values.end());
+  }
+  void spins(std::string_view, std::int32_t, std::span<const std::uint8_t> values) override {
+    selections.emplace_back(values.begin(), values.end());
+  }
+  void energies(std::string_view, std::int32_t, std::span<const double>) override {}
+  std::vector<std::vector<std::uint8_t>> selections;
+  std::vector<float> attended;
+};
+
+TEST_F(Sessions, TheSinkSeesWhatTheDeviceSolves) {
+  auto one = session({});
+  SolvesAgain sink;
+  KeepsSpins recorder;
+  RunOptions options;
+  options.hooks.problems = &sink;
+  options.hooks.recorder = &recorder;
+  std::vector<float> logits(10);
+  ASSERT_OK(one->run_u8(std::span(pixels).first(784), 1, logits, options));
+  ASSERT_EQ(sink.energies.size(), 2U);
+  const auto solves = one->solves(0);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    EXPECT_EQ(solves[layer].result.energy, sink.energies[layer]);
+    EXPECT_EQ(recorder.selections[layer], sink.selections[layer]);
+    EXPECT_TRUE(std::string_view(solves[layer].result.solved_by).starts_with("cpu:"));
+    EXPECT_EQ(solves[layer].result.fallback, hal::FallbackReason::none);
+    EXPECT_LT(solves[layer].energy, 0.0) << "no selection at all has energy 0";
+    EXPECT_GT(solves[layer].result.proposals, 0);
+  }
+  EXPECT_GT(one->latency_us(0), 0.0);
+  EXPECT_TRUE(one->solves(1).empty()) << "a sample outside of the batch";
+}
+
+TEST_F(Sessions, ForcedSpinsTakeTheDevicesPlace) {
+  auto one = session({.max_batch = 2});
+  const auto two = std::span(pixels).first(2 * 784);
+  std::vector<std::uint8_t> first_layer(2 * 8 * 49, 0);
+  for (std::size_t i = 0; i < first_layer.size(); ++i) first_layer[i] = i % 3 == 0 ? 1 : 0;
+  const std::vector<std::span<const std::uint8_t>> forced{first_layer};
+  KeepsSpins recorder;
+  RunOptions options;
+  options.hooks.recorder = &recorder;
+  options.hooks.forced_spins = forced;
+  std::vector<float> logits(20);
+  ASSERT_OK(one->run_u8(two, 2, logits, options));
+  ASSERT_EQ(recorder.selections.size(), 4U);  // two layers of two samples
+  EXPECT_TRUE(
+      std::equal(first_layer.begin(), first_layer.begin() + 392, recorder.selections[0].begin()));
+  EXPECT_TRUE(
+      std::equal(first_layer.begin() + 392, first_layer.end(), recorder.selections[2].begin()));
+  EXPECT_STREQ(one->solves(0)[0].result.solved_by, "forced");
+  EXPECT_STRNE(one->solves(0)[1].result.solved_by, "forced");
+
+  const std::vector<std::uint8_t> nothing(8 * 49, 0);
+  const std::vector<std::span<const std::uint8_t>> none{{}, nothing};
+  options.hooks.forced_spins = none;
+  ASSERT_OK(one->run_u8(two.first(784), 1, std::span(logits).first(10), options));
+  EXPECT_EQ(one->solves(0)[1].result.energy, 0);
+  EXPECT_EQ(one->solves(0)[1].energy, 0.0);
+
+  const std::vector<std::uint8_t> short_by_one(8 * 49 - 1, 0);
+  const std::vector<std::span<const std::uint8_t>> wrong{short_by_one};
+  options.hooks.forced_spins = wrong;
+  EXPECT_ERROR(invalid_argument,
+               one->run_u8(two.first(784), 1, std::span(logits).first(10), options));
+}
+
+TEST_F(Sessions, ScheduleCanBeOverridden) {
+  auto as_filed = session({});
+  EXPECT_EQ(as_filed->schedules()[0].sweeps, 20);
+  EXPECT_EQ(as_filed->schedules()[0].restarts, 1);
+  auto shorter = session({.sweeps = 3, .restarts = 2});
+  EXPECT_EQ(shorter->schedules()[0].sweeps, 3);
+  std::vector<float> logits(10);
+  ASSERT_OK(shorter->run_u8(std::span(pixels).first(784), 1, logits));
+  EXPECT_EQ(shorter->solves(0)[0].result.restarts, 2);
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.sweeps = -1}));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.restarts = 0}));
+}
+
+TEST_F(Sessions, ArgumentsAreChecked) {
+  auto one = session({.max_batch = 2});
+  std::vector<float> logits(20);
+  const auto two = std::span(pixels).first(2 * 784);
+  EXPECT_ERROR(invalid_argument, one->run_u8(two, 0, logits));
+  EXPECT_ERROR(invalid_argument, one->run_u8(two, 3, logits));
+  EXPECT_ERROR(invalid_argument, one->run_u8(two.first(784), 2, logits));
+  EXPECT_ERROR(invalid_argument, one->run_u8(two, 2, std::span(logits).first(10)));
+  const std::vector<std::uint64_t> three_indices{1, 2, 3};
+  RunOptions named;
+  named.indices = three_indices;
+  EXPECT_ERROR(invalid_argument, one->run_u8(two, 2, logits, named));
+  EXPECT_ERROR(invalid_argument, one->run_f32({}, 1, std::span(logits).first(10)));
+  EXPECT_ERROR(model_wrong_kind, one->run_tokens({}, {}, logits));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.max_batch = 0}));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.threads = 0}));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.threads = 1000000}));
+  EXPECT_ERROR(device_unknown, Session::create(held.model, {.device = "nonsense:"}));
+  EXPECT_ERROR(invalid_argument, runtime::parse_fallback("sometimes"));
+  for (const auto* text : {"never", "error", "deadline", "hedge"}) {
+    ASSERT_OK_AND_ASSIGN(const auto policy, runtime::parse_fallback(text));
+    EXPECT_EQ(runtime::name_of(policy), text);
+  }
+}
+
+TEST_F(Sessions, ALayerThatTheDeviceCannotTakeFallsBackAndSaysSo) {
+  // 392 spins are too many for the exhaustive device.
+  EXPECT_ERROR(problem_too_large,
+               Session::create(held.model,
+                               {.device = "exact:", .fallback = runtime::FallbackPolicy::never}));
+  auto asked_exact = session({.device = "exact:"});
+  auto asked_cpu = session({});
+  std::vector<float> logits(10);
+  std::vector<float> expected(10);
+  ASSERT_OK(asked_exact->run_u8(std::span(pixels).first(784), 1, logits));
+  ASSERT_OK(asked_cpu->run_u8(std::span(pixels).first(784), 1, expected));
+  EXPECT_EQ(logits, expected);
+  for (const auto& solve : asked_exact->solves(0)) {
+    EXPECT_EQ(solve.result.fallback, hal::FallbackReason::unsupported);
+    EXPECT_TRUE(std::string_view(solve.result.solved_by).starts_with("cpu:"));
+  }
+}
+
+TEST_F(Sessions, ADeadlineIsSharedByTheLayers) {
+  auto hurried = session({.deadline_us = 1});
+  std::vector<float> logits(10);
+  ASSERT_OK(
+      hurried->run_u8(std::span(pixels).first(784), 1, logits));  // stops early, still an answer
+  for (const float v : logits) EXPECT_TRUE(std::isfinite(v));
+}
+
+TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {
+  const MemoryModel plain = make_model(mnist_architecture(AttentionKind::qama), 3);
+  ASSERT_OK_AND_ASSIGN(auto three, Session::create(plain.model, {.max_batch = 3, .threads = 2}));
+  auto input = random_floats(3 * 784, 1);
+  std::vector<float> good(30);
+  ASSERT_OK(three->run_f32(input, 3, good));
+  input[784 + 100] = std::nanf("");
+  std::vector<float> logits(30);
+  EXPECT_ERROR(problem_bad_value, three->run_f32(input, 3, logits));
+  for (std::size_t i = 0; i < 30; ++i) {
+    if (i / 10 == 1) {
+      EXPECT_TRUE(std::isnan(logits[i]));
+    } else {
+      EXPECT_EQ(logits[i], good[i]);
+    }
+  }
+  // The session is none the worse for it.
+  input[784 + 100] = 0;
+  EXPECT_OK(three->run_f32(input, 3, logits));
+}
+
+TEST(TextSessions, TokensAreChecked) {
+  const MemoryModel held = make_model(text_architecture(AttentionKind::qama));
+  ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {}));
+  std::vector<std::int32_t> tokens(50, 4);
+  std::vector<float> logits(3);
+  const auto run = [&](std::int32_t length) {
+    return one->run_tokens(tokens, std::vector<std::int32_t>{length}, logits);
+  };
+  EXPECT_OK(run(50));
+  EXPECT_ERROR(invalid_argument, run(0));
+  EXPECT_ERROR(invalid_argument, run(51));
+  tokens[20] = 90;
+  EXPECT_ERROR(index_out_of_range, run(21));
+  EXPECT_OK(run(20));  // behind the text: ignored
+  tokens[20] = -1;
+  EXPECT_ERROR(index_out_of_range, run(50));
+  const std::vector<std::uint8_t> pixels(10);
+  EXPECT_ERROR(model_wrong_kind, one->run_u8(pixels, 1, logits));
+}
+
+}  // namespace
+}  // namespace qama::test
