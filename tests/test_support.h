@@ -22,11 +22,17 @@
 
 namespace qama::test {
 
+/// The top of the source tree and the CMake variable QAMA_SHARED (test_paths.cpp, the one file that
+/// is compiled with this machine's paths).
+[[nodiscard]] const char* source_dir();
+[[nodiscard]] const char* configured_shared_dir();
+
 /// `relative` below the shared directory (environment QAMA_SHARED, else the CMake variable), if it
 /// exists.
 inline std::optional<std::filesystem::path> shared_path(const std::filesystem::path& relative) {
   const char* root = std::getenv("QAMA_SHARED");
-  std::filesystem::path path = std::filesystem::path(root != nullptr ? root : QAMA_SHARED_DIR);
+  std::filesystem::path path =
+      std::filesystem::path(root != nullptr ? root : configured_shared_dir());
   path /= relative;
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return std::nullopt;
@@ -35,7 +41,7 @@ inline std::optional<std::filesystem::path> shared_path(const std::filesystem::p
 
 /// A file or directory of the source tree, e.g. source_path("weights/models").
 inline std::filesystem::path source_path(const std::filesystem::path& relative) {
-  return std::filesystem::path(QAMA_SOURCE_DIR) / relative;
+  return std::filesystem::path(source_dir()) / relative;
 }
 
 /// A fresh directory, removed with everything in it at the end of the scope.
