@@ -6,13 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include "hal/base/quote.h"
+
 namespace qama::weights {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
 
 std::string where(std::string_view name) {
-  return "tensor " + quoted_name(name);
+  return "tensor " + quote(name);
 }
 
 // Values of an I32 tensor from low to high.
@@ -123,8 +125,8 @@ Result<std::shared_ptr<const GoldenFile>> GoldenFile::check(
 Status GoldenFile::matches(const Architecture& a, std::string_view model_sha256) const {
   if (model_sha256 != model_sha256_) {
     return Error{ErrorCode::golden_wrong_model, "golden file: of the model with SHA-256 " +
-                                                    quoted_name(model_sha256_) + ", expected " +
-                                                    quoted_name(model_sha256)};
+                                                    quote(model_sha256_) + ", expected " +
+                                                    quote(model_sha256)};
   }
   Checker checker(*this);
   const std::int64_t b = batch_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "hal/base/checked.h"
+#include "hal/base/quote.h"
 #include "weights/half.h"
 #include "weights/strict_json.h"
 
@@ -98,7 +99,7 @@ std::string expected_text(const TensorSpec& spec) {
 
 Status check_tensor(const TensorFile& file, const TensorSpec& spec) {
   QAMA_ASSIGN_OR_RETURN(const TensorView* tensor, file.tensor(spec.name));
-  const std::string where = "tensor " + quoted_name(spec.name);
+  const std::string where = "tensor " + quote(spec.name);
   // Weights may be stored in half precision.
   const bool half = spec.dtype == Dtype::f32 && is_half(tensor->dtype);
   if (tensor->dtype != spec.dtype && !half) {
@@ -125,7 +126,7 @@ Status check_tensors(const TensorFile& file, const Architecture& architecture) {
   for (const TensorView& tensor : file.tensors()) {
     if (!tensor.is_padding() && !known.contains(tensor.name)) {
       return Error{ErrorCode::model_unknown_tensor,
-                   "tensor " + quoted_name(tensor.name) + ": unknown to a " +
+                   "tensor " + quote(tensor.name) + ": unknown to a " +
                        std::string(name_of(architecture.kind)) + " with " +
                        std::string(name_of(architecture.attention.kind)) + " attention of depth " +
                        std::to_string(architecture.depth)};
@@ -160,8 +161,7 @@ Result<std::vector<std::string>> read_labels(std::string_view json, std::int32_t
     }
     const auto& label = element.get_ref<const std::string&>();
     if (label.empty() || has_control_character(label)) {
-      return Error{kCode,
-                   where + quoted_name(label) + ", expected text without control characters"};
+      return Error{kCode, where + quote(label) + ", expected text without control characters"};
     }
     labels.push_back(label);
   }
@@ -188,12 +188,11 @@ Result<std::vector<std::string_view>> read_vocabulary(const TensorView& tensor,
     const std::string where = "vocabulary: word " + std::to_string(words.size()) + " is ";
     constexpr std::array<std::string_view, 2> kSpecial = {"<pad>", "<unk>"};
     if (words.size() < kSpecial.size() && word != kSpecial[words.size()]) {
-      return Error{kCode,
-                   where + quoted_name(word) + ", expected " + quoted_name(kSpecial[words.size()])};
+      return Error{kCode, where + quote(word) + ", expected " + quote(kSpecial[words.size()])};
     }
     if (word.empty()) return Error{kCode, where + "empty"};
     if (!seen.insert(word).second) {
-      return Error{kCode, where + quoted_name(word) + ", which is there already"};
+      return Error{kCode, where + quote(word) + ", which is there already"};
     }
     words.push_back(word);
     begin = end + 1;
@@ -211,7 +210,7 @@ Status check_block_numbers(const TensorFile& file, const Architecture& a) {
     QAMA_ASSIGN_OR_RETURN(const auto numbers, tensor->i32());
     for (const std::int32_t number : numbers) {
       if (number >= 0 && number < blocks) continue;
-      return Error{ErrorCode::model_bad_value, "tensor " + quoted_name(name) + ": block " +
+      return Error{ErrorCode::model_bad_value, "tensor " + quote(name) + ": block " +
                                                    std::to_string(number) + ", expected 0 to " +
                                                    std::to_string(blocks - 1)};
     }
@@ -269,7 +268,7 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
                                          "labels", "sha256",         "producer",     "training"};
   for (const MetadataEntry& entry : file->all_metadata()) {
     if (std::find(std::begin(kKnown), std::end(kKnown), entry.key) == std::end(kKnown)) {
-      return Error{kCode, "__metadata__: unknown key " + quoted_name(entry.key)};
+      return Error{kCode, "__metadata__: unknown key " + quote(entry.key)};
     }
   }
   for (const std::string_view key : kKnown) {
@@ -286,7 +285,7 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
                         read_labels(*file->metadata("labels"), model->architecture_.classes));
   model->producer_ = *file->metadata("producer");
   if (has_control_character(model->producer_)) {
-    return Error{kCode, "__metadata__.producer: " + quoted_name(model->producer_) +
+    return Error{kCode, "__metadata__.producer: " + quote(model->producer_) +
                             ", expected text without control characters"};
   }
   if (const std::string* training = file->metadata("training")) {
@@ -321,14 +320,14 @@ Status ModelFile::widen(const TensorView& tensor) {
   const std::size_t count = tensor.elements();
   if (!checked_mul(count, sizeof(float))) {
     return Error{ErrorCode::size_overflow,
-                 "tensor " + quoted_name(tensor.name) + ": does not fit this machine's addresses"};
+                 "tensor " + quote(tensor.name) + ": does not fit this machine's addresses"};
   }
   AlignedBuffer<float> out;
   try {
     out.resize(count);
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::out_of_memory,
-                 "tensor " + quoted_name(tensor.name) + ": no memory to widen it"};
+                 "tensor " + quote(tensor.name) + ": no memory to widen it"};
   }
   const auto* half = reinterpret_cast<const std::uint16_t*>(tensor.bytes.data());
   const auto to_float = tensor.dtype == Dtype::f16 ? float_from_f16 : float_from_bf16;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "hal/base/checked.h"
+#include "hal/base/quote.h"
 #include "weights/model_file.h"
 #include "weights/strict_json.h"
 
@@ -84,7 +85,7 @@ void TensorFileWriter::set_metadata(std::string key, std::string value) {
 
 Status TensorFileWriter::add(std::string name, Dtype dtype, std::vector<std::int64_t> shape,
                              std::span<const std::byte> bytes) {
-  const std::string where = "tensor " + quoted_name(name) + ": ";
+  const std::string where = "tensor " + quote(name) + ": ";
   if (name == "__metadata__" || name.starts_with(kPadPrefix)) {
     return invalid(where + "the name is reserved");
   }
@@ -179,7 +180,7 @@ Status TensorFileWriter::write(const std::string& path) const {
   const auto fail = [&](const char* action) {
     const int number = errno;
     std::remove(temporary.c_str());
-    return Error{ErrorCode::io_error, quoted_name(path) + ": cannot " + action + ": " +
+    return Error{ErrorCode::io_error, quote(path) + ": cannot " + action + ": " +
                                           std::generic_category().message(number)};
   };
   std::FILE* stream = std::fopen(temporary.c_str(), "wb");

@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "hal/base/quote.h"
 #include "weights/tensor_file.h"
 
 namespace qama::weights {
@@ -33,7 +34,7 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
   bool key(string_t& name) override {
     if (keys_.back().insert(name).second) return true;
     status_ = Error{ErrorCode::model_duplicate_key,
-                    std::string(what_) + ": key " + quoted_name(name) + " twice, expected once"};
+                    std::string(what_) + ": key " + quote(name) + " twice, expected once"};
     return false;
   }
   bool end_object() override {
@@ -50,7 +51,7 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
   bool parse_error(std::size_t position, const std::string& last_token,
                    const nlohmann::json::exception& /*error*/) override {
     status_ = Error{code_, std::string(what_) + ": not JSON at byte " + std::to_string(position) +
-                               ", near " + quoted_name(last_token)};
+                               ", near " + quote(last_token)};
     return false;
   }
 
@@ -169,7 +170,7 @@ Status ObjectReader::finish() {
   for (const auto& [key, value] : value_.items()) {
     bool known = false;
     for (const std::string_view name : known_) known = known || name == key;
-    if (!known) return Error{code_, what_ + ": unknown key " + quoted_name(key)};
+    if (!known) return Error{code_, what_ + ": unknown key " + quote(key)};
   }
   return {};
 }
@@ -181,7 +182,7 @@ void ObjectReader::fail_type(std::string_view key, std::string_view expected, co
 
 void ObjectReader::fail_value(std::string_view key, std::string_view expected,
                               std::string_view got) {
-  status_ = Error{code_, what_ + "." + std::string(key) + ": " + quoted_name(got) + ", expected " +
+  status_ = Error{code_, what_ + "." + std::string(key) + ": " + quote(got) + ", expected " +
                              std::string(expected)};
 }
 

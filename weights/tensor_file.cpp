@@ -1,9 +1,5 @@
 #include "weights/tensor_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #if QAMA_SHA256_OPENSSL
 // The functions of before version 3: EVP's would first read OpenSSL's configuration and look for
 // providers, a millisecond.
@@ -15,16 +11,16 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <limits>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "hal/base/aligned.h"
 #include "hal/base/checked.h"
+#include "hal/base/quote.h"
+#include "hal/platform/mapped_file.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {
@@ -60,68 +56,11 @@ constexpr bool dtype_rows_in_order() {
 static_assert(dtype_rows_in_order());
 
 std::string tensor_text(std::string_view name) {
-  return "tensor " + quoted_name(name);
+  return "tensor " + quote(name);
 }
 
 Error bad(ErrorCode code, const std::string& where, const std::string& what) {
   return Error{code, where + ": " + what};
-}
-
-// A file mapped read-only; unmapped at the end.
-class Mapping {
- public:
-  Mapping() = default;
-  Mapping(void* address, std::size_t size) noexcept : address_(address), size_(size) {}
-  Mapping(Mapping&& other) noexcept { *this = std::move(other); }
-  Mapping& operator=(Mapping&& other) noexcept {
-    std::swap(address_, other.address_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~Mapping() {
-    if (address_ != nullptr) munmap(address_, size_);
-  }
-
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
-    return {static_cast<const std::byte*>(address_), size_};
-  }
-  void release_pages() const noexcept {
-    if (address_ != nullptr) madvise(address_, size_, MADV_DONTNEED);
-  }
-
- private:
-  void* address_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-Error system_error(const std::string& path, std::string_view action, int number) {
-  const ErrorCode code = number == ENOENT ? ErrorCode::not_found : ErrorCode::io_error;
-  return bad(code, quoted_name(path),
-             std::string(action) + ": " + std::generic_category().message(number));
-}
-
-Result<Mapping> map_file(const std::string& path) {
-  // O_NONBLOCK: opening a pipe must fail below instead of waiting for a writer.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return system_error(path, "cannot open", errno);
-  struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } const closer{descriptor};
-
-  struct stat info {};
-  if (fstat(descriptor, &info) != 0) return system_error(path, "cannot stat", errno);
-  if (!S_ISREG(info.st_mode)) {
-    return bad(ErrorCode::io_error, quoted_name(path), "expected a regular file");
-  }
-  if (info.st_size == 0) return Mapping();
-  if (static_cast<std::uint64_t>(info.st_size) > std::numeric_limits<std::size_t>::max()) {
-    return bad(ErrorCode::size_overflow, quoted_name(path), "larger than the address space");
-  }
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (address == MAP_FAILED) return system_error(path, "cannot map", errno);
-  return Mapping(address, size);
 }
 
 // First element whose exponent bits are all ones: NaN or infinity. Works on blocks without a branch
@@ -187,8 +126,7 @@ Status read_dtype(const Json& value, const std::string& where, Dtype& out) {
   std::string expected;
   for (const DtypeRow& row : kDtypes)
     expected += (expected.empty() ? "" : "|") + std::string(row.name);
-  return bad(ErrorCode::model_bad_dtype, where,
-             "dtype " + quoted_name(name) + ", expected " + expected);
+  return bad(ErrorCode::model_bad_dtype, where, "dtype " + quote(name) + ", expected " + expected);
 }
 
 Status read_shape(const Json& value, const std::string& where, std::vector<std::int64_t>& out) {
@@ -283,7 +221,7 @@ Status read_metadata(const Json& value, std::vector<MetadataEntry>& out) {
   }
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string()) {
-      return bad(ErrorCode::model_bad_metadata, "__metadata__." + quoted_name(key),
+      return bad(ErrorCode::model_bad_metadata, "__metadata__." + quote(key),
                  std::string(text.type_name()) + ", expected a string");
     }
     out.push_back({key, text.get<std::string>()});
@@ -314,23 +252,6 @@ std::string shape_text(std::span<const std::int64_t> shape) {
     text += std::to_string(shape[i]);
   }
   return text + "]";
-}
-
-std::string quoted_name(std::string_view name) {
-  constexpr std::size_t kMaxShown = 96;
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string text = "'";
-  for (const char c : name.substr(0, kMaxShown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7F) {
-      text += "\\x";
-      text += kHex[byte >> 4U];
-      text += kHex[byte & 15U];
-    } else {
-      text += c;
-    }
-  }
-  return text + (name.size() > kMaxShown ? "...'" : "'");
 }
 
 std::string sha256_hex(std::span<const std::byte> data) {
@@ -380,7 +301,7 @@ Result<std::span<const std::uint8_t>> TensorView::u8() const {
 }
 
 struct TensorFile::Impl {
-  Mapping mapping;                   // open()
+  platform::MappedFile mapping;      // open()
   AlignedBuffer<std::byte> copy;     // from_memory() of unaligned bytes
   std::span<const std::byte> bytes;  // the whole file, wherever it is
   std::vector<TensorView> tensors;   // by offset
@@ -441,15 +362,15 @@ Status TensorFile::Impl::check_identity(TensorFormat format) {
     }
     if (key == "format" && *value != format.name) {
       return bad(ErrorCode::model_wrong_kind, "__metadata__.format",
-                 quoted_name(*value) + ", expected '" + std::string(format.name) + "'");
+                 quote(*value) + ", expected '" + std::string(format.name) + "'");
     }
     if (key == "format_version" && *value != format.version) {
       return bad(ErrorCode::model_unsupported_version, "__metadata__.format_version",
-                 quoted_name(*value) + ", expected '" + std::string(format.version) + "'");
+                 quote(*value) + ", expected '" + std::string(format.version) + "'");
     }
     if (key == "sha256" && !is_sha256(*value)) {
       return bad(ErrorCode::model_bad_metadata, "__metadata__.sha256",
-                 quoted_name(*value) + ", expected 64 lower-case hexadecimal digits");
+                 quote(*value) + ", expected 64 lower-case hexadecimal digits");
     }
   }
   sha256 = *find_metadata("sha256");
@@ -562,7 +483,7 @@ TensorFile::~TensorFile() = default;
 Result<std::shared_ptr<const TensorFile>> TensorFile::open(const std::string& path,
                                                            TensorFormat format) {
   auto impl = std::make_unique<Impl>();
-  QAMA_ASSIGN_OR_RETURN(impl->mapping, map_file(path));
+  QAMA_ASSIGN_OR_RETURN(impl->mapping, platform::MappedFile::open(path));
   impl->bytes = impl->mapping.bytes();
   QAMA_RETURN_IF_ERROR(impl->check(format));
   return std::shared_ptr<const TensorFile>(new TensorFile(std::move(impl)));

@@ -9,6 +9,7 @@
 
 #include "hal/cpu/kernel.h"
 #include "hal/device.h"
+#include "hal/platform/clock.h"
 
 namespace qama::hal::cpu {
 
@@ -37,11 +38,8 @@ inline std::int32_t counted(std::int64_t sweeps) {
   return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
 }
 
-using Clock = std::chrono::steady_clock;
-
-inline double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
+using platform::Clock;
+using platform::microseconds_since;
 
 /// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still
 /// time for the final descent, which is taken to last as long as kDescentSweeps of them.
