@@ -35,10 +35,10 @@ std::vector<Work> works() {
   const auto add = [&out](const char* what, const char* of, std::int32_t sweeps,
                           std::int32_t restarts) {
     Work work{std::string(what) + "/" + of, find_class(of), {}};
-    work.options.sweeps = sweeps;
-    work.options.restarts = restarts;
-    work.options.t_start = 0.3F;
-    work.options.t_end = 0.03F;
+    work.options.schedule.sweeps = sweeps;
+    work.options.schedule.restarts = restarts;
+    work.options.schedule.t_start = 0.3F;
+    work.options.schedule.t_end = 0.03F;
     out.push_back(work);
   };
   add("throughput", "norm_8x49x8", 1000, 4);
@@ -136,7 +136,7 @@ void run_graph(benchmark::State& state, const std::string& uri) {
   }
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(hal::words_per_head(problem->buffer.problem().shape.tokens)));
-  run_solves(state, {.sweeps = 500, .restarts = 4, .t_start = 0.5F, .t_end = 0.025F},
+  run_solves(state, {{.sweeps = 500, .restarts = 4, .t_start = 0.5F, .t_end = 0.025F}},
              [&](const hal::SolveOptions& options, hal::SolveResult& result) {
                return (*solver)->solve(problem->buffer.problem(), options, spins, result);
              });
@@ -156,7 +156,7 @@ void run_sparse_graph(benchmark::State& state, const std::string& uri) {
   }
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(hal::words_per_head(rows->problem.spins)));
-  run_solves(state, {.sweeps = 100, .restarts = 32, .t_start = 0.3F, .t_end = 0.03F},
+  run_solves(state, {{.sweeps = 100, .restarts = 32, .t_start = 0.3F, .t_end = 0.03F}},
              [&](const hal::SolveOptions& options, hal::SolveResult& result) {
                return (*solver)->solve(rows->problem, options, spins, result);
              });
@@ -171,7 +171,7 @@ void run_factors(benchmark::State& state, const std::string& uri) {
   auto pass = device.ok() ? FactorPass::create(of, **device)
                           : Result<std::unique_ptr<FactorPass>>(device.error());
   hal::SolveOptions options;
-  options.sweeps = 0;
+  options.schedule.sweeps = 0;
   for (auto _ : state) {
     PassTimes times;
     if (!pass.ok() || !(*pass)->run(data, options, times).ok()) {
@@ -238,8 +238,8 @@ void add_long_benchmarks() {
 void add_benchmarks() {
   add_long_benchmarks();
   for (const Work& work : works()) {
-    const std::string name = work.name + "/sweeps:" + std::to_string(work.options.sweeps) +
-                             "/restarts:" + std::to_string(work.options.restarts);
+    const std::string name = work.name + "/sweeps:" + std::to_string(work.options.schedule.sweeps) +
+                             "/restarts:" + std::to_string(work.options.schedule.restarts);
     for (const hal::cpu::Kernel& kernel : hal::cpu::kernels()) {
       if (!kernel.supported()) continue;
       const std::string uri = "cpu:" + std::string(kernel.name);

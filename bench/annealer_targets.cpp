@@ -93,7 +93,7 @@ struct Throughput {
 };
 
 Result<Throughput> throughput(hal::Device& device, const hal::DenseView& problem,
-                              const Parameters& parameters, int repetitions) {
+                              const hal::Schedule& parameters, int repetitions) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));
@@ -104,7 +104,7 @@ Result<Throughput> throughput(hal::Device& device, const hal::DenseView& problem
     hal::SolveResult result;
     const double start = now_us();
     QAMA_RETURN_IF_ERROR(solver->solve(
-        problem, parameters.options(static_cast<std::uint64_t>(k) + 1), spins, result));
+        problem, hal::SolveOptions{parameters, static_cast<std::uint64_t>(k) + 1}, spins, result));
     ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
     checksum.add(result.energy);
     best = std::min(best, static_cast<double>(result.energy));
@@ -112,20 +112,20 @@ Result<Throughput> throughput(hal::Device& device, const hal::DenseView& problem
   return Throughput{median(ns), best, checksum.text()};
 }
 
-double textbook_ns(const hal::DenseView& problem, Parameters parameters, int repetitions) {
+double textbook_ns(const hal::DenseView& problem, hal::Schedule parameters, int repetitions) {
   parameters.restarts = 1;
   TextbookAnnealer annealer(problem);
   std::vector<double> ns;
   for (int k = 0; k < repetitions; ++k) {
     const double start = now_us();
     const TextbookResult result =
-        annealer.solve(parameters.options(static_cast<std::uint64_t>(k) + 1));
+        annealer.solve(hal::SolveOptions{parameters, static_cast<std::uint64_t>(k) + 1});
     ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
   }
   return median(ns);
 }
 
-constexpr Parameters kLongSchedule{1000, 8, 0.3F, 0.03F};
+constexpr hal::Schedule kLongSchedule{1000, 8, 0.3F, 0.03F};
 
 Status row_a1(Context& context) {
   QAMA_ASSIGN_OR_RETURN(const auto layers, layers_of(context, *find_class("norm_8x49x8"),
@@ -143,7 +143,7 @@ Status row_a1(Context& context) {
 
 Status row_a8(Context& context) {
   QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_dense(complete_graph(2000, 2000)));
-  const Parameters parameters{500, 4, 0.5F, 0.025F};
+  const hal::Schedule parameters{500, 4, 0.5F, 0.025F};
   QAMA_ASSIGN_OR_RETURN(const Throughput got,
                         throughput(*context.device, build.buffer.problem(), parameters,
                                    context.options.quick ? 1 : 5));
@@ -151,7 +151,7 @@ Status row_a8(Context& context) {
       textbook_ns(build.buffer.problem(), parameters, context.options.quick ? 1 : 3);
   context.add({"A8", "ns per proposal, complete +-1 graph, 2000 spins, 500 sweeps", "<= 2.0",
                figure(got.ns), met(got.ns <= 2.0), figure(textbook), figure(textbook / got.ns),
-               parameters.text() + ": cut " + figure(-got.best) + ", checksum " + got.checksum});
+               text_of(parameters) + ": cut " + figure(-got.best) + ", checksum " + got.checksum});
   return {};
 }
 
@@ -168,7 +168,7 @@ Status row_a10(Context& context) {
     }
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device("cpu:" + std::string(kernel.name)));
     const bool slow = kernel.name == "scalar";
-    Parameters parameters = kLongSchedule;
+    hal::Schedule parameters = kLongSchedule;
     if (slow) parameters.restarts = 1;
     QAMA_ASSIGN_OR_RETURN(const Throughput got,
                           throughput(*device, layers[0].integers(), parameters,
@@ -196,7 +196,7 @@ struct ClassFigures {
 };
 
 Result<ClassFigures> measure_class(Context& context, std::vector<Layer>& layers,
-                                   const Parameters& parameters) {
+                                   const hal::Schedule& parameters) {
   ClassFigures out;
   QAMA_ASSIGN_OR_RETURN(const auto solver,
                         context.device->compile(layers.front().integers().shape));
@@ -251,7 +251,7 @@ Status tts_rows(Context& context, const std::string& id, const std::string& name
   };
   for (const Purpose& purpose :
        {Purpose{"tts50", "TTS50", 0.5, target50}, {"tts99", "TTS99", 0.99, target99}}) {
-    const Parameters parameters = context.parameters.get(name, purpose.name);
+    const hal::Schedule parameters = context.parameters.get(name, purpose.name);
     QAMA_ASSIGN_OR_RETURN(const ClassFigures f, measure_class(context, layers, parameters));
     const bool half = purpose.q == 0.5;
     const double got = half ? f.tts50_us : f.tts99_us;
@@ -260,7 +260,7 @@ Status tts_rows(Context& context, const std::string& id, const std::string& name
                  purpose.target > 0 ? "<= " + figure(purpose.target) : "-", figure(got),
                  purpose.target > 0 ? met(got <= purpose.target) : "-", figure(textbook),
                  figure(textbook / got),
-                 parameters.text() + ": p " + percent(f.share) + " in " + figure(f.time_us) +
+                 text_of(parameters) + ": p " + percent(f.share) + " in " + figure(f.time_us) +
                      " us, checksum " + f.checksum});
   }
   return {};
@@ -284,7 +284,7 @@ Status row_a2(Context& context) {
 
 Status fixed_row(Context& context, const std::string& id, const std::string& name,
                  std::vector<Layer>& layers, double target_us) {
-  const Parameters parameters = context.parameters.get(name, "fixed");
+  const hal::Schedule parameters = context.parameters.get(name, "fixed");
   QAMA_ASSIGN_OR_RETURN(const ClassFigures f, measure_class(context, layers, parameters));
   const bool fast = target_us <= 0 || f.time_us <= target_us;
   context.add({id, "fixed latency: share within 0.1 %, " + name,
@@ -293,7 +293,7 @@ Status fixed_row(Context& context, const std::string& id, const std::string& nam
                target_us > 0 ? met(f.share >= 0.99 && fast) : "-",
                percent(f.textbook_share) + " in " + figure(f.textbook_time_us) + " us",
                figure(f.textbook_time_us / f.time_us),
-               parameters.text() + ": hardest layer " + percent(f.worst_share) +
+               text_of(parameters) + ": hardest layer " + percent(f.worst_share) +
                    ", p99 of the time " + figure(f.time_p99_us) + " us, checksum " + f.checksum});
   return {};
 }
@@ -329,8 +329,8 @@ struct PassFigures {
 /// Medians over layers and seeds; `share` of the runs ends within 0.1 %.
 template <typename Pass>
 Result<PassFigures> measure_pass(Context& context, Pass& pass, const InstanceClass& of,
-                                 const Parameters& parameters, std::uint64_t first_seed, int layers,
-                                 int runs) {
+                                 const hal::Schedule& parameters, std::uint64_t first_seed,
+                                 int layers, int runs) {
   std::vector<double> total, front, solve, output;
   PassFigures out;
   Checksum checksum;
@@ -340,7 +340,7 @@ Result<PassFigures> measure_pass(Context& context, Pass& pass, const InstanceCla
                           make_layer(input.real, *context.best_known, *context.device));
     for (int run = -2; run < runs; ++run) {
       PassTimes times;
-      const auto options = parameters.options(static_cast<std::uint64_t>(std::max(run, 0)) + 1);
+      const hal::SolveOptions options{parameters, static_cast<std::uint64_t>(std::max(run, 0)) + 1};
       QAMA_RETURN_IF_ERROR(pass.run(input, options, times));
       if (run < 0) continue;
       total.push_back(times.total_us());
@@ -371,10 +371,10 @@ Status row_a5(Context& context) {
   const InstanceClass& of = *find_class("norm0_8x49x8");
   QAMA_ASSIGN_OR_RETURN(const auto pass, DensePass::create(of, *context.device));
   // TTS50 quality: as many restarts as make half of the solves succeed.
-  Parameters parameters = context.parameters.get(of.name, "layer");
+  hal::Schedule parameters = context.parameters.get(of.name, "layer");
   PassFigures f;
   for (int repeat = 1;; repeat *= 2) {
-    Parameters more = parameters;
+    hal::Schedule more = parameters;
     more.restarts *= repeat;
     QAMA_ASSIGN_OR_RETURN(
         f, measure_pass(context, *pass, of, more, context.options.first_seed,
@@ -386,7 +386,7 @@ Status row_a5(Context& context) {
   }
   context.add({"A5", "one layer from Q, K, V to the output, us, 8x49x8, TTS50 quality", "<= 40",
                figure(f.total_us), met(f.total_us <= 40 && f.share >= 0.5), "-", "-",
-               parameters.text() + ": " + parts(f)});
+               text_of(parameters) + ": " + parts(f)});
   return {};
 }
 
@@ -424,7 +424,7 @@ Status row_a6(Context& context) {
                                {"norm_1x2048x64", 1000, "<= 1000 us, <= 2 MB", 2e6}}) {
     const InstanceClass& of = *find_class(target.name);
     QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *context.device));
-    const Parameters parameters = context.parameters.get(of.name, "lowrank");
+    const hal::Schedule parameters = context.parameters.get(of.name, "lowrank");
     const int layers = context.options.quick ? 2 : 5;
     const int runs = context.options.quick ? 5 : 40;
     QAMA_ASSIGN_OR_RETURN(
@@ -433,7 +433,7 @@ Status row_a6(Context& context) {
     std::string measured = figure(f.total_us) + " us";
     const auto memory = static_cast<double>(pass->memory_bytes());
     if (target.memory > 0) measured += ", " + figure(memory / 1e6) + " MB";
-    std::string note = parameters.text() + ": " + parts(f);
+    std::string note = text_of(parameters) + ": " + parts(f);
     if (of.tokens <= 512) {
       QAMA_ASSIGN_OR_RETURN(const auto dense, DensePass::create(of, *context.device));
       QAMA_ASSIGN_OR_RETURN(
@@ -457,13 +457,13 @@ Status row_a7(Context& context) {
   for (const std::int32_t tokens : {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}) {
     const InstanceClass of{"norm_long", LayerKind::norm, 1, tokens, 64};
     PassData input = pass_data(of, context.options.first_seed);
-    const Parameters parameters{20, 1, 0.3F, 0.03F};
+    const hal::Schedule parameters{20, 1, 0.3F, 0.03F};
     const auto run = [&](double* time) -> Status {
       QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *context.device));
       std::vector<double> all;
       for (int k = 0; k < (context.options.quick ? 2 : 5); ++k) {
         PassTimes t;
-        QAMA_RETURN_IF_ERROR(pass->run(input, parameters.options(1), t));
+        QAMA_RETURN_IF_ERROR(pass->run(input, hal::SolveOptions{parameters, 1}, t));
         all.push_back(t.total_us());
       }
       *time = median(all);
@@ -517,9 +517,9 @@ Status row_a9(Context& context) {
             static_cast<std::size_t>(of.heads * hal::words_per_head(of.tokens)));
         for (const std::int32_t restarts : {1, 3, 8}) {
           hal::SolveResult result;
-          QAMA_RETURN_IF_ERROR(solver->solve(layers[0].integers(),
-                                             Parameters{20, restarts, 0.3F, 0.03F}.options(seed),
-                                             spins, result));
+          QAMA_RETURN_IF_ERROR(solver->solve(
+              layers[0].integers(),
+              hal::SolveOptions{hal::Schedule{20, restarts, 0.3F, 0.03F}, seed}, spins, result));
           for (const std::uint64_t word : spins) checksum.add(static_cast<std::int64_t>(word));
         }
       }
@@ -528,7 +528,8 @@ Status row_a9(Context& context) {
     QAMA_ASSIGN_OR_RETURN(const auto pass, FactorPass::create(of, *device));
     PassTimes times;
     PassData data = pass_data(of, 1);
-    QAMA_RETURN_IF_ERROR(pass->run(data, Parameters{5, 2, 0.3F, 0.03F}.options(1), times));
+    QAMA_RETURN_IF_ERROR(
+        pass->run(data, hal::SolveOptions{hal::Schedule{5, 2, 0.3F, 0.03F}, 1}, times));
     for (const std::uint64_t word : pass->spins()) checksum.add(static_cast<std::int64_t>(word));
     if (first.empty()) first = checksum.text();
     same = same && checksum.text() == first;
@@ -571,7 +572,7 @@ Status row_a11(Context& context) {
       continue;
     }
     const hal::DenseView& problem = build->buffer.problem();
-    const Parameters parameters = context.parameters.get(target.file, "target");
+    const hal::Schedule parameters = context.parameters.get(target.file, "target");
     QAMA_ASSIGN_OR_RETURN(const auto solver, context.device->compile(problem.shape));
     std::vector<std::uint64_t> spins(
         static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));
@@ -582,7 +583,8 @@ Status row_a11(Context& context) {
       const double start = now_us();
       hal::SolveResult result;
       do {
-        QAMA_RETURN_IF_ERROR(solver->solve(problem, parameters.options(seed++), spins, result));
+        QAMA_RETURN_IF_ERROR(
+            solver->solve(problem, hal::SolveOptions{parameters, seed++}, spins, result));
       } while (-result.energy < target.cut && microseconds_since(start) < 5e6);
       if (-result.energy < target.cut) ++missed;
       times.push_back(-result.energy < target.cut ? HUGE_VAL : microseconds_since(start) / 1000);
@@ -593,7 +595,7 @@ Status row_a11(Context& context) {
       const double start = now_us();
       double energy = 0;
       do {
-        energy = textbook.solve(parameters.options(seed++)).energy;
+        energy = textbook.solve(hal::SolveOptions{parameters, seed++}).energy;
       } while (-energy < static_cast<double>(target.cut) && microseconds_since(start) < 20e6);
       textbook_times.push_back(
           -energy < static_cast<double>(target.cut) ? HUGE_VAL : microseconds_since(start) / 1000);
@@ -604,7 +606,7 @@ Status row_a11(Context& context) {
          std::string(target.file) + " to cut " + std::to_string(target.cut) + ", median run, ms",
          "<= " + figure(target.time_ms), figure(time), met(time <= target.time_ms),
          figure(median(textbook_times)), figure(median(textbook_times) / time),
-         parameters.text() + "; p90 " + figure(quantile(times, 0.9)) + " ms, " +
+         text_of(parameters) + "; p90 " + figure(quantile(times, 0.9)) + " ms, " +
              std::to_string(missed) + " of " + std::to_string(times.size()) +
              " gave up after 5 s; tuned on " + target.tuned_on});
   }
@@ -616,7 +618,7 @@ Status row_a11(Context& context) {
 /// One graph as rows of neighbours, as a matrix (or bit planes), and by the textbook, with one
 /// schedule.
 Status graph_row(Context& context, const std::string& what, const hal::ProblemFile& file) {
-  const Parameters parameters{context.options.quick ? 50 : 500, 32, 0.3F, 0.03F};
+  const hal::Schedule parameters{context.options.quick ? 50 : 500, 32, 0.3F, 0.03F};
   QAMA_ASSIGN_OR_RETURN(const auto rows, hal::to_sparse(file));
   QAMA_ASSIGN_OR_RETURN(const auto sparse, context.device->compile_sparse(file.graph.size));
   QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_dense(file));
@@ -628,7 +630,8 @@ Status graph_row(Context& context, const std::string& what, const hal::ProblemFi
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     hal::SolveResult result;
     const double start = now_us();
-    QAMA_RETURN_IF_ERROR(sparse->solve(rows.problem, parameters.options(seed), spins, result));
+    QAMA_RETURN_IF_ERROR(
+        sparse->solve(rows.problem, hal::SolveOptions{parameters, seed}, spins, result));
     ns.push_back(1000 * microseconds_since(start) / static_cast<double>(result.proposals));
     for (const std::uint64_t word : spins) checksum.add(static_cast<std::int64_t>(word));
     cut = std::max(cut, static_cast<double>(-result.energy));
@@ -638,7 +641,7 @@ Status graph_row(Context& context, const std::string& what, const hal::ProblemFi
   const double textbook = textbook_ns(problem, parameters, 3);
   context.add({"graph", "ns per proposal, " + what, "-", figure(median(ns)), "-", figure(textbook),
                figure(textbook / median(ns)),
-               parameters.text() + ": cut " + figure(cut) + ", checksum " + checksum.text() +
+               text_of(parameters) + ": cut " + figure(cut) + ", checksum " + checksum.text() +
                    "; as a matrix " + figure(matrix.ns) + " ns"});
   return {};
 }
@@ -803,11 +806,12 @@ Status tune(Context& context) {
                               make_layer(inputs.back().real, *context.best_known, *context.device));
         best.push_back(layer.best);
       }
-      const auto run = [&](const Parameters& parameters, int k) -> Result<TimedRun> {
+      const auto run = [&](const hal::Schedule& parameters, int k) -> Result<TimedRun> {
         const std::size_t which = static_cast<std::size_t>(k) % inputs.size();
         PassTimes times;
         QAMA_RETURN_IF_ERROR(
-            pass->run(inputs[which], parameters.options(static_cast<std::uint64_t>(k) + 1), times));
+            pass->run(inputs[which],
+                      hal::SolveOptions{parameters, static_cast<std::uint64_t>(k) + 1}, times));
         const double energy = hal::energy_of(inputs[which].real, pass->spins());
         return TimedRun{times.total_us(), energy <= best[which] + kGap * std::fabs(best[which])};
       };

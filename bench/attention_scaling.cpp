@@ -129,8 +129,8 @@ Result<Candidate> qama_candidate(const bench::InstanceClass& of, hal::Device& de
   const std::shared_ptr<Pass> pass = std::move(made);
   const auto data = std::make_shared<bench::PassData>(bench::pass_data(of, 1));
   hal::SolveOptions solve;
-  solve.sweeps = options.sweeps;
-  solve.restarts = options.restarts;
+  solve.schedule.sweeps = options.sweeps;
+  solve.schedule.restarts = options.restarts;
   Candidate out;
   out.kind = "qama";
   out.parameters = std::string(form) + ", " + std::to_string(options.sweeps) + " sweeps x " +

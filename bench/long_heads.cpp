@@ -49,9 +49,9 @@ Status measure(hal::Device& device, const std::vector<Case>& cases,
       QAMA_ASSIGN_OR_RETURN(const auto dense, DensePass::create(of, device));
       QAMA_ASSIGN_OR_RETURN(const auto factors, FactorPass::create(of, device));
       hal::SolveOptions options;
-      options.sweeps = c.sweeps;
-      options.restarts = c.restarts;
-      options.t_end = 0.08F;
+      options.schedule.sweeps = c.sweeps;
+      options.schedule.restarts = c.restarts;
+      options.schedule.t_end = 0.08F;
       Figures of_dense;
       Figures of_factors;
       for (int layer = 0; layer < layers; ++layer) {

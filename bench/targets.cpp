@@ -11,31 +11,18 @@
 
 namespace qama::bench {
 
-hal::SolveOptions Parameters::options(std::uint64_t seed) const {
-  hal::SolveOptions out;
-  out.seed = seed;
-  out.sweeps = sweeps;
-  out.restarts = restarts;
-  out.t_start = t_start;
-  out.t_end = t_end;
-  out.rounds = rounds;
-  out.round_sweeps = round_sweeps;
-  out.t_round = t_round;
-  out.start = start;
-  return out;
-}
-
-std::string Parameters::text() const {
+std::string text_of(const hal::Schedule& schedule) {
   char out[160];
-  int length = std::snprintf(out, sizeof(out), "%d sweeps x %d, T %.3g..%.3g", sweeps, restarts,
-                             static_cast<double>(t_start), static_cast<double>(t_end));
-  if (rounds > 0) {
+  int length = std::snprintf(out, sizeof(out), "%d sweeps x %d, T %.3g..%.3g", schedule.sweeps,
+                             schedule.restarts, schedule.t_start, schedule.t_end);
+  if (schedule.rounds > 0) {
     std::snprintf(out + length, sizeof(out) - static_cast<std::size_t>(length),
-                  ", then %d rounds of %d sweeps from T %.3g", rounds, round_sweeps,
-                  static_cast<double>(t_round));
+                  ", then %d rounds of %d sweeps from T %.3g", schedule.rounds,
+                  schedule.round_sweeps, schedule.t_round);
   }
   std::string all = out;
-  if (start != hal::StartKind::guessed) all += ", " + std::string(hal::name_of(start)) + " starts";
+  if (schedule.start != hal::StartKind::guessed)
+    all += ", " + std::string(hal::name_of(schedule.start)) + " starts";
   return all;
 }
 
@@ -47,7 +34,7 @@ ParameterTable ParameterTable::read(const std::string& path) {
     std::istringstream words(line);
     std::string name;
     std::string purpose;
-    Parameters p;
+    hal::Schedule p;
     if (words >> name >> purpose >> p.sweeps >> p.restarts >> p.t_start >> p.t_end) {
       // Absent in lines of before there were rounds.
       if (!(words >> p.rounds >> p.round_sweeps >> p.t_round)) p.rounds = 0;
@@ -63,13 +50,13 @@ ParameterTable ParameterTable::read(const std::string& path) {
   return out;
 }
 
-Parameters ParameterTable::get(std::string_view name, std::string_view purpose) const {
+hal::Schedule ParameterTable::get(std::string_view name, std::string_view purpose) const {
   const auto found = lines_.find({std::string(name), std::string(purpose)});
-  return found != lines_.end() ? found->second : Parameters{};
+  return found != lines_.end() ? found->second : kUntuned;
 }
 
 void ParameterTable::set(std::string_view name, std::string_view purpose,
-                         const Parameters& parameters) {
+                         const hal::Schedule& parameters) {
   lines_[{std::string(name), std::string(purpose)}] = parameters;
 }
 
@@ -129,10 +116,10 @@ double BestKnown::get(const hal::QamaLayer& problem, const hal::DenseView& integ
   for (const LongRun& run : runs) {
     hal::SolveOptions options;
     options.seed = 0xBE57;
-    options.sweeps = run.sweeps;
-    options.restarts = run.restarts;
-    options.t_start = run.t_start;
-    options.t_end = run.t_end;
+    options.schedule.sweeps = run.sweeps;
+    options.schedule.restarts = run.restarts;
+    options.schedule.t_start = run.t_start;
+    options.schedule.t_end = run.t_end;
     hal::SolveResult result;
     if (!(*solver)->solve(integers, options, spins, result).ok()) return 0;
     best = std::min(best, hal::energy_of(problem, spins));
@@ -194,8 +181,9 @@ double mean_single_flip_cost(const hal::QamaLayer& problem, std::vector<std::uin
 
 }  // namespace
 
-Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Parameters& parameters,
-                            int count, std::uint64_t first_seed, Checksum& checksum) {
+Result<Series> solve_series(hal::Solver& solver, const Layer& layer,
+                            const hal::Schedule& parameters, int count, std::uint64_t first_seed,
+                            Checksum& checksum) {
   Series out;
   out.best = layer.best;
   const hal::ProblemShape shape = layer.integers().shape;
@@ -204,8 +192,8 @@ Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Param
   std::vector<std::uint64_t> best_spins;
   double lowest = HUGE_VAL;
   for (int k = -3; k < count; ++k) {
-    const auto options =
-        parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
+    const hal::SolveOptions options{parameters,
+                                    first_seed + static_cast<std::uint64_t>(std::max(k, 0))};
     hal::SolveResult result;
     const double start = now_us();
     QAMA_RETURN_IF_ERROR(solver.solve(layer.integers(), options, spins, result));
@@ -226,14 +214,14 @@ Result<Series> solve_series(hal::Solver& solver, const Layer& layer, const Param
   return out;
 }
 
-Series textbook_series(const Layer& layer, const Parameters& parameters, int count,
+Series textbook_series(const Layer& layer, const hal::Schedule& parameters, int count,
                        std::uint64_t first_seed) {
   Series out;
   out.best = layer.best;
   TextbookAnnealer annealer(layer.integers());
   for (int k = -1; k < count; ++k) {
-    const auto options =
-        parameters.options(first_seed + static_cast<std::uint64_t>(std::max(k, 0)));
+    const hal::SolveOptions options{parameters,
+                                    first_seed + static_cast<std::uint64_t>(std::max(k, 0))};
     const double start = now_us();
     const TextbookResult result = annealer.solve(options);
     const double time = microseconds_since(start);

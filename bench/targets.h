@@ -17,32 +17,23 @@
 
 namespace qama::bench {
 
-/// One line of tuned_parameters.tsv.
-struct Parameters {
-  std::int32_t sweeps = 30;
-  std::int32_t restarts = 4;
-  float t_start = 0.25F;
-  float t_end = 0.03F;
-  std::int32_t rounds = 0;
-  std::int32_t round_sweeps = 6;
-  float t_round = 1.0F;
-  hal::StartKind start = hal::StartKind::guessed;
-  [[nodiscard]] hal::SolveOptions options(std::uint64_t seed) const;
-  [[nodiscard]] std::string text() const;
-};
+/// What a class without a line in tuned_parameters.tsv is solved with.
+inline constexpr hal::Schedule kUntuned{30, 4, 0.25F, 0.03F};
+/// "20 sweeps x 4, T 0.25..0.03" and what else differs from a plain schedule.
+[[nodiscard]] std::string text_of(const hal::Schedule& schedule);
 
-/// Parameters by class and purpose ("tts50", "tts99", "fixed", "target").
+/// Schedules by class and purpose ("tts50", "tts99", "fixed", "target").
 class ParameterTable {
  public:
   /// An absent file is an empty table.
   [[nodiscard]] static ParameterTable read(const std::string& path);
   /// The line for this class and purpose, or the defaults.
-  [[nodiscard]] Parameters get(std::string_view name, std::string_view purpose) const;
-  void set(std::string_view name, std::string_view purpose, const Parameters& parameters);
+  [[nodiscard]] hal::Schedule get(std::string_view name, std::string_view purpose) const;
+  void set(std::string_view name, std::string_view purpose, const hal::Schedule& parameters);
   [[nodiscard]] bool write(const std::string& path, std::string_view comment) const;
 
  private:
-  std::map<std::pair<std::string, std::string>, Parameters> lines_;
+  std::map<std::pair<std::string, std::string>, hal::Schedule> lines_;
 };
 
 /// Best-known energies of generated and recorded layers, kept in a file between runs.
@@ -85,10 +76,10 @@ struct Series {
 
 /// `count` solves with seeds first_seed, first_seed + 1, ... after three that warm up.
 [[nodiscard]] Result<Series> solve_series(hal::Solver& solver, const Layer& layer,
-                                          const Parameters& parameters, int count,
+                                          const hal::Schedule& parameters, int count,
                                           std::uint64_t first_seed, Checksum& checksum);
 /// The same with the textbook annealer.
-[[nodiscard]] Series textbook_series(const Layer& layer, const Parameters& parameters, int count,
+[[nodiscard]] Series textbook_series(const Layer& layer, const hal::Schedule& parameters, int count,
                                      std::uint64_t first_seed);
 
 inline constexpr double kGap = 1e-3;  ///< "within 0.1 %"

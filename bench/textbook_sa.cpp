@@ -113,13 +113,15 @@ TextbookResult TextbookAnnealer::solve(const hal::SolveOptions& options) {
   proposals_ = 0;
   const auto tokens = static_cast<std::size_t>(problem_.shape.tokens);
   const auto words = static_cast<std::size_t>(hal::words_per_head(problem_.shape.tokens));
-  for (std::int32_t restart = 0; restart < options.restarts; ++restart) {
+  for (std::int32_t restart = 0; restart < options.schedule.restarts; ++restart) {
     spins_.assign(linear_.size(), 0);
     cost_ = linear_;
-    for (std::int32_t k = 0; k < options.sweeps; ++k) {
-      const double along = options.sweeps > 1 ? static_cast<double>(k) / (options.sweeps - 1) : 1.0;
-      const double first = 1.0 / static_cast<double>(options.t_start);
-      const double last = 1.0 / static_cast<double>(options.t_end);
+    for (std::int32_t k = 0; k < options.schedule.sweeps; ++k) {
+      const double along = options.schedule.sweeps > 1
+                               ? static_cast<double>(k) / (options.schedule.sweeps - 1)
+                               : 1.0;
+      const double first = 1.0 / options.schedule.t_start;
+      const double last = 1.0 / options.schedule.t_end;
       metropolis_sweep((first + (last - first) * along) / row_norm_);
     }
     do {

@@ -8,14 +8,20 @@ namespace qama::bench {
 namespace {
 
 /// Short restarts followed by rounds: for quality at a fixed time and for TTS99.
-std::vector<Parameters> grid_of_rounds() {
-  std::vector<Parameters> out;
+std::vector<hal::Schedule> grid_of_rounds() {
+  std::vector<hal::Schedule> out;
   for (const std::int32_t restarts : {4, 8, 12}) {
     for (const std::int32_t sweeps : {8, 12, 20, 60}) {
       for (const std::int32_t rounds : {2, 4, 8, 12}) {
         for (const std::int32_t round_sweeps : {4, 6, 12}) {
           for (const float hot : {0.6F, 1.0F}) {
-            out.push_back({sweeps, restarts, hot, 0.06F, rounds, round_sweeps, hot});
+            out.push_back({.sweeps = sweeps,
+                           .restarts = restarts,
+                           .t_start = hot,
+                           .t_end = 0.06F,
+                           .rounds = rounds,
+                           .round_sweeps = round_sweeps,
+                           .t_round = hot});
           }
         }
       }
@@ -26,7 +32,7 @@ std::vector<Parameters> grid_of_rounds() {
 
 /// How a parameter set did on every tuning layer.
 struct Trial {
-  Parameters parameters;
+  hal::Schedule parameters;
   std::vector<double>
       times_us;  ///< a layer: the lower quartile, as other programs only ever add to a time
   std::vector<double> shares;  ///< within 0.1 %, a layer
@@ -63,7 +69,7 @@ struct Trial {
   static constexpr double kFixedMiss = 0.006;
 };
 
-Result<Trial> try_out(const Parameters& parameters, const std::vector<Layer>& layers,
+Result<Trial> try_out(const hal::Schedule& parameters, const std::vector<Layer>& layers,
                       hal::Solver& solver, int solves) {
   Trial out;
   out.parameters = parameters;
@@ -77,9 +83,9 @@ Result<Trial> try_out(const Parameters& parameters, const std::vector<Layer>& la
   return out;
 }
 
-std::vector<Parameters> grid(const std::vector<std::int32_t>& sweeps,
-                             const std::vector<std::int32_t>& restarts) {
-  std::vector<Parameters> out;
+std::vector<hal::Schedule> grid(const std::vector<std::int32_t>& sweeps,
+                                const std::vector<std::int32_t>& restarts) {
+  std::vector<hal::Schedule> out;
   for (const std::int32_t s : sweeps) {
     for (const std::int32_t r : restarts) {
       for (const float hot : {0.15F, 0.3F, 0.6F, 1.2F, 2.0F}) {
@@ -98,23 +104,23 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
                    double fixed_budget_us, hal::Device& device, bool quick, ParameterTable& table) {
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(layers.front().integers().shape));
   std::vector<Trial> trials;
-  std::vector<Parameters> tried =
+  std::vector<hal::Schedule> tried =
       grid(quick ? std::vector<std::int32_t>{5, 10, 20, 40, 80}
                  : std::vector<std::int32_t>{3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120},
            {1, 4});
-  const std::vector<Parameters> with_rounds = grid_of_rounds();
+  const std::vector<hal::Schedule> with_rounds = grid_of_rounds();
   tried.insert(tried.end(), with_rounds.begin(), with_rounds.end());
   // Each from the other starts, too.
   const std::size_t guessed = tried.size();
   for (std::size_t k = 0; k < guessed; ++k) {
     for (const hal::StartKind start : {hal::StartKind::random, hal::StartKind::mixed}) {
       if (start == hal::StartKind::mixed && tried[k].restarts < 4) continue;
-      Parameters other = tried[k];
+      hal::Schedule other = tried[k];
       other.start = start;
       tried.push_back(other);
     }
   }
-  for (const Parameters& parameters : tried) {
+  for (const hal::Schedule& parameters : tried) {
     QAMA_ASSIGN_OR_RETURN(Trial trial, try_out(parameters, layers, *solver, quick ? 20 : 30));
     trials.push_back(std::move(trial));
   }
@@ -134,7 +140,7 @@ Status tune_layers(const std::string& name, const std::vector<Layer>& layers,
         *std::min_element(candidates.begin(), candidates.end(),
                           [&](const Trial& a, const Trial& b) { return cost(a) < cost(b); });
     std::fprintf(stderr, "%s %s: %s: %s us a solve\n", name.c_str(), purpose,
-                 best.parameters.text().c_str(), figure(median(best.times_us)).c_str());
+                 text_of(best.parameters).c_str(), figure(median(best.times_us)).c_str());
     return best;
   };
   QAMA_ASSIGN_OR_RETURN(const Trial half,
@@ -159,19 +165,20 @@ Status tune_target(const std::string& name, const hal::DenseView& problem, std::
   QAMA_ASSIGN_OR_RETURN(const auto solver, device.compile(problem.shape));
   std::vector<std::uint64_t> spins(
       static_cast<std::size_t>(problem.shape.heads * hal::words_per_head(problem.shape.tokens)));
-  Parameters best;
+  hal::Schedule best;
   double best_time = HUGE_VAL;
   for (const std::int32_t sweeps : {20, 50, 100, 200, 400, 800, 1600}) {
     for (const float hot : {0.2F, 0.4F, 0.7F}) {
       for (const float cold : {0.02F, 0.05F, 0.1F, 0.15F}) {
-        const Parameters parameters{sweeps, 4, hot, cold};
+        const hal::Schedule parameters{sweeps, 4, hot, cold};
         double spent = 0;
         int hits = 0;
         // Until enough successes, or so much time that this set cannot win any more.
         for (std::uint64_t seed = 0; hits < (quick ? 3 : 12) && seed < 400; ++seed) {
           hal::SolveResult result;
           const double start = now_us();
-          QAMA_RETURN_IF_ERROR(solver->solve(problem, parameters.options(seed), spins, result));
+          QAMA_RETURN_IF_ERROR(
+              solver->solve(problem, hal::SolveOptions{parameters, seed}, spins, result));
           spent += microseconds_since(start);
           if (result.energy <= energy) ++hits;
           if (spent > 3 * best_time * (hits + 1) || spent > 3e6) break;
@@ -183,22 +190,22 @@ Status tune_target(const std::string& name, const hal::DenseView& problem, std::
       }
     }
   }
-  std::fprintf(stderr, "%s target: %s: %s us\n", name.c_str(), best.text().c_str(),
+  std::fprintf(stderr, "%s target: %s: %s us\n", name.c_str(), text_of(best).c_str(),
                figure(best_time).c_str());
   table.set(name, "target", best);
   return {};
 }
 
 Status tune_factors(const std::string& name,
-                    const std::function<Result<TimedRun>(const Parameters&, int)>& run, bool quick,
-                    ParameterTable& table) {
-  Parameters best;
+                    const std::function<Result<TimedRun>(const hal::Schedule&, int)>& run,
+                    bool quick, ParameterTable& table) {
+  hal::Schedule best;
   double best_time = HUGE_VAL;
   const int runs = quick ? 10 : 60;
   for (const std::int32_t sweeps : {0, 1, 2, 3, 5, 8, 12, 20}) {
     for (const float hot : {0.1F, 0.2F, 0.3F}) {
       for (const float cold : {0.01F, 0.03F}) {
-        const Parameters parameters{sweeps, 1, hot, cold};
+        const hal::Schedule parameters{sweeps, 1, hot, cold};
         std::vector<double> times;
         int hits = 0;
         for (int k = 0; k < runs; ++k) {
@@ -214,7 +221,7 @@ Status tune_factors(const std::string& name,
       }
     }
   }
-  std::fprintf(stderr, "%s lowrank: %s: %s us\n", name.c_str(), best.text().c_str(),
+  std::fprintf(stderr, "%s lowrank: %s: %s us\n", name.c_str(), text_of(best).c_str(),
                figure(best_time).c_str());
   table.set(name, "lowrank", best);
   return {};

@@ -27,7 +27,7 @@ struct TimedRun {
   bool success = false;
 };
 Status tune_factors(const std::string& name,
-                    const std::function<Result<TimedRun>(const Parameters&, int)>& run, bool quick,
-                    ParameterTable& table);
+                    const std::function<Result<TimedRun>(const hal::Schedule&, int)>& run,
+                    bool quick, ParameterTable& table);
 
 }  // namespace qama::bench

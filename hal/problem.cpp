@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
-#include <utility>
-
-#include "hal/base/quote.h"
 
 namespace qama::hal {
 
@@ -25,26 +22,6 @@ std::string_view fallback_reason_name(FallbackReason reason) noexcept {
       return "circuit_open";
   }
   return "none";
-}
-
-namespace {
-constexpr std::pair<std::string_view, StartKind> kStartKinds[] = {
-    {"guessed", StartKind::guessed}, {"random", StartKind::random}, {"mixed", StartKind::mixed}};
-}  // namespace
-
-std::string_view name_of(StartKind start) noexcept {
-  for (const auto& [name, kind] : kStartKinds) {
-    if (kind == start) return name;
-  }
-  return "";
-}
-
-Result<StartKind> parse_start_kind(std::string_view name) {
-  for (const auto& [known, kind] : kStartKinds) {
-    if (known == name) return kind;
-  }
-  return Error{ErrorCode::invalid_argument,
-               "kind of start " + quote(name) + " is not known, expected guessed, random or mixed"};
 }
 
 std::int64_t energy_of(const DenseView& problem, std::span<const std::uint64_t> spins) noexcept {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "hal/base/result.h"
+#include "hal/schedule.h"
 
 namespace qama::hal {
 
@@ -94,38 +95,6 @@ struct SparseView {
   double scale = 1.0;
   double row_norm = 0.0;
   double offset = 0.0;
-};
-
-/// What the spins of a restart are before its first sweep (hal/cpu/schedule.h; problems of several
-/// heads that are annealed).
-enum class StartKind : std::uint8_t {
-  guessed,  ///< from guessed fields: the first sweep flips half as many, restarts resemble each
-            ///< other more
-  random,   ///< 3 of 8 selected, at random
-  mixed,    ///< two of four restarts each
-};
-[[nodiscard]] std::string_view name_of(StartKind start) noexcept;
-/// INVALID_ARGUMENT for another name.
-[[nodiscard]] Result<StartKind> parse_start_kind(std::string_view name);
-
-/// How a solve is to be done. Temperatures are in units of the problem's mean row norm (see
-/// hal/cpu).
-struct SolveOptions {
-  std::uint64_t seed = 1;     ///< same problem, options and seed: same spins, on every target
-  std::int32_t sweeps = 20;   ///< sweeps a restart; 0: descent only
-  std::int32_t restarts = 1;  ///< independent starts, the best answer counts
-  float t_start = 1.2F;       ///< first temperature
-  float t_end = 0.1F;         ///< last temperature; beta rises linearly between them
-  StartKind start = StartKind::guessed;
-  /// Then: groups of four restarts that start from the best answer so far and anneal three of eight
-  /// heads, chosen at random for each restart, from `t_round` to `t_end` again. For quality at a
-  /// fixed time. With 8 restarts or more, heads of all answers so far are recombined before each
-  /// round and after the last (hal/cpu/dense/recombine.h).
-  std::int32_t rounds = 0;
-  std::int32_t round_sweeps = 6;
-  float t_round = 1.0F;
-  std::int64_t deadline_us =
-      0;  ///< 0: none; else sweeps, restarts and rounds stop early so that it is kept
 };
 
 /// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks

@@ -26,10 +26,6 @@ constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
     {"batch", Normalisation::batch}};
 constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
     {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
-constexpr std::pair<std::string_view, AnnealStart> kAnnealStarts[] = {
-    {"guessed", AnnealStart::guessed},
-    {"random", AnnealStart::random},
-    {"mixed", AnnealStart::mixed}};
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
@@ -109,6 +105,9 @@ class Bounds {
     if (!status_.ok()) return;
     status_ = Error{code_, what_ + "." + std::string(name) + ": " + got + ", expected " + expected};
   }
+  void merge(Status status) {
+    if (status_.ok()) status_ = std::move(status);
+  }
   [[nodiscard]] bool ok() const noexcept { return status_.ok(); }
   [[nodiscard]] Status take() { return std::move(status_); }
 
@@ -118,33 +117,31 @@ class Bounds {
   Status status_;
 };
 
-// Temperatures, rho0 and gamma0 outside of this have no use and would only overflow later.
+// rho0 and gamma0 outside of this have no use and would only overflow later.
 constexpr double kLargest = 1e6;
 constexpr double kSmallest = 1e-9;
 
 using Ordered = nlohmann::ordered_json;
 
-void read_schedule(ObjectReader& reader, AnnealSchedule& out) {
+void read_schedule(ObjectReader& reader, hal::Schedule& out) {
   reader.read("sweeps", out.sweeps);
   reader.read("restarts", out.restarts);
   reader.read("t_start", out.t_start);
   reader.read("t_end", out.t_end);
   // Younger than the format: these three, all or none, and the start.
-  if (reader.optional("start") != nullptr) reader.read("start", out.start, kAnnealStarts);
+  if (reader.optional("start") != nullptr) reader.read("start", out.start, hal::kStartNames);
   if (reader.optional("rounds") == nullptr) return;
   reader.read("rounds", out.rounds);
   reader.read("round_sweeps", out.round_sweeps);
   reader.read("t_round", out.t_round);
 }
 
-Status read_layers(const Json& value, const std::string& where, std::uint64_t seed,
-                   std::vector<AnnealSchedule>& out) {
+Status read_layers(const Json& value, const std::string& where, std::vector<hal::Schedule>& out) {
   if (!value.is_array()) {
     return Error{kBad, where + ": " + std::string(value.type_name()) + ", expected an array"};
   }
   for (const Json& layer : value) {
-    AnnealSchedule& schedule = out.emplace_back();
-    schedule.seed = seed;
+    hal::Schedule& schedule = out.emplace_back();
     ObjectReader reader(layer, where + "[" + std::to_string(out.size() - 1) + "]", kBad);
     read_schedule(reader, schedule);
     QAMA_RETURN_IF_ERROR(reader.finish());
@@ -152,13 +149,13 @@ Status read_layers(const Json& value, const std::string& where, std::uint64_t se
   return {};
 }
 
-Ordered schedule_record(const AnnealSchedule& schedule) {
+Ordered schedule_record(const hal::Schedule& schedule) {
   Ordered out{{"sweeps", schedule.sweeps},
               {"restarts", schedule.restarts},
               {"t_start", schedule.t_start},
               {"t_end", schedule.t_end}};
   // Not written where they say nothing, so that such a file is one that older programs read.
-  const AnnealSchedule defaults;
+  const hal::Schedule defaults;
   if (schedule.start != defaults.start) out["start"] = name_of(schedule.start);
   if (schedule.rounds == defaults.rounds && schedule.round_sweeps == defaults.round_sweeps &&
       schedule.t_round == defaults.t_round) {
@@ -188,10 +185,9 @@ Status read_attention(const Json& value, AttentionSpec& out) {
     if (const Json* anneal = reader.raw("anneal")) {
       ObjectReader schedule(*anneal, where + ".anneal", kBad);
       read_schedule(schedule, out.anneal);
-      schedule.read("seed", out.anneal.seed);
+      schedule.read("seed", out.seed);
       if (const Json* layers = schedule.optional("layers")) {
-        schedule.merge(
-            read_layers(*layers, where + ".anneal.layers", out.anneal.seed, out.anneal_layers));
+        schedule.merge(read_layers(*layers, where + ".anneal.layers", out.anneal_layers));
       }
       reader.merge(schedule.finish());
     }
@@ -263,18 +259,6 @@ void check_text(const Architecture& a, Bounds& bounds) {
   }
 }
 
-void check_schedule(const std::string& where, const AnnealSchedule& schedule, Bounds& bounds) {
-  bounds.range(where + "sweeps", schedule.sweeps, 0, kMaxSweeps);
-  bounds.range(where + "restarts", schedule.restarts, 1, kMaxRestarts);
-  bounds.real_range(where + "t_start", schedule.t_start, kSmallest, kLargest);
-  bounds.real_range(where + "t_end", schedule.t_end, kSmallest, schedule.t_start);
-  bounds.range(where + "rounds", schedule.rounds, 0, kMaxRestarts);
-  bounds.range(where + "round_sweeps", schedule.round_sweeps, 0, kMaxSweeps);
-  if (schedule.rounds > 0)
-    bounds.real_range(where + "t_round", schedule.t_round, schedule.t_end, kLargest);
-  bounds.real_range(where + "t_round", schedule.t_round, kSmallest, kLargest);
-}
-
 void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds& bounds) {
   // What does not belong to the kind must have its default.
   AttentionSpec own;
@@ -296,6 +280,7 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
   if (anneals(attention.kind)) {
     own.anneal = attention.anneal;
     own.anneal_layers = attention.anneal_layers;
+    own.seed = attention.seed;
   }
   if (attention != own) {
     bounds.fail("attention", "a parameter of another kind",
@@ -305,19 +290,14 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
     bounds.divides("attention.buckets: halves", 2, "buckets", attention.buckets);
   }
   if (!anneals(attention.kind)) return;
-  check_schedule("attention.anneal.", attention.anneal, bounds);
+  bounds.merge(hal::validate(attention.anneal, "architecture.attention.anneal", kBad));
   if (!attention.anneal_layers.empty()) {
     const auto layers = static_cast<std::int64_t>(attention.anneal_layers.size());
     bounds.range("attention.anneal.layers: entries", layers, depth, depth);
   }
   for (std::size_t i = 0; i < attention.anneal_layers.size(); ++i) {
-    const std::string where = "attention.anneal.layers[" + std::to_string(i) + "].";
-    const AnnealSchedule& layer = attention.anneal_layers[i];
-    check_schedule(where, layer, bounds);
-    if (layer.seed != attention.anneal.seed) {
-      bounds.fail(where + "seed", std::to_string(layer.seed),
-                  std::to_string(attention.anneal.seed));
-    }
+    const std::string where = "architecture.attention.anneal.layers[" + std::to_string(i) + "]";
+    bounds.merge(hal::validate(attention.anneal_layers[i], where, kBad));
   }
 }
 
@@ -337,9 +317,6 @@ std::string_view name_of(AttentionKind value) noexcept {
 }
 std::string_view name_of(Normalisation value) noexcept {
   return name_in(kNormalisations, value);
-}
-std::string_view name_of(AnnealStart value) noexcept {
-  return name_in(kAnnealStarts, value);
 }
 std::string_view name_of(EnergyNorm value) noexcept {
   return name_in(kEnergyNorms, value);
@@ -367,7 +344,7 @@ double Architecture::lambda(std::int32_t n) const noexcept {
   return n * std::sqrt(2.0 / kPi) / (heads - 1) * attention.gamma0;
 }
 
-const AnnealSchedule& Architecture::anneal_of(std::int32_t block) const noexcept {
+const hal::Schedule& Architecture::anneal_of(std::int32_t block) const noexcept {
   const auto& layers = attention.anneal_layers;
   return layers.empty() ? attention.anneal : layers[static_cast<std::size_t>(block)];
 }
@@ -458,8 +435,8 @@ std::string Architecture::to_json() const {
   }
   if (is_qama()) {
     Ordered anneal = schedule_record(attention.anneal);
-    anneal["seed"] = attention.anneal.seed;
-    for (const AnnealSchedule& layer : attention.anneal_layers) {
+    anneal["seed"] = attention.seed;
+    for (const hal::Schedule& layer : attention.anneal_layers) {
       anneal["layers"].push_back(schedule_record(layer));
     }
     spec["anneal"] = std::move(anneal);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/schedule.h"
 
 namespace qama::weights {
 
@@ -24,8 +25,6 @@ inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
 inline constexpr std::int32_t kMaxNeighbours = 16;       ///< on either side of a token
 inline constexpr std::int32_t kMaxSelectionBits = 8;
-inline constexpr std::int32_t kMaxSweeps = 1000000;
-inline constexpr std::int32_t kMaxRestarts = 65536;  ///< and rounds
 
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
@@ -50,8 +49,6 @@ enum class AttentionKind : std::uint8_t {
 enum class Normalisation : std::uint8_t { none, instance, batch };
 /// What happens to the token energies before the output projection.
 enum class EnergyNorm : std::uint8_t { none, layer, batch };
-/// What restarts begin with: hal/problem.h's StartKind.
-enum class AnnealStart : std::uint8_t { guessed, random, mixed };
 
 /// The JSON spelling: "simple_vit", "tanh", "instance", ...
 [[nodiscard]] std::string_view name_of(ModelKind value) noexcept;
@@ -60,22 +57,6 @@ enum class AnnealStart : std::uint8_t { guessed, random, mixed };
 [[nodiscard]] std::string_view name_of(AttentionKind value) noexcept;
 [[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
-[[nodiscard]] std::string_view name_of(AnnealStart value) noexcept;
-
-/// How a layer's problems are to be solved. Temperatures are in units of the problem's mean row
-/// norm; what each field does, and its default, is hal/problem.h's SolveOptions.
-struct AnnealSchedule {
-  std::int32_t sweeps = 20;   ///< 0: descent only
-  std::int32_t restarts = 1;  ///< >= 1
-  double t_start = 1.2;       ///< >= t_end
-  double t_end = 0.1;         ///< > 0
-  std::int32_t rounds = 0;    ///< 0: none, and the next two do not count
-  std::int32_t round_sweeps = 6;
-  double t_round = 1.0;  ///< >= t_end
-  AnnealStart start = AnnealStart::guessed;
-  std::uint64_t seed = 1;
-  bool operator==(const AnnealSchedule&) const = default;
-};
 
 /// The attention of every block. Fields of other kinds than `kind` keep their defaults.
 struct AttentionSpec {
@@ -84,11 +65,12 @@ struct AttentionSpec {
   // qama
   Normalisation normalisation = Normalisation::none;
   EnergyNorm energy_norm = EnergyNorm::none;
-  double rho0 = 0.16;     ///< Eq. 10
-  double gamma0 = 0.8;    ///< Eq. 10
-  AnnealSchedule anneal;  ///< qama_v1, too
-  /// One schedule a block, or empty: every block's is `anneal`. They have its seed.
-  std::vector<AnnealSchedule> anneal_layers;
+  double rho0 = 0.16;    ///< Eq. 10
+  double gamma0 = 0.8;   ///< Eq. 10
+  hal::Schedule anneal;  ///< qama_v1, too
+  /// One schedule a block, or empty: every block's is `anneal`.
+  std::vector<hal::Schedule> anneal_layers;
+  std::uint64_t seed = 1;  ///< of the solver; qama_v1, too
 
   // longformer
   std::int32_t window = 0;         ///< tokens seen on either side
@@ -192,7 +174,7 @@ struct Architecture {
   [[nodiscard]] double lambda(std::int32_t n) const noexcept;
 
   /// The schedule of block `block`, 0 <= block < depth.
-  [[nodiscard]] const AnnealSchedule& anneal_of(std::int32_t block) const noexcept;
+  [[nodiscard]] const hal::Schedule& anneal_of(std::int32_t block) const noexcept;
 
   /// Parses and validates the JSON record. MODEL_BAD_ARCHITECTURE, MODEL_DUPLICATE_KEY.
   [[nodiscard]] static Result<Architecture> parse(std::string_view json);

@@ -100,8 +100,8 @@ int main(int argc, char** argv) {
   const auto cpu = must(hal::open_device("cpu:"));
   const auto solver = must(cpu->compile(shape));
   hal::SolveOptions options;
-  options.sweeps = kSweeps;
-  options.restarts = kRestarts;
+  options.schedule.sweeps = kSweeps;
+  options.schedule.restarts = kRestarts;
   std::vector<std::uint64_t> spins(words);
   hal::SolveResult result;
   std::vector<std::int64_t> best;

@@ -577,7 +577,7 @@ class LinkSolver final : public Solver {
     slot.job = job_prefix_;
     ++last_job_;
     std::memcpy(slot.job.data() + 8, &last_job_, sizeof last_job_);
-    const std::int32_t reads = link.reads > 0 ? link.reads : options.restarts;
+    const std::int32_t reads = link.reads > 0 ? link.reads : options.schedule.restarts;
     Submit message;
     message.job = slot.job;
     message.seed = options.seed;

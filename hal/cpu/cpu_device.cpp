@@ -11,9 +11,6 @@
 namespace qama::hal::cpu {
 namespace {
 
-inline constexpr std::int32_t kMaxSweeps = 1 << 20;
-inline constexpr std::int32_t kMaxRestarts = 1 << 20;
-
 class CpuDevice final : public Device {
  public:
   CpuDevice(const Kernel& kernel, std::string_view asked) : kernel_(kernel) {
@@ -77,38 +74,6 @@ KernelNames names_of(std::string_view kernel) {
   if (kernel == "avx512") return {"cpu:avx512", "cpu:avx512 bit planes", "cpu:avx512 neighbours"};
   if (kernel == "neon") return {"cpu:neon", "cpu:neon bit planes", "cpu:neon neighbours"};
   return {"cpu:", "cpu: bit planes", "cpu: neighbours"};
-}
-
-Status check_options(const SolveOptions& options) {
-  if (options.sweeps < 0 || options.sweeps > kMaxSweeps) {
-    return Error{
-        ErrorCode::invalid_argument,
-        std::to_string(options.sweeps) + " sweeps, expected 0 to " + std::to_string(kMaxSweeps)};
-  }
-  if (options.restarts < 1 || options.restarts > kMaxRestarts) {
-    return Error{ErrorCode::invalid_argument, std::to_string(options.restarts) +
-                                                  " restarts, expected 1 to " +
-                                                  std::to_string(kMaxRestarts)};
-  }
-  if (options.rounds < 0 || options.rounds > kMaxRestarts || options.round_sweeps < 0 ||
-      options.round_sweeps > kMaxSweeps) {
-    return Error{ErrorCode::invalid_argument,
-                 std::to_string(options.rounds) + " rounds of " +
-                     std::to_string(options.round_sweeps) + " sweeps, expected 0 to " +
-                     std::to_string(kMaxRestarts) + " of 0 to " + std::to_string(kMaxSweeps)};
-  }
-  const auto usable = [](float t) { return t > 0.0F && t < 1e6F; };
-  if (!usable(options.t_round)) {
-    return Error{ErrorCode::invalid_argument,
-                 "temperature " + std::to_string(options.t_round) +
-                     " of rounds, expected a number between 0 and 1e6"};
-  }
-  if (!usable(options.t_start) || !usable(options.t_end)) {
-    return Error{ErrorCode::invalid_argument, "temperatures " + std::to_string(options.t_start) +
-                                                  " and " + std::to_string(options.t_end) +
-                                                  ", expected numbers between 0 and 1e6"};
-  }
-  return {};
 }
 
 Result<std::shared_ptr<Device>> open_cpu_device(std::string_view name) {

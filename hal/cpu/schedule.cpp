@@ -120,16 +120,17 @@ double row_norm(const SparseView& problem) noexcept {
 namespace {
 
 // beta rises linearly over the sweeps; a single sweep runs at the end of it.
-double beta_at(std::int32_t k, std::int32_t sweeps, float t_start, float t_end) {
-  const double first = 1.0 / static_cast<double>(t_start);
-  const double last = 1.0 / static_cast<double>(t_end);
+// Temperatures count as float, as they did when they were.
+double beta_at(std::int32_t k, std::int32_t sweeps, double t_start, double t_end) {
+  const double first = 1.0 / static_cast<double>(static_cast<float>(t_start));
+  const double last = 1.0 / static_cast<double>(static_cast<float>(t_end));
   const double along = sweeps > 1 ? static_cast<double>(k) / (sweeps - 1) : 1.0;
   return first + (last - first) * along;
 }
 
 }  // namespace
 
-void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
+void fill_temperatures(double norm, double t_start, double t_end, std::int32_t sweeps,
                        std::uint16_t* temperatures) noexcept {
   for (std::int32_t k = 0; k < sweeps; ++k) {
     const double temperature = norm * kTemperatureOne / beta_at(k, sweeps, t_start, t_end) + 0.5;
@@ -138,7 +139,7 @@ void fill_temperatures(double norm, float t_start, float t_end, std::int32_t swe
   }
 }
 
-void fill_float_temperatures(float unit, float t_start, float t_end, std::int32_t sweeps,
+void fill_float_temperatures(float unit, double t_start, double t_end, std::int32_t sweeps,
                              float* temperatures) noexcept {
   for (std::int32_t k = 0; k < sweeps; ++k) {
     temperatures[k] =

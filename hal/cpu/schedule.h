@@ -92,17 +92,17 @@ struct StartGuess {
 void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
                   std::uint8_t* order) noexcept;
 
-/// Root of the mean squared row norm of W: the unit of SolveOptions' temperatures. 1 if W is 0.
+/// Root of the mean squared row norm of W: the unit of a Schedule's temperatures. 1 if W is 0.
 [[nodiscard]] double row_norm(const DenseView& problem) noexcept;
 [[nodiscard]] double row_norm(const SparseView& problem) noexcept;
 
 /// Fills `temperatures[0 .. sweeps-1]`: beta rises linearly from 1/t_start to 1/t_end (a single
-/// sweep runs at t_end).
-void fill_temperatures(double norm, float t_start, float t_end, std::int32_t sweeps,
+/// sweep runs at t_end). Temperatures are rounded to float first.
+void fill_temperatures(double norm, double t_start, double t_end, std::int32_t sweeps,
                        std::uint16_t* temperatures) noexcept;
 
 /// The same for the low-rank annealer, whose energies are float.
-void fill_float_temperatures(float unit, float t_start, float t_end, std::int32_t sweeps,
+void fill_float_temperatures(float unit, double t_start, double t_end, std::int32_t sweeps,
                              float* temperatures) noexcept;
 
 }  // namespace qama::hal::cpu

@@ -30,9 +30,6 @@ struct KernelNames {
 [[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel,
                                                                std::int32_t spins);
 
-/// INVALID_ARGUMENT for numbers or temperatures out of bounds.
-[[nodiscard]] Status check_options(const SolveOptions& options);
-
 /// A number of sweeps as SolveResult has it.
 inline std::int32_t counted(std::int64_t sweeps) {
   return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
@@ -42,7 +39,7 @@ using platform::Clock;
 using platform::microseconds_since;
 
 /// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still
-/// time for the final descent, which is taken to last as long as kDescentSweeps of them.
+/// time for the final descent, which is taken to last as long as kSweepsOfDescent of them.
 class Deadline {
  public:
   Deadline(Clock::time_point start, std::int64_t deadline_us)
@@ -65,11 +62,11 @@ class Deadline {
     const double sweep =
         self.asked_ > 0 ? (now - self.group_us_) / static_cast<double>(self.asked_) : 0.0;
     ++self.asked_;
-    return now + kDescentSweeps * sweep > static_cast<double>(self.limit_us_);
+    return now + kSweepsOfDescent * sweep > static_cast<double>(self.limit_us_);
   }
 
  private:
-  static constexpr double kDescentSweeps = 8;
+  static constexpr double kSweepsOfDescent = 8;
   const Clock::time_point start_;
   const std::int64_t limit_us_;
   double group_us_ = 0;
@@ -82,9 +79,9 @@ inline AnnealJob job_of(const SolveOptions& options, const std::uint16_t* temper
                         Deadline& deadline) {
   AnnealJob job;
   job.temperatures = temperatures;
-  job.sweeps = options.sweeps;
+  job.sweeps = options.schedule.sweeps;
   job.seed = options.seed;
-  job.start = options.start;
+  job.start = options.schedule.start;
   if (deadline.given()) {
     job.stop = Deadline::stop;
     job.context = &deadline;

@@ -131,10 +131,10 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
     QAMA_ASSIGN_OR_RETURN(session_options.fallback, runtime::parse_fallback(options.fallback));
   }
   session_options.deadline_us = options.deadline_us;
-  if (options.sweeps >= 0) session_options.sweeps = options.sweeps;
-  if (options.restarts > 0) session_options.restarts = options.restarts;
-  if (options.rounds >= 0) session_options.rounds = options.rounds;
-  if (options.round_sweeps >= 0) session_options.round_sweeps = options.round_sweeps;
+  if (options.sweeps >= 0) session_options.schedule.sweeps = options.sweeps;
+  if (options.restarts > 0) session_options.schedule.restarts = options.restarts;
+  if (options.rounds >= 0) session_options.schedule.rounds = options.rounds;
+  if (options.round_sweeps >= 0) session_options.schedule.round_sweeps = options.round_sweeps;
   if (options.arena != nullptr) {
     // An arena of no bytes is the caller's and too small, not a wish for one of the session's own.
     if (options.arena_bytes < plan->arena_bytes()) {

@@ -303,18 +303,15 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     solver->heads = heads;
     solver->tokens = tokens;
     solver->options.seed = chosen.seed;
-    solver->options.sweeps = chosen.sweeps;
-    solver->options.restarts = std::max(1, chosen.restarts);
-    if (chosen.t_start > 0) solver->options.t_start = chosen.t_start;
-    if (chosen.t_end > 0) solver->options.t_end = chosen.t_end;
-    solver->options.rounds = chosen.rounds;
-    if (chosen.round_sweeps > 0) solver->options.round_sweeps = chosen.round_sweeps;
-    if (chosen.t_round > 0) solver->options.t_round = chosen.t_round;
-    if (chosen.start < 0 || chosen.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
-      return Error{ErrorCode::invalid_argument,
-                   "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
-    }
-    solver->options.start = static_cast<hal::StartKind>(chosen.start);
+    solver->options.schedule.sweeps = chosen.sweeps;
+    solver->options.schedule.restarts = std::max(1, chosen.restarts);
+    if (chosen.t_start > 0) solver->options.schedule.t_start = chosen.t_start;
+    if (chosen.t_end > 0) solver->options.schedule.t_end = chosen.t_end;
+    solver->options.schedule.rounds = chosen.rounds;
+    if (chosen.round_sweeps > 0) solver->options.schedule.round_sweeps = chosen.round_sweeps;
+    if (chosen.t_round > 0) solver->options.schedule.t_round = chosen.t_round;
+    solver->options.schedule.start = static_cast<hal::StartKind>(chosen.start);
+    QAMA_RETURN_IF_ERROR(hal::validate(solver->options.schedule));
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
     // Whoever has long heads may never want a solver with N x N integers a head: it is made when a

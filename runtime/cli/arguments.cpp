@@ -59,23 +59,24 @@ void RunArguments::declare_without_device(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->capture_default_str();
-  app.add_option("--sweeps", sweeps, "Sweeps of the annealer a restart; 0: descent only")
+  app.add_option("--sweeps", schedule.sweeps, "Sweeps of the annealer a restart; 0: descent only")
       ->type_name("N")
-      ->check(CLI::Range(0, weights::kMaxSweeps))
+      ->check(CLI::Range(0, hal::kMaxSweeps))
       ->default_str("the model's");
-  app.add_option("--restarts", restarts, "Independent starts a solve, the best answer counts")
+  app.add_option("--restarts", schedule.restarts,
+                 "Independent starts a solve, the best answer counts")
       ->type_name("N")
-      ->check(CLI::Range(1, weights::kMaxRestarts))
+      ->check(CLI::Range(1, hal::kMaxRestarts))
       ->default_str("the model's");
-  app.add_option("--rounds", rounds,
+  app.add_option("--rounds", schedule.rounds,
                  "After the restarts: groups of four that start from the best answer so far, for "
                  "quality; 0: none")
       ->type_name("N")
-      ->check(CLI::Range(0, weights::kMaxRestarts))
+      ->check(CLI::Range(0, hal::kMaxRestarts))
       ->default_str("the model's");
-  app.add_option("--round-sweeps", round_sweeps, "Sweeps of a round")
+  app.add_option("--round-sweeps", schedule.round_sweeps, "Sweeps of a round")
       ->type_name("N")
-      ->check(CLI::Range(0, weights::kMaxSweeps))
+      ->check(CLI::Range(0, hal::kMaxSweeps))
       ->default_str("the model's");
   app.add_option(
          "--in-flight", in_flight,
@@ -111,10 +112,7 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   options.device = device;
   QAMA_ASSIGN_OR_RETURN(options.fallback, runtime::parse_fallback(fallback));
   options.deadline_us = deadline_us;
-  options.sweeps = sweeps;
-  options.restarts = restarts;
-  options.rounds = rounds;
-  options.round_sweeps = round_sweeps;
+  options.schedule = schedule;
   QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(plan), options));
   std::string sentence = "model " + quote(model_path);
   if (session->device() != nullptr) {

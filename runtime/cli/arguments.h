@@ -23,10 +23,7 @@ struct RunArguments {
   std::optional<std::uint64_t> seed;
   std::string fallback = "error";
   std::int64_t deadline_us = 0;
-  std::optional<std::int32_t> sweeps;
-  std::optional<std::int32_t> restarts;
-  std::optional<std::int32_t> rounds;
-  std::optional<std::int32_t> round_sweeps;
+  hal::ScheduleOverrides schedule;
   std::int32_t in_flight = 0;  ///< 0: what suits the device
   bool integers = false;  ///< no option: the command looks at integer problems, also of long heads
 

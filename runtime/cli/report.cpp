@@ -53,19 +53,19 @@ std::string SolveCounter::text() const {
 
 namespace {
 
-std::string schedule_text(const hal::SolveOptions& options) {
-  std::string out =
-      std::to_string(options.sweeps) + " sweeps, " + std::to_string(options.restarts) + " restarts";
-  if (options.start != hal::StartKind::guessed)
-    out += ", " + std::string(hal::name_of(options.start)) + " starts";
-  if (options.rounds == 0) return out;
-  return out + ", " + std::to_string(options.rounds) + " rounds of " +
-         std::to_string(options.round_sweeps) + " sweeps";
+std::string schedule_text(const hal::Schedule& schedule) {
+  std::string out = std::to_string(schedule.sweeps) + " sweeps, " +
+                    std::to_string(schedule.restarts) + " restarts";
+  if (schedule.start != hal::StartKind::guessed)
+    out += ", " + std::string(hal::name_of(schedule.start)) + " starts";
+  if (schedule.rounds == 0) return out;
+  return out + ", " + std::to_string(schedule.rounds) + " rounds of " +
+         std::to_string(schedule.round_sweeps) + " sweeps";
 }
 
 }  // namespace
 
-std::string schedules_text(std::span<const hal::SolveOptions> layers) {
+std::string schedules_text(std::span<const hal::Schedule> layers) {
   std::string out;
   bool same = true;
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
@@ -76,17 +76,17 @@ std::string schedules_text(std::span<const hal::SolveOptions> layers) {
   return same && !layers.empty() ? schedule_text(layers[0]) : out;
 }
 
-Json schedules_json(std::span<const hal::SolveOptions> layers) {
+Json schedules_json(std::span<const hal::Schedule> layers) {
   Json out = Json::array();
-  for (const hal::SolveOptions& options : layers) {
-    out.push_back({{"sweeps", options.sweeps},
-                   {"restarts", options.restarts},
-                   {"t_start", options.t_start},
-                   {"t_end", options.t_end},
-                   {"start", hal::name_of(options.start)},
-                   {"rounds", options.rounds},
-                   {"round_sweeps", options.round_sweeps},
-                   {"t_round", options.t_round}});
+  for (const hal::Schedule& schedule : layers) {
+    Json& entry = out.emplace_back();
+    hal::for_each_field(schedule, [&](std::string_view name, const auto& value) {
+      if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(value)>>) {
+        entry[std::string(name)] = hal::name_of(value);
+      } else {
+        entry[std::string(name)] = value;
+      }
+    });
   }
   return out;
 }

@@ -39,9 +39,9 @@ class SolveCounter {
 };
 
 /// "8 sweeps, 8 restarts" and rounds, if any; several schedules as "block 0: ..., block 1: ...".
-[[nodiscard]] std::string schedules_text(std::span<const hal::SolveOptions> layers);
+[[nodiscard]] std::string schedules_text(std::span<const hal::Schedule> layers);
 /// One object a layer, with the keys of the model file's schedule.
-[[nodiscard]] Json schedules_json(std::span<const hal::SolveOptions> layers);
+[[nodiscard]] Json schedules_json(std::span<const hal::Schedule> layers);
 
 /// UNSUPPORTED if a step fell to a reference implementation (runtime::is_reference): `--strict`.
 [[nodiscard]] Status refuse_references(std::span<const runtime::StepInfo> steps);

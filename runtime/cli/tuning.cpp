@@ -46,7 +46,7 @@ bool succeeds(std::int64_t energy, std::int64_t best, double gap) {
 /// Share of solves that succeed, of the layers that are (not) held out; gives up as soon as more
 /// than `most_failures` have failed, with what is then left as an upper bound.
 Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<RecordedLayer>>& layers,
-                        bool held_out, hal::SolveOptions schedule, const TuneOptions& options,
+                        bool held_out, const hal::Schedule& schedule, const TuneOptions& options,
                         std::int64_t most_failures) {
   std::int64_t total = 0;
   std::int64_t failures = 0;
@@ -56,8 +56,8 @@ Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<Record
   for (std::int32_t run = 0; run < options.runs; ++run) {
     for (std::size_t i = 0; i < layers.size() && failures <= most_failures; ++i) {
       if ((i % kHeldOut == kHeldOut - 1) != held_out) continue;
-      schedule.seed = runtime::solve_seed(options.seed, i, run);
-      QAMA_ASSIGN_OR_RETURN(const std::int64_t energy, runner.energy(*layers[i], schedule));
+      const hal::SolveOptions solve{schedule, runtime::solve_seed(options.seed, i, run)};
+      QAMA_ASSIGN_OR_RETURN(const std::int64_t energy, runner.energy(*layers[i], solve));
       failures += succeeds(energy, layers[i]->best, options.gap) ? 0 : 1;
     }
   }
@@ -65,23 +65,22 @@ Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<Record
 }
 
 /// What is tried, cheapest first.
-std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
+std::vector<hal::Schedule> candidates(std::int32_t heads) {
   struct Temperatures {
-    float start, end;
+    double start, end;
   };
-  constexpr Temperatures kTemperatures[] = {
-      {1.2F, 0.1F}, {1.2F, 0.08F}, {0.8F, 0.08F}, {0.5F, 0.05F}};
+  constexpr Temperatures kTemperatures[] = {{1.2, 0.1}, {1.2, 0.08}, {0.8, 0.08}, {0.5, 0.05}};
   constexpr std::int32_t kSweeps[] = {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40};
   constexpr std::int32_t kRestarts[] = {1, 2, 4, 8, 12, 16, 24, 32, 48, 64};
   constexpr std::int32_t kSweepsBeforeRounds[] = {2, 3, 5, 8, 12, 20};
   constexpr std::int32_t kRestartsBeforeRounds[] = {4, 8, 12, 16};
   constexpr std::int32_t kRounds[] = {2, 4, 6, 9, 12, 16, 24};
   constexpr std::int32_t kRoundSweeps[] = {3, 5, 8};
-  std::vector<hal::SolveOptions> out;
+  std::vector<hal::Schedule> out;
   for (const Temperatures& t : kTemperatures) {
     for (const std::int32_t sweeps : kSweeps) {
       for (const std::int32_t restarts : kRestarts) {
-        hal::SolveOptions options;
+        hal::Schedule options;
         options.sweeps = sweeps;
         options.restarts = restarts;
         options.t_start = t.start;
@@ -100,14 +99,14 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
         for (const std::int32_t rounds : kRounds) {
           for (const std::int32_t round_sweeps : kRoundSweeps) {
             if (heads < 2) continue;
-            hal::SolveOptions options;
+            hal::Schedule options;
             options.sweeps = sweeps;
             options.restarts = restarts;
             options.t_start = t.start;
             options.t_end = t.end;
             options.rounds = rounds;
             options.round_sweeps = round_sweeps;
-            options.t_round = 1.0F;
+            options.t_round = 1.0;
             out.push_back(options);
           }
         }
@@ -124,10 +123,9 @@ std::vector<hal::SolveOptions> candidates(std::int32_t heads) {
       out.back().start = start;
     }
   }
-  std::stable_sort(out.begin(), out.end(),
-                   [](const hal::SolveOptions& a, const hal::SolveOptions& b) {
-                     return cost_of(a) < cost_of(b);
-                   });
+  std::stable_sort(out.begin(), out.end(), [](const hal::Schedule& a, const hal::Schedule& b) {
+    return cost_of(a) < cost_of(b);
+  });
   return out;
 }
 
@@ -149,7 +147,7 @@ void LayerCollector::problem(const runtime::LayerProblem& layer) {
   out.problem.fields = out.fields.data();
 }
 
-double cost_of(const hal::SolveOptions& options) noexcept {
+double cost_of(const hal::Schedule& options) noexcept {
   constexpr double kDescent = 1;
   constexpr double kFirstChain = 1;
   constexpr double kFurtherChain = 1.9 / 3;
@@ -169,16 +167,10 @@ double cost_of(const hal::SolveOptions& options) noexcept {
 Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>>& layers,
                  std::uint64_t seed) {
   QAMA_ASSIGN_OR_RETURN(Runner runner, Runner::create(device, layers));
-  hal::SolveOptions slow;
-  slow.sweeps = 200;
-  slow.restarts = 16;
-  slow.t_end = 0.05F;
-  hal::SolveOptions many;
-  many.sweeps = 20;
-  many.restarts = 64;
-  many.t_end = 0.08F;
+  hal::SolveOptions slow{{.sweeps = 200, .restarts = 16, .t_end = 0.05}};
+  hal::SolveOptions many{{.sweeps = 20, .restarts = 64, .t_end = 0.08}};
   // Rounds stir some of the heads.
-  many.rounds = !layers.empty() && layers[0]->problem.shape.heads > 1 ? 100 : 0;
+  many.schedule.rounds = !layers.empty() && layers[0]->problem.shape.heads > 1 ? 100 : 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     slow.seed = many.seed = runtime::solve_seed(seed, i, -1);
     QAMA_ASSIGN_OR_RETURN(const std::int64_t first, runner.energy(*layers[i], slow));
@@ -190,10 +182,10 @@ Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>
 
 Result<Tuned> try_schedule(hal::Device& device,
                            const std::vector<std::unique_ptr<RecordedLayer>>& layers,
-                           const hal::SolveOptions& schedule, const TuneOptions& options) {
+                           const hal::Schedule& schedule, const TuneOptions& options) {
   QAMA_ASSIGN_OR_RETURN(Runner runner, Runner::create(device, layers));
   Tuned out;
-  out.options = schedule;
+  out.schedule = schedule;
   out.cost = cost_of(schedule);
   QAMA_ASSIGN_OR_RETURN(out.share, share_of(runner, layers, false, schedule, options, INT64_MAX));
   QAMA_ASSIGN_OR_RETURN(out.held_out_share,
@@ -209,9 +201,9 @@ Result<Tuned> tune(hal::Device& device, const std::vector<std::unique_ptr<Record
   const std::size_t tuned_on = layers.size() - layers.size() / kHeldOut;
   const double solves = static_cast<double>(tuned_on) * options.runs;
   const auto most_failures = static_cast<std::int64_t>((1 - options.share) * solves + 1e-9);
-  const std::vector<hal::SolveOptions> all = candidates(layers[0]->problem.shape.heads);
-  const hal::SolveOptions* found = nullptr;
-  for (const hal::SolveOptions& candidate : all) {
+  const std::vector<hal::Schedule> all = candidates(layers[0]->problem.shape.heads);
+  const hal::Schedule* found = nullptr;
+  for (const hal::Schedule& candidate : all) {
     QAMA_ASSIGN_OR_RETURN(const double share,
                           share_of(runner, layers, false, candidate, options, most_failures));
     if (share >= options.share) {

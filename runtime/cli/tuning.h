@@ -44,7 +44,7 @@ struct TuneOptions {
 
 /// A schedule, and how it does.
 struct Tuned {
-  hal::SolveOptions options;
+  hal::Schedule schedule;
   double cost = 0;            ///< cost_of(options)
   double share = 0;           ///< of the solves of the layers that were tuned on
   double held_out_share = 0;  ///< of the solves of every fourth layer, which were not
@@ -54,7 +54,7 @@ struct Tuned {
 /// Sweeps over a layer that a solve takes, one chain by itself counted as one: four chains in
 /// lock-step take 2.9 times as long as one, descent as long as a sweep, and a round's chains anneal
 /// half of the heads. Rounded measurements; what counts is that they never change.
-[[nodiscard]] double cost_of(const hal::SolveOptions& options) noexcept;
+[[nodiscard]] double cost_of(const hal::Schedule& schedule) noexcept;
 
 /// Long runs: sets `best` of every layer. The device's errors.
 [[nodiscard]] Status find_best(hal::Device& device,
@@ -64,8 +64,7 @@ struct Tuned {
 /// How a schedule does.
 [[nodiscard]] Result<Tuned> try_schedule(hal::Device& device,
                                          const std::vector<std::unique_ptr<RecordedLayer>>& layers,
-                                         const hal::SolveOptions& schedule,
-                                         const TuneOptions& options);
+                                         const hal::Schedule& schedule, const TuneOptions& options);
 
 /// The cheapest candidate that reaches the share; if none does, the one with the highest.
 /// INVALID_ARGUMENT if there are no layers.

@@ -129,7 +129,7 @@ void QamaSolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer,
 }
 
 Status QamaSolveStep::submit(SampleRun& run, LayerSolve& out) const {
-  hal::SolveOptions options = run.settings->layers[static_cast<std::size_t>(layer_)];
+  hal::SolveOptions options{run.settings->layers[static_cast<std::size_t>(layer_)]};
   options.seed = out.seed = solve_seed(run.settings->seed, run.index, layer_);
   if (run.deadline_ns != 0) {
     // What is left is shared evenly by the layers to come.

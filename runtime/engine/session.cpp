@@ -52,29 +52,6 @@ std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t l
   return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
 }
 
-hal::SolveOptions solve_options(const weights::AnnealSchedule& schedule) noexcept {
-  hal::SolveOptions out;
-  out.sweeps = schedule.sweeps;
-  out.restarts = schedule.restarts;
-  out.t_start = static_cast<float>(schedule.t_start);
-  out.t_end = static_cast<float>(schedule.t_end);
-  out.rounds = schedule.rounds;
-  out.round_sweeps = schedule.round_sweeps;
-  out.t_round = static_cast<float>(schedule.t_round);
-  switch (schedule.start) {
-    case weights::AnnealStart::guessed:
-      out.start = hal::StartKind::guessed;
-      break;
-    case weights::AnnealStart::random:
-      out.start = hal::StartKind::random;
-      break;
-    case weights::AnnealStart::mixed:
-      out.start = hal::StartKind::mixed;
-      break;
-  }
-  return out;
-}
-
 struct Session::Impl {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<hal::Device> device;
@@ -128,7 +105,7 @@ const hal::Device* Session::device() const noexcept {
 std::uint64_t Session::seed() const noexcept {
   return impl_->settings.seed;
 }
-std::span<const hal::SolveOptions> Session::schedules() const noexcept {
+std::span<const hal::Schedule> Session::schedules() const noexcept {
   return impl_->settings.layers;
 }
 
@@ -172,29 +149,21 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
                    "the arena's address is no multiple of " + std::to_string(kAlignment)};
     }
   }
-  if (options.sweeps.value_or(0) < 0 || options.restarts.value_or(1) < 1 ||
-      options.rounds.value_or(0) < 0 || options.round_sweeps.value_or(0) < 0 ||
-      options.deadline_us < 0) {
-    return Error{ErrorCode::invalid_argument,
-                 "sweeps " + std::to_string(options.sweeps.value_or(0)) + ", restarts " +
-                     std::to_string(options.restarts.value_or(1)) + ", rounds " +
-                     std::to_string(options.rounds.value_or(0)) + " of " +
-                     std::to_string(options.round_sweeps.value_or(0)) + " sweeps, deadline " +
-                     std::to_string(options.deadline_us) +
-                     " us: expected at least 0, 1 restart at least"};
+  if (options.deadline_us < 0) {
+    return Error{
+        ErrorCode::invalid_argument,
+        "a deadline of " + std::to_string(options.deadline_us) + " us, expected at least 0"};
   }
+  QAMA_RETURN_IF_ERROR(hal::validate(options.schedule.apply({})));
   try {
     auto impl = std::make_unique<Impl>();
     impl->plan = std::move(plan);
     const weights::Architecture& architecture = impl->plan->model().architecture();
-    impl->settings.seed = options.seed.value_or(architecture.attention.anneal.seed);
+    impl->settings.seed = options.seed.value_or(architecture.attention.seed);
     for (std::int32_t layer = 0; layer < impl->plan->qama_layers(); ++layer) {
-      hal::SolveOptions solve = solve_options(architecture.anneal_of(layer));
-      solve.sweeps = options.sweeps.value_or(solve.sweeps);
-      solve.restarts = options.restarts.value_or(solve.restarts);
-      solve.rounds = options.rounds.value_or(solve.rounds);
-      solve.round_sweeps = options.round_sweeps.value_or(solve.round_sweeps);
-      impl->settings.layers.push_back(solve);
+      const hal::Schedule schedule = options.schedule.apply(architecture.anneal_of(layer));
+      QAMA_RETURN_IF_ERROR(hal::validate(schedule));
+      impl->settings.layers.push_back(schedule);
     }
     impl->deadline_us = options.deadline_us;
 

@@ -41,11 +41,8 @@ struct SessionOptions {
   std::string device = "cpu:";             ///< URI
   /// To "cpu:", for any device but that one.
   FallbackPolicy fallback = FallbackPolicy::error;
-  std::int64_t deadline_us = 0;                   ///< a sample; 0: none
-  std::optional<std::int32_t> sweeps = {};        ///< none: the model file's
-  std::optional<std::int32_t> restarts = {};      ///< none: the model file's
-  std::optional<std::int32_t> rounds = {};        ///< none: the model file's
-  std::optional<std::int32_t> round_sweeps = {};  ///< none: the model file's
+  std::int64_t deadline_us = 0;          ///< a sample; 0: none
+  hal::ScheduleOverrides schedule = {};  ///< of every layer; what it leaves is the model file's
   /// The caller's memory, 64-byte aligned, at least Plan::arena_bytes(); it must outlive the
   /// session. Empty: the session allocates its own.
   std::span<std::byte> arena = {};
@@ -88,8 +85,8 @@ class Session {
   /// The device that was asked for; null if the model has no QAMA layer.
   [[nodiscard]] const hal::Device* device() const noexcept;
   [[nodiscard]] std::uint64_t seed() const noexcept;
-  /// The schedules in use, one a QAMA layer; empty for other attention. Their seeds do not count.
-  [[nodiscard]] std::span<const hal::SolveOptions> schedules() const noexcept;
+  /// The schedules in use, one a QAMA layer; empty for other attention.
+  [[nodiscard]] std::span<const hal::Schedule> schedules() const noexcept;
 
   /// Images as bytes: `count` x height x width x channels, rows from the top, of the model's own
   /// size. `logits`: count x classes. MODEL_WRONG_KIND for a text model; INVALID_ARGUMENT for sizes
@@ -115,9 +112,6 @@ class Session {
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// A model file's schedule as a solver takes it; the seed is left at its default.
-[[nodiscard]] hal::SolveOptions solve_options(const weights::AnnealSchedule& schedule) noexcept;
 
 /// The seed that layer `layer` of the sample with index `index` is solved with.
 [[nodiscard]] std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index,

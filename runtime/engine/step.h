@@ -35,7 +35,7 @@ struct Lane {
 
 /// What a session's solves have in common.
 struct SolveSettings {
-  std::vector<hal::SolveOptions> layers;  ///< one a QAMA layer
+  std::vector<hal::Schedule> layers;  ///< one a QAMA layer
   std::uint64_t seed = 0;
 };
 

@@ -87,10 +87,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool wild = (form & 7U) == 7;
   SolveOptions options;
   options.seed = in.word();
-  options.sweeps = static_cast<std::int32_t>(in.byte() % 6);
-  options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 3);
-  options.t_start = static_cast<float>(1 + in.byte()) / 64.0F;
-  options.t_end = options.t_start / static_cast<float>(1 + in.byte() % 32);
+  options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 6);
+  options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 3);
+  options.schedule.t_start = static_cast<float>(1 + in.byte()) / 64.0F;
+  options.schedule.t_end = options.schedule.t_start / static_cast<float>(1 + in.byte() % 32);
   const auto room = problem.shape.tokens + static_cast<std::int32_t>(in.byte() % 40);
 
   const auto numbers = [&in, wild](std::int64_t count) {

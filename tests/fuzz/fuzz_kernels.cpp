@@ -39,8 +39,8 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
   }
   SolveOptions options;
   options.seed = in.word();
-  options.sweeps = static_cast<std::int32_t>(in.byte() % 12);
-  options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 6);
+  options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 12);
+  options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 6);
   std::vector<std::uint64_t> expected;
   for (const cpu::Kernel& kernel : cpu::kernels()) {
     if (!kernel.supported()) continue;
@@ -67,8 +67,8 @@ void compare_sparse(Bytes& in, DenseView problem) {
   if (!validate(sparse.problem(), sparse.count()).ok()) std::abort();
   SolveOptions options;
   options.seed = in.word();
-  options.sweeps = static_cast<std::int32_t>(in.byte() % 12);
-  options.restarts = 1 + static_cast<std::int32_t>(in.byte() % 40);
+  options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 12);
+  options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 40);
   std::vector<std::uint64_t> expected(
       static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
   SolveResult result;

@@ -83,8 +83,8 @@ TEST(CpuDevice, FindsTheMinimumOfSmallProblems) {
         const auto solver = solver_for(uri, shape);
         ASSERT_NE(solver, nullptr);
         SolveOptions options;
-        options.sweeps = 50;
-        options.restarts = 40;
+        options.schedule.sweeps = 50;
+        options.schedule.restarts = 40;
         const Answer answer = solve(*solver, owned.problem(), options);
         EXPECT_EQ(static_cast<double>(answer.result.energy), minimum)
             << describe_case(owned.problem(), uri);
@@ -105,7 +105,7 @@ TEST(CpuDevice, AnswersAreLocalMinima) {
     const OwnedProblem owned = OwnedProblem::random(shape, kind, 300, random);
     for (const std::int32_t sweeps : {0, 3}) {
       SolveOptions options;
-      options.sweeps = sweeps;
+      options.schedule.sweeps = sweeps;
       Answer answer = solve(*solver, owned.problem(), options);
       const std::int64_t energy = answer.result.energy;
       const std::int32_t words = words_per_head(shape.tokens);
@@ -139,7 +139,7 @@ TEST(CpuDevice, SameSeedSameSpins) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     SolveOptions options;
     options.seed = seed;
-    options.sweeps = 2;
+    options.schedule.sweeps = 2;
     const Answer once = solve(*first, owned.problem(), options);
     (void)solve(*first, other.problem(), options);  // must leave nothing behind
     const Answer again = solve(*first, owned.problem(), options);
@@ -158,13 +158,15 @@ TEST(CpuDevice, MoreRestartsAreNeverWorse) {
   ASSERT_NE(solver, nullptr);
   const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
   SolveOptions options;
-  options.sweeps = 3;
+  options.schedule.sweeps = 3;
   std::int64_t last = INT64_MAX;
-  for (options.restarts = 1; options.restarts <= 30; ++options.restarts) {
+  for (options.schedule.restarts = 1; options.schedule.restarts <= 30;
+       ++options.schedule.restarts) {
     const Answer answer = solve(*solver, owned.problem(), options);
-    EXPECT_LE(answer.result.energy, last) << options.restarts;
-    EXPECT_EQ(answer.result.sweeps, options.restarts * options.sweeps);
-    EXPECT_GE(answer.result.proposals, shape.spins() * options.sweeps * options.restarts);
+    EXPECT_LE(answer.result.energy, last) << options.schedule.restarts;
+    EXPECT_EQ(answer.result.sweeps, options.schedule.restarts * options.schedule.sweeps);
+    EXPECT_GE(answer.result.proposals,
+              shape.spins() * options.schedule.sweeps * options.schedule.restarts);
     last = answer.result.energy;
   }
 }
@@ -177,18 +179,18 @@ TEST(CpuDevice, MoreRoundsAreNeverWorse) {
     const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
     for (const std::int32_t restarts : {2, 8}) {  // from 8 rounds recombine heads
       SolveOptions options;
-      options.sweeps = 1;
-      options.restarts = restarts;
-      options.round_sweeps = 2;
+      options.schedule.sweeps = 1;
+      options.schedule.restarts = restarts;
+      options.schedule.round_sweeps = 2;
       std::int64_t last = INT64_MAX;
-      for (options.rounds = 0; options.rounds <= 12; ++options.rounds) {
+      for (options.schedule.rounds = 0; options.schedule.rounds <= 12; ++options.schedule.rounds) {
         const Answer answer = solve(*solver, owned.problem(), options);
-        EXPECT_LE(answer.result.energy, last) << options.rounds;
+        EXPECT_LE(answer.result.energy, last) << options.schedule.rounds;
         EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
         EXPECT_EQ(answer.result.restarts, restarts);
-        EXPECT_EQ(answer.result.rounds, options.rounds);
-        const std::int32_t plain = restarts + 8 * options.rounds;
-        if (restarts < 8 || shape.heads == 1 || options.rounds == 0) {
+        EXPECT_EQ(answer.result.rounds, options.schedule.rounds);
+        const std::int32_t plain = restarts + 8 * options.schedule.rounds;
+        if (restarts < 8 || shape.heads == 1 || options.schedule.rounds == 0) {
           EXPECT_EQ(answer.result.sweeps, plain);
         } else {
           EXPECT_GE(answer.result.sweeps, plain);  // CountsAllSweeps says which more
@@ -212,10 +214,10 @@ TEST(CpuDevice, CountsAllSweeps) {
       for (const std::int32_t restarts : {2, 8}) {
         for (const std::int32_t rounds : {0, 1, 5}) {
           SolveOptions options;
-          options.sweeps = 1;
-          options.restarts = restarts;
-          options.rounds = rounds;
-          options.round_sweeps = 2;
+          options.schedule.sweeps = 1;
+          options.schedule.restarts = restarts;
+          options.schedule.rounds = rounds;
+          options.schedule.round_sweeps = 2;
           const SolveResult result = solve(*solver, owned.problem(), options).result;
           const std::int32_t more = result.sweeps - (restarts + 8 * rounds);
           const bool may_recombine =
@@ -252,14 +254,14 @@ TEST(CpuDevice, ADeadlineStopsRestarts) {
   ASSERT_NE(solver, nullptr);
   const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
   SolveOptions options;
-  options.sweeps = 50;
-  options.restarts = 1 << 20;
+  options.schedule.sweeps = 50;
+  options.schedule.restarts = 1 << 20;
   options.deadline_us = 20000;
   const auto start = std::chrono::steady_clock::now();
   const Answer answer = solve(*solver, owned.problem(), options);
   const auto spent = std::chrono::steady_clock::now() - start;
   EXPECT_GE(answer.result.restarts, 1);
-  EXPECT_LT(answer.result.restarts, options.restarts);
+  EXPECT_LT(answer.result.restarts, options.schedule.restarts);
   EXPECT_EQ(answer.result.energy, energy_of(owned.problem(), answer.spins));
   // Coarse: the machine may be busy with something else. Without a deadline this takes many
   // seconds.
@@ -281,10 +283,10 @@ TEST(CpuDevice, ADeadlineEndsSweeps) {
       SolveOptions options;
       // More than any machine does in a second, but temperatures that an emulated one computes in
       // time.
-      options.sweeps = in_rounds ? 1 : 1 << 17;
-      options.restarts = in_rounds ? 4 : 256;
-      options.rounds = in_rounds ? 1 << 20 : 0;
-      options.round_sweeps = 1 << 17;
+      options.schedule.sweeps = in_rounds ? 1 : 1 << 17;
+      options.schedule.restarts = in_rounds ? 4 : 256;
+      options.schedule.rounds = in_rounds ? 1 << 20 : 0;
+      options.schedule.round_sweeps = 1 << 17;
       options.deadline_us = 20000;
       const auto start = std::chrono::steady_clock::now();
       const Answer answer = solve(*solver, owned.problem(), options);
@@ -394,18 +396,18 @@ TEST_P(CpuSolverMisuse, OptionsOutOfRange) {
     change(options);
     EXPECT_ERROR(invalid_argument, solver_->submit(0, good_.problem(), options));
   };
-  refused([](SolveOptions& o) { o.sweeps = -1; });
-  refused([](SolveOptions& o) { o.sweeps = INT32_MAX; });
-  refused([](SolveOptions& o) { o.restarts = 0; });
-  refused([](SolveOptions& o) { o.restarts = INT32_MAX; });
-  refused([](SolveOptions& o) { o.rounds = -1; });
-  refused([](SolveOptions& o) { o.rounds = INT32_MAX; });
-  refused([](SolveOptions& o) { o.round_sweeps = -1; });
-  refused([](SolveOptions& o) { o.t_round = 0; });
-  refused([](SolveOptions& o) { o.t_start = 0; });
-  refused([](SolveOptions& o) { o.t_end = -1; });
-  refused([](SolveOptions& o) { o.t_start = std::numeric_limits<float>::quiet_NaN(); });
-  refused([](SolveOptions& o) { o.t_end = std::numeric_limits<float>::infinity(); });
+  refused([](SolveOptions& o) { o.schedule.sweeps = -1; });
+  refused([](SolveOptions& o) { o.schedule.sweeps = INT32_MAX; });
+  refused([](SolveOptions& o) { o.schedule.restarts = 0; });
+  refused([](SolveOptions& o) { o.schedule.restarts = INT32_MAX; });
+  refused([](SolveOptions& o) { o.schedule.rounds = -1; });
+  refused([](SolveOptions& o) { o.schedule.rounds = INT32_MAX; });
+  refused([](SolveOptions& o) { o.schedule.round_sweeps = -1; });
+  refused([](SolveOptions& o) { o.schedule.t_round = 0; });
+  refused([](SolveOptions& o) { o.schedule.t_start = 0; });
+  refused([](SolveOptions& o) { o.schedule.t_end = -1; });
+  refused([](SolveOptions& o) { o.schedule.t_start = std::numeric_limits<float>::quiet_NaN(); });
+  refused([](SolveOptions& o) { o.schedule.t_end = std::numeric_limits<float>::infinity(); });
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
 }
 

@@ -57,7 +57,7 @@ TEST(Architecture, ReadsEveryFieldOfAnImageModel) {
   EXPECT_EQ(a.attention.anneal.restarts, 2);
   EXPECT_EQ(a.attention.anneal.t_start, 0.3);
   EXPECT_EQ(a.attention.anneal.t_end, 0.03);
-  EXPECT_EQ(a.attention.anneal.seed, std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(a.attention.seed, std::numeric_limits<std::uint64_t>::max());
 }
 
 TEST(Architecture, DerivesSizes) {
@@ -139,12 +139,11 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   EXPECT_EQ(a.attention.anneal.rounds, 9);
   EXPECT_EQ(a.anneal_of(0).sweeps, 3);
   EXPECT_EQ(a.anneal_of(0).rounds, 0);
-  EXPECT_EQ(a.attention.anneal.start, AnnealStart::mixed);
-  EXPECT_EQ(a.anneal_of(0).start, AnnealStart::random);
-  EXPECT_EQ(a.anneal_of(1).start, AnnealStart::guessed);
+  EXPECT_EQ(a.attention.anneal.start, hal::StartKind::mixed);
+  EXPECT_EQ(a.anneal_of(0).start, hal::StartKind::random);
+  EXPECT_EQ(a.anneal_of(1).start, hal::StartKind::guessed);
   EXPECT_EQ(a.anneal_of(1).rounds, 2);
   EXPECT_EQ(a.anneal_of(1).t_round, 0.5);
-  EXPECT_EQ(a.anneal_of(1).seed, a.attention.anneal.seed);
 
   const auto refused = [&](const char* pointer, const Json& value, const char* mentions) {
     Json bad = json;
@@ -312,8 +311,8 @@ TEST(Architecture, RefusesValuesOutOfBounds) {
       {kImage, "/attention/anneal/sweeps", 1000001, "sweeps: 1000001, expected 0 to 1000000"},
       {kImage, "/attention/anneal/restarts", 0, "restarts: 0, expected 1 to 65536"},
       {kImage, "/attention/anneal/restarts", 65537, "restarts: 65537, expected 1 to 65536"},
-      {kImage, "/attention/anneal/t_start", 0, "t_start: 0.0, expected"},
-      {kImage, "/attention/anneal/t_end", 0, "t_end: 0.0, expected"},
+      {kImage, "/attention/anneal/t_start", 0, "t_start: 0, expected"},
+      {kImage, "/attention/anneal/t_end", 0, "t_end: 0, expected"},
       {kImage, "/attention/anneal/t_end", 0.4, "t_end: 0.4, expected"},
       {kImage, "/attention/anneal/seed", -1, "seed: '-1', expected an integer from 0"},
       {kText, "/sequence", nullptr, "architecture.sequence: null, expected an object"},

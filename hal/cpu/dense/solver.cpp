@@ -42,45 +42,48 @@ class CpuSolver final : public Solver {
     }
     QAMA_RETURN_IF_ERROR(check(problem, options));
     const auto start = Clock::now();
-    const auto longest = static_cast<std::size_t>(std::max(options.sweeps, options.round_sweeps));
+    const auto longest =
+        static_cast<std::size_t>(std::max(options.schedule.sweeps, options.schedule.round_sweeps));
     if (longest > temperatures_.size()) temperatures_.resize(longest);
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
-    fill_temperatures(unit, options.t_start, options.t_end, options.sweeps, temperatures_.data());
+    fill_temperatures(unit, options.schedule.t_start, options.schedule.t_end,
+                      options.schedule.sweeps, temperatures_.data());
     Deadline deadline(start, options.deadline_us);
     AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem = problem;
     result_ = SolveResult{};
     groups_ = 0;
     sweeps_ = 0;
-    const bool recombines = options.rounds > 0 && options.restarts >= kPoolRestarts &&
-                            pool_ != nullptr && can_recombine(problem);
+    const bool recombines = options.schedule.rounds > 0 &&
+                            options.schedule.restarts >= kPoolRestarts && pool_ != nullptr &&
+                            can_recombine(problem);
     if (recombines) {
       start_pool(*pool_, problem);
     }
-    const bool planes = options.rounds == 0 && packs(problem);
+    const bool planes = options.schedule.rounds == 0 && packs(problem);
     result_.solved_by = planes ? names_.planes : names_.plain;
-    for (std::int32_t done = 0; done < options.restarts; done = result_.restarts) {
-      const std::int32_t count = std::min(kMaxChains, options.restarts - done);
+    for (std::int32_t done = 0; done < options.schedule.restarts; done = result_.restarts) {
+      const std::int32_t count = std::min(kMaxChains, options.schedule.restarts - done);
       for (std::int32_t c = 0; c < count; ++c) {
         chains_[c].restart = done + c;
         chains_[c].resume = false;
       }
-      run_group(job, count, deadline, options.rounds > 0, planes, recombines);
+      run_group(job, count, deadline, options.schedule.rounds > 0, planes, recombines);
       result_.restarts += count;
       if (deadline.no_time_for_another()) break;
     }
-    if (options.rounds > 0) {
-      fill_temperatures(unit, options.t_round, options.t_end, options.round_sweeps,
-                        temperatures_.data());
-      fill_temperatures(unit, options.t_end, options.t_end, kAdaptSweeps,
+    if (options.schedule.rounds > 0) {
+      fill_temperatures(unit, options.schedule.t_round, options.schedule.t_end,
+                        options.schedule.round_sweeps, temperatures_.data());
+      fill_temperatures(unit, options.schedule.t_end, options.schedule.t_end, kAdaptSweeps,
                         adapt_temperatures_.data());
-      std::int32_t next = options.restarts;
+      std::int32_t next = options.schedule.restarts;
       for (;;) {
         if (recombines && !deadline.no_time_for_another()) recombine(job, next, deadline);
-        if (result_.rounds == options.rounds || deadline.no_time_for_another()) break;
+        if (result_.rounds == options.schedule.rounds || deadline.no_time_for_another()) break;
         job.temperatures = temperatures_.data();
         job.reheated = reheated_heads(problem.shape.heads);
-        job.sweeps = options.round_sweeps;
+        job.sweeps = options.schedule.round_sweeps;
         for (Chain& chain : chains_) {
           chain.restart = next++;
           chain.resume = true;
@@ -200,7 +203,7 @@ class CpuSolver final : public Solver {
                        std::to_string(problem.shape.tokens) + " spins, expected " +
                        std::to_string(shape_.heads) + " x 1 to " + std::to_string(shape_.tokens)};
     }
-    return check_options(options);
+    return validate(options.schedule);
   }
 
   // Whether the couplings are few-valued, so that bit planes do it (planes.h). A layer's couplings

@@ -62,7 +62,7 @@ class CpuFactorsSolver final : public FactorsSolver {
                        " x 1 to " + std::to_string(shape_.tokens) + ", rank " +
                        std::to_string(rank_)};
     }
-    QAMA_RETURN_IF_ERROR(check_options(options));
+    QAMA_RETURN_IF_ERROR(validate(options.schedule));
     const std::size_t words = static_cast<std::size_t>(problem.shape.heads) *
                               static_cast<std::size_t>(words_per_head(problem.shape.tokens));
     if (spins.size() < words) {
@@ -76,18 +76,18 @@ class CpuFactorsSolver final : public FactorsSolver {
     layout_.block_tiles =
         shape_.heads > 1 ? layout_.tiles : std::max(4, kBlockFloats / (kTile * layout_.stride));
     layout_.inside = shape_.heads * layout_.tiles <= kKeptTiles ? inside_.data() : nullptr;
-    layout_.unit_tiles = options.sweeps > 0 ? layout_.tiles : kUnitTiles;
+    layout_.unit_tiles = options.schedule.sweeps > 0 ? layout_.tiles : kUnitTiles;
     kernel_.load_factors(problem, layout_);
     QAMA_RETURN_IF_ERROR(check_finite(problem));
-    if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
-      temperatures_.resize(static_cast<std::size_t>(options.sweeps));
+    if (static_cast<std::size_t>(options.schedule.sweeps) > temperatures_.size()) {
+      temperatures_.resize(static_cast<std::size_t>(options.schedule.sweeps));
     }
-    fill_float_temperatures(layout_.unit, options.t_start, options.t_end, options.sweeps,
-                            temperatures_.data());
-    const FactorsJob job{&layout_, temperatures_.data(), options.sweeps, options.seed};
+    fill_float_temperatures(layout_.unit, options.schedule.t_start, options.schedule.t_end,
+                            options.schedule.sweeps, temperatures_.data());
+    const FactorsJob job{&layout_, temperatures_.data(), options.schedule.sweeps, options.seed};
     result = SolveResult{};
     result.solved_by = solved_by_;
-    for (std::int32_t restart = 0; restart < options.restarts; ++restart) {
+    for (std::int32_t restart = 0; restart < options.schedule.restarts; ++restart) {
       FactorsChain chain;
       chain.restart = restart;
       chain.spins = spins_.data();
@@ -111,7 +111,7 @@ class CpuFactorsSolver final : public FactorsSolver {
           ErrorCode::problem_bad_value,
           "a low-rank problem's energy is not finite: its factors or fields are too large"};
     }
-    result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.sweeps);
+    result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.schedule.sweeps);
     std::memcpy(spins.data(), best_.data(), words * sizeof(std::uint64_t));
     result.timing.anneal_us = microseconds_since(start);
     result.timing.total_us = result.timing.anneal_us;

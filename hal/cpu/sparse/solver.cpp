@@ -38,20 +38,21 @@ class CpuSparseSolver final : public SparseSolver {
                                                     std::to_string(words)};
     }
     const auto start = Clock::now();
-    if (static_cast<std::size_t>(options.sweeps) > temperatures_.size()) {
-      temperatures_.resize(static_cast<std::size_t>(options.sweeps));
+    if (static_cast<std::size_t>(options.schedule.sweeps) > temperatures_.size()) {
+      temperatures_.resize(static_cast<std::size_t>(options.schedule.sweeps));
     }
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
-    fill_temperatures(unit, options.t_start, options.t_end, options.sweeps, temperatures_.data());
+    fill_temperatures(unit, options.schedule.t_start, options.schedule.t_end,
+                      options.schedule.sweeps, temperatures_.data());
     Deadline deadline(start, options.deadline_us);
     AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem.shape = {1, problem.spins};
     job.problem.fields = problem.fields;
     result = SolveResult{};
     result.solved_by = solved_by_;
-    while (result.restarts < options.restarts) {
+    while (result.restarts < options.schedule.restarts) {
       chains_.first = result.restarts;
-      chains_.count = std::min(kSparseLanes, options.restarts - result.restarts);
+      chains_.count = std::min(kSparseLanes, options.schedule.restarts - result.restarts);
       deadline.start_group();
       kernel_.anneal_sparse(job, problem, chains_);
       result.proposals += chains_.proposals;
@@ -65,7 +66,7 @@ class CpuSparseSolver final : public SparseSolver {
       result.restarts += chains_.count;
       if (deadline.no_time_for_another()) break;
     }
-    result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.sweeps);
+    result.sweeps = counted(static_cast<std::int64_t>(result.restarts) * options.schedule.sweeps);
     result.real_energy = static_cast<double>(result.energy) / problem.scale + problem.offset;
     result.timing.anneal_us = microseconds_since(start);
     result.timing.total_us = result.timing.anneal_us;
@@ -79,12 +80,12 @@ class CpuSparseSolver final : public SparseSolver {
                    "a sparse problem of " + std::to_string(problem.spins) +
                        " spins, expected 1 to " + std::to_string(spins_)};
     }
-    if (options.rounds > 0) {
+    if (options.schedule.rounds > 0) {
       return Error{ErrorCode::invalid_argument,
-                   std::to_string(options.rounds) +
+                   std::to_string(options.schedule.rounds) +
                        " rounds, expected 0: sparse problems know restarts only"};
     }
-    return check_options(options);
+    return validate(options.schedule);
   }
 
   const Kernel& kernel_;

@@ -109,9 +109,8 @@ class Info final : public Command {
  private:
   /// How the layers are solved unless options of a command say otherwise.
   static std::string schedules(const weights::Architecture& a) {
-    std::vector<hal::SolveOptions> layers;
-    for (std::int32_t block = 0; block < a.depth; ++block)
-      layers.push_back(runtime::solve_options(a.anneal_of(block)));
+    std::vector<hal::Schedule> layers;
+    for (std::int32_t block = 0; block < a.depth; ++block) layers.push_back(a.anneal_of(block));
     return schedules_text(layers) +
            format(", temperatures %g to %g", a.anneal_of(0).t_start, a.anneal_of(0).t_end);
   }

@@ -90,10 +90,10 @@ class Reference final : public runtime::ProblemSink {
     out.reset(new Reference);
     QAMA_ASSIGN_OR_RETURN(out->device_, hal::open_device("cpu:"));
     QAMA_ASSIGN_OR_RETURN(out->solver_, out->device_->compile(shape));
-    out->options_.sweeps = kReferenceSweeps;
-    out->options_.restarts = kReferenceRestarts;
-    out->options_.t_start = static_cast<float>(a.attention.anneal.t_start);
-    out->options_.t_end = static_cast<float>(a.attention.anneal.t_end);
+    out->options_.schedule.sweeps = kReferenceSweeps;
+    out->options_.schedule.restarts = kReferenceRestarts;
+    out->options_.schedule.t_start = a.attention.anneal.t_start;
+    out->options_.schedule.t_end = a.attention.anneal.t_end;
     out->spins_.resize(static_cast<std::size_t>(a.heads) *
                        static_cast<std::size_t>(hal::words_per_head(a.spins_per_head())));
     hal::cim::QuantiseOptions quantise;

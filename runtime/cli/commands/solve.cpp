@@ -47,7 +47,7 @@ class Solve final : public Command {
         ->check(CLI::IsMember({"qama", "maxcut", "qubo"}));
     app.add_option("--sweeps", sweeps_, "Sweeps a restart; 0: descent only")
         ->type_name("N")
-        ->check(CLI::Range(0, weights::kMaxSweeps))
+        ->check(CLI::Range(0, hal::kMaxSweeps))
         ->default_str("200; maxcut, qubo: 1000, fewer if a time limit is short");
     app.add_option("--restarts", restarts_,
                    "Independent starts at most (default: 32; with a time limit: as many as fit)")
@@ -72,17 +72,17 @@ class Solve final : public Command {
         ->type_name("NAME")
         ->check(CLI::IsMember({"guessed", "random", "mixed"}))
         ->capture_default_str();
-    app.add_option("--rounds", options_.rounds,
+    app.add_option("--rounds", options_.schedule.rounds,
                    "After every 16 restarts (maxcut, qubo: 32): groups of four that start from the "
                    "best answer of those; 0: none")
         ->type_name("N")
-        ->check(CLI::Range(0, weights::kMaxRestarts))
+        ->check(CLI::Range(0, hal::kMaxRestarts))
         ->capture_default_str();
-    app.add_option("--round-sweeps", options_.round_sweeps, "Sweeps of a round")
+    app.add_option("--round-sweeps", options_.schedule.round_sweeps, "Sweeps of a round")
         ->type_name("N")
-        ->check(CLI::Range(0, weights::kMaxSweeps))
+        ->check(CLI::Range(0, hal::kMaxSweeps))
         ->capture_default_str();
-    app.add_option("--t-round", options_.t_round, "First temperature of a round")
+    app.add_option("--t-round", options_.schedule.t_round, "First temperature of a round")
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -112,19 +112,20 @@ class Solve final : public Command {
     // colder ends than a layer (0.3 to 0.03 was best of six pairs on the G-set and bqp250
     // instances).
     const bool layer = format == hal::ProblemFormat::qama;
-    options_.t_start = t_start_.value_or(layer ? hal::SolveOptions{}.t_start : 0.3F);
-    options_.t_end = t_end_.value_or(layer ? hal::SolveOptions{}.t_end : 0.03F);
-    options_.sweeps = sweeps_.value_or(layer ? 200 : 1000);
+    options_.schedule.t_start = t_start_.value_or(layer ? hal::Schedule{}.t_start : 0.3);
+    options_.schedule.t_end = t_end_.value_or(layer ? hal::Schedule{}.t_end : 0.03);
+    options_.schedule.sweeps = sweeps_.value_or(layer ? 200 : 1000);
     restarts_a_part_ = layer ? kLayerRestartsAPart : kGraphRestartsAPart;
-    if (options_.t_end > options_.t_start) {
+    if (options_.schedule.t_end > options_.schedule.t_start) {
       return Error{ErrorCode::usage, "--t-end is above --t-start"};
     }
-    QAMA_ASSIGN_OR_RETURN(options_.start, hal::parse_start_kind(start_kind_));
+    QAMA_ASSIGN_OR_RETURN(options_.schedule.start, hal::parse_start_kind(start_kind_));
     QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, format, path_));
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
     most_restarts_ = restarts_.value_or(time_limit_ms_ > 0 ? kMaxRestarts : 32);
-    QAMA_ASSIGN_OR_RETURN(const auto form,
-                          make_form(file_, *device, {form_, most_restarts_, options_.rounds}));
+    QAMA_ASSIGN_OR_RETURN(
+        const auto form,
+        make_form(file_, *device, {form_, most_restarts_, options_.schedule.rounds}));
     shape_ = file_.shape();
 
     seed_value_ = seed_.value_or(kDefaultSeed);
@@ -202,18 +203,18 @@ class Solve final : public Command {
     const auto words = static_cast<std::size_t>(hal::words_per_head(shape_.tokens));
     std::vector<std::uint64_t> spins(words * static_cast<std::size_t>(shape_.heads));
     hal::SolveOptions options = options_;
-    options.sweeps = kTriedSweeps;
+    options.schedule.sweeps = kTriedSweeps;
     options.deadline_us =
         std::max<std::int64_t>(1, static_cast<std::int64_t>(1000 * time_limit_ms_));
-    options.restarts =
+    options.schedule.restarts =
         static_cast<std::int32_t>(std::min<std::int64_t>(restarts_a_part_, most_restarts_));
     hal::SolveResult result;
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(options, spins, result));
     const double sweep_us = microseconds(Clock::now() - before) / kTriedSweeps;
     const double fit = 1000 * time_limit_ms_ / (kPartsInTime * std::max(sweep_us, 0.001));
-    options_.sweeps =
-        static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * options_.sweeps));
+    options_.schedule.sweeps = static_cast<std::int32_t>(
+        std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * options_.schedule.sweeps));
     return {};
   }
 
@@ -225,7 +226,7 @@ class Solve final : public Command {
       const std::int64_t first = part * restarts_a_part_;
       hal::SolveOptions options = options_;
       if (first >= most_restarts_) return;
-      options.restarts = static_cast<std::int32_t>(
+      options.schedule.restarts = static_cast<std::int32_t>(
           std::min<std::int64_t>(restarts_a_part_, most_restarts_ - first));
       options.seed = runtime::solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
       const double elapsed_us = microseconds(Clock::now() - start_);
@@ -300,7 +301,7 @@ class Solve final : public Command {
       }
       out["spins"] = spins;
       out["solve_us"] = solve_us_;
-      out["sweeps"] = options_.sweeps;
+      out["sweeps"] = options_.schedule.sweeps;
       out["restarts"] = restarts_done_;
       out["rounds"] = total_.rounds;
       out["total_sweeps"] = total_.sweeps;
@@ -328,7 +329,7 @@ class Solve final : public Command {
     if (target_) console.line(std::string("target     ") + (reached ? "reached" : "not reached"));
     console.line(format("time       %.1f us, %.2f ns a proposal", solve_us_, ns_per_proposal));
     console.line(format("work       %d sweeps x %lld restarts, %lld proposals, %lld flips",
-                        options_.sweeps, static_cast<long long>(restarts_done_),
+                        options_.schedule.sweeps, static_cast<long long>(restarts_done_),
                         static_cast<long long>(total_.proposals),
                         static_cast<long long>(total_.flips)));
     console.line("device     " + device.info().uri + ", kernel " + best_.solved_by + ", seed " +
@@ -344,7 +345,7 @@ class Solve final : public Command {
   std::string device_ = "cpu:";
   hal::SolveOptions options_;
   std::optional<std::int32_t> sweeps_;
-  std::optional<float> t_start_, t_end_;
+  std::optional<double> t_start_, t_end_;
   std::optional<std::int32_t> restarts_;
   double time_limit_ms_ = 0;
   std::optional<double> target_;

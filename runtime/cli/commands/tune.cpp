@@ -16,36 +16,6 @@
 namespace qama::cli {
 namespace {
 
-weights::AnnealSchedule schedule_of(const hal::SolveOptions& options, std::uint64_t seed) {
-  weights::AnnealSchedule out;
-  out.sweeps = options.sweeps;
-  out.restarts = options.restarts;
-  // By way of text, so that 0.1F is written as 0.1.
-  const auto shortest = [](float value) {
-    return std::stod(format("%.6g", static_cast<double>(value)));
-  };
-  out.t_start = shortest(options.t_start);
-  out.t_end = shortest(options.t_end);
-  if (options.rounds > 0) {
-    out.rounds = options.rounds;
-    out.round_sweeps = options.round_sweeps;
-    out.t_round = shortest(options.t_round);
-  }
-  switch (options.start) {
-    case hal::StartKind::guessed:
-      out.start = weights::AnnealStart::guessed;
-      break;
-    case hal::StartKind::random:
-      out.start = weights::AnnealStart::random;
-      break;
-    case hal::StartKind::mixed:
-      out.start = weights::AnnealStart::mixed;
-      break;
-  }
-  out.seed = seed;
-  return out;
-}
-
 class Tune final : public Command {
  public:
   void declare(CLI::App& app) override {
@@ -109,9 +79,8 @@ class Tune final : public Command {
                      "block " + std::to_string(block) + " has no layer that can be recorded"};
       }
       QAMA_RETURN_IF_ERROR(find_best(*device, layers, options.seed));
-      QAMA_ASSIGN_OR_RETURN(
-          now.emplace_back(),
-          try_schedule(*device, layers, runtime::solve_options(a.anneal_of(block)), options));
+      QAMA_ASSIGN_OR_RETURN(now.emplace_back(),
+                            try_schedule(*device, layers, a.anneal_of(block), options));
       QAMA_ASSIGN_OR_RETURN(found.emplace_back(), tune(*device, layers, options));
       progress.update(block + 1);
     }
@@ -159,16 +128,15 @@ class Tune final : public Command {
 
   Status write(const runtime::Model& model, const std::vector<Tuned>& found) const {
     weights::Architecture a = model.architecture();
-    const std::uint64_t seed = a.attention.anneal.seed;
-    std::vector<weights::AnnealSchedule> layers;
-    for (const Tuned& tuned : found) layers.push_back(schedule_of(tuned.options, seed));
+    std::vector<hal::Schedule> layers;
+    for (const Tuned& tuned : found) layers.push_back(tuned.schedule);
     // The one for all is the one that takes the longest: it is enough for every block.
     const auto longest = std::max_element(
         found.begin(), found.end(), [](const Tuned& x, const Tuned& y) { return x.cost < y.cost; });
     a.attention.anneal = layers[static_cast<std::size_t>(longest - found.begin())];
     const bool same = std::all_of(layers.begin(), layers.end(),
-                                  [&](const weights::AnnealSchedule& s) { return s == layers[0]; });
-    a.attention.anneal_layers = same ? std::vector<weights::AnnealSchedule>{} : layers;
+                                  [&](const hal::Schedule& s) { return s == layers[0]; });
+    a.attention.anneal_layers = same ? std::vector<hal::Schedule>{} : layers;
     QAMA_ASSIGN_OR_RETURN(const auto writer, weights::model_copy(model.file(), a));
     return writer.write(out_);
   }
@@ -176,7 +144,7 @@ class Tune final : public Command {
   void report(Console& console, const LayerCollector& collector, const std::vector<Tuned>& now,
               const std::vector<Tuned>& found) const {
     const auto object = [](const Tuned& t) {
-      Json out = schedules_json({&t.options, 1})[0];
+      Json out = schedules_json({&t.schedule, 1})[0];
       out["cost"] = t.cost;
       out["share"] = t.share;
       out["held_out_share"] = t.held_out_share;
@@ -208,11 +176,10 @@ class Tune final : public Command {
                  "held out)",
                  block, collector.layers[block].size(), gap_percent_));
       for (const auto& [name, tuned] : {std::pair{"now", &now[block]}, {"tuned", &found[block]}}) {
-        const hal::SolveOptions& o = tuned->options;
+        const hal::Schedule& o = tuned->schedule;
         console.line(format("  %-6s %.2f %% (%.2f %%), cost %.0f sweeps: %s, temperatures %g to %g",
                             name, 100 * tuned->share, 100 * tuned->held_out_share, tuned->cost,
-                            schedules_text({&o, 1}).c_str(), static_cast<double>(o.t_start),
-                            static_cast<double>(o.t_end)));
+                            schedules_text({&o, 1}).c_str(), o.t_start, o.t_end));
       }
       if (!found[block].reached) {
         console.line(

@@ -39,8 +39,8 @@ std::int64_t good_energy(const DenseView& problem) {
   auto cpu = open_device("cpu:");
   auto solver = cpu.value()->compile(problem.shape);
   SolveOptions options;
-  options.sweeps = 60;
-  options.restarts = 16;
+  options.schedule.sweeps = 60;
+  options.schedule.restarts = 16;
   std::vector<std::uint64_t> spins(words_of(problem.shape));
   SolveResult result;
   EXPECT_OK(solver.value()->solve(problem, options, spins, result));
@@ -66,7 +66,7 @@ TEST(Link, SolvesAndSaysWhatItIs) {
     std::vector<std::uint64_t> spins(words_of(shape));
     SolveResult result;
     SolveOptions options;
-    options.restarts = 4;
+    options.schedule.restarts = 4;
     ASSERT_OK(solver.value()->solve(layer.problem(), options, spins, result));
     EXPECT_EQ(result.energy, energy_of(layer.problem(), spins));
     EXPECT_STREQ(result.solved_by, "cim:emulated");

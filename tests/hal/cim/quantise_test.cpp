@@ -239,8 +239,8 @@ TEST(QuantiserLoss, OnSharedInstances) {
     auto solver = cpu.value()->compile(problem.shape);
     ASSERT_OK(solver);
     SolveOptions solve;
-    solve.sweeps = 60;
-    solve.restarts = 16;
+    solve.schedule.sweeps = 60;
+    solve.schedule.restarts = 16;
     std::vector<std::uint64_t> spins(static_cast<std::size_t>(problem.shape.heads) *
                                      words_per_head(problem.shape.tokens));
     SolveResult best;

@@ -108,8 +108,8 @@ Answer solve(const std::string& uri, const FactorsView& problem, const SolveOpti
 void expect_equal_kernels(const FactorsView& problem, Random& random) {
   SolveOptions options;
   options.seed = random.next();
-  options.sweeps = static_cast<std::int32_t>(random.between(0, 6));
-  options.restarts = static_cast<std::int32_t>(random.between(1, 3));
+  options.schedule.sweeps = static_cast<std::int32_t>(random.between(0, 6));
+  options.schedule.restarts = static_cast<std::int32_t>(random.between(1, 3));
   const Answer expected = solve("cpu:scalar", problem, options);
   const double energy = definition(problem, expected.spins);
   EXPECT_NEAR(expected.result.real_energy, energy,
@@ -170,8 +170,8 @@ TEST(Factors, FindsTheMinimumOfSmallProblems) {
       minimum = std::min(minimum, definition(problem, state));
     }
     SolveOptions options;
-    options.sweeps = 40;
-    options.restarts = 40;
+    options.schedule.sweeps = 40;
+    options.schedule.restarts = 40;
     const Answer answer = solve("cpu:", problem, options);
     EXPECT_NEAR(definition(problem, answer.spins), minimum, 1e-4)
         << shape.heads << " x " << shape.tokens;
@@ -183,7 +183,7 @@ TEST(Factors, FewerTokensThanCompiledFor) {
   for (const std::int32_t tokens : {1, 16, 100, 129}) {
     const OwnedFactors owned({2, tokens}, 7, random);
     SolveOptions options;
-    options.sweeps = 3;
+    options.schedule.sweeps = 3;
     EXPECT_EQ(solve("cpu:", owned.problem(), options, 130).spins,
               solve("cpu:", owned.problem(), options).spins);
   }
@@ -262,9 +262,11 @@ TEST(Factors, Misuse) {
   refused([](FactorsView& p, SolveOptions&) { p.shape.tokens = 21; });
   refused([](FactorsView& p, SolveOptions&) { p.shape.tokens = 0; });
   refused([](FactorsView& p, SolveOptions&) { p.rank = 2; });
-  refused([](FactorsView&, SolveOptions& o) { o.sweeps = -1; });
-  refused([](FactorsView&, SolveOptions& o) { o.restarts = 0; });
-  refused([](FactorsView&, SolveOptions& o) { o.t_end = std::numeric_limits<float>::quiet_NaN(); });
+  refused([](FactorsView&, SolveOptions& o) { o.schedule.sweeps = -1; });
+  refused([](FactorsView&, SolveOptions& o) { o.schedule.restarts = 0; });
+  refused([](FactorsView&, SolveOptions& o) {
+    o.schedule.t_end = std::numeric_limits<float>::quiet_NaN();
+  });
   EXPECT_ERROR(invalid_argument,
                solver->solve(owned.problem(), {}, std::span(spins).first(1), result));
   EXPECT_OK(solver->solve(owned.problem(), {}, spins, result));

@@ -119,11 +119,11 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
       const OwnedProblem owned = OwnedProblem::random(shape, kind, 400, random);
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = static_cast<std::int32_t>(random.between(0, 12));
-      options.restarts = restarts;
-      options.start = static_cast<StartKind>(restarts % 3);
-      options.rounds = static_cast<std::int32_t>(random.between(0, 3));
-      options.round_sweeps = static_cast<std::int32_t>(random.between(0, 4));
+      options.schedule.sweeps = static_cast<std::int32_t>(random.between(0, 12));
+      options.schedule.restarts = restarts;
+      options.schedule.start = static_cast<StartKind>(restarts % 3);
+      options.schedule.rounds = static_cast<std::int32_t>(random.between(0, 3));
+      options.schedule.round_sweeps = static_cast<std::int32_t>(random.between(0, 4));
       const auto words = static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens));
       std::vector<std::uint64_t> expected_spins(words);
       SolveResult expected;
@@ -140,7 +140,7 @@ TEST(DeviceDifferential, EqualsTheScalarDevice) {
         EXPECT_EQ(result.proposals, expected.proposals);
         EXPECT_EQ(result.flips, expected.flips);
         EXPECT_EQ(result.restarts, restarts);
-        EXPECT_EQ(result.rounds, options.rounds);
+        EXPECT_EQ(result.rounds, options.schedule.rounds);
         EXPECT_EQ(result.energy, energy_of(owned.problem(), spins));
         // Few-valued problems of one head are solved on bit planes, which the name then says.
         EXPECT_THAT(result.solved_by, testing::StartsWith("cpu:" + std::string(kernel->name)));
@@ -162,10 +162,10 @@ TEST(DeviceDifferential, RecombinesAsTheScalarDevice) {
       const OwnedProblem owned = OwnedProblem::random(shape, kind, 400, random);
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = 2;
-      options.restarts = 40;
-      options.rounds = 16;
-      options.round_sweeps = 1;
+      options.schedule.sweeps = 2;
+      options.schedule.restarts = 40;
+      options.schedule.rounds = 16;
+      options.schedule.round_sweeps = 1;
       const auto words = static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens));
       std::vector<std::uint64_t> expected_spins(words);
       SolveResult expected;

@@ -65,10 +65,10 @@ TEST(Planes, EveryKernelEqualsTheReference) {
       ASSERT_OK(validate(owned.problem()));
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = static_cast<std::int32_t>(random.between(0, 12));
-      options.restarts = static_cast<std::int32_t>(random.between(1, 7));
-      options.t_start = static_cast<float>(0.3 + 3 * random.unit());
-      options.t_end = static_cast<float>(0.01 + 0.2 * random.unit());
+      options.schedule.sweeps = static_cast<std::int32_t>(random.between(0, 12));
+      options.schedule.restarts = static_cast<std::int32_t>(random.between(1, 7));
+      options.schedule.t_start = static_cast<float>(0.3 + 3 * random.unit());
+      options.schedule.t_end = static_cast<float>(0.01 + 0.2 * random.unit());
       const Answer expected = solve(*solver_of("cpu:scalar", tokens), owned.problem(), options);
       EXPECT_EQ(expected.result.energy, energy_of(owned.problem(), expected.spins));
       for (const cpu::Kernel* kernel : kernels_under_test()) {
@@ -110,8 +110,8 @@ TEST(Planes, ASolverIsUsedAgain) {
       const OwnedProblem owned = few_valued(tokens, values, random);
       SolveOptions options;
       options.seed = random.next();
-      options.restarts = 3;
-      options.sweeps = 6;
+      options.schedule.restarts = 3;
+      options.schedule.sweeps = 6;
       SCOPED_TRACE(describe_case(owned.problem(), "again"));
       expect_same(solve(*solver, owned.problem(), options),
                   solve(*scalar, owned.problem(), options));

@@ -37,10 +37,10 @@ std::unique_ptr<SparseSolver> solver_of(const std::string& uri, std::int32_t spi
 SolveOptions random_options(std::int32_t most_restarts, Random& random) {
   SolveOptions options;
   options.seed = random.next();
-  options.sweeps = static_cast<std::int32_t>(random.between(0, 12));
-  options.restarts = static_cast<std::int32_t>(random.between(1, most_restarts));
-  options.t_start = static_cast<float>(0.3 + 3 * random.unit());
-  options.t_end = static_cast<float>(0.01 + 0.2 * random.unit());
+  options.schedule.sweeps = static_cast<std::int32_t>(random.between(0, 12));
+  options.schedule.restarts = static_cast<std::int32_t>(random.between(1, most_restarts));
+  options.schedule.t_start = static_cast<float>(0.3 + 3 * random.unit());
+  options.schedule.t_end = static_cast<float>(0.01 + 0.2 * random.unit());
   return options;
 }
 
@@ -59,7 +59,7 @@ TEST(Sparse, EveryKernelGivesTheSpinsOfTheMatrix) {
       ASSERT_OK(matrix->solve(owned.problem(), options, expected.spins, expected.result));
       for (const cpu::Kernel* kernel : kernels_under_test()) {
         SCOPED_TRACE(describe_case(owned.problem(), std::string(kernel->name) + ", restarts " +
-                                                        std::to_string(options.restarts)));
+                                                        std::to_string(options.schedule.restarts)));
         const Answer got =
             solve(*solver_of("cpu:" + std::string(kernel->name), spins), sparse.problem(), options);
         expect_same(got, expected);
@@ -76,7 +76,7 @@ TEST(Sparse, EveryNumberOfRestartsSideBySide) {
   ASSERT_OK(validate(sparse.problem(), sparse.count()));
   for (std::int32_t restarts = 1; restarts <= 2 * cpu::kSparseLanes + 1; ++restarts) {
     SolveOptions options = random_options(1, random);
-    options.restarts = restarts;
+    options.schedule.restarts = restarts;
     const Answer expected = solve(*solver_of("cpu:scalar", 150), sparse.problem(), options);
     for (const cpu::Kernel* kernel : kernels_under_test()) {
       SCOPED_TRACE(std::string(kernel->name) + ", restarts " + std::to_string(restarts));
@@ -95,8 +95,8 @@ TEST(Sparse, ManySpins) {
   const OwnedSparse sparse = OwnedSparse::random(kSpins, 4, random);
   ASSERT_OK(validate(sparse.problem(), sparse.count()));
   SolveOptions options;
-  options.sweeps = 3;
-  options.restarts = 3;
+  options.schedule.sweeps = 3;
+  options.schedule.restarts = 3;
   const Answer expected = solve(*solver_of("cpu:scalar", kSpins), sparse.problem(), options);
   EXPECT_LT(expected.result.energy, 0);
   for (const cpu::Kernel* kernel : kernels_under_test()) {
@@ -123,12 +123,12 @@ TEST(Sparse, ADeadlineEndsSweepsAndRestarts) {
   const OwnedSparse sparse = OwnedSparse::random(2000, 10, random);
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     SolveOptions options;
-    options.sweeps = 1 << 20;
-    options.restarts = 1 << 20;
+    options.schedule.sweeps = 1 << 20;
+    options.schedule.restarts = 1 << 20;
     options.deadline_us = 3000;
     const Answer got =
         solve(*solver_of("cpu:" + std::string(kernel->name), 2000), sparse.problem(), options);
-    EXPECT_LT(got.result.restarts, options.restarts);
+    EXPECT_LT(got.result.restarts, options.schedule.restarts);
     EXPECT_LT(got.result.energy, 0);
   }
 }
@@ -178,8 +178,8 @@ TEST(Sparse, Misuse) {
   ASSERT_OK_AND_ASSIGN(const auto larger, device->compile_sparse(100));
   EXPECT_ERROR(invalid_argument,
                larger->solve(sparse.problem(), {}, std::span(spins).first(1), result));
-  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {.restarts = 0}, spins, result));
-  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {.rounds = 1}, spins, result));
+  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {{.restarts = 0}}, spins, result));
+  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {{.rounds = 1}}, spins, result));
   EXPECT_OK(larger->solve(sparse.problem(), {}, spins, result));
   ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
   EXPECT_ERROR(unsupported, exact->compile_sparse(5));

@@ -45,7 +45,7 @@ bool add_factors(hal::Device& device, std::uint64_t& hash) {
           static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens)));
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = 5;
+      options.schedule.sweeps = 5;
       SolveResult result;
       if (!(*solver)->solve(problem, options, spins, result).ok()) return false;
       for (const std::uint64_t word : spins) mix_in(hash, word);
@@ -73,8 +73,8 @@ bool add_planes(hal::Device& device, std::uint64_t& hash) {
       std::vector<std::uint64_t> spins(static_cast<std::size_t>(words_per_head(tokens)));
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = 12;
-      options.restarts = 5;
+      options.schedule.sweeps = 12;
+      options.schedule.restarts = 5;
       SolveResult result;
       if (!(*solver)->solve(owned.problem(), options, spins, result).ok()) return false;
       for (const std::uint64_t word : spins) mix_in(hash, word);
@@ -95,8 +95,8 @@ bool add_sparse(hal::Device& device, std::uint64_t& hash) {
       std::vector<std::uint64_t> spins(static_cast<std::size_t>(words_per_head(count)));
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = 6;
-      options.restarts = restarts;
+      options.schedule.sweeps = 6;
+      options.schedule.restarts = restarts;
       SolveResult result;
       if (!(*solver)->solve(sparse.problem(), options, spins, result).ok()) return false;
       for (const std::uint64_t word : spins) mix_in(hash, word);
@@ -122,10 +122,10 @@ std::uint64_t checksum(const std::string& uri) {
       const OwnedProblem owned = OwnedProblem::random(shape, kind, 350, random);
       SolveOptions options;
       options.seed = random.next();
-      options.sweeps = static_cast<std::int32_t>(random.between(0, 30));
-      options.restarts = static_cast<std::int32_t>(random.between(1, 12));
-      options.rounds = static_cast<std::int32_t>(random.between(0, 3));
-      options.start = static_cast<StartKind>(random.between(0, 2));
+      options.schedule.sweeps = static_cast<std::int32_t>(random.between(0, 30));
+      options.schedule.restarts = static_cast<std::int32_t>(random.between(1, 12));
+      options.schedule.rounds = static_cast<std::int32_t>(random.between(0, 3));
+      options.schedule.start = static_cast<StartKind>(random.between(0, 2));
       SolveResult result;
       if (!(*solver)->solve(owned.problem(), options, spins, result).ok()) return 0;
       for (const std::uint64_t word : spins) mix_in(hash, word);

@@ -67,8 +67,8 @@ class LongHeads : public testing::TestWithParam<std::tuple<weights::Normalisatio
     runtime::SessionOptions options;
     options.max_batch = static_cast<std::int32_t>(lengths.size());
     options.device = device;
-    options.sweeps = 20;
-    options.restarts = 8;
+    options.schedule.sweeps = 20;
+    options.schedule.restarts = 8;
     auto out = Session::create(*plan, options);
     EXPECT_OK(out);
     return std::move(*out);

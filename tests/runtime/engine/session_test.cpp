@@ -133,11 +133,8 @@ class SolvesAgain final : public runtime::ProblemSink {
     const auto words = static_cast<std::size_t>(hal::words_per_head(layer.tokens));
     std::vector<std::uint64_t> spins(static_cast<std::size_t>(layer.heads) * words);
     hal::SolveResult result;
-    const weights::AnnealSchedule schedule;  // the one that make_model() files
-    hal::SolveOptions options;
-    options.seed = layer.seed;
-    options.t_start = static_cast<float>(schedule.t_start);
-    options.t_end = static_cast<float>(schedule.t_end);
+    // The schedule is the default, which make_model() files.
+    const hal::SolveOptions options{.seed = layer.seed};
     ASSERT_OK((*solver)->solve(problem, options, spins, result));
     energies.push_back(result.energy);
     std::vector<std::uint8_t> bytes;
@@ -241,13 +238,13 @@ TEST_F(Sessions, ScheduleCanBeOverridden) {
   auto as_filed = session({});
   EXPECT_EQ(as_filed->schedules()[0].sweeps, 20);
   EXPECT_EQ(as_filed->schedules()[0].restarts, 1);
-  auto shorter = session({.sweeps = 3, .restarts = 2});
+  auto shorter = session({.schedule = {.sweeps = 3, .restarts = 2}});
   EXPECT_EQ(shorter->schedules()[0].sweeps, 3);
   std::vector<float> logits(10);
   ASSERT_OK(shorter->run_u8(std::span(pixels).first(784), 1, logits));
   EXPECT_EQ(shorter->solves(0)[0].result.restarts, 2);
-  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.sweeps = -1}));
-  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.restarts = 0}));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.schedule = {.sweeps = -1}}));
+  EXPECT_ERROR(invalid_argument, Session::create(held.model, {.schedule = {.restarts = 0}}));
 }
 
 TEST_F(Sessions, ArgumentsAreChecked) {
