@@ -129,15 +129,4 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   return session;
 }
 
-Error wrong_kind(const std::string& model_path, const runtime::Model& model,
-                 const std::string& what) {
-  const weights::Architecture& a = model.architecture();
-  const std::string takes = a.is_text() ? "texts"
-                                        : "images of " + std::to_string(a.image_height) + " x " +
-                                              std::to_string(a.image_width) + " x " +
-                                              std::to_string(a.image_channels);
-  return Error{ErrorCode::model_wrong_kind,
-               "model " + quote(model_path) + " classifies " + takes + ", not " + what};
-}
-
 }  // namespace qama::cli

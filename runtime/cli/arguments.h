@@ -51,8 +51,4 @@ void declare_device(CLI::App& app, std::string& device);
 void declare_threads(CLI::App& app, std::int32_t& threads);
 void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text);
 
-/// MODEL_WRONG_KIND: `model_path` takes what it takes, not `what`.
-[[nodiscard]] Error wrong_kind(const std::string& model_path, const runtime::Model& model,
-                               const std::string& what);
-
 }  // namespace qama::cli

@@ -50,7 +50,7 @@ struct DeviceProfile {
   std::uint64_t seed = 0;
   std::vector<runtime::StepInfo> steps;  ///< implementations as they were, the solver's included
   std::vector<ProfileRun> runs;
-  SolveCounter solvers;
+  runtime::SolveCounter solvers;
   GapReport gap;
   std::int32_t batch = 0, in_flight = 0;  ///< of the throughput measurement; 0: not made
   double samples_per_s = 0;

@@ -5,50 +5,10 @@
 
 namespace qama::cli {
 
-Result<std::vector<double>> probabilities(std::span<const float> logits) {
-  std::vector<double> out;
-  double largest = -HUGE_VAL;
-  for (const float logit : logits) {
-    if (!std::isfinite(logit)) {
-      return Error{ErrorCode::internal, "the model's output is not a finite number"};
-    }
-    largest = std::max(largest, static_cast<double>(logit));
-  }
-  double sum = 0;
-  for (const float logit : logits) {
-    out.push_back(std::exp(static_cast<double>(logit) - largest));
-    sum += out.back();
-  }
-  for (double& value : out) value /= sum;
-  return out;
-}
-
-std::int32_t argmax(std::span<const float> values) {
-  return static_cast<std::int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
-}
-
 double percentile(std::span<const double> sorted, double p) {
   if (sorted.empty()) return 0;
   const double rank = std::ceil(p / 100.0 * static_cast<double>(sorted.size()));
   return sorted[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
-}
-
-void SolveCounter::add(const runtime::Session& session, std::int32_t sample) {
-  for (const runtime::LayerSolve& solve : session.solves(sample)) {
-    ++solved_by_[solve.result.solved_by];
-    if (solve.result.fallback != hal::FallbackReason::none) {
-      ++fallbacks_[std::string(hal::fallback_reason_name(solve.result.fallback))];
-    }
-  }
-}
-
-std::string SolveCounter::text() const {
-  if (solved_by_.size() == 1) return solved_by_.begin()->first;
-  std::string out;
-  for (const auto& [name, count] : solved_by_) {
-    out += (out.empty() ? "" : ", ") + name + " " + std::to_string(count);
-  }
-  return out;
 }
 
 namespace {

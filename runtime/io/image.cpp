@@ -42,26 +42,23 @@ std::uint8_t to_byte(float value) {
 }
 
 /// Drops alpha and makes the channels right; the size stays.
-Image with_channels(const Image& image, std::int32_t channels) {
-  Image out{image.width, image.height, channels, {}};
-  const std::size_t pixels = static_cast<std::size_t>(image.width) * image.height;
-  out.pixels.resize(pixels * channels);
+void convert(const ImageView& image, std::int32_t channels, std::uint8_t* out) {
   const bool from_gray = image.channels <= 2;
-  for (std::size_t p = 0; p < pixels; ++p) {
-    const std::uint8_t* in = image.pixels.data() + p * image.channels;
-    std::uint8_t* to = out.pixels.data() + p * channels;
-    if (channels == 1) {
-      to[0] = from_gray ? in[0]
-                        : static_cast<std::uint8_t>(
-                              (19595U * in[0] + 38470U * in[1] + 7471U * in[2] + 32768U) >> 16);
-    } else {
-      for (int c = 0; c < 3; ++c) to[c] = from_gray ? in[0] : in[c];
+  for (std::int32_t y = 0; y < image.height; ++y) {
+    const std::uint8_t* in = image.pixels + static_cast<std::size_t>(y) * image.row_bytes;
+    for (std::int32_t x = 0; x < image.width; ++x, in += image.channels, out += channels) {
+      if (channels == 1) {
+        out[0] = from_gray ? in[0]
+                           : static_cast<std::uint8_t>(
+                                 (19595U * in[0] + 38470U * in[1] + 7471U * in[2] + 32768U) >> 16);
+      } else {
+        for (int c = 0; c < 3; ++c) out[c] = from_gray ? in[0] : in[c];
+      }
     }
   }
-  return out;
 }
 
-std::vector<std::uint8_t> resize(const Image& image, std::int32_t height, std::int32_t width) {
+void resize(const ImageView& image, std::int32_t height, std::int32_t width, std::uint8_t* out) {
   const std::int32_t channels = image.channels;
   const std::vector<Taps> columns = triangle_taps(image.width, width);
   const std::vector<Taps> rows = triangle_taps(image.height, height);
@@ -69,8 +66,7 @@ std::vector<std::uint8_t> resize(const Image& image, std::int32_t height, std::i
   // Across first, then down: the intermediate has the input's height and the output's width.
   std::vector<float> across(static_cast<std::size_t>(image.height) * width * channels);
   for (std::int32_t y = 0; y < image.height; ++y) {
-    const std::uint8_t* in =
-        image.pixels.data() + static_cast<std::size_t>(y) * image.width * channels;
+    const std::uint8_t* in = image.pixels + static_cast<std::size_t>(y) * image.row_bytes;
     float* to = across.data() + static_cast<std::size_t>(y) * width * channels;
     for (std::int32_t x = 0; x < width; ++x) {
       const Taps& taps = columns[static_cast<std::size_t>(x)];
@@ -83,7 +79,6 @@ std::vector<std::uint8_t> resize(const Image& image, std::int32_t height, std::i
       }
     }
   }
-  std::vector<std::uint8_t> out(static_cast<std::size_t>(height) * width * channels);
   const std::size_t row = static_cast<std::size_t>(width) * channels;
   for (std::int32_t y = 0; y < height; ++y) {
     const Taps& taps = rows[static_cast<std::size_t>(y)];
@@ -95,35 +90,93 @@ std::vector<std::uint8_t> resize(const Image& image, std::int32_t height, std::i
       out[static_cast<std::size_t>(y) * row + x] = to_byte(sum);
     }
   }
-  return out;
+}
+
+/// What an image from outside must be before anything is read of it.
+Status check(const ImageView& image) {
+  if (image.pixels == nullptr || image.width < 1 || image.height < 1 || image.channels < 1 ||
+      image.channels > 4) {
+    return Error{ErrorCode::invalid_argument, "an image of " + std::to_string(image.width) + " x " +
+                                                  std::to_string(image.height) + " pixels and " +
+                                                  std::to_string(image.channels) + " channels" +
+                                                  (image.pixels == nullptr ? " at NULL" : "") +
+                                                  ", expected at least 1 x 1 and 1 to 4 channels"};
+  }
+  if (image.width > kMaxImageSide || image.height > kMaxImageSide ||
+      std::int64_t{image.width} * image.height > kMaxImagePixels) {
+    return Error{ErrorCode::image_too_large, "an image of " + std::to_string(image.width) + " x " +
+                                                 std::to_string(image.height) +
+                                                 ", expected sides up to " +
+                                                 std::to_string(kMaxImageSide) + " and " +
+                                                 std::to_string(kMaxImagePixels) + " pixels"};
+  }
+  const std::size_t row = static_cast<std::size_t>(image.width) * image.channels;
+  if (image.row_bytes != 0 && image.row_bytes < row) {
+    return Error{ErrorCode::invalid_argument, "rows of " + std::to_string(image.row_bytes) +
+                                                  " bytes, expected at least " +
+                                                  std::to_string(row)};
+  }
+  return {};
+}
+
+Status check_target(std::int32_t height, std::int32_t width, std::int32_t channels) {
+  if (height >= 1 && width >= 1 && height <= kMaxImageSide && width <= kMaxImageSide &&
+      (channels == 1 || channels == 3)) {
+    return {};
+  }
+  return Error{ErrorCode::invalid_argument,
+               "cannot make an image of " + std::to_string(height) + " x " + std::to_string(width) +
+                   " x " + std::to_string(channels) + ", expected sides from 1 to " +
+                   std::to_string(kMaxImageSide) + " and 1 or 3 channels"};
 }
 
 }  // namespace
 
+Status fit_image(const ImageView& image, std::int32_t height, std::int32_t width,
+                 std::int32_t channels, std::span<std::uint8_t> out) {
+  QAMA_RETURN_IF_ERROR(check_target(height, width, channels));
+  QAMA_RETURN_IF_ERROR(check(image));
+  const std::size_t out_row = static_cast<std::size_t>(width) * channels;
+  if (out.size() != out_row * height) {
+    return Error{ErrorCode::invalid_argument, "room for " + std::to_string(out.size()) +
+                                                  " bytes of pixels, expected " +
+                                                  std::to_string(out_row * height)};
+  }
+  ImageView from = image;
+  const std::size_t row = static_cast<std::size_t>(image.width) * image.channels;
+  if (from.row_bytes == 0) from.row_bytes = row;
+  const bool same_size = image.height == height && image.width == width;
+  if (same_size && image.channels == channels) {
+    for (std::int32_t y = 0; y < height; ++y) {
+      std::copy_n(from.pixels + static_cast<std::size_t>(y) * from.row_bytes, row,
+                  out.data() + static_cast<std::size_t>(y) * row);
+    }
+  } else if (same_size) {
+    convert(from, channels, out.data());
+  } else if (image.channels == channels) {
+    resize(from, height, width, out.data());
+  } else {
+    Image converted{image.width, image.height, channels, {}};
+    converted.pixels.resize(static_cast<std::size_t>(image.width) * image.height * channels);
+    convert(from, channels, converted.pixels.data());
+    from = converted;
+    from.row_bytes = static_cast<std::size_t>(image.width) * channels;
+    resize(from, height, width, out.data());
+  }
+  return {};
+}
+
 Result<std::vector<std::uint8_t>> fit_image(const Image& image, std::int32_t height,
                                             std::int32_t width, std::int32_t channels) {
-  const bool sizes_ok =
-      image.width >= 1 && image.height >= 1 && image.channels >= 1 && image.channels <= 4 &&
-      image.width <= kMaxImageSide && image.height <= kMaxImageSide &&
-      image.pixels.size() == static_cast<std::size_t>(image.width) * image.height * image.channels;
-  if (!sizes_ok) {
+  QAMA_RETURN_IF_ERROR(check(image));
+  if (image.pixels.size() !=
+      static_cast<std::size_t>(image.width) * image.height * image.channels) {
     return Error{ErrorCode::invalid_argument, "the image's sizes and its pixels do not agree"};
   }
-  if (height < 1 || width < 1 || height > kMaxImageSide || width > kMaxImageSide ||
-      (channels != 1 && channels != 3)) {
-    return Error{ErrorCode::invalid_argument,
-                 "cannot make an image of " + std::to_string(height) + " x " +
-                     std::to_string(width) + " x " + std::to_string(channels) +
-                     ", expected sides from 1 to " + std::to_string(kMaxImageSide) +
-                     " and 1 or 3 channels"};
-  }
-  const bool same_size = image.height == height && image.width == width;
-  if (image.channels == channels) {
-    return same_size ? image.pixels : resize(image, height, width);
-  }
-  Image converted = with_channels(image, channels);
-  if (same_size) return std::move(converted.pixels);
-  return resize(converted, height, width);
+  QAMA_RETURN_IF_ERROR(check_target(height, width, channels));
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(height) * width * channels);
+  QAMA_RETURN_IF_ERROR(fit_image(image, height, width, channels, out));
+  return out;
 }
 
 }  // namespace qama::io

@@ -32,17 +32,35 @@ struct Image {
 [[nodiscard]] Result<Image> decode_image(std::span<const std::uint8_t> bytes,
                                          std::string_view name);
 
-/// The image as height x width x channels (1 or 3), interleaved: what qama_session_classify_u8
-/// takes.
-///   alpha      dropped
+/// Somebody else's pixels, laid out as those of Image; rows may lie further apart.
+struct ImageView {
+  const std::uint8_t* pixels = nullptr;
+  std::int32_t width = 0;
+  std::int32_t height = 0;
+  std::int32_t channels = 0;  ///< 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha
+  std::size_t row_bytes = 0;  ///< from a row to the next; 0: width * channels
+
+  ImageView() = default;
+  ImageView(const std::uint8_t* data, std::int32_t w, std::int32_t h, std::int32_t c,
+            std::size_t row = 0) noexcept
+      : pixels(data), width(w), height(h), channels(c), row_bytes(row) {}
+  ImageView(const Image& image) noexcept
+      : ImageView(image.pixels.data(), image.width, image.height, image.channels) {}
+};
+
+/// Writes the image as height x width x channels (1 or 3), interleaved, into `out`, which has
+/// exactly that many bytes: what qama_session_classify_u8 takes.
+///   alpha      is dropped
 ///   gray       to three channels: repeated; colour to gray: ITU-R 601 luma, as Pillow computes it,
 ///              (19595 R + 38470 G + 7471 B + 32768) >> 16
 ///   size       bilinear; where an image shrinks, the triangle filter is widened by the ratio, so
-///   that
-///              every pixel counts (Pillow's and torchvision's antialiased bilinear). The whole
-///              image is scaled to the whole result, whatever its aspect.
-/// An image of the right size and channels comes out unchanged. INVALID_ARGUMENT for an empty image
-/// or an impossible target.
+///              that every pixel counts (Pillow's and torchvision's antialiased bilinear). The
+///              whole image is scaled to the whole result, whatever its aspect.
+/// An image of the right size and channels comes out unchanged, without an allocation.
+/// INVALID_ARGUMENT for an empty image or an impossible target, IMAGE_TOO_LARGE.
+[[nodiscard]] Status fit_image(const ImageView& image, std::int32_t height, std::int32_t width,
+                               std::int32_t channels, std::span<std::uint8_t> out);
+/// The same into memory of its own.
 [[nodiscard]] Result<std::vector<std::uint8_t>> fit_image(const Image& image, std::int32_t height,
                                                           std::int32_t width,
                                                           std::int32_t channels);

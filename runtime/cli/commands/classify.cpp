@@ -1,11 +1,10 @@
 // `qama classify`: inputs one after the other, a line or a JSON object for each. An input that
 // fails is reported and the next one is taken.
 #include <algorithm>
-#include <numeric>
 
+#include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
-#include "runtime/cli/inputs.h"
 #include "runtime/cli/report.h"
 
 namespace qama::cli {
@@ -35,7 +34,7 @@ class Classify final : public Command {
       return Error{ErrorCode::usage, "classify needs an INPUT or --text"};
     }
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
-    QAMA_ASSIGN_OR_RETURN(const InputReader reader, InputReader::create(model, model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
     for (const std::string& name : inputs_) {
       const Status status = classify(console, *session, name, reader.read(name));
@@ -50,35 +49,28 @@ class Classify final : public Command {
 
  private:
   Status classify(Console& console, runtime::Session& session, const std::string& name,
-                  const Result<Input>& input) const {
-    if (!input.ok()) return input.error();
+                  const Result<runtime::Sample>& sample) const {
+    if (!sample.ok()) return sample.error();
     const runtime::Model& model = session.model();
     std::vector<float> logits(static_cast<std::size_t>(model.classes()));
-    QAMA_RETURN_IF_ERROR(run_input(session, *input, logits));
-    QAMA_ASSIGN_OR_RETURN(const std::vector<double> p, probabilities(logits));
-
-    std::vector<std::int32_t> order(p.size());
-    std::iota(order.begin(), order.end(), 0);
-    // By logits: probabilities of far-off classes may all be 0.
-    std::stable_sort(order.begin(), order.end(), [&logits](std::int32_t a, std::int32_t b) {
-      return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
-    });
-    order.resize(std::min(order.size(), static_cast<std::size_t>(top_)));
-    const auto probability = [&p](std::int32_t c) { return p[static_cast<std::size_t>(c)]; };
-    SolveCounter solvers;
+    QAMA_RETURN_IF_ERROR(runtime::run_sample(session, *sample, logits));
+    std::vector<runtime::Guess> top(logits.size());
+    QAMA_RETURN_IF_ERROR(runtime::rank(logits, top));
+    top.resize(std::min(top.size(), static_cast<std::size_t>(top_)));
+    runtime::SolveCounter solvers;
     solvers.add(session, 0);
 
     if (console.json) {
       Json out;
       out["input"] = name;
-      out["label"] = model.label(order[0]);
-      out["class"] = order[0];
-      out["probability"] = probability(order[0]);
-      Json top = Json::array();
-      for (const std::int32_t c : order) {
-        top.push_back({{"label", model.label(c)}, {"class", c}, {"probability", probability(c)}});
+      out["label"] = model.label(top[0].class_index);
+      out["class"] = top[0].class_index;
+      out["probability"] = top[0].probability;
+      Json listed = Json::array();
+      for (const auto& [c, probability] : top) {
+        listed.push_back({{"label", model.label(c)}, {"class", c}, {"probability", probability}});
       }
-      out["top"] = std::move(top);
+      out["top"] = std::move(listed);
       out["latency_us"] = session.latency_us(0);
       out["solved_by"] = solvers.text();
       if (!solvers.fallbacks().empty()) out["fallbacks"] = solvers.fallbacks();
@@ -87,9 +79,10 @@ class Classify final : public Command {
       return {};
     }
     std::string line = name + ": ";
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      line += format("%s%s %.1f %%", i > 0 ? ", " : "", std::string(model.label(order[i])).c_str(),
-                     100 * probability(order[i]));
+    for (std::size_t i = 0; i < top.size(); ++i) {
+      line +=
+          format("%s%s %.1f %%", i > 0 ? ", " : "",
+                 std::string(model.label(top[i].class_index)).c_str(), 100 * top[i].probability);
     }
     line += format("  (%.0f us", session.latency_us(0));
     if (!solvers.text().empty()) line += ", " + solvers.text();

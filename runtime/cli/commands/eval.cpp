@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "hal/base/quote.h"
+#include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/recorder.h"
@@ -51,7 +52,7 @@ struct Tally {
   std::vector<double> latency_us;
   double label_probability = 0;
   double seconds = 0;  ///< inside the session
-  SolveCounter solvers;
+  runtime::SolveCounter solvers;
   std::vector<std::byte> answers;  ///< predicted classes, four bytes each, little-endian
   std::string lines;               ///< what --answers writes
 };
@@ -256,8 +257,9 @@ class Eval final : public Command {
 
   Status add(const runtime::Session& session, std::int32_t position, std::uint64_t index,
              std::int32_t label, std::span<const float> logits, Tally& tally) const {
-    QAMA_ASSIGN_OR_RETURN(const std::vector<double> p, probabilities(logits));
-    const std::int32_t answer = argmax(logits);
+    std::vector<double> p(logits.size());
+    QAMA_RETURN_IF_ERROR(runtime::softmax(logits, p));
+    const std::int32_t answer = runtime::argmax(logits);
     ++tally.samples;
     tally.correct += answer == label ? 1 : 0;
     ++tally.confusion[static_cast<std::size_t>(label)][static_cast<std::size_t>(answer)];

@@ -9,10 +9,10 @@
 #include <numeric>
 
 #include "hal/base/quote.h"
+#include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/html_page.h"
-#include "runtime/cli/inputs.h"
 #include "runtime/cli/report.h"
 
 namespace qama::cli {
@@ -223,8 +223,8 @@ class Explain final : public Command {
                        std::string(weights::name_of(a.attention.kind)) +
                        " attention, explain needs QAMA"};
     }
-    QAMA_ASSIGN_OR_RETURN(const InputReader reader, InputReader::create(model, model_path_));
-    QAMA_ASSIGN_OR_RETURN(const Input input,
+    QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));
+    QAMA_ASSIGN_OR_RETURN(const runtime::Sample input,
                           text_.empty() ? reader.read(input_) : reader.text(text_, "--text"));
     run_.integers = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
@@ -234,10 +234,11 @@ class Explain final : public Command {
     hooks.recorder = &watcher;
     hooks.problems = &watcher;
     std::vector<float> logits(static_cast<std::size_t>(model->classes()));
-    QAMA_RETURN_IF_ERROR(run_input(*session, input, logits, hooks));
-    QAMA_ASSIGN_OR_RETURN(const std::vector<double> p, probabilities(logits));
-    const std::int32_t answer = argmax(logits);
-    SolveCounter solvers;
+    QAMA_RETURN_IF_ERROR(runtime::run_sample(*session, input, logits, hooks));
+    std::vector<double> p(logits.size());
+    QAMA_RETURN_IF_ERROR(runtime::softmax(logits, p));
+    const std::int32_t answer = runtime::argmax(logits);
+    runtime::SolveCounter solvers;
     solvers.add(*session, 0);
     const std::string verdict = std::string(model->label(answer)) +
                                 format(", %.1f %%", 100 * p[static_cast<std::size_t>(answer)]);
@@ -257,7 +258,7 @@ class Explain final : public Command {
 
   void report_json(Console& console, const runtime::Session& session,
                    const std::vector<Layer>& layers, std::int32_t answer,
-                   const std::vector<double>& p, const SolveCounter& solvers) const {
+                   const std::vector<double>& p, const runtime::SolveCounter& solvers) const {
     const auto grid = [](const Layer& layer, const auto& values) {
       Json rows = Json::array();
       const std::size_t n = values.size() / static_cast<std::size_t>(layer.heads);
@@ -373,7 +374,7 @@ class Explain final : public Command {
     return "<figure>" + svg + "<figcaption>" + escaped(caption) + "</figcaption></figure>";
   }
 
-  Status write_page(const runtime::Model& model, const Input& input,
+  Status write_page(const runtime::Model& model, const runtime::Sample& input,
                     const std::vector<Layer>& layers, const std::string& verdict,
                     const std::string& solved_by) const {
     const weights::Architecture& a = model.architecture();

@@ -9,9 +9,9 @@
 #include "hal/base/quote.h"
 #include "hal/cim/quantise.h"
 #include "hal/device.h"
+#include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
-#include "runtime/cli/inputs.h"
 #include "runtime/cli/profile_report.h"
 #include "runtime/cli/provenance.h"
 
@@ -37,14 +37,14 @@ double us_since(Clock::time_point start) {
 
 /// Inputs that need no file: a few soft blobs a picture, words at random; the same on every
 /// machine.
-std::vector<Input> synthetic_inputs(const weights::Architecture& a) {
+std::vector<runtime::Sample> synthetic_inputs(const weights::Architecture& a) {
   std::mt19937_64 random(kSyntheticSeed);
   const auto number = [&random](double limit) {
     return static_cast<double>(random() >> 11) * 0x1p-53 * limit;
   };
-  std::vector<Input> out(kSyntheticInputs);
+  std::vector<runtime::Sample> out(kSyntheticInputs);
   for (std::size_t n = 0; n < out.size(); ++n) {
-    Input& input = out[n];
+    runtime::Sample& input = out[n];
     input.index = n;
     if (a.is_text()) {
       input.tokens.resize(static_cast<std::size_t>(a.max_tokens));
@@ -228,16 +228,17 @@ class ProfileCommand final : public Command {
     profile.provenance["model_sha256"] = profile.sha256;
     profile.provenance["seed"] = sessions[0]->seed();
 
-    std::vector<Input> inputs;
+    std::vector<runtime::Sample> inputs;
     if (inputs_.empty()) {
       inputs = synthetic_inputs(a);
       profile.inputs = std::to_string(inputs.size()) + " synthetic inputs, seed " +
                        std::to_string(kSyntheticSeed);
     } else {
-      QAMA_ASSIGN_OR_RETURN(const InputReader reader,
-                            InputReader::create(sessions[0]->plan().shared_model(), model_path_));
+      QAMA_ASSIGN_OR_RETURN(
+          const auto reader,
+          runtime::SampleReader::create(sessions[0]->plan().shared_model(), model_path_));
       for (const std::string& name : inputs_) {
-        QAMA_ASSIGN_OR_RETURN(Input input, reader.read(name));
+        QAMA_ASSIGN_OR_RETURN(runtime::Sample input, reader.read(name));
         inputs.push_back(std::move(input));
       }
       profile.inputs = std::to_string(inputs.size()) + " inputs";
@@ -292,7 +293,7 @@ class ProfileCommand final : public Command {
   }
 
   /// Devices take turns input by input, so that what else the machine does meets all alike.
-  Status measure(const std::vector<Input>& inputs, Profile& profile,
+  Status measure(const std::vector<runtime::Sample>& inputs, Profile& profile,
                  std::vector<std::unique_ptr<runtime::Session>>& sessions,
                  const Console& console) const {
     std::vector<runtime::Profiler> profilers;
@@ -306,7 +307,7 @@ class ProfileCommand final : public Command {
         DeviceProfile& device = profile.devices[d];
         runtime::Hooks hooks;
         hooks.profiler = &profilers[d];
-        QAMA_RETURN_IF_ERROR(run_input(*sessions[d], inputs[which], logits, hooks));
+        QAMA_RETURN_IF_ERROR(runtime::run_sample(*sessions[d], inputs[which], logits, hooks));
         if (r == 0) device.first_us = sessions[d]->latency_us(0);
         if (r <= warm_up_) continue;
         ProfileRun run;
@@ -341,7 +342,7 @@ class ProfileCommand final : public Command {
     }
   }
 
-  Status measure_batches(const std::vector<Input>& inputs, const runtime::Session& single,
+  Status measure_batches(const std::vector<runtime::Sample>& inputs, const runtime::Session& single,
                          DeviceProfile& device, const Console& console) {
     run_.device = device.uri;
     const std::int32_t in_flight = run_.in_flight_for(device.uri);
@@ -357,7 +358,7 @@ class ProfileCommand final : public Command {
     std::vector<std::int32_t> tokens;
     std::vector<std::int32_t> lengths;
     for (std::int32_t i = 0; i < batch_; ++i) {
-      const Input& input = inputs[static_cast<std::size_t>(i) % inputs.size()];
+      const runtime::Sample& input = inputs[static_cast<std::size_t>(i) % inputs.size()];
       pixels.insert(pixels.end(), input.pixels.begin(), input.pixels.end());
       tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
       lengths.push_back(input.length);
@@ -383,7 +384,7 @@ class ProfileCommand final : public Command {
     return {};
   }
 
-  Status measure_gaps(const std::vector<Input>& inputs, Profile& profile,
+  Status measure_gaps(const std::vector<runtime::Sample>& inputs, Profile& profile,
                       std::vector<std::unique_ptr<runtime::Session>>& sessions) const {
     const weights::Architecture& a = sessions[0]->model().architecture();
     QAMA_ASSIGN_OR_RETURN(const auto reference, Reference::create(a));
@@ -398,7 +399,7 @@ class ProfileCommand final : public Command {
       hooks.problems = reference.get();
       for (std::size_t i = 0; i < count; ++i) {
         reference->energies.clear();
-        QAMA_RETURN_IF_ERROR(run_input(*sessions[d], inputs[i], logits, hooks));
+        QAMA_RETURN_IF_ERROR(runtime::run_sample(*sessions[d], inputs[i], logits, hooks));
         QAMA_RETURN_IF_ERROR(Status(reference->status()));
         for (const Reference::Best& found : reference->energies) {
           const std::int64_t own =

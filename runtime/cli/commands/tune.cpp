@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "hal/base/quote.h"
+#include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"

@@ -168,7 +168,7 @@ class Verify final : public Command {
     }
     for (std::size_t b = 0; b < batch; ++b) {
       const auto classes = static_cast<std::size_t>(a.classes);
-      golden_classes_.push_back(argmax(logits_.subspan(b * classes, classes)));
+      golden_classes_.push_back(runtime::argmax(logits_.subspan(b * classes, classes)));
     }
     return {};
   }
@@ -213,7 +213,7 @@ class Verify final : public Command {
         QAMA_RETURN_IF_ERROR(
             session_->run_f32(input_.subspan(b * floats, floats), 1, logits, options));
       }
-      const std::int32_t answer = argmax(logits);
+      const std::int32_t answer = runtime::argmax(logits);
       out.classes.push_back(answer);
       same += answer == golden_classes_[b] ? 1 : 0;
       if (!labels_.empty()) right += answer == labels_[b] ? 1 : 0;

@@ -258,6 +258,39 @@ TEST(FitImage, ConstantStaysConstantAtEverySize) {
   }
 }
 
+// Rows that lie further apart than they are long: a part of a larger image, or padded rows.
+TEST(FitImage, RowsMayLieApart) {
+  for (const int channels : {1, 2, 3, 4}) {
+    const Image image{7, 5, channels, test::sample_pixels(7, 5, channels)};
+    const std::size_t row = 7U * channels;
+    Bytes padded(5 * (row + 11), 255);
+    for (std::size_t y = 0; y < 5; ++y) {
+      std::copy_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(y * row), row,
+                  padded.begin() + static_cast<std::ptrdiff_t>(y * (row + 11)));
+    }
+    const ImageView view(padded.data(), 7, 5, channels, row + 11);
+    for (const auto& [height, width] : {std::pair{5, 7}, {3, 4}, {9, 20}}) {
+      for (const int to : {1, 3}) {
+        ASSERT_OK_AND_ASSIGN(const Bytes expected, fit_image(image, height, width, to));
+        Bytes out(expected.size());
+        ASSERT_OK(fit_image(view, height, width, to, out));
+        EXPECT_EQ(out, expected) << channels << " to " << to << ", " << height << " x " << width;
+      }
+    }
+  }
+}
+
+TEST(FitImage, RefusesViewsThatCannotBe) {
+  const Bytes pixels(64);
+  Bytes out(4);
+  EXPECT_ERROR(invalid_argument, fit_image(ImageView(nullptr, 2, 2, 1), 2, 2, 1, out));
+  EXPECT_ERROR(invalid_argument, fit_image(ImageView(pixels.data(), -1, 2, 1), 2, 2, 1, out));
+  EXPECT_ERROR(invalid_argument, fit_image(ImageView(pixels.data(), 2, 2, 3, 5), 2, 2, 1, out));
+  EXPECT_ERROR(invalid_argument, fit_image(ImageView(pixels.data(), 2, 2, 1), 2, 3, 1, out));
+  EXPECT_ERROR(image_too_large, fit_image(ImageView(pixels.data(), 16385, 1, 1), 2, 2, 1, out));
+  EXPECT_ERROR(image_too_large, fit_image(ImageView(pixels.data(), 16000, 16000, 1), 2, 2, 1, out));
+}
+
 TEST(FitImage, RefusesSizesThatDoNotAgree) {
   EXPECT_ERROR(invalid_argument, fit_image({2, 2, 1, Bytes(3)}, 1, 1, 1));
   EXPECT_ERROR(invalid_argument, fit_image({0, 0, 1, {}}, 1, 1, 1));

@@ -1,0 +1,123 @@
+#include "runtime/api/sample.h"
+
+#include <charconv>
+
+#include "hal/base/quote.h"
+#include "hal/platform/file.h"
+#include "runtime/io/idx_reader.h"
+#include "runtime/io/text.h"
+
+namespace qama::runtime {
+namespace {
+
+/// FILE and INDEX of "FILE:INDEX", if `name` is no file itself but FILE is one.
+struct Indexed {
+  std::string file;
+  std::string index;
+};
+
+std::optional<Indexed> split_index(const std::string& name) {
+  const std::size_t colon = name.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == name.size()) return std::nullopt;
+  Indexed out{name.substr(0, colon), name.substr(colon + 1)};
+  if (out.index.find_first_not_of("-0123456789") != std::string::npos) return std::nullopt;
+  if (platform::file_bytes(name).ok() || !platform::file_bytes(out.file).ok()) return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
+Result<SampleReader> SampleReader::create(std::shared_ptr<const Model> model,
+                                          std::string model_name) {
+  SampleReader out(std::move(model), std::move(model_name));
+  if (out.model_->architecture().is_text()) {
+    QAMA_ASSIGN_OR_RETURN(out.tokeniser_, Tokeniser::create(out.model_));
+  }
+  return out;
+}
+
+Result<Sample> SampleReader::read(const std::string& name) const {
+  const weights::Architecture& a = model_->architecture();
+  const std::optional<Indexed> indexed = name == "-" ? std::nullopt : split_index(name);
+  if (a.is_text()) {
+    if (indexed) return wrong_kind(model_name_, *model_, "images of an IDX file");
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        platform::read_file(name, io::kMaxTextBytes, ErrorCode::text_bad_encoding));
+    return text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
+  }
+  if (!indexed) {
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        platform::read_file(name, io::kMaxImageFileBytes, ErrorCode::image_too_large));
+    return encoded(bytes, name);
+  }
+  std::int64_t index = 0;
+  const char* end = indexed->index.data() + indexed->index.size();
+  const auto [stop, code] = std::from_chars(indexed->index.data(), end, index);
+  if (code != std::errc() || stop != end) {
+    return Error{ErrorCode::index_out_of_range, "index " + quote(indexed->index) + " of file " +
+                                                    quote(indexed->file) +
+                                                    " is not a number of a record"};
+  }
+  QAMA_ASSIGN_OR_RETURN(const io::Image image, io::read_idx_image(indexed->file, index));
+  Sample out;
+  out.index = static_cast<std::uint64_t>(index);
+  QAMA_ASSIGN_OR_RETURN(out.pixels,
+                        io::fit_image(image, a.image_height, a.image_width, a.image_channels));
+  return out;
+}
+
+Result<Sample> SampleReader::encoded(std::span<const std::uint8_t> bytes,
+                                     std::string_view name) const {
+  if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
+  const weights::Architecture& a = model_->architecture();
+  QAMA_ASSIGN_OR_RETURN(const io::Image image, io::decode_image(bytes, name));
+  Sample out;
+  QAMA_ASSIGN_OR_RETURN(out.pixels,
+                        io::fit_image(image, a.image_height, a.image_width, a.image_channels));
+  return out;
+}
+
+Result<Sample> SampleReader::text(std::string_view words, std::string_view name) const {
+  Sample out;
+  out.tokens.resize(static_cast<std::size_t>(model_->architecture().max_tokens));
+  QAMA_ASSIGN_OR_RETURN(out.length, encode(words, name, out.tokens));
+  return out;
+}
+
+Status SampleReader::fit(const io::ImageView& image, std::span<std::uint8_t> pixels) const {
+  if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
+  const weights::Architecture& a = model_->architecture();
+  return io::fit_image(image, a.image_height, a.image_width, a.image_channels, pixels);
+}
+
+Result<std::int32_t> SampleReader::encode(std::string_view words, std::string_view name,
+                                          std::span<std::int32_t> tokens) const {
+  if (!tokeniser_) return wrong_kind(model_name_, *model_, "texts");
+  QAMA_RETURN_IF_ERROR(io::check_utf8(words, name));
+  return tokeniser_->encode(words, tokens);
+}
+
+Status run_sample(Session& session, const Sample& sample, std::span<float> logits,
+                  const Hooks& hooks) {
+  RunOptions options;
+  options.first_sample = sample.index;
+  options.hooks = hooks;
+  if (session.model().architecture().is_text()) {
+    return session.run_tokens(sample.tokens, {&sample.length, 1}, logits, options);
+  }
+  return session.run_u8(sample.pixels, 1, logits, options);
+}
+
+Error wrong_kind(std::string_view model_name, const Model& model, std::string_view what) {
+  const weights::Architecture& a = model.architecture();
+  const std::string takes = a.is_text() ? "texts"
+                                        : "images of " + std::to_string(a.image_height) + " x " +
+                                              std::to_string(a.image_width) + " x " +
+                                              std::to_string(a.image_channels);
+  return {ErrorCode::model_wrong_kind,
+          "model " + quote(model_name) + " classifies " + takes + ", not " + std::string(what)};
+}
+
+}  // namespace qama::runtime

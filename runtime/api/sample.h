@@ -1,0 +1,73 @@
+// One sample as a session takes it, made from anything that holds one: pixels of any size, an
+// encoded image, a file, FILE:INDEX of an IDX file, a text. To add a source: a function of
+// SampleReader.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hal/base/result.h"
+#include "runtime/engine/hooks.h"
+#include "runtime/engine/model.h"
+#include "runtime/engine/preprocess.h"
+#include "runtime/engine/session.h"
+#include "runtime/io/image.h"
+
+namespace qama::runtime {
+
+/// Pixels of an image model, or tokens of a text model.
+struct Sample {
+  /// INDEX of an IDX file, else 0. It decides the solver's random numbers.
+  std::uint64_t index = 0;
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> tokens;
+  std::int32_t length = 0;
+};
+
+/// Makes samples for one model. One thread at a time.
+class SampleReader {
+ public:
+  /// `model_name` is for error sentences: the model's path.
+  [[nodiscard]] static Result<SampleReader> create(std::shared_ptr<const Model> model,
+                                                   std::string model_name);
+
+  /// A file, FILE:INDEX, or "-" for standard input. NOT_FOUND, IO_ERROR, IMAGE_*, DATASET_*,
+  /// INDEX_OUT_OF_RANGE, TEXT_BAD_ENCODING, MODEL_WRONG_KIND.
+  [[nodiscard]] Result<Sample> read(const std::string& name) const;
+  /// The bytes of an image file; `name` is for error sentences, here and below. IMAGE_*,
+  /// MODEL_WRONG_KIND.
+  [[nodiscard]] Result<Sample> encoded(std::span<const std::uint8_t> bytes,
+                                       std::string_view name) const;
+  /// A text. TEXT_BAD_ENCODING, MODEL_WRONG_KIND.
+  [[nodiscard]] Result<Sample> text(std::string_view words, std::string_view name) const;
+
+  /// The same into memory of the caller: input_pixels() bytes. Allocates nothing if the image has
+  /// the model's size and channels. INVALID_ARGUMENT, MODEL_WRONG_KIND.
+  Status fit(const io::ImageView& image, std::span<std::uint8_t> pixels) const;
+  /// max_tokens ids; returns the text's length in tokens. Allocates nothing. TEXT_BAD_ENCODING,
+  /// MODEL_WRONG_KIND.
+  Result<std::int32_t> encode(std::string_view words, std::string_view name,
+                              std::span<std::int32_t> tokens) const;
+
+ private:
+  SampleReader(std::shared_ptr<const Model> model, std::string model_name)
+      : model_(std::move(model)), model_name_(std::move(model_name)) {}
+  std::shared_ptr<const Model> model_;
+  std::string model_name_;
+  std::optional<Tokeniser> tokeniser_;
+};
+
+/// Runs one sample, batch position 0.
+Status run_sample(Session& session, const Sample& sample, std::span<float> logits,
+                  const Hooks& hooks = {});
+
+/// MODEL_WRONG_KIND: the model classifies texts or images of a size, not `what`.
+[[nodiscard]] Error wrong_kind(std::string_view model_name, const Model& model,
+                               std::string_view what);
+
+}  // namespace qama::runtime
