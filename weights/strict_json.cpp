@@ -4,7 +4,7 @@
 #include <limits>
 #include <set>
 
-#include "weights/tensor_file.h"
+#include "weights/quoted_name.h"
 
 namespace qama::weights {
 namespace {

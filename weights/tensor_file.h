@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "weights/quoted_name.h"
 
 namespace qama::weights {
 
@@ -68,9 +69,6 @@ enum class Dtype : std::uint8_t {
 
 /// "[768,192]", "[]" for a scalar.
 [[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);
-/// A name from a file, quoted for an error message: plain ASCII, other bytes as \xNN, cut after 96
-/// bytes.
-[[nodiscard]] std::string quoted_name(std::string_view name);
 
 /// A tensor inside a TensorFile: row-major, 64-byte aligned (a `__pad.N` is not). Belongs to its
 /// file.
