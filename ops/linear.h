@@ -1,8 +1,8 @@
 // Linear: y = activation(x W^T + b), f32. Weights are re-laid when the operator is made; running
 // one allocates nothing (with the oneDNN of toolchains/bootstrap). Two implementations, of which a
-// build links one (QAMA_LINEAR in CMakeLists.txt): linear.cpp through oneDNN, linear_packed.cpp
-// through kernels of our own. To add an activation: one enumerator in activation.h, and what it
-// does in linear.cpp and in simd/packed_linear_impl.h.
+// build links one (QAMA_LINEAR in CMakeLists.txt): linear_onednn.cpp through oneDNN,
+// linear_packed.cpp through kernels of our own. To add an activation: one enumerator in
+// activation.h, and what it does in linear_onednn.cpp and in simd/packed_linear_impl.h.
 #pragma once
 
 #include <cstddef>

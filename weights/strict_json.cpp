@@ -5,7 +5,6 @@
 #include <set>
 
 #include "hal/base/quote.h"
-#include "weights/tensor_file.h"
 
 namespace qama::weights {
 namespace {

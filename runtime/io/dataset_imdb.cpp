@@ -46,8 +46,9 @@ class ImdbFolders final : public Dataset {
  protected:
   Status read(Sample& out) override {
     const Review& review = reviews_[static_cast<std::size_t>(position())];
-    QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes,
-                          platform::read_file(review.path, kMaxTextBytes, ErrorCode::dataset_bad_format));
+    QAMA_ASSIGN_OR_RETURN(
+        const std::vector<std::uint8_t> bytes,
+        platform::read_file(review.path, kMaxTextBytes, ErrorCode::dataset_bad_format));
     out.text.assign(bytes.begin(), bytes.end());
     QAMA_RETURN_IF_ERROR(check_utf8(out.text, review.path));
     out.label = review.label;

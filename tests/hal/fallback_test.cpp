@@ -85,8 +85,8 @@ class SchedulerTest : public ::testing::Test {
  protected:
   void make(FallbackPolicy policy, const ProblemShape& shape = {2, 20}) {
     options_.policy = policy;
-    auto made =
-        with_fallback(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
+    auto made = with_fallback(std::make_shared<ScriptedDevice>(script_),
+                              open_device("cpu:").value(), options_);
     ASSERT_OK(made);
     device_ = made.value();
     auto solver = device_->compile(shape);
@@ -159,8 +159,8 @@ TEST_F(SchedulerTest, AShapeThatOnlyTheSecondTakes) {
   expect_cpu(FallbackReason::unsupported, ErrorCode::problem_too_large);
   EXPECT_EQ(script_.submitted, 0);
   options_.policy = FallbackPolicy::never;
-  auto strict =
-      with_fallback(std::make_shared<ScriptedDevice>(script_), open_device("cpu:").value(), options_);
+  auto strict = with_fallback(std::make_shared<ScriptedDevice>(script_),
+                              open_device("cpu:").value(), options_);
   EXPECT_ERROR(problem_too_large, strict.value()->compile({4, 40}));
 }
 

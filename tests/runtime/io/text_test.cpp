@@ -38,9 +38,12 @@ TEST(ReadFile, LimitAndMissingFile) {
   ASSERT_OK_AND_ASSIGN(const auto bytes,
                        platform::read_file(directory.file("ten"), 10, ErrorCode::image_too_large));
   EXPECT_EQ(bytes.size(), 10U);
-  EXPECT_ERROR(image_too_large, platform::read_file(directory.file("ten"), 9, ErrorCode::image_too_large));
-  EXPECT_ERROR(not_found, platform::read_file(directory.file("absent"), 9, ErrorCode::image_too_large));
-  EXPECT_ERROR(io_error, platform::read_file(directory.path().string(), 9, ErrorCode::image_too_large));
+  EXPECT_ERROR(image_too_large,
+               platform::read_file(directory.file("ten"), 9, ErrorCode::image_too_large));
+  EXPECT_ERROR(not_found,
+               platform::read_file(directory.file("absent"), 9, ErrorCode::image_too_large));
+  EXPECT_ERROR(io_error,
+               platform::read_file(directory.path().string(), 9, ErrorCode::image_too_large));
 }
 
 }  // namespace
