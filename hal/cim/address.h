@@ -1,26 +1,46 @@
-// The part of a device's address behind '?': NAME=VALUE&NAME=VALUE. Both drivers of this folder
-// read theirs with it.
+// What the addresses of both drivers have in common: HOST:PORT?NAME=VALUE&NAME=VALUE.
 #pragma once
 
 #include <algorithm>
 #include <charconv>
-#include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "hal/base/quote.h"
+#include "hal/base/sentence.h"
+
 namespace qama::hal::cim {
 
-/// Whether `value` is a decimal number of [low, high]; then it is in `to`.
-inline bool number_in(std::string_view value, std::int32_t low, std::int32_t high,
-                      std::int32_t& to) {
-  const auto got = std::from_chars(value.data(), value.data() + value.size(), to);
-  return got.ec == std::errc{} && got.ptr == value.data() + value.size() && to >= low && to <= high;
+/// An address behind its scheme, in two parts; `port` is what follows the last colon.
+struct AddressParts {
+  std::string_view host, port, query;
+};
+/// `host` is empty if there is no HOST:PORT.
+[[nodiscard]] inline AddressParts split_address(std::string_view rest) noexcept {
+  const std::size_t question = std::min(rest.find('?'), rest.size());
+  const std::string_view address = rest.substr(0, question);
+  AddressParts out;
+  if (question < rest.size()) out.query = rest.substr(question + 1);
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return out;
+  out.host = address.substr(0, colon);
+  out.port = address.substr(colon + 1);
+  return out;
 }
 
-/// Calls take(key, value), which says whether it knows and accepts the pair, for every item of
-/// `query`. Returns the first item that was not accepted, or nothing.
+/// Whether `value` is a decimal number from `low` to `high`; then it is in `to`.
+template <typename Number>
+[[nodiscard]] bool number_in(std::string_view value, Number low, Number high, Number& to) noexcept {
+  const char* const end = value.data() + value.size();
+  const auto got = std::from_chars(value.data(), end, to);
+  return got.ec == std::errc{} && got.ptr == end && to >= low && to <= high;
+}
+
+/// Calls take(key, value) for every item of `query`; take() says whether it accepts the pair.
+/// Returns the first item that was not accepted, or nothing.
 template <typename Take>
-std::optional<std::string_view> refused_option(std::string_view query, const Take& take) {
+[[nodiscard]] std::optional<std::string_view> refused_option(std::string_view query,
+                                                             const Take& take) {
   while (!query.empty()) {
     const std::size_t end = std::min(query.find('&'), query.size());
     const std::string_view item = query.substr(0, end);
@@ -31,6 +51,11 @@ std::optional<std::string_view> refused_option(std::string_view query, const Tak
     if (!take(item.substr(0, equals), value)) return item;
   }
   return std::nullopt;
+}
+
+/// DEVICE_UNKNOWN: the address and what is wrong with it.
+[[nodiscard]] inline Error bad_address(std::string_view rest, std::string_view what) {
+  return make_error(ErrorCode::device_unknown, "device address ", quote(rest), ": ", what);
 }
 
 }  // namespace qama::hal::cim

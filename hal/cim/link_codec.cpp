@@ -7,19 +7,27 @@
 #include <cstring>
 #include <string>
 
+#include "hal/base/sentence.h"
+
 namespace qama::hal::cim {
 namespace {
 
 constexpr std::array<std::uint8_t, 4> kMagic = {0x51, 0x43, 0x49, 0x4D};
 
+template <typename... Parts>
+Error protocol_error(const Parts&... parts) {
+  return make_error(ErrorCode::device_protocol, parts...);
+}
+
 // Bytes are put together by shifts: right on every target, and one move where it is little-endian.
 class Writer {
  public:
   explicit Writer(std::span<std::uint8_t> out) noexcept : out_(out) {}
-  template <typename T>
+  /// `value` as the wire's number `Wire`.
+  template <typename Wire, typename T>
   void number(T value) noexcept {
-    auto bits = static_cast<std::make_unsigned_t<T>>(value);
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
+    const auto bits = static_cast<std::make_unsigned_t<Wire>>(value);
+    for (std::size_t i = 0; i < sizeof(Wire); ++i) {
       out_[size_++] = static_cast<std::uint8_t>(bits >> (8 * i));
     }
   }
@@ -42,20 +50,13 @@ class Writer {
 class Reader {
  public:
   explicit Reader(std::span<const std::uint8_t> from) noexcept : from_(from) {}
-  template <typename T>
+  /// The wire's number `Wire`.
+  template <typename Wire, typename T>
   void number(T& out) noexcept {
-    std::make_unsigned_t<T> bits = 0;
-    if (from_.size() - at_ < sizeof(T)) {
-      short_ = true;
-    } else {
-      for (std::size_t i = 0; i < sizeof(T); ++i) {
-        bits = static_cast<std::make_unsigned_t<T>>(
-            bits | static_cast<std::make_unsigned_t<T>>(
-                       static_cast<std::make_unsigned_t<T>>(from_[at_ + i]) << (8 * i)));
-      }
-      at_ += sizeof(T);
-    }
-    out = static_cast<T>(bits);
+    std::uint64_t bits = 0;
+    const auto got = bytes(sizeof(Wire));
+    for (std::size_t i = 0; i < got.size(); ++i) bits |= std::uint64_t{got[i]} << (8 * i);
+    out = static_cast<Wire>(bits);
   }
   void id(JobId& out) noexcept {
     const auto got = bytes(out.size());
@@ -74,13 +75,10 @@ class Reader {
   }
   [[nodiscard]] Status finish(const char* what) const {
     if (short_ || at_ != from_.size()) {
-      return Error{ErrorCode::device_protocol,
-                   std::string(what) + ": a payload of " + std::to_string(from_.size()) +
-                       " bytes, expected " + (short_ ? "more" : std::to_string(at_))};
+      return protocol_error(what, ": a payload of ", from_.size(), " bytes, expected ",
+                            short_ ? "more" : std::to_string(at_));
     }
-    if (dirty_) {
-      return Error{ErrorCode::device_protocol, std::string(what) + ": a reserved byte is not 0"};
-    }
+    if (dirty_) return protocol_error(what, ": a reserved byte is not 0");
     return {};
   }
 
@@ -93,10 +91,6 @@ class Reader {
 
 std::string_view as_text(std::span<const std::uint8_t> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-Error protocol_error(std::string text) {
-  return {ErrorCode::device_protocol, std::move(text)};
 }
 
 }  // namespace
@@ -137,31 +131,30 @@ ErrorCode error_of(LinkStatus status) noexcept {
   }
 }
 
-std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t previous) noexcept {
-  if (bytes.empty()) return previous;
-  // isa-l's function lacks const, not constness, and leaves both inversions to the caller.
+std::uint32_t crc32c(std::span<const std::uint8_t> bytes) noexcept {
+  if (bytes.empty()) return 0;
+  // isa-l's function reads only, although it does not say const; it leaves both inversions to us.
   return ~crc32_iscsi(const_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()),
-                      ~previous);
+                      ~0U);
 }
 
 void encode_header(MessageType type, std::uint64_t request, std::span<const std::uint8_t> payload,
                    std::span<std::uint8_t> out) noexcept {
   Writer w(out);
   w.bytes(kMagic);
-  w.number(kProtocolVersion);
-  w.number(static_cast<std::uint8_t>(type));
-  w.number(std::uint16_t{0});
-  w.number(static_cast<std::uint32_t>(payload.size()));
-  w.number(std::uint32_t{0});
-  w.number(request);
-  w.number(crc32c(payload));
-  w.number(crc32c(out.first(w.size())));
+  w.number<std::uint8_t>(kProtocolVersion);
+  w.number<std::uint8_t>(type);
+  w.number<std::uint16_t>(0);
+  w.number<std::uint32_t>(payload.size());
+  w.number<std::uint32_t>(0);
+  w.number<std::uint64_t>(request);
+  w.number<std::uint32_t>(crc32c(payload));
+  w.number<std::uint32_t>(crc32c(out.first(w.size())));
 }
 
-Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint32_t max_length) {
+Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::size_t max_length) {
   if (bytes.size() < kFrameHeaderBytes) {
-    return protocol_error("a frame header of " + std::to_string(bytes.size()) +
-                          " bytes, expected 32");
+    return protocol_error("a frame header of ", bytes.size(), " bytes, expected 32");
   }
   Reader r(bytes.first(kFrameHeaderBytes));
   const auto magic = r.bytes(4);
@@ -171,14 +164,14 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint
   std::uint32_t reserved = 0;
   std::uint32_t header_crc = 0;
   FrameHeader header;
-  r.number(version);
-  r.number(type);
-  r.number(status);
-  r.number(header.length);
-  r.number(reserved);
-  r.number(header.request);
-  r.number(header.payload_crc);
-  r.number(header_crc);
+  r.number<std::uint8_t>(version);
+  r.number<std::uint8_t>(type);
+  r.number<std::uint16_t>(status);
+  r.number<std::uint32_t>(header.length);
+  r.number<std::uint32_t>(reserved);
+  r.number<std::uint64_t>(header.request);
+  r.number<std::uint32_t>(header.payload_crc);
+  r.number<std::uint32_t>(header_crc);
   if (header_crc != crc32c(bytes.first(28))) {
     return protocol_error("a frame header is damaged: its CRC does not match");
   }
@@ -186,22 +179,19 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint
     return protocol_error("a frame does not start with the link's magic number");
   }
   if (version != kProtocolVersion) {
-    return protocol_error("a frame of protocol version " + std::to_string(version) + ", expected " +
-                          std::to_string(kProtocolVersion));
+    return protocol_error("a frame of protocol version ", version, ", expected ", kProtocolVersion);
   }
   if (reserved != 0) return protocol_error("a reserved byte of a frame header is not 0");
   if (type < static_cast<std::uint8_t>(MessageType::hello) ||
       type > static_cast<std::uint8_t>(MessageType::goodbye)) {
-    return protocol_error("a frame of unknown type " + std::to_string(type));
+    return protocol_error("a frame of unknown type ", type);
   }
   if (header.length > max_length) {
-    return protocol_error("a frame of " + std::to_string(header.length) +
-                          " bytes, expected at most " + std::to_string(max_length));
+    return protocol_error("a frame of ", header.length, " bytes, expected at most ", max_length);
   }
   if (status > static_cast<std::uint16_t>(LinkStatus::credit) ||
       (status != 0) != (type == static_cast<std::uint8_t>(MessageType::error))) {
-    return protocol_error("a frame of type " + std::to_string(type) + " with status " +
-                          std::to_string(status));
+    return protocol_error("a frame of type ", type, " with status ", status);
   }
   header.type = static_cast<MessageType>(type);
   header.status = static_cast<LinkStatus>(status);
@@ -215,11 +205,11 @@ bool payload_intact(const FrameHeader& header, std::span<const std::uint8_t> pay
 std::size_t Hello::encode(std::span<std::uint8_t> out) const noexcept {
   const std::string_view cut = name.substr(0, kMaxNameBytes);
   Writer w(out);
-  w.number(lowest);
-  w.number(highest);
-  w.number(max_frame);
+  w.number<std::uint16_t>(lowest);
+  w.number<std::uint16_t>(highest);
+  w.number<std::uint32_t>(max_frame);
   w.bytes(client);
-  w.number(static_cast<std::uint8_t>(cut.size()));
+  w.number<std::uint8_t>(cut.size());
   w.bytes({reinterpret_cast<const std::uint8_t*>(cut.data()), cut.size()});
   return w.size();
 }
@@ -227,22 +217,22 @@ std::size_t Hello::encode(std::span<std::uint8_t> out) const noexcept {
 std::size_t Attach::encode(std::span<std::uint8_t> out) const noexcept {
   Writer w(out);
   w.bytes(token);
-  w.number(epoch);
+  w.number<std::uint64_t>(epoch);
   return w.size();
 }
 
 std::size_t Ping::encode(std::span<std::uint8_t> out) const noexcept {
   Writer w(out);
-  w.number(echo);
+  w.number<std::uint64_t>(echo);
   return w.size();
 }
 
 std::size_t Program::encode(std::span<std::uint8_t> out) const noexcept {
   Writer w(out);
-  w.number(id);
-  w.number(static_cast<std::uint16_t>(shape.heads));
-  w.number(static_cast<std::uint16_t>(shape.tokens));
-  w.number(static_cast<std::uint8_t>(encoding));
+  w.number<std::uint32_t>(id);
+  w.number<std::uint16_t>(shape.heads);
+  w.number<std::uint16_t>(shape.tokens);
+  w.number<std::uint8_t>(encoding);
   w.zeros(3);
   return w.size();
 }
@@ -255,10 +245,10 @@ std::size_t Cancel::encode(std::span<std::uint8_t> out) const noexcept {
 
 std::size_t Fault::encode(std::span<std::uint8_t> out) const noexcept {
   Writer w(out);
-  w.number(kind);
+  w.number<std::uint16_t>(kind);
   w.zeros(2);
-  w.number(parts_per_million);
-  w.number(argument);
+  w.number<std::uint32_t>(parts_per_million);
+  w.number<std::uint64_t>(argument);
   return w.size();
 }
 
@@ -276,16 +266,16 @@ std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
   const bool dense = encoding == Encoding::dense_i8;
   Writer w(out);
   w.bytes(job);
-  w.number(epoch);
-  w.number(remaining_us);
-  w.number(seed);
-  w.number(program);
-  w.number(static_cast<std::uint16_t>(block.shape.tokens));
-  w.number(static_cast<std::uint16_t>(block.ancillas));
-  w.number(reads);
-  w.number(dense ? std::int8_t{0} : block.penalty);
-  w.number(dense ? std::int8_t{0} : block.tie);
-  w.number(std::uint32_t{0});
+  w.number<std::uint64_t>(epoch);
+  w.number<std::uint64_t>(remaining_us);
+  w.number<std::uint64_t>(seed);
+  w.number<std::uint32_t>(program);
+  w.number<std::uint16_t>(block.shape.tokens);
+  w.number<std::uint16_t>(block.ancillas);
+  w.number<std::uint16_t>(reads);
+  w.number<std::int8_t>(dense ? 0 : block.penalty);
+  w.number<std::int8_t>(dense ? 0 : block.tie);
+  w.number<std::uint32_t>(0);
   if (dense) {
     expand_block(block, matrix);
     const auto width = static_cast<std::size_t>(block.spins());
@@ -299,10 +289,17 @@ std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
     w.bytes(
         {reinterpret_cast<const std::uint8_t*>(block.fields.data()), block.fields.size_bytes()});
   } else {
-    for (const std::int16_t field : block.fields) w.number(field);
+    for (const std::int16_t field : block.fields) w.number<std::int16_t>(field);
   }
   w.bytes({reinterpret_cast<const std::uint8_t*>(block.couplings.data()), block.couplings.size()});
   return w.size();
+}
+
+void Submit::renew(std::span<std::uint8_t> payload, std::uint64_t epoch,
+                   std::uint64_t remaining_us) noexcept {
+  Writer w(payload.subspan(16, 16));
+  w.number<std::uint64_t>(epoch);
+  w.number<std::uint64_t>(remaining_us);
 }
 
 Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
@@ -310,38 +307,38 @@ Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
   Reader r(payload);
   std::uint16_t flags = 0;
   std::uint8_t name_bytes = 0;
-  r.number(out.version);
-  r.number(flags);
-  r.number(out.max_frame);
-  r.number(out.epoch);
+  r.number<std::uint16_t>(out.version);
+  r.number<std::uint16_t>(flags);
+  r.number<std::uint32_t>(out.max_frame);
+  r.number<std::uint64_t>(out.epoch);
   r.id(out.token);
-  r.number(out.max_spins);
-  r.number(out.coupling_bits);
-  r.number(out.encodings);
-  r.number(out.max_reads);
-  r.number(out.credit_jobs);
-  r.number(out.max_programs);
-  r.number(out.credit_bytes);
-  r.number(out.heartbeat_ms);
-  r.number(out.lease_ms);
-  r.number(out.round_trip_ns);
-  r.number(out.round_trips);
-  r.number(out.remember_ms);
-  r.number(out.state);
+  r.number<std::uint32_t>(out.max_spins);
+  r.number<std::uint8_t>(out.coupling_bits);
+  r.number<std::uint8_t>(out.encodings);
+  r.number<std::uint16_t>(out.max_reads);
+  r.number<std::uint16_t>(out.credit_jobs);
+  r.number<std::uint16_t>(out.max_programs);
+  r.number<std::uint32_t>(out.credit_bytes);
+  r.number<std::uint32_t>(out.heartbeat_ms);
+  r.number<std::uint32_t>(out.lease_ms);
+  r.number<std::uint32_t>(out.round_trip_ns);
+  r.number<std::uint32_t>(out.round_trips);
+  r.number<std::uint32_t>(out.remember_ms);
+  r.number<std::uint8_t>(out.state);
   r.reserved(18);
-  r.number(name_bytes);
+  r.number<std::uint8_t>(name_bytes);
   out.name = as_text(r.bytes(name_bytes));
   QAMA_RETURN_IF_ERROR(r.finish("HELLO_ACK"));
   out.emulated = (flags & 1U) != 0;
   out.faults = (flags & 2U) != 0;
   if (out.version != kProtocolVersion) {
-    return protocol_error("HELLO_ACK: version " + std::to_string(out.version) + ", expected 1");
+    return protocol_error("HELLO_ACK: version ", out.version, ", expected 1");
   }
-  if (flags > 3 || out.max_spins < 2 ||
-      out.max_spins > static_cast<std::uint32_t>(kMaxMachineSpins) || out.coupling_bits != 8 ||
-      (out.encodings & 3U) == 0 || out.encodings > 3 || out.max_reads == 0 ||
-      out.credit_jobs == 0 || out.max_programs == 0 || out.heartbeat_ms == 0 || out.state > 3 ||
-      out.lease_ms < out.heartbeat_ms || name_bytes > kMaxNameBytes) {
+  if (flags > 3 || out.max_spins < 2 || out.max_spins > kMaxMachineSpins ||
+      out.coupling_bits != 8 || (out.encodings & 3U) == 0 || out.encodings > 3 ||
+      out.max_reads == 0 || out.credit_jobs == 0 || out.max_programs == 0 ||
+      out.heartbeat_ms == 0 || out.state > 3 || out.lease_ms < out.heartbeat_ms ||
+      name_bytes > kMaxNameBytes) {
     return protocol_error("HELLO_ACK: a capability is out of range");
   }
   return out;
@@ -350,7 +347,7 @@ Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
 Result<AttachAck> AttachAck::decode(std::span<const std::uint8_t> payload) {
   AttachAck out;
   Reader r(payload);
-  r.number(out.epoch);
+  r.number<std::uint64_t>(out.epoch);
   QAMA_RETURN_IF_ERROR(r.finish("ATTACH_ACK"));
   return out;
 }
@@ -358,23 +355,22 @@ Result<AttachAck> AttachAck::decode(std::span<const std::uint8_t> payload) {
 Result<Pong> Pong::decode(std::span<const std::uint8_t> payload) {
   Pong out;
   Reader r(payload);
-  r.number(out.echo);
-  r.number(out.epoch);
-  r.number(out.waiting);
-  r.number(out.state);
+  r.number<std::uint64_t>(out.echo);
+  r.number<std::uint64_t>(out.epoch);
+  r.number<std::uint32_t>(out.waiting);
+  r.number<std::uint8_t>(out.state);
   r.reserved(3);
   QAMA_RETURN_IF_ERROR(r.finish("PONG"));
-  if (out.state > 3)
-    return protocol_error("PONG: state " + std::to_string(out.state) + ", expected 0 to 3");
+  if (out.state > 3) return protocol_error("PONG: state ", out.state, ", expected 0 to 3");
   return out;
 }
 
 Result<ProgramAck> ProgramAck::decode(std::span<const std::uint8_t> payload) {
   ProgramAck out;
   Reader r(payload);
-  r.number(out.id);
+  r.number<std::uint32_t>(out.id);
   r.reserved(4);
-  r.number(out.program_ns);
+  r.number<std::uint64_t>(out.program_ns);
   QAMA_RETURN_IF_ERROR(r.finish("PROGRAM_ACK"));
   return out;
 }
@@ -384,22 +380,21 @@ Result<JobResult> JobResult::decode(std::span<const std::uint8_t> payload) {
   Reader r(payload);
   std::uint8_t flags = 0;
   r.id(out.job);
-  r.number(out.epoch);
-  r.number(out.energy);
-  r.number(out.queue_ns);
-  r.number(out.compute_ns);
-  r.number(out.program_ns);
-  r.number(out.anneal_ns);
-  r.number(out.readout_ns);
-  r.number(out.spins);
-  r.number(out.reads);
-  r.number(flags);
+  r.number<std::uint64_t>(out.epoch);
+  r.number<std::int64_t>(out.energy);
+  r.number<std::uint64_t>(out.queue_ns);
+  r.number<std::uint64_t>(out.compute_ns);
+  r.number<std::uint64_t>(out.program_ns);
+  r.number<std::uint64_t>(out.anneal_ns);
+  r.number<std::uint64_t>(out.readout_ns);
+  r.number<std::uint32_t>(out.spins);
+  r.number<std::uint16_t>(out.reads);
+  r.number<std::uint8_t>(flags);
   r.reserved(1);
-  if (out.spins > static_cast<std::uint32_t>(kMaxMachineSpins) || flags > 3) {
-    return protocol_error("RESULT: " + std::to_string(out.spins) + " spins, flags " +
-                          std::to_string(flags));
+  if (out.spins > static_cast<std::size_t>(kMaxMachineSpins) || flags > 3) {
+    return protocol_error("RESULT: ", out.spins, " spins, flags ", flags);
   }
-  out.packed = r.bytes((static_cast<std::size_t>(out.spins) + 7) / 8);
+  out.packed = r.bytes((out.spins + 7) / 8);
   QAMA_RETURN_IF_ERROR(r.finish("RESULT"));
   out.emulated = (flags & 1U) != 0;
   out.paced = (flags & 2U) != 0;
@@ -411,12 +406,12 @@ Result<ErrorReply> ErrorReply::decode(std::span<const std::uint8_t> payload) {
   Reader r(payload);
   std::uint16_t length = 0;
   r.id(out.job);
-  r.number(out.epoch);
-  r.number(out.wait_us);
-  r.number(length);
+  r.number<std::uint64_t>(out.epoch);
+  r.number<std::uint32_t>(out.wait_us);
+  r.number<std::uint16_t>(length);
   out.text = as_text(r.bytes(length));
   QAMA_RETURN_IF_ERROR(r.finish("ERROR"));
-  if (length > 255) return protocol_error("ERROR: a text of " + std::to_string(length) + " bytes");
+  if (length > 255) return protocol_error("ERROR: a text of ", length, " bytes");
   return out;
 }
 
@@ -424,9 +419,9 @@ Result<CancelAck> CancelAck::decode(std::span<const std::uint8_t> payload) {
   CancelAck out;
   Reader r(payload);
   r.id(out.job);
-  r.number(out.outcome);
+  r.number<std::uint8_t>(out.outcome);
   QAMA_RETURN_IF_ERROR(r.finish("CANCEL_ACK"));
-  if (out.outcome > 3) return protocol_error("CANCEL_ACK: outcome " + std::to_string(out.outcome));
+  if (out.outcome > 3) return protocol_error("CANCEL_ACK: outcome ", out.outcome);
   return out;
 }
 

@@ -1,6 +1,9 @@
-// The driver's half of PROTOCOL.md: requests out, replies in. Nothing here allocates unless it
-// fails, nothing trusts a byte. To add a message: its number, a struct with encode or decode, its
-// row in PROTOCOL.md, a vector in tests/hal/cim/link_vectors.py.
+// The driver's half of PROTOCOL.md, "Frame" and "Messages": requests out, replies in. Bytes from
+// the machine are checked; nothing here allocates, except an error. Sizes are std::size_t in the
+// structs and get the wire's width here.
+//
+// To add a message: its row in PROTOCOL.md, its number in MessageType, a struct here with kType and
+// encode() or decode(), the same in hal/emulator/wire.h, a vector in tests/hal/cim/link_vectors.py.
 #pragma once
 
 #include <array>
@@ -15,8 +18,8 @@ namespace qama::hal::cim {
 
 inline constexpr std::size_t kFrameHeaderBytes = 32;
 inline constexpr std::uint8_t kProtocolVersion = 1;
-inline constexpr std::uint32_t kMaxFrameBeforeHello = 8192;
-inline constexpr std::uint32_t kMaxReplyBytes = 8192;  ///< the driver takes no longer payload
+inline constexpr std::size_t kMaxFrameBeforeHello = 8192;
+inline constexpr std::size_t kMaxReplyBytes = 8192;  ///< the longest payload that the driver takes
 inline constexpr std::size_t kSubmitFixedBytes = 56;
 inline constexpr std::size_t kMaxNameBytes = 63;
 
@@ -66,14 +69,13 @@ enum class Encoding : std::uint8_t { block_i8 = 0, dense_i8 = 1 };
 
 using JobId = std::array<std::uint8_t, 16>;
 
-/// CRC32C, continued from `previous`.
-[[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes,
-                                   std::uint32_t previous = 0) noexcept;
+/// CRC32C (Castagnoli) of PROTOCOL.md, "Frame"; 0 for no bytes.
+[[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes) noexcept;
 
 struct FrameHeader {
   MessageType type{};
   LinkStatus status = LinkStatus::ok;
-  std::uint32_t length = 0;
+  std::size_t length = 0;  ///< of the payload, in bytes
   std::uint64_t request = 0;
   std::uint32_t payload_crc = 0;
 };
@@ -83,7 +85,7 @@ void encode_header(MessageType type, std::uint64_t request, std::span<const std:
                    std::span<std::uint8_t> out) noexcept;
 /// DEVICE_PROTOCOL: header CRC, magic, version, reserved bytes, type, length above `max_length`.
 [[nodiscard]] Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes,
-                                                std::uint32_t max_length);
+                                                std::size_t max_length);
 /// Whether the payload is what the header's CRC says.
 [[nodiscard]] bool payload_intact(const FrameHeader& header,
                                   std::span<const std::uint8_t> payload) noexcept;
@@ -91,46 +93,61 @@ void encode_header(MessageType type, std::uint64_t request, std::span<const std:
 // Requests: encode() writes the payload and returns its size; `out` is large enough
 // (kMaxFrameBeforeHello).
 struct Hello {
+  static constexpr MessageType kType = MessageType::hello;
   std::uint16_t lowest = kProtocolVersion, highest = kProtocolVersion;
-  std::uint32_t max_frame = kMaxReplyBytes;
-  JobId client{};
+  std::size_t max_frame = kMaxReplyBytes;  ///< bytes of payload
+  JobId client{};                          ///< random, one a process
   std::string_view name;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Attach {
+  static constexpr MessageType kType = MessageType::attach;
   JobId token{};
   std::uint64_t epoch = 0;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Ping {
+  static constexpr MessageType kType = MessageType::ping;
   std::uint64_t echo = 0;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Program {
+  static constexpr MessageType kType = MessageType::program;
   std::uint32_t id = 0;
   ProblemShape shape;
   Encoding encoding = Encoding::block_i8;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Cancel {
+  static constexpr MessageType kType = MessageType::cancel;
   JobId job{};
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Fault {
+  static constexpr MessageType kType = MessageType::fault;
   std::uint16_t kind = 0;
   std::uint32_t parts_per_million = 0;
   std::uint64_t argument = 0;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
+struct Goodbye {
+  static constexpr MessageType kType = MessageType::goodbye;
+  std::size_t encode(std::span<std::uint8_t>) const noexcept { return 0; }
+};
 struct Submit {
+  static constexpr MessageType kType = MessageType::submit;
   JobId job{};
   std::uint64_t epoch = 0, remaining_us = 0, seed = 0;
   std::uint32_t program = 0;
-  std::uint16_t reads = 1;
+  std::size_t reads = 1;
   /// The problem goes out in `encoding`; `matrix` is scratch of block.spins()^2 for dense_i8, else
   /// empty.
   std::size_t encode(const BlockProblem& block, Encoding encoding, std::span<std::int8_t> matrix,
                      std::span<std::uint8_t> out) const noexcept;
+  /// Writes epoch and remaining time into a payload that encode() made, for the next attempt. The
+  /// rest must stay as it was: PROTOCOL.md, "A retry never anneals twice".
+  static void renew(std::span<std::uint8_t> payload, std::uint64_t epoch,
+                    std::uint64_t remaining_us) noexcept;
 };
 /// A SUBMIT payload's bytes.
 [[nodiscard]] std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
@@ -139,47 +156,55 @@ struct Submit {
 // Replies: decode() checks sizes, reserved bytes and ranges; DEVICE_PROTOCOL else. Views point into
 // `payload`.
 struct HelloAck {
+  static constexpr MessageType kType = MessageType::hello_ack;
   std::uint16_t version = 0;
   bool emulated = false, faults = false;
-  std::uint32_t max_frame = 0;
+  std::size_t max_frame = 0;
   std::uint64_t epoch = 0;
   JobId token{};
-  std::uint32_t max_spins = 0;
+  std::size_t max_spins = 0;
   std::uint8_t coupling_bits = 0, encodings = 0;
-  std::uint16_t max_reads = 0, credit_jobs = 0, max_programs = 0;
-  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0,
-                round_trips = 0, remember_ms = 0;
+  std::size_t max_reads = 0, credit_jobs = 0, max_programs = 0, credit_bytes = 0;
+  std::uint32_t heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0, round_trips = 0, remember_ms = 0;
   std::uint8_t state = 0;
   std::string_view name;
+  [[nodiscard]] bool takes(Encoding encoding) const noexcept {
+    return (encodings >> static_cast<unsigned>(encoding) & 1U) != 0;
+  }
   static Result<HelloAck> decode(std::span<const std::uint8_t> payload);
 };
 struct AttachAck {
+  static constexpr MessageType kType = MessageType::attach_ack;
   std::uint64_t epoch = 0;
   static Result<AttachAck> decode(std::span<const std::uint8_t> payload);
 };
 struct Pong {
+  static constexpr MessageType kType = MessageType::pong;
   std::uint64_t echo = 0, epoch = 0;
-  std::uint32_t waiting = 0;
+  std::size_t waiting = 0;  ///< jobs of all sessions
   std::uint8_t state = 0;
   static Result<Pong> decode(std::span<const std::uint8_t> payload);
 };
 struct ProgramAck {
+  static constexpr MessageType kType = MessageType::program_ack;
   std::uint32_t id = 0;
   std::uint64_t program_ns = 0;
   static Result<ProgramAck> decode(std::span<const std::uint8_t> payload);
 };
 struct JobResult {
+  static constexpr MessageType kType = MessageType::result;
   JobId job{};
   std::uint64_t epoch = 0;
   std::int64_t energy = 0;
   std::uint64_t queue_ns = 0, compute_ns = 0, program_ns = 0, anneal_ns = 0, readout_ns = 0;
-  std::uint32_t spins = 0;
-  std::uint16_t reads = 0;
+  std::size_t spins = 0;  ///< ancillas included
+  std::size_t reads = 0;
   bool emulated = false, paced = false;
   std::span<const std::uint8_t> packed;
   static Result<JobResult> decode(std::span<const std::uint8_t> payload);
 };
 struct ErrorReply {
+  static constexpr MessageType kType = MessageType::error;
   JobId job{};
   std::uint64_t epoch = 0;
   std::uint32_t wait_us = 0;
@@ -187,6 +212,7 @@ struct ErrorReply {
   static Result<ErrorReply> decode(std::span<const std::uint8_t> payload);
 };
 struct CancelAck {
+  static constexpr MessageType kType = MessageType::cancel_ack;
   JobId job{};
   std::uint8_t outcome = 0;
   static Result<CancelAck> decode(std::span<const std::uint8_t> payload);

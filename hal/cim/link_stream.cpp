@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -184,7 +185,7 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   return out;
 }
 
-bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline) noexcept {
+bool wait_for(int fd, bool writing, int wake_fd, TimePoint deadline) noexcept {
   while (true) {
     const auto left = deadline - LinkClock::now();
     timespec timeout{};
@@ -199,6 +200,22 @@ bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline)
     if (ready == 0) return false;
     if (errno != EINTR) return true;  // the following call on fd says what is wrong
   }
+}
+
+Wake::Wake() noexcept : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+Wake::~Wake() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void Wake::ring() noexcept {
+  const std::uint64_t one = 1;
+  (void)!::write(fd_, &one, sizeof one);
+}
+
+void Wake::clear() noexcept {
+  std::uint64_t count = 0;
+  (void)!::read(fd_, &count, sizeof count);
 }
 
 Stream::~Stream() {
@@ -228,7 +245,7 @@ bool Stream::pending() const noexcept {
   return ssl_ != nullptr && SSL_pending(static_cast<SSL*>(ssl_)) > 0;
 }
 
-Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_point deadline) {
+Result<Stream> Stream::connect(const StreamFactory& factory, TimePoint deadline) {
   const StreamFactory::Impl& impl = *factory.impl_;
   const std::string where = quote(impl.endpoint.host + ":" + std::to_string(impl.endpoint.port));
   Stream out;
@@ -292,8 +309,7 @@ Result<Stream> Stream::connect(const StreamFactory& factory, LinkClock::time_poi
   return out;
 }
 
-Stream::Outcome Stream::send_all(std::span<const std::uint8_t> bytes,
-                                 LinkClock::time_point deadline) noexcept {
+Stream::Outcome Stream::send_all(std::span<const std::uint8_t> bytes, TimePoint deadline) noexcept {
   while (!bytes.empty()) {
     bool wants_read = false;
     if (ssl_ == nullptr) {

@@ -3,17 +3,15 @@
 // enters an error's text.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "hal/base/result.h"
+#include "hal/cim/clock.h"
 
 namespace qama::hal::cim {
-
-using LinkClock = std::chrono::steady_clock;
 
 /// Where to connect and how.
 struct Endpoint {
@@ -35,7 +33,7 @@ class StreamFactory {
   std::unique_ptr<Impl> impl_;  // for Stream
 };
 
-/// One connection. One thread at a time, except interrupt(). Sending and receiving do not allocate.
+/// One connection. One thread at a time. Sending and receiving do not allocate.
 class Stream {
  public:
   Stream() = default;
@@ -45,8 +43,7 @@ class Stream {
 
   /// Connects and shakes hands. DEVICE_UNAVAILABLE, DEVICE_AUTH (refused certificate or key),
   /// DEADLINE_EXCEEDED.
-  [[nodiscard]] static Result<Stream> connect(const StreamFactory& factory,
-                                              LinkClock::time_point deadline);
+  [[nodiscard]] static Result<Stream> connect(const StreamFactory& factory, TimePoint deadline);
 
   [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
@@ -56,7 +53,7 @@ class Stream {
 
   enum class Outcome : std::uint8_t { ok, none, closed };
   /// All of `bytes`; closed on an error or at the deadline.
-  Outcome send_all(std::span<const std::uint8_t> bytes, LinkClock::time_point deadline) noexcept;
+  Outcome send_all(std::span<const std::uint8_t> bytes, TimePoint deadline) noexcept;
   /// What is there now: ok and `size` > 0, none, or closed.
   Outcome receive(std::span<std::uint8_t> to, std::size_t& size) noexcept;
 
@@ -67,6 +64,21 @@ class Stream {
 
 /// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false at the
 /// deadline.
-bool wait_for(int fd, bool writing, int wake_fd, LinkClock::time_point deadline) noexcept;
+bool wait_for(int fd, bool writing, int wake_fd, TimePoint deadline) noexcept;
+
+/// Ends a wait_for() of another thread, through `wake_fd`.
+class Wake {
+ public:
+  Wake() noexcept;
+  ~Wake();
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+  void ring() noexcept;
+  void clear() noexcept;
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
 
 }  // namespace qama::hal::cim
