@@ -252,14 +252,6 @@ std::size_t Fault::encode(std::span<std::uint8_t> out) const noexcept {
   return w.size();
 }
 
-std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
-                         Encoding encoding) noexcept {
-  const auto n = static_cast<std::size_t>(shape.spins());
-  if (encoding == Encoding::block_i8) return kSubmitFixedBytes + 2 * n + coupling_count(shape);
-  const std::size_t width = n + static_cast<std::size_t>(ancillas);
-  return kSubmitFixedBytes + width * (width - 1) / 2;
-}
-
 std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
                            std::span<std::int8_t> matrix,
                            std::span<std::uint8_t> out) const noexcept {

@@ -21,6 +21,7 @@ inline constexpr std::uint8_t kProtocolVersion = 1;
 inline constexpr std::size_t kMaxFrameBeforeHello = 8192;
 inline constexpr std::size_t kMaxReplyBytes = 8192;  ///< the longest payload that the driver takes
 inline constexpr std::size_t kSubmitFixedBytes = 56;
+inline constexpr std::size_t kResultFixedBytes = 80;
 inline constexpr std::size_t kMaxNameBytes = 63;
 
 enum class MessageType : std::uint8_t {
@@ -150,8 +151,13 @@ struct Submit {
                     std::uint64_t remaining_us) noexcept;
 };
 /// A SUBMIT payload's bytes.
-[[nodiscard]] std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
-                                       Encoding encoding) noexcept;
+[[nodiscard]] inline std::size_t submit_bytes(const ProblemShape& shape, std::int32_t ancillas,
+                                              Encoding encoding) noexcept {
+  const auto n = static_cast<std::size_t>(shape.spins());
+  if (encoding == Encoding::block_i8) return kSubmitFixedBytes + 2 * n + coupling_count(shape);
+  const std::size_t width = n + static_cast<std::size_t>(ancillas);
+  return kSubmitFixedBytes + width * (width - 1) / 2;
+}
 
 // Replies: decode() checks sizes, reserved bytes and ranges; DEVICE_PROTOCOL else. Views point into
 // `payload`.

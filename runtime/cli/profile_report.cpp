@@ -159,8 +159,8 @@ double within(const GapReport& gap, double limit) {
 
 /// Bytes that `payload` bytes of TCP are on an Ethernet: 1448 a segment, and around each 20 of IP,
 /// 32 of TCP with time stamps and 38 of Ethernet with preamble and gap.
-double ethernet_bytes(std::int64_t payload) {
-  const std::int64_t segments = std::max<std::int64_t>((payload + 1447) / 1448, 1);
+double ethernet_bytes(std::size_t payload) {
+  const std::size_t segments = std::max<std::size_t>((payload + 1447) / 1448, 1);
   return static_cast<double>(payload + segments * (20 + 32 + 38));
 }
 
@@ -202,16 +202,16 @@ std::vector<Projection> projections(const Profile& profile) {
     base.link = "as measured";
     base.form = "as measured";
     out.push_back(base);
-    if (!profile.link.fits) continue;
+    if (!profile.job.size) continue;
+    const hal::JobSize& job = *profile.job.size;
     for (const Rate& rate : kRates) {
       for (const bool dense : {false, true}) {
         Projection line = base;
         line.link = rate.name;
         line.form = dense ? "dense" : "block";
-        const std::int64_t request =
-            dense ? profile.link.dense_request : profile.link.block_request;
-        line.wire_us = layers * 8 * (ethernet_bytes(request) + ethernet_bytes(profile.link.reply)) /
-                       rate.bits_per_us;
+        const std::size_t request = dense ? job.dense_request : job.block_request;
+        line.wire_us =
+            layers * 8 * (ethernet_bytes(request) + ethernet_bytes(job.reply)) / rate.bits_per_us;
         out.push_back(line);
       }
     }
@@ -312,18 +312,19 @@ Json profile_json(const Profile& profile) {
   out.update(devices[0]);
   for (Json& device : devices) device.erase("provenance");
   if (profile.layers > 0) {
-    Json bytes = {{"fits", profile.link.fits}};
-    if (profile.link.fits) {
-      bytes.update({{"spins", profile.link.spins},
-                    {"ancillas", profile.link.ancillas},
-                    {"block_bytes", profile.link.block_request},
-                    {"dense_bytes", profile.link.dense_request},
-                    {"reply_bytes", profile.link.reply},
-                    {"zeroed_share", profile.link.zeroed_share},
-                    {"mean_error_steps", profile.link.mean_error},
-                    {"coupling_deviation_steps", profile.link.coupling_deviation}});
+    Json bytes = {{"fits", profile.job.size.has_value()}};
+    if (profile.job.size) {
+      const hal::JobSize& job = *profile.job.size;
+      bytes.update({{"spins", job.spins},
+                    {"ancillas", job.ancillas},
+                    {"block_bytes", job.block_request},
+                    {"dense_bytes", job.dense_request},
+                    {"reply_bytes", job.reply},
+                    {"zeroed_share", job.zeroed_share},
+                    {"mean_error_steps", job.mean_error},
+                    {"coupling_deviation_steps", job.coupling_deviation}});
     } else {
-      bytes["why_not"] = profile.link.why_not;
+      bytes["why_not"] = profile.job.why_not;
     }
     out["machine_job"] = std::move(bytes);
   }
@@ -452,8 +453,8 @@ std::vector<Table> tables_of(const Profile& profile) {
       first.gap.reference_sweeps, first.gap.reference_restarts, first.gap.sorted.size());
   out.push_back(std::move(quality));
 
-  const LinkBytes& link = profile.link;
-  if (!link.fits) return out;
+  if (!profile.job.size) return out;
+  const hal::JobSize& link = *profile.job.size;
   Table wire{"Wire time of a solve, microseconds, computed (not measured)",
              format("%lld spins and %d ancillas, 8 bits. Bytes with TCP, IP and Ethernet around "
                     "them, over the rate, both ways; "

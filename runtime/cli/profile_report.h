@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hal/device.h"
+#include "hal/job_size.h"
 #include "runtime/cli/console.h"
 #include "runtime/cli/report.h"
 #include "runtime/engine/plan.h"
@@ -31,13 +33,10 @@ struct GapReport {
   std::int32_t reference_sweeps = 0, reference_restarts = 0;
 };
 
-/// What the Ising machine's link would carry for this model's layers.
-struct LinkBytes {
-  bool fits = false;
+/// What a layer would be as a job of an Ising machine.
+struct MachineJob {
+  std::optional<hal::JobSize> size;  ///< empty where no machine holds it, or no layer was looked at
   std::string why_not;
-  std::int32_t spins = 0, ancillas = 0;
-  std::int64_t block_request = 0, dense_request = 0, reply = 0;  ///< bytes of a job, TCP payload
-  double zeroed_share = 0, mean_error = 0, coupling_deviation = 0;
 };
 
 struct DeviceProfile {
@@ -62,7 +61,7 @@ struct Profile {
   std::int32_t runs = 0, warm_up = 0, threads = 1;
   std::int64_t spins = 0;
   std::int32_t layers = 0;
-  LinkBytes link;
+  MachineJob job;
   std::vector<DeviceProfile> devices;
   Json provenance;
 };

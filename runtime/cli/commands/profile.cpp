@@ -7,8 +7,8 @@
 #include <random>
 
 #include "hal/base/quote.h"
-#include "hal/cim/quantise.h"
 #include "hal/device.h"
+#include "hal/job_size.h"
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
@@ -26,10 +26,6 @@ constexpr std::int32_t kReferenceSweeps = 200;
 constexpr std::int32_t kReferenceRestarts = 64;
 constexpr std::int64_t kMostReferenceSpins =
     1024;  // beyond, a reference would take longer than everything else
-constexpr std::int32_t kMachineSpins = 550;
-constexpr std::int64_t kFrameBytes = 32;  // hal/cim/PROTOCOL.md
-constexpr std::int64_t kSubmitBytes = 56;
-constexpr std::int64_t kResultBytes = 80;
 
 double us_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -79,7 +75,7 @@ std::vector<runtime::Sample> synthetic_inputs(const weights::Architecture& a) {
   return out;
 }
 
-/// Solves every layer that goes by at length, and has the quantiser look at it.
+/// Solves every layer that goes by at length, and takes its size on a machine's link.
 class Reference final : public runtime::ProblemSink {
  public:
   /// Null if the model's layers are too large for it.
@@ -96,13 +92,11 @@ class Reference final : public runtime::ProblemSink {
     out->options_.schedule.t_end = a.attention.anneal.t_end;
     out->spins_.resize(static_cast<std::size_t>(a.heads) *
                        static_cast<std::size_t>(hal::words_per_head(a.spins_per_head())));
-    hal::cim::QuantiseOptions quantise;
-    quantise.max_spins = kMachineSpins;
-    auto quantiser = hal::cim::Quantiser::create(shape, quantise);
-    if (quantiser.ok()) {
-      out->quantiser_.emplace(std::move(quantiser).value());
+    auto gauge = hal::gauge_jobs(shape);
+    if (gauge.ok()) {
+      out->gauge_ = std::move(gauge).value();
     } else {
-      out->why_not_ = quantiser.error().message;
+      out->why_not_ = gauge.error().message;
     }
     return out;
   }
@@ -116,36 +110,14 @@ class Reference final : public runtime::ProblemSink {
     status_ = solver_->solve(*layer.problem, options, spins_, result);
     if (!status_.ok()) return;
     energies.push_back({layer.layer, result.energy});
-    if (!quantiser_) return;
-    hal::cim::QuantiseReport report;
-    if (!quantiser_->run(*layer.problem, &report).ok()) return;
-    reports_.push_back(report);
-    spins_of_machine_ = quantiser_->block().spins();
+    // A layer that cannot be rounded does not count.
+    if (gauge_ != nullptr) static_cast<void>(gauge_->add(*layer.problem));
   }
 
   [[nodiscard]] const Status& status() const noexcept { return status_; }
 
-  [[nodiscard]] LinkBytes link(const weights::Architecture& a) const {
-    LinkBytes out;
-    out.why_not = why_not_;
-    if (reports_.empty()) return out;
-    out.fits = true;
-    std::vector<double> ancillas;
-    for (const auto& report : reports_) {
-      ancillas.push_back(report.ancillas);
-      out.zeroed_share += report.zeroed_share / static_cast<double>(reports_.size());
-      out.mean_error += report.mean_error / static_cast<double>(reports_.size());
-      out.coupling_deviation += report.coupling_deviation / static_cast<double>(reports_.size());
-    }
-    std::sort(ancillas.begin(), ancillas.end());
-    out.ancillas = static_cast<std::int32_t>(percentile(ancillas, 50));
-    const std::int64_t n = std::int64_t{a.heads} * a.spins_per_head();
-    const std::int64_t width = n + out.ancillas;
-    out.spins = static_cast<std::int32_t>(n);
-    out.block_request = kFrameBytes + kSubmitBytes + 2 * n + n * (a.spins_per_head() - 1) / 2;
-    out.dense_request = kFrameBytes + kSubmitBytes + width * (width - 1) / 2;
-    out.reply = kFrameBytes + kResultBytes + (width + 7) / 8;
-    return out;
+  [[nodiscard]] MachineJob job() const {
+    return {gauge_ != nullptr ? gauge_->size() : std::nullopt, why_not_};
   }
 
   struct Best {
@@ -160,9 +132,7 @@ class Reference final : public runtime::ProblemSink {
   std::unique_ptr<hal::Solver> solver_;
   hal::SolveOptions options_;
   std::vector<std::uint64_t> spins_;
-  std::optional<hal::cim::Quantiser> quantiser_;
-  std::vector<hal::cim::QuantiseReport> reports_;
-  std::int32_t spins_of_machine_ = 0;
+  std::unique_ptr<hal::JobGauge> gauge_;
   std::string why_not_;
   Status status_;
 };
@@ -412,7 +382,7 @@ class ProfileCommand final : public Command {
       }
       std::sort(gap.sorted.begin(), gap.sorted.end());
     }
-    profile.link = reference->link(a);
+    profile.job = reference->job();
     return {};
   }
 
