@@ -16,7 +16,7 @@
 #include "bench/textbook_sa.h"
 #include "hal/cpu/kernel.h"
 #include "hal/device.h"
-#include "hal/text/problem_io.h"
+#include "hal/lower/lower.h"
 #include "ops/simd/factors_front.h"
 #include "ops/simd/kernels.h"
 

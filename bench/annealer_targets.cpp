@@ -19,6 +19,7 @@
 #include "bench/textbook_sa.h"
 #include "bench/tuning.h"
 #include "hal/cpu/kernel.h"
+#include "hal/text/formats.h"
 
 namespace qama::bench {
 namespace {
@@ -557,7 +558,7 @@ Result<hal::DenseBuild> public_problem(const Context& context, const std::string
   QAMA_ASSIGN_OR_RETURN(const auto file, read_problem_file(context.options.shared +
                                                            "/instances/maxcut/" + name + ".mc"));
   QAMA_ASSIGN_OR_RETURN(auto build, hal::to_dense(file));
-  if (!build.exact)
+  if (!build.decode.exact)
     return Error{ErrorCode::problem_bad_value, name + ": its weights do not fit 16 bits"};
   return build;
 }
@@ -688,8 +689,7 @@ Result<std::map<std::string, std::vector<Layer>>> layers_of_directory(
   std::map<std::string, std::vector<Layer>> out;
   for (const auto& path : paths) {
     QAMA_ASSIGN_OR_RETURN(auto file, read_problem_file(path.string()));
-    if (file.format != hal::ProblemFormat::qama || file.layer.tokens > hal::kMaxDenseTokens)
-      continue;
+    if (file.kind != hal::ProblemKind::qama || file.layer.tokens > hal::kMaxDenseTokens) continue;
     const auto known = listed.find(path.filename().string());
     QAMA_ASSIGN_OR_RETURN(Layer layer,
                           make_layer(std::move(file.layer), *context.best_known, *context.device));
@@ -761,9 +761,10 @@ Status write_layers(const Context& context) {
   std::filesystem::create_directories(context.options.write, error);
   for (const InstanceClass& of : kInstanceClasses) {
     for (int k = 0; k < (of.heads == 1 ? 1 : context.options.instances); ++k) {
-      const hal::QamaLayer problem =
-          instance(of, context.options.first_seed + static_cast<std::uint64_t>(k));
-      const std::string path = context.options.write + "/" + problem.name + ".txt";
+      const hal::ProblemFile problem{
+          .layer = instance(of, context.options.first_seed + static_cast<std::uint64_t>(k)),
+          .graph = {}};
+      const std::string path = context.options.write + "/" + problem.layer.name + ".txt";
       std::ofstream stream(path, std::ios::binary);
       stream << hal::to_text(problem);
       if (!stream.flush())

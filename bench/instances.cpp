@@ -8,6 +8,8 @@
 #include <numbers>
 #include <utility>
 
+#include "hal/text/formats.h"
+
 namespace qama::bench {
 namespace {
 
@@ -219,7 +221,7 @@ hal::QamaLayer instance(const InstanceClass& of, std::uint64_t seed) {
 hal::ProblemFile complete_graph(std::int32_t size, std::uint64_t seed) {
   Normal random(seed);
   hal::ProblemFile out;
-  out.format = hal::ProblemFormat::maxcut;
+  out.kind = hal::ProblemKind::maxcut;
   out.graph.size = size;
   for (std::int32_t i = 0; i < size; ++i) {
     for (std::int32_t j = i + 1; j < size; ++j) {
@@ -232,7 +234,7 @@ hal::ProblemFile complete_graph(std::int32_t size, std::uint64_t seed) {
 hal::ProblemFile toroidal_graph(std::int32_t side, std::uint64_t seed) {
   Normal random(seed);
   hal::ProblemFile out;
-  out.format = hal::ProblemFormat::maxcut;
+  out.kind = hal::ProblemKind::maxcut;
   out.graph.size = side * side;
   for (std::int32_t row = 0; row < side; ++row) {
     for (std::int32_t column = 0; column < side; ++column) {
@@ -256,7 +258,7 @@ hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vecto
   };
   const auto count = static_cast<std::size_t>(size) * static_cast<std::size_t>(degree) / 2;
   hal::ProblemFile out;
-  out.format = hal::ProblemFormat::maxcut;
+  out.kind = hal::ProblemKind::maxcut;
   out.graph.size = size;
   auto& edges = out.graph.edges;
   while (edges.size() < count) {
@@ -279,7 +281,7 @@ Result<hal::ProblemFile> read_problem_file(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) return Error{ErrorCode::io_error, "file '" + path + "' cannot be read"};
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return hal::parse_problem(text, hal::sniff_format(text, path), path);
+  return hal::parse_problem(text, path);
 }
 
 }  // namespace qama::bench

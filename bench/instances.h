@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
-#include "hal/text/problem_io.h"
+#include "hal/text/problem_file.h"
 
 namespace qama::bench {
 

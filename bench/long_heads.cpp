@@ -13,7 +13,7 @@
 #include "bench/layer_pass.h"
 #include "bench/measure.h"
 #include "hal/device.h"
-#include "hal/text/problem_io.h"
+#include "hal/lower/decode.h"
 
 namespace qama::bench {
 namespace {

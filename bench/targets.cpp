@@ -146,7 +146,6 @@ void BestKnown::save() const {
 Result<Layer> make_layer(hal::QamaLayer real, BestKnown& best_known, hal::Device& device) {
   Layer out;
   hal::ProblemFile file;
-  file.format = hal::ProblemFormat::qama;
   file.layer = std::move(real);
   QAMA_ASSIGN_OR_RETURN(out.build, hal::to_dense(file));
   out.real = std::move(file.layer);

@@ -13,7 +13,7 @@
 #include "bench/instances.h"
 #include "bench/measure.h"
 #include "hal/device.h"
-#include "hal/text/problem_io.h"
+#include "hal/lower/lower.h"
 
 namespace qama::bench {
 

@@ -1,6 +1,6 @@
 // What a device is asked to solve, and what it answers. A selection problem never holds a tensor or
 // a layer name; it is integers only, so that every device and every instruction set agrees on its
-// energy. Reading problems from files belongs in text/problem_io.h, checking answers in verify.h.
+// energy. Reading problems from files belongs in text/formats.h, checking answers in verify.h.
 #pragma once
 
 #include <cstddef>

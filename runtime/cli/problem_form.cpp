@@ -52,10 +52,7 @@ class FormOf final : public ProblemForm {
     if (!build.ok()) return build.error();
     auto out = std::make_unique<FormOf>();
     out->build_ = std::move(*build);
-    if constexpr (!std::is_same_v<Build, hal::FactorsBuild>) {
-      out->exact = out->build_.exact;
-      out->fixed = out->build_.fixed;
-    }
+    out->decode = out->build_.decode;
     return std::unique_ptr<ProblemForm>(std::move(out));
   }
   Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
@@ -131,7 +128,7 @@ bool neighbours_win(const hal::EdgeList& graph, std::int64_t restarts) {
 std::string fastest_form(const hal::ProblemFile& file, hal::Device& device,
                          const FormRequest& request) {
   if (request.rounds > 0) return kMatrix;
-  if (file.format != hal::ProblemFormat::qama) {
+  if (file.kind != hal::ProblemKind::qama) {
     return neighbours_win(file.graph, request.restarts) && device.compile_sparse(1).ok()
                ? kNeighbours
                : kMatrix;
@@ -156,10 +153,10 @@ Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal
   if (name == kMatrix) {
     QAMA_RETURN_IF_ERROR(device.supports(file.shape()));
   } else {
-    const bool layer = file.format == hal::ProblemFormat::qama;
+    const bool layer = file.kind == hal::ProblemKind::qama;
     if ((name == kFactors) != layer) {
       return Error{ErrorCode::invalid_argument,
-                   "form '" + name + "' of a " + std::string(hal::name_of(file.format)) +
+                   "form '" + name + "' of a " + std::string(hal::name_of(file.kind)) +
                        " problem, expected 'matrix' or '" + (layer ? kFactors : kNeighbours) + "'"};
     }
     if (request.rounds > 0) {
@@ -171,7 +168,7 @@ Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal
   Result<std::unique_ptr<ProblemForm>> out =
       name == kMatrix       ? FormOf<hal::DenseBuild>::create(hal::to_dense(file))
       : name == kNeighbours ? FormOf<hal::SparseBuild>::create(hal::to_sparse(file))
-                            : FormOf<hal::FactorsBuild>::create(hal::to_factors(file.layer));
+                            : FormOf<hal::FactorsBuild>::create(hal::to_factors(file));
   if (out.ok()) (*out)->name = name;
   return out;
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "hal/device.h"
-#include "hal/text/problem_io.h"
+#include "hal/lower/lower.h"
 
 namespace qama::cli {
 
@@ -30,9 +30,7 @@ class ProblemForm {
   virtual ~ProblemForm() = default;
   /// The device must outlive the solver.
   [[nodiscard]] virtual Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const = 0;
-  /// Whether the weights are represented as they are; the same as hal::DenseBuild's.
-  bool exact = false;
-  std::int32_t fixed = -1;
+  hal::Decode decode;
   std::string name;  ///< one of form_names()
 };
 

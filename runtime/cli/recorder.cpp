@@ -8,6 +8,8 @@
 #include <system_error>
 
 #include "hal/base/quote.h"
+#include "hal/lower/lower.h"
+#include "hal/text/formats.h"
 
 namespace qama::cli {
 
@@ -74,7 +76,8 @@ void ProblemRecorder::problem(const runtime::LayerProblem& layer) {
       (std::filesystem::path(directory_) / (name + (factors ? ".txt" : ".qubo"))).string();
   std::ofstream file(path, std::ios::binary);
   const std::string text =
-      factors ? hal::to_text(to_factors(layer, name)) : hal::to_text(hal::to_qubo(*layer.problem));
+      hal::to_text(factors ? hal::ProblemFile{.layer = to_factors(layer, name), .graph = {}}
+                           : hal::to_qubo(*layer.problem));
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.flush().good()) {
     status_ = Error{ErrorCode::io_error, "file " + quote(path) + " cannot be written"};

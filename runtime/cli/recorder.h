@@ -1,5 +1,5 @@
 // ProblemRecorder: writes the layers that a session is about to solve as files
-// (hal/text/problem_io.h), for tuning the annealer on real problems: in the qama text format,
+// (hal/text), for tuning the annealer on real problems: in the qama text format,
 // layers of first-version QAMA, which has no factors, as qubo.
 #pragma once
 
@@ -7,7 +7,7 @@
 #include <string>
 
 #include "hal/base/result.h"
-#include "hal/text/problem_io.h"
+#include "hal/text/problem_file.h"
 #include "runtime/engine/hooks.h"
 
 namespace qama::cli {

@@ -5,19 +5,19 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "hal/text/problem_io.h"
+#include "hal/lower/lower.h"
+#include "hal/text/formats.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace qama::hal;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  (void)sniff_format(text, "fuzz");
-  for (const ProblemFormat format :
-       {ProblemFormat::qama, ProblemFormat::maxcut, ProblemFormat::qubo}) {
-    const auto file = parse_problem(text, format, "fuzz");
+  (void)parse_problem(text, "fuzz");
+  for (const ProblemFormat* format : problem_formats()) {
+    const auto file = format->parse(text, "fuzz");
     if (!file.ok() || file->shape().spins() > 2048) continue;
     const auto build = to_dense(*file);
-    if (format == ProblemFormat::qama) {
-      (void)to_factors(file->layer);
+    if (file->kind == ProblemKind::qama) {
+      (void)to_factors(*file);
     } else {
       const auto rows = to_sparse(*file);
       if (rows.ok() != build.ok()) std::abort();
@@ -27,10 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (!build.ok()) continue;
     if (!validate(build->buffer.problem()).ok()) std::abort();
-    if (format == ProblemFormat::qama &&
-        !parse_problem(to_text(file->layer), format, "again").ok()) {
+    if (file->kind == ProblemKind::qama && !format->parse(format->print(*file), "again").ok())
       std::abort();
-    }
   }
   return 0;
 }

@@ -12,7 +12,7 @@
 #include "hal/base/quote.h"
 #include "hal/device.h"
 #include "hal/platform/file.h"
-#include "hal/text/problem_io.h"
+#include "hal/text/formats.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/problem_form.h"
@@ -44,7 +44,7 @@ class Solve final : public Command {
     app.add_option("FILE", path_, "Problem, or - for standard input")->required()->type_name("");
     app.add_option("--format", format_, "qama, maxcut or qubo; default: from the file")
         ->type_name("NAME")
-        ->check(CLI::IsMember({"qama", "maxcut", "qubo"}));
+        ->check(CLI::IsMember(hal::problem_format_names()));
     app.add_option("--sweeps", sweeps_, "Sweeps a restart; 0: descent only")
         ->type_name("N")
         ->check(CLI::Range(0, hal::kMaxSweeps))
@@ -104,14 +104,11 @@ class Solve final : public Command {
         const std::vector<std::uint8_t> bytes,
         platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    hal::ProblemFormat format = hal::sniff_format(text, path_);
-    if (!format_.empty()) {
-      QAMA_ASSIGN_OR_RETURN(format, hal::parse_problem_format(format_));
-    }
+    QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, path_, format_));
     // Graphs are sparse: their row norms are small beside their largest couplings, and they need
     // colder ends than a layer (0.3 to 0.03 was best of six pairs on the G-set and bqp250
     // instances).
-    const bool layer = format == hal::ProblemFormat::qama;
+    const bool layer = file_.kind == hal::ProblemKind::qama;
     options_.schedule.t_start = t_start_.value_or(layer ? hal::Schedule{}.t_start : 0.3);
     options_.schedule.t_end = t_end_.value_or(layer ? hal::Schedule{}.t_end : 0.03);
     options_.schedule.sweeps = sweeps_.value_or(layer ? 200 : 1000);
@@ -120,7 +117,6 @@ class Solve final : public Command {
       return Error{ErrorCode::usage, "--t-end is above --t-start"};
     }
     QAMA_ASSIGN_OR_RETURN(options_.schedule.start, hal::parse_start_kind(start_kind_));
-    QAMA_ASSIGN_OR_RETURN(file_, hal::parse_problem(text, format, path_));
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
     most_restarts_ = restarts_.value_or(time_limit_ms_ > 0 ? kMaxRestarts : 32);
     QAMA_ASSIGN_OR_RETURN(
@@ -129,11 +125,11 @@ class Solve final : public Command {
     shape_ = file_.shape();
 
     seed_value_ = seed_.value_or(kDefaultSeed);
-    console.log("problem " + quote(path_) + ", " + std::string(hal::name_of(format)) + ", " +
+    console.log("problem " + quote(path_) + ", " + std::string(hal::name_of(file_.kind)) + ", " +
                 std::to_string(shape_.spins()) + " spins, device " + device->info().uri +
                 ", seed " + std::to_string(seed_value_) + ", couplings as " + form->name +
                 weights_text(*form));
-    fixed_ = form->fixed;
+    decode_ = form->decode;
     start_ = Clock::now();
     QAMA_RETURN_IF_ERROR(run_workers(console, *device, *form));
     return report(console, *device, *form);
@@ -143,34 +139,19 @@ class Solve final : public Command {
   /// The best answer of all parts, and counters over all of them.
   struct Best {
     bool found = false;
-    double value = 0;       ///< energy, or minus the cut: lower is better
+    double value = 0;       ///< energy or cut, in the file's own numbers
     std::int64_t part = 0;  ///< of equal values the first part's answer counts
     std::vector<std::uint64_t> spins;
     const char* solved_by = "";
   };
 
-  [[nodiscard]] bool is_cut() const { return file_.format == hal::ProblemFormat::maxcut; }
-
-  /// In the file's own numbers; lower is better.
-  [[nodiscard]] double value_of(std::span<const std::uint64_t> spins) const {
-    switch (file_.format) {
-      case hal::ProblemFormat::qama:
-        return hal::energy_of(file_.layer, spins);
-      case hal::ProblemFormat::qubo:
-        return hal::qubo_energy_of(file_.graph, spins);
-      case hal::ProblemFormat::maxcut:
-        break;
-    }
-    return -static_cast<double>(hal::cut_of(file_.graph, spins));
-  }
-
   [[nodiscard]] bool reaches_target(double value) const {
-    return target_ && value <= (is_cut() ? -*target_ : *target_);
+    return target_ && !decode_.better(*target_, value);
   }
 
   [[nodiscard]] static std::string weights_text(const ProblemForm& form) {
     if (form.name == "factors") return ", weights in float";
-    return form.exact ? ", weights exact" : ", weights rounded to 16 bits";
+    return form.decode.exact ? ", weights exact" : ", weights rounded to 16 bits";
   }
 
   Status run_workers(const Console& console, hal::Device& device, const ProblemForm& form) {
@@ -181,7 +162,7 @@ class Solve final : public Command {
     }
     // Other devices do without sweeps.
     const bool sweeps = device.info().uri.starts_with("cpu:");
-    if (sweeps && time_limit_ms_ > 0 && !sweeps_ && file_.format != hal::ProblemFormat::qama) {
+    if (sweeps && time_limit_ms_ > 0 && !sweeps_ && file_.kind != hal::ProblemKind::qama) {
       QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
     }
     // Against time where there is a limit, else against the number of restarts.
@@ -256,17 +237,15 @@ class Solve final : public Command {
   /// Takes one part's answer into account. Called with the lock held.
   void add(std::int64_t part, std::vector<std::uint64_t>& spins, const hal::SolveResult& result,
            double busy_us) {
-    if (fixed_ >= 0) {
-      spins[static_cast<std::size_t>(fixed_ / 64)] &= ~(std::uint64_t{1} << (fixed_ % 64));
-    }
     total_.proposals += result.proposals;
     total_.flips += result.flips;
     total_.sweeps += result.sweeps;
     restarts_done_ += result.restarts;
     total_.rounds += result.rounds;
     busy_us_ += busy_us;
-    const double value = value_of(spins);
-    if (!best_.found || value < best_.value || (value == best_.value && part < best_.part)) {
+    const double value = decode_.read(file_, spins);
+    if (!best_.found || decode_.better(value, best_.value) ||
+        (value == best_.value && part < best_.part)) {
       best_ = {true, value, part, spins, result.solved_by};
     }
     if (reaches_target(value)) stop_ = true;
@@ -283,18 +262,18 @@ class Solve final : public Command {
     }
     const double ns_per_proposal =
         total_.proposals > 0 ? 1000 * busy_us_ / static_cast<double>(total_.proposals) : 0;
-    const auto cut = static_cast<std::int64_t>(-best_.value);
+    const auto cut = static_cast<std::int64_t>(best_.value);
     const bool reached = reaches_target(best_.value);
     if (console.json) {
       Json out;
       out["file"] = path_;
-      out["kind"] = hal::name_of(file_.format);
+      out["kind"] = hal::name_of(file_.kind);
       out["n"] = shape_.spins();
-      if (file_.format == hal::ProblemFormat::qama) {
+      if (file_.kind == hal::ProblemKind::qama) {
         out["heads"] = shape_.heads;
         out["tokens"] = shape_.tokens;
       }
-      if (is_cut()) {
+      if (decode_.maximises()) {
         out["cut"] = cut;
       } else {
         out["energy"] = best_.value;
@@ -313,15 +292,14 @@ class Solve final : public Command {
       out["seed"] = seed_value_;
       out["threads"] = threads_;
       out["form"] = form.name;
-      out["weights_exact"] = form.exact;
+      out["weights_exact"] = form.decode.exact;
       if (target_) out["target_reached"] = reached;
       console.object(out);
       return {};
     }
-    console.line(format("kind       %s, %lld spins",
-                        std::string(hal::name_of(file_.format)).c_str(),
+    console.line(format("kind       %s, %lld spins", std::string(hal::name_of(file_.kind)).c_str(),
                         static_cast<long long>(shape_.spins())));
-    if (is_cut()) {
+    if (decode_.maximises()) {
       console.line("cut        " + std::to_string(cut));
     } else {
       console.line(format("energy     %.10g", best_.value));
@@ -354,7 +332,7 @@ class Solve final : public Command {
 
   hal::ProblemFile file_;
   hal::ProblemShape shape_;
-  std::int32_t fixed_ = -1;
+  hal::Decode decode_;
   std::uint64_t seed_value_ = kDefaultSeed;
   std::int64_t most_restarts_ = 0;
   std::int32_t restarts_a_part_ = kLayerRestartsAPart;

@@ -6,7 +6,8 @@
 #include <sstream>
 
 #include "hal/device.h"
-#include "hal/text/problem_io.h"
+#include "hal/lower/lower.h"
+#include "hal/text/formats.h"
 #include "hal/verify.h"
 #include "tests/hal/cim/problems.h"
 
@@ -231,7 +232,7 @@ TEST(QuantiserLoss, OnSharedInstances) {
     std::ifstream stream(folder / (std::string(name) + ".txt"));
     std::stringstream text;
     text << stream.rdbuf();
-    auto file = parse_problem(text.str(), ProblemFormat::qama, name);
+    auto file = parse_problem(text.str(), name, "qama");
     ASSERT_OK(file);
     auto built = to_dense(file.value());
     ASSERT_OK(built);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "hal/lower/decode.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/tuning.h"
 #include "runtime/engine/preprocess.h"

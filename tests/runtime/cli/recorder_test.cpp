@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "hal/lower/decode.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/cli/cli_files.h"
 

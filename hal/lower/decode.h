@@ -1,0 +1,38 @@
+// The way back: what the spins that a device answered are worth in the file's own terms. A lowering
+// (lower.h) returns its Decode, so that no caller knows about fixed vertices, signs or scales.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hal/text/problem_file.h"
+
+namespace qama::hal {
+
+/// E(s) of a layer, in double straight from the factors; O(H N D). Spins: [heads][words_per_head],
+/// as in problem.h.
+[[nodiscard]] double energy_of(const QamaLayer& layer, std::span<const std::uint64_t> spins);
+
+/// What a file's problem minimises or maximises, in double from its own numbers: a layer's energy,
+/// a quadratic form's value, the weight of a cut (exact up to 2^53).
+[[nodiscard]] double value_of(const ProblemFile& file, std::span<const std::uint64_t> spins);
+
+struct Decode {
+  ProblemKind kind = ProblemKind::qama;
+  bool exact = false;  ///< every weight is represented without rounding, at scale 1
+  /// A max-cut's vertex that was fixed to side 0, which costs nothing as both sides may be swapped,
+  /// and which turns its edges into fields; -1: none (qubo; a complete graph of two weights, which
+  /// it would give a third). A device's spin of it means nothing.
+  std::int32_t fixed = -1;
+
+  /// Turns a device's spins into an answer to the file's problem; its value_of().
+  [[nodiscard]] double read(const ProblemFile& file, std::span<std::uint64_t> spins) const;
+
+  [[nodiscard]] bool maximises() const noexcept { return kind == ProblemKind::maxcut; }
+  /// Whether value `a` is better than `b`.
+  [[nodiscard]] bool better(double a, double b) const noexcept {
+    return maximises() ? a > b : a < b;
+  }
+};
+
+}  // namespace qama::hal

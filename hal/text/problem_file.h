@@ -1,0 +1,69 @@
+// Problems as text files hold them: real numbers, sparse where the file is sparse. The formats that
+// these types are read from and printed to are in formats.h; the step to the integers of a device
+// is hal/lower.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hal/problem.h"
+
+namespace qama::hal {
+
+/// What a file asks for. Several formats may hold the same kind.
+enum class ProblemKind : std::uint8_t {
+  qama,    ///< a layer: minimise its energy
+  maxcut,  ///< a graph: maximise the weight between s = 0 and s = 1
+  qubo,    ///< a quadratic form: minimise sum w x_i x_j
+};
+[[nodiscard]] std::string_view name_of(ProblemKind kind) noexcept;
+
+/// Bounds on a file, checked before anything is allocated; sizes inside it are also checked against
+/// the bytes that are there. A file within them can still be too large to solve (to_dense).
+inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << 28;
+inline constexpr std::int32_t kMaxRank = 4096;
+inline constexpr double kMaxIntegerWeight = 1073741824.0;  ///< 2^30, of a max-cut edge
+
+/// A QAMA layer in factor form.
+struct QamaLayer {
+  std::string name;         ///< one word
+  std::int32_t heads = 0;   ///< H
+  std::int32_t tokens = 0;  ///< N
+  std::int32_t rank = 0;    ///< D
+  double rho = 0;
+  double lambda = 0;
+  std::vector<double> signs;    ///< [H][D]
+  std::vector<double> fields;   ///< [H][N], h
+  std::vector<double> factors;  ///< [H][N][D]
+};
+
+/// A weighted pair, from 0; first <= second.
+struct Edge {
+  std::int32_t first = 0;
+  std::int32_t second = 0;
+  double weight = 0;
+};
+
+/// A graph (maxcut) or a quadratic form (qubo), sparse.
+struct EdgeList {
+  std::int32_t size = 0;
+  std::vector<Edge> edges;  ///< sorted, every pair once; qubo: first == second is linear
+};
+
+/// A problem as read. `layer` belongs to kind qama, `graph` to the other kinds.
+struct ProblemFile {
+  ProblemKind kind = ProblemKind::qama;
+  QamaLayer layer;
+  EdgeList graph;
+
+  /// Heads x spins as devices see it; generic problems have one head.
+  [[nodiscard]] ProblemShape shape() const noexcept {
+    if (kind == ProblemKind::qama) return {layer.heads, layer.tokens};
+    return {1, graph.size};
+  }
+};
+
+}  // namespace qama::hal
