@@ -255,7 +255,7 @@ TEST(CpuDevice, ADeadlineStopsRestarts) {
   const OwnedProblem owned = OwnedProblem::random(shape, ProblemKind::dense, 400, random);
   SolveOptions options;
   options.schedule.sweeps = 50;
-  options.schedule.restarts = 1 << 20;
+  options.schedule.restarts = kMaxRestarts;
   options.deadline_us = 20000;
   const auto start = std::chrono::steady_clock::now();
   const Answer answer = solve(*solver, owned.problem(), options);
@@ -285,7 +285,7 @@ TEST(CpuDevice, ADeadlineEndsSweeps) {
       // time.
       options.schedule.sweeps = in_rounds ? 1 : 1 << 17;
       options.schedule.restarts = in_rounds ? 4 : 256;
-      options.schedule.rounds = in_rounds ? 1 << 20 : 0;
+      options.schedule.rounds = in_rounds ? kMaxRestarts : 0;
       options.schedule.round_sweeps = 1 << 17;
       options.deadline_us = 20000;
       const auto start = std::chrono::steady_clock::now();

@@ -123,8 +123,8 @@ TEST(Sparse, ADeadlineEndsSweepsAndRestarts) {
   const OwnedSparse sparse = OwnedSparse::random(2000, 10, random);
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     SolveOptions options;
-    options.schedule.sweeps = 1 << 20;
-    options.schedule.restarts = 1 << 20;
+    options.schedule.sweeps = kMaxSweeps;
+    options.schedule.restarts = kMaxRestarts;
     options.deadline_us = 3000;
     const Answer got =
         solve(*solver_of("cpu:" + std::string(kernel->name), 2000), sparse.problem(), options);
