@@ -80,9 +80,11 @@ Result<Sample> SampleReader::encoded(std::span<const std::uint8_t> bytes,
 }
 
 Result<Sample> SampleReader::text(std::string_view words, std::string_view name) const {
+  if (!tokeniser_) return wrong_kind(model_name_, *model_, "texts");
+  QAMA_RETURN_IF_ERROR(io::check_utf8(words, name));
   Sample out;
   out.tokens.resize(static_cast<std::size_t>(model_->architecture().max_tokens));
-  QAMA_ASSIGN_OR_RETURN(out.length, encode(words, name, out.tokens));
+  QAMA_ASSIGN_OR_RETURN(out.length, tokeniser_->encode(words, out.tokens));
   return out;
 }
 
@@ -90,13 +92,6 @@ Status SampleReader::fit(const io::ImageView& image, std::span<std::uint8_t> pix
   if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
   const weights::Architecture& a = model_->architecture();
   return io::fit_image(image, a.image_height, a.image_width, a.image_channels, pixels);
-}
-
-Result<std::int32_t> SampleReader::encode(std::string_view words, std::string_view name,
-                                          std::span<std::int32_t> tokens) const {
-  if (!tokeniser_) return wrong_kind(model_name_, *model_, "texts");
-  QAMA_RETURN_IF_ERROR(io::check_utf8(words, name));
-  return tokeniser_->encode(words, tokens);
 }
 
 Status run_sample(Session& session, const Sample& sample, std::span<float> logits,

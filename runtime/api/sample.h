@@ -46,13 +46,13 @@ class SampleReader {
   /// A text. TEXT_BAD_ENCODING, MODEL_WRONG_KIND.
   [[nodiscard]] Result<Sample> text(std::string_view words, std::string_view name) const;
 
-  /// The same into memory of the caller: input_pixels() bytes. Allocates nothing if the image has
-  /// the model's size and channels. INVALID_ARGUMENT, MODEL_WRONG_KIND.
+  /// An image of any size into memory of the caller, input_pixels() bytes. Allocates nothing if the
+  /// size is the model's. INVALID_ARGUMENT, IMAGE_TOO_LARGE, MODEL_WRONG_KIND.
   Status fit(const io::ImageView& image, std::span<std::uint8_t> pixels) const;
-  /// max_tokens ids; returns the text's length in tokens. Allocates nothing. TEXT_BAD_ENCODING,
-  /// MODEL_WRONG_KIND.
-  Result<std::int32_t> encode(std::string_view words, std::string_view name,
-                              std::span<std::int32_t> tokens) const;
+  /// Null for an image model.
+  [[nodiscard]] const Tokeniser* tokeniser() const noexcept {
+    return tokeniser_ ? &*tokeniser_ : nullptr;
+  }
 
  private:
   SampleReader(std::shared_ptr<const Model> model, std::string model_name)

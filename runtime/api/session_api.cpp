@@ -1,20 +1,23 @@
-// The C API's models and sessions; solver_api.cpp has the annealer, api_error.h the edge of the
-// ABI.
+// The C API's models, sessions and answers. solver_api.cpp has the annealer, api_error.h the edge
+// of the ABI, sample.h and answer.h what the answers are made with.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/api/answer.h"
 #include "runtime/api/api_error.h"
+#include "runtime/api/sample.h"
 #include "runtime/engine/log.h"
 #include "runtime/engine/model.h"
 #include "runtime/engine/plan.h"
-#include "runtime/engine/preprocess.h"
 #include "runtime/engine/session.h"
+#include "runtime/io/text.h"
 
 namespace {
 
@@ -37,7 +40,8 @@ Error null_argument(const char* name) {
 
 struct qama_model {
   std::shared_ptr<const runtime::Model> model;
-  std::vector<std::string> labels;  // zero-terminated
+  std::string name;                                        // its path, for sentences
+  std::shared_ptr<const std::vector<std::string>> labels;  // zero-terminated; sessions share them
   // The last plan, so that the query and the sessions that follow it, on one thread or on many,
   // share it.
   std::mutex mutex;
@@ -62,11 +66,19 @@ struct qama_model {
 
 struct qama_session {
   std::unique_ptr<runtime::Session> session;
+  std::optional<runtime::SampleReader> reader;
+  std::shared_ptr<const std::vector<std::string>> labels;
   std::uint64_t first_sample = 0;
-  // Text models only.
-  std::optional<runtime::Tokeniser> tokeniser;
+  // A batch on its way in, of an image model or of a text model,
+  std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> lengths;
+  // and out: what answers point to.
+  std::vector<float> answer_logits;
+  std::vector<runtime::Guess> ranked;  // of one sample
+  std::vector<qama_guess> top;
+  std::vector<qama_layer_solve> solves;
+  std::vector<std::string> solved_by;  // of samples whose layers several solvers solved
 
   [[nodiscard]] const runtime::Model& model() const noexcept { return session->model(); }
 
@@ -86,14 +98,29 @@ struct qama_session {
     options.first_sample = first_sample;
     return options;
   }
+
+  void allocate();
+  Status run_images(const qama_image* images, std::int32_t count, std::span<float> out);
+  Status run_texts(const char* const* texts, std::int32_t count, std::span<float> out, bool check);
+  Status run_f32(const float* input, std::int32_t count, std::span<float> out);
+  Status run_sample(runtime::Sample sample, std::span<float> out);
+
+  /// Runs `body`, which takes room for the logits of `count` samples, and fills their answers in.
+  template <typename Body>
+  Status answer(std::int32_t count, qama_answer* answers, Body&& body);
+  Status fill(std::int32_t sample, qama_answer& out);
 };
 
 namespace {
 
-Status open_model(Result<std::shared_ptr<const runtime::Model>> opened, qama_model** out) {
+Status open_model(Result<std::shared_ptr<const runtime::Model>> opened, std::string name,
+                  qama_model** out) {
   QAMA_ASSIGN_OR_RETURN(auto model, std::move(opened));
   auto handle = std::make_unique<qama_model>();
-  for (std::int32_t i = 0; i < model->classes(); ++i) handle->labels.emplace_back(model->label(i));
+  std::vector<std::string> labels;
+  for (std::int32_t i = 0; i < model->classes(); ++i) labels.emplace_back(model->label(i));
+  handle->labels = std::make_shared<const std::vector<std::string>>(std::move(labels));
+  handle->name = std::move(name);
   handle->model = std::move(model);
   runtime::log(runtime::LogLevel::info, "model opened: %lld parameters, %d classes",
                static_cast<long long>(handle->model->file().parameters()),
@@ -146,13 +173,9 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   }
   auto handle = std::make_unique<qama_session>();
   QAMA_ASSIGN_OR_RETURN(handle->session, runtime::Session::create(plan, session_options));
-  if (handle->model().architecture().is_text()) {
-    QAMA_ASSIGN_OR_RETURN(handle->tokeniser, runtime::Tokeniser::create(plan->shared_model()));
-    const auto batch = static_cast<std::size_t>(plan->options().max_batch);
-    handle->tokens.resize(batch *
-                          static_cast<std::size_t>(handle->model().architecture().max_tokens));
-    handle->lengths.resize(batch);
-  }
+  handle->labels = model.labels;
+  QAMA_ASSIGN_OR_RETURN(handle->reader, runtime::SampleReader::create(model.model, model.name));
+  handle->allocate();
   runtime::log(runtime::LogLevel::info,
                "session created: %d threads, batches of %d, arena of %zu bytes",
                plan->options().threads, plan->options().max_batch, plan->arena_bytes());
@@ -160,7 +183,147 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   return {};
 }
 
+/// The bytes from one element of a caller's array to the next: its header's sizeof.
+Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t known, const char* type) {
+  if (struct_size < known) {
+    return Error{ErrorCode::invalid_argument, "struct_size is " + std::to_string(struct_size) +
+                                                  ", expected sizeof(" + type + "), " +
+                                                  std::to_string(known)};
+  }
+  return struct_size;
+}
+
 }  // namespace
+
+void qama_session::allocate() {
+  const qama::weights::Architecture& a = model().architecture();
+  const auto batch = static_cast<std::size_t>(session->plan().options().max_batch);
+  const auto classes = static_cast<std::size_t>(model().classes());
+  pixels.resize(batch * model().input_pixels());
+  if (a.is_text()) {
+    tokens.resize(batch * static_cast<std::size_t>(a.max_tokens));
+    lengths.resize(batch);
+  }
+  answer_logits.resize(batch * classes);
+  ranked.resize(classes);
+  top.resize(batch * classes);
+  solves.resize(batch * static_cast<std::size_t>(session->plan().qama_layers()));
+  solved_by.resize(batch);
+}
+
+Status qama_session::run_images(const qama_image* images, std::int32_t count,
+                                std::span<float> out) {
+  if (images == nullptr) return null_argument("images");
+  QAMA_ASSIGN_OR_RETURN(const std::size_t stride,
+                        stride_of(images->struct_size, sizeof *images, "qama_image"));
+  const std::size_t bytes = model().input_pixels();
+  const auto batch = static_cast<std::size_t>(count);
+  for (std::size_t i = 0; i < batch; ++i) {
+    qama_image image;
+    std::memcpy(&image, reinterpret_cast<const std::byte*>(images) + i * stride, sizeof image);
+    QAMA_RETURN_IF_ERROR(
+        reader->fit({image.pixels, image.width, image.height, image.channels, image.row_bytes},
+                    std::span(pixels).subspan(i * bytes, bytes)));
+  }
+  return session->run_u8(std::span(pixels).first(batch * bytes), count, out, run_options());
+}
+
+Status qama_session::run_texts(const char* const* texts, std::int32_t count, std::span<float> out,
+                               bool check) {
+  if (texts == nullptr) return null_argument("texts");
+  if (!model().architecture().is_text()) {
+    return Error{ErrorCode::model_wrong_kind, "text for a model that classifies images"};
+  }
+  const auto n = static_cast<std::size_t>(model().architecture().max_tokens);
+  const auto batch = static_cast<std::size_t>(count);
+  for (std::size_t i = 0; i < batch; ++i) {
+    if (texts[i] == nullptr) return null_argument("texts[i]");
+    if (check)
+      QAMA_RETURN_IF_ERROR(qama::io::check_utf8(texts[i], "texts[" + std::to_string(i) + "]"));
+    QAMA_ASSIGN_OR_RETURN(
+        lengths[i], reader->tokeniser()->encode(texts[i], std::span(tokens).subspan(i * n, n)));
+  }
+  return session->run_tokens(std::span(tokens).first(batch * n), std::span(lengths).first(batch),
+                             out, run_options());
+}
+
+Status qama_session::run_f32(const float* input, std::int32_t count, std::span<float> out) {
+  if (input == nullptr) return null_argument("input");
+  const std::size_t all = static_cast<std::size_t>(count) * model().input_floats();
+  return session->run_f32({input, all}, count, out, run_options());
+}
+
+Status qama_session::run_sample(runtime::Sample sample, std::span<float> out) {
+  sample.index += first_sample;
+  return runtime::run_sample(*session, sample, out);
+}
+
+template <typename Body>
+Status qama_session::answer(std::int32_t count, qama_answer* answers, Body&& body) {
+  if (answers == nullptr) return null_argument("answers");
+  QAMA_ASSIGN_OR_RETURN(const auto out, logits(answer_logits.data(), count));
+  QAMA_ASSIGN_OR_RETURN(const std::size_t stride,
+                        stride_of(answers->struct_size, sizeof *answers, "qama_answer"));
+  // What no run writes is not a number, and so no answer.
+  std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
+  Status status = body(out);
+  for (std::int32_t i = 0; i < count; ++i) {
+    qama_answer filled{};
+    filled.class_index = -1;
+    filled.solved_by = "";
+    Status own = fill(i, filled);
+    if (status.ok()) status = std::move(own);
+    // A newer header's fields, which this library does not know, are 0.
+    auto* to = reinterpret_cast<std::byte*>(answers) + static_cast<std::size_t>(i) * stride;
+    filled.struct_size = static_cast<std::uint32_t>(stride);
+    std::memset(to, 0, stride);
+    std::memcpy(to, &filled, sizeof filled);
+  }
+  return status;
+}
+
+Status qama_session::fill(std::int32_t sample, qama_answer& out) {
+  const auto i = static_cast<std::size_t>(sample);
+  const std::size_t classes = ranked.size();
+  const auto own = std::span<const float>(answer_logits).subspan(i * classes, classes);
+  QAMA_RETURN_IF_ERROR(runtime::rank(own, ranked));
+  const std::span<qama_guess> guesses = std::span(top).subspan(i * classes, classes);
+  std::transform(ranked.begin(), ranked.end(), guesses.begin(), [this](const auto& guess) {
+    const std::string& label = (*labels)[static_cast<std::size_t>(guess.class_index)];
+    return qama_guess{guess.class_index, label.c_str(), guess.probability};
+  });
+  const auto found = session->solves(sample);
+  qama_layer_solve* layers = solves.data() + i * found.size();
+  for (std::size_t layer = 0; layer < found.size(); ++layer) {
+    const auto& [result, energy, seed] = found[layer];
+    const bool fell_back = result.fallback != qama::hal::FallbackReason::none;
+    layers[layer] = {result.solved_by,
+                     fell_back ? qama::hal::fallback_reason_name(result.fallback).data() : nullptr,
+                     energy};
+    if (out.fallback == nullptr) out.fallback = layers[layer].fallback;
+  }
+  const bool one_solver = std::all_of(found.begin(), found.end(), [&found](const auto& solve) {
+    return std::strcmp(solve.result.solved_by, found[0].result.solved_by) == 0;
+  });
+  if (!one_solver) {
+    runtime::SolveCounter solvers;
+    solvers.add(*session, sample);
+    solved_by[i] = solvers.text();
+    out.solved_by = solved_by[i].c_str();
+  } else if (!found.empty()) {
+    out.solved_by = found[0].result.solved_by;
+  }
+  out.class_index = guesses[0].class_index;
+  out.label = guesses[0].label;
+  out.probability = guesses[0].probability;
+  out.latency_us = session->latency_us(sample);
+  out.classes = static_cast<std::int32_t>(classes);
+  out.layers = static_cast<std::int32_t>(found.size());
+  out.logits = own.data();
+  out.top = guesses.data();
+  out.solves = layers;
+  return {};
+}
 
 extern "C" {
 
@@ -179,7 +342,7 @@ qama_status qama_model_open(const char* path, qama_model** out) {
     if (out == nullptr) return null_argument("out");
     *out = nullptr;
     if (path == nullptr) return null_argument("path");
-    return open_model(runtime::Model::open(path), out);
+    return open_model(runtime::Model::open(path), path, out);
   });
 }
 
@@ -189,7 +352,7 @@ qama_status qama_model_from_memory(const void* data, size_t bytes, qama_model** 
     *out = nullptr;
     if (data == nullptr) return null_argument("data");
     return open_model(runtime::Model::from_memory({static_cast<const std::byte*>(data), bytes}),
-                      out);
+                      "in memory", out);
   });
 }
 
@@ -203,7 +366,7 @@ int32_t qama_model_classes(const qama_model* model) {
 
 const char* qama_model_label(const qama_model* model, int32_t class_index) {
   if (model == nullptr || class_index < 0 || class_index >= model->model->classes()) return nullptr;
-  return model->labels[static_cast<std::size_t>(class_index)].c_str();
+  return (*model->labels)[static_cast<std::size_t>(class_index)].c_str();
 }
 
 int32_t qama_model_image_height(const qama_model* model) {
@@ -282,10 +445,8 @@ qama_status qama_session_run_f32(qama_session* session, const float* input, int3
                                  float* logits) {
   return runtime::guarded([&]() -> Status {
     if (session == nullptr) return null_argument("session");
-    if (input == nullptr) return null_argument("input");
     QAMA_ASSIGN_OR_RETURN(const auto out, session->logits(logits, count));
-    const std::size_t all = static_cast<std::size_t>(count) * session->model().input_floats();
-    return session->session->run_f32({input, all}, count, out, session->run_options());
+    return session->run_f32(input, count, out);
   });
 }
 
@@ -293,22 +454,64 @@ qama_status qama_session_classify_text(qama_session* session, const char* const*
                                        int32_t count, float* logits) {
   return runtime::guarded([&]() -> Status {
     if (session == nullptr) return null_argument("session");
-    if (texts == nullptr) return null_argument("texts");
     QAMA_ASSIGN_OR_RETURN(const auto out, session->logits(logits, count));
-    if (!session->tokeniser.has_value()) {
-      return Error{ErrorCode::model_wrong_kind, "text for a model that classifies images"};
-    }
-    const auto n = static_cast<std::size_t>(session->model().architecture().max_tokens);
-    const auto batch = static_cast<std::size_t>(count);
-    for (std::size_t i = 0; i < batch; ++i) {
-      if (texts[i] == nullptr) return null_argument("texts[i]");
+    return session->run_texts(texts, count, out, false);
+  });
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+qama_status qama_session_answer_images(qama_session* session, const qama_image* images,
+                                       int32_t count, qama_answer* answers) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    return session->answer(count, answers, [&](std::span<float> out) {
+      return session->run_images(images, count, out);
+    });
+  });
+}
+
+qama_status qama_session_answer_texts(qama_session* session, const char* const* texts,
+                                      int32_t count, qama_answer* answers) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    return session->answer(count, answers, [&](std::span<float> out) {
+      return session->run_texts(texts, count, out, true);
+    });
+  });
+}
+
+qama_status qama_session_answer_f32(qama_session* session, const float* input, int32_t count,
+                                    qama_answer* answers) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    return session->answer(
+        count, answers, [&](std::span<float> out) { return session->run_f32(input, count, out); });
+  });
+}
+
+qama_status qama_session_answer_encoded(qama_session* session, const void* bytes, size_t size,
+                                        qama_answer* answer) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    return session->answer(1, answer, [&](std::span<float> out) -> Status {
+      if (bytes == nullptr) return null_argument("bytes");
       QAMA_ASSIGN_OR_RETURN(
-          session->lengths[i],
-          session->tokeniser->encode(texts[i], std::span(session->tokens).subspan(i * n, n)));
-    }
-    return session->session->run_tokens(std::span(session->tokens).first(batch * n),
-                                        std::span(session->lengths).first(batch), out,
-                                        session->run_options());
+          auto sample,
+          session->reader->encoded({static_cast<const std::uint8_t*>(bytes), size}, "in memory"));
+      return session->run_sample(std::move(sample), out);
+    });
+  });
+}
+
+qama_status qama_session_answer_file(qama_session* session, const char* path, qama_answer* answer) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    return session->answer(1, answer, [&](std::span<float> out) -> Status {
+      if (path == nullptr) return null_argument("path");
+      QAMA_ASSIGN_OR_RETURN(auto sample, session->reader->read(path));
+      return session->run_sample(std::move(sample), out);
+    });
   });
 }
 

@@ -1,6 +1,6 @@
 # The steps of the test install_consumers; see CMakeLists.txt. Ends at the first that fails.
 function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${SOURCE_DIR} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
   message("$ ${ARGN}\n${output}")
   if(NOT result EQUAL 0)
     message(FATAL_ERROR "exit status ${result}")
@@ -25,6 +25,7 @@ if(TOOLCHAIN)
 else()
   list(APPEND options -DCMAKE_C_COMPILER=${C_COMPILER} -DCMAKE_CXX_COMPILER=${CXX_COMPILER})
 endif()
+list(APPEND options -DEXAMPLES=${prefix}/share/doc/qama/examples)
 list(APPEND options "-DCMAKE_C_FLAGS=${C_FLAGS}" "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}")
 run(${CMAKE_COMMAND} -S ${CONSUMER_DIR} -B ${WORK_DIR}/build -G ${GENERATOR} ${options})
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
@@ -37,6 +38,14 @@ run(${EMULATOR} ${WORK_DIR}/build/consumer_cpp ${model})
 if(NOT output STREQUAL from_c OR NOT output MATCHES "^qama 0.1.0: class [0-9], logit ")
   message(FATAL_ERROR "the C and the C++ program disagree, or say something unexpected")
 endif()
+
+# The examples of the package's documents.
+foreach(example IN ITEMS classify_c classify_cpp)
+  run(${EMULATOR} ${WORK_DIR}/build/${example})
+  if(NOT output MATCHES "Sneaker, 9[0-9]")
+    message(FATAL_ERROR "${example} says something unexpected")
+  endif()
+endforeach()
 
 # A prefix is moved where its user wants it: nothing may name the old place.
 file(RENAME ${prefix} ${WORK_DIR}/moved)

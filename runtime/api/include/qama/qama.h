@@ -122,6 +122,73 @@ QAMA_API qama_status qama_session_latency_us(const qama_session* session, int32_
 QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t sample,
                                             int32_t layer);
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* What the functions below read and write. `struct_size` is sizeof of the struct, set by the caller
+ * (in an array: of the first element, for all). These structs only grow at their end; qama_guess
+ * and qama_layer_solve never grow. */
+
+/* An image of any size; the library fits it to the model's size as `qama classify` does. */
+typedef struct qama_image {
+  uint32_t struct_size; /* sizeof(qama_image) */
+  int32_t width;
+  int32_t height;
+  int32_t channels;      /* 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha; alpha is dropped */
+  size_t row_bytes;      /* from a row to the next; 0: width * channels */
+  const uint8_t* pixels; /* rows from the top, channels interleaved */
+} qama_image;
+
+/* A class with its probability, the softmax of the logits. */
+typedef struct qama_guess {
+  int32_t class_index;
+  const char* label; /* as qama_model_label */
+  double probability;
+} qama_guess;
+
+/* Who solved a QAMA layer of a sample. */
+typedef struct qama_layer_solve {
+  const char* solved_by; /* "cpu:avx512" */
+  const char* fallback;  /* why not the session's device: "unsupported", "error", "deadline",
+                            "hedge_won", "circuit_open"; NULL: it was the session's device */
+  double energy;         /* of the answer, in the layer's own units: E(s) of the paper's Eq. 3 */
+} qama_layer_solve;
+
+/* A sample's answer. What it points to belongs to the session and is valid until the session's next
+ * run or its end. */
+typedef struct qama_answer {
+  uint32_t struct_size; /* sizeof(qama_answer) */
+  int32_t class_index;  /* the likeliest class, the first of equals; -1: the sample failed, and what
+                           follows is 0 */
+  const char* label;    /* as qama_model_label */
+  double probability;   /* 0 to 1 */
+  double latency_us;    /* wall time of the sample's run, without decoding and fitting */
+  const char* solved_by; /* who solved its layers: "cpu:avx512", or with the number of layers, "cim
+                            1, cpu:avx512 1"; "" if there is no QAMA layer */
+  const char* fallback;  /* of the first layer that has one; NULL: none */
+  int32_t classes;       /* elements of logits and top */
+  int32_t layers;        /* elements of solves: one a QAMA layer */
+  const float* logits;   /* by class */
+  const qama_guess* top; /* all classes, the likeliest first */
+  const qama_layer_solve* solves;
+} qama_answer;
+
+/* Answers for `count` images (<= max_batch). Allocates only where an image needs another size. */
+QAMA_API qama_status qama_session_answer_images(qama_session* session, const qama_image* images,
+                                                int32_t count, qama_answer* answers);
+/* The same for texts: zero-terminated UTF-8, anything else is TEXT_BAD_ENCODING. */
+QAMA_API qama_status qama_session_answer_texts(qama_session* session, const char* const* texts,
+                                               int32_t count, qama_answer* answers);
+/* The same for normalised values, as qama_session_run_f32 takes them. */
+QAMA_API qama_status qama_session_answer_f32(qama_session* session, const float* input,
+                                             int32_t count, qama_answer* answers);
+/* One image from the bytes of a PNG, JPEG, PGM or PPM file; the bytes decide which. */
+QAMA_API qama_status qama_session_answer_encoded(qama_session* session, const void* bytes,
+                                                 size_t size, qama_answer* answer);
+/* One file, named as `qama classify` takes it: an image, FILE:INDEX of an IDX file (whose INDEX is
+ * added to the first sample's), a text for a text model, "-" for standard input. */
+QAMA_API qama_status qama_session_answer_file(qama_session* session, const char* path,
+                                              qama_answer* answer);
+
 /* ---- the annealer alone ---------------------------------------------------------------------- */
 
 typedef struct qama_solver_options {

@@ -57,6 +57,51 @@ class [[nodiscard]] Expected {
   Status status_;
 };
 
+/// "0.1.0"
+[[nodiscard]] inline std::string_view version() {
+  return qama_version();
+}
+/// See qama_set_log.
+inline void set_log(qama_log_function function, void* user = nullptr) {
+  qama_set_log(function, user);
+}
+
+/// Somebody else's pixels; the members are those of the C struct.
+struct Image : qama_image {
+  Image(const std::uint8_t* data, std::int32_t w, std::int32_t h, std::int32_t c,
+        std::size_t row = 0) noexcept
+      : qama_image{sizeof(qama_image), w, h, c, row, data} {}
+};
+static_assert(sizeof(Image) == sizeof(qama_image));
+
+/// As qama_answer. What it views is valid until the session's next run or its end.
+struct Answer {
+  std::int32_t class_index = -1;
+  std::string_view label;
+  double probability = 0;
+  double latency_us = 0;
+  std::string_view solved_by;
+  std::string_view fallback;  ///< empty: none
+  std::span<const float> logits;
+  std::span<const qama_guess> top;
+  std::span<const qama_layer_solve> solves;
+
+  Answer() = default;
+  explicit Answer(const qama_answer& c)
+      : class_index(c.class_index),
+        label(view(c.label)),
+        probability(c.probability),
+        latency_us(c.latency_us),
+        solved_by(view(c.solved_by)),
+        fallback(view(c.fallback)),
+        logits(c.logits, static_cast<std::size_t>(c.classes)),
+        top(c.top, static_cast<std::size_t>(c.classes)),
+        solves(c.solves, static_cast<std::size_t>(c.layers)) {}
+
+ private:
+  static std::string_view view(const char* text) { return text == nullptr ? "" : text; }
+};
+
 /// A session's options with their defaults; the members are those of the C struct.
 struct SessionOptions : qama_session_options {
   SessionOptions() : qama_session_options() { qama_session_options_init(this); }
@@ -76,6 +121,45 @@ class Session {
     return Status(qama_session_classify_text(handle_.get(), texts.data(),
                                              static_cast<std::int32_t>(texts.size()), logits));
   }
+
+  /// A batch of images or of texts, one answer each; an error if one of them fails.
+  [[nodiscard]] Expected<std::vector<Answer>> answer_images(std::span<const Image> images) {
+    return answers(static_cast<std::int32_t>(images.size()), [&](auto count, auto* out) {
+      return qama_session_answer_images(handle_.get(), images.data(), count, out);
+    });
+  }
+  [[nodiscard]] Expected<std::vector<Answer>> answer_texts(std::span<const char* const> texts) {
+    return answers(static_cast<std::int32_t>(texts.size()), [&](auto count, auto* out) {
+      return qama_session_answer_texts(handle_.get(), texts.data(), count, out);
+    });
+  }
+  /// Normalised values: count x channels x height x width.
+  [[nodiscard]] Expected<std::vector<Answer>> answer_f32(const float* input, std::int32_t count) {
+    return answers(count, [&](auto n, auto* out) {
+      return qama_session_answer_f32(handle_.get(), input, n, out);
+    });
+  }
+  /// One sample.
+  [[nodiscard]] Expected<Answer> answer_image(const Image& image) {
+    return answer(
+        [&](auto* out) { return qama_session_answer_images(handle_.get(), &image, 1, out); });
+  }
+  [[nodiscard]] Expected<Answer> answer_text(const std::string& text) {
+    const char* words = text.c_str();
+    return answer(
+        [&](auto* out) { return qama_session_answer_texts(handle_.get(), &words, 1, out); });
+  }
+  /// The bytes of a PNG, JPEG, PGM or PPM file.
+  [[nodiscard]] Expected<Answer> answer_encoded(std::span<const std::byte> bytes) {
+    return answer([&](auto* out) {
+      return qama_session_answer_encoded(handle_.get(), bytes.data(), bytes.size(), out);
+    });
+  }
+  [[nodiscard]] Expected<Answer> answer_file(const std::string& path) {
+    return answer(
+        [&](auto* out) { return qama_session_answer_file(handle_.get(), path.c_str(), out); });
+  }
+
   void set_first_sample(std::uint64_t first) {
     qama_session_set_first_sample(handle_.get(), first);
   }
@@ -83,9 +167,29 @@ class Session {
     double out = 0;
     return qama_session_latency_us(handle_.get(), sample, &out) == 0 ? out : 0;
   }
+  /// Who solved a layer in the last run; empty if there is no such layer.
+  [[nodiscard]] std::string_view solved_by(std::int32_t sample, std::int32_t layer) const {
+    const char* name = qama_session_solved_by(handle_.get(), sample, layer);
+    return name == nullptr ? std::string_view() : std::string_view(name);
+  }
   [[nodiscard]] qama_session* get() const noexcept { return handle_.get(); }
 
  private:
+  template <typename Run>
+  Expected<Answer> answer(Run&& run) {
+    qama_answer out{};
+    out.struct_size = sizeof out;
+    if (const qama_status code = run(&out)) return Status(code);
+    return Answer(out);
+  }
+  template <typename Run>
+  Expected<std::vector<Answer>> answers(std::int32_t count, Run&& run) {
+    std::vector<qama_answer> out(static_cast<std::size_t>(count > 1 ? count : 1));
+    out[0].struct_size = sizeof out[0];
+    if (const qama_status code = run(count, out.data())) return Status(code);
+    return std::vector<Answer>(out.begin(), out.end());
+  }
+
   friend class Model;
   struct Destroy {
     void operator()(qama_session* session) const noexcept { qama_session_destroy(session); }
@@ -125,6 +229,11 @@ class Model {
   }
   [[nodiscard]] std::int32_t channels() const noexcept {
     return qama_model_image_channels(handle_.get());
+  }
+
+  /// Of a text model; 0 for image models.
+  [[nodiscard]] std::int32_t max_tokens() const noexcept {
+    return qama_model_max_tokens(handle_.get());
   }
 
   [[nodiscard]] Expected<std::size_t> arena_bytes(const SessionOptions& options = {}) const {
@@ -172,6 +281,14 @@ class Solver {
                const std::int32_t* counts = nullptr) {
     return Status(qama_solver_solve_f32(handle_.get(), batch, couplings, fields, lambda, counts,
                                         seed, spins, energies));
+  }
+  /// See qama_solver_solve_factors_f32.
+  Status solve_factors(std::int32_t batch, std::int32_t rank, const float* factors,
+                       const float* signs, const float* fields, float lambda, std::uint64_t seed,
+                       std::uint8_t* spins, double* energies = nullptr,
+                       const std::int32_t* counts = nullptr) {
+    return Status(qama_solver_solve_factors_f32(handle_.get(), batch, rank, factors, signs, fields,
+                                                lambda, counts, seed, spins, energies));
   }
 
  private:
