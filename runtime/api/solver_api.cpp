@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "hal/base/aligned.h"
-#include "hal/cpu/schedule.h"
+#include "hal/base/random.h"
 #include "hal/device.h"
 #include "hal/lower/problem_builder.h"
 #include "hal/platform/thread_pool.h"
@@ -227,8 +227,7 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
                                                   std::to_string(tokens)};
   }
   hal::SolveOptions job = options;
-  job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
-                                      static_cast<std::uint64_t>(sample));
+  job.seed = qama::solve_seed(options.seed, batch.seed, sample);
   // As sessions do it: the sample's own tokens decide.
   const bool on_factors = long_heads && batch.factors != nullptr &&
                           batch.rank <= hal::kMaxRankLimit &&

@@ -14,14 +14,6 @@
 namespace qama::runtime {
 namespace {
 
-/// splitmix64's finaliser: every bit of the input changes half of the output's.
-std::uint64_t mixed(std::uint64_t z) noexcept {
-  z += 0x9E3779B97F4A7C15U;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31);
-}
-
 Error bad_count(const char* what, std::size_t got, std::size_t expected) {
   return {ErrorCode::invalid_argument, std::string(what) + ": " + std::to_string(got) +
                                            " elements, expected " + std::to_string(expected)};
@@ -46,10 +38,6 @@ std::string_view name_of(FallbackPolicy policy) noexcept {
 
 Result<FallbackPolicy> parse_fallback(std::string_view text) {
   return hal::parse_fallback_policy(text);
-}
-
-std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t layer) noexcept {
-  return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
 }
 
 struct Session::Impl {

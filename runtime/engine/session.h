@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "hal/base/random.h"
 #include "hal/base/result.h"
 #include "hal/device.h"
 #include "hal/fallback.h"
@@ -112,9 +113,5 @@ class Session {
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// The seed that layer `layer` of the sample with index `index` is solved with.
-[[nodiscard]] std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index,
-                                       std::int32_t layer) noexcept;
 
 }  // namespace qama::runtime

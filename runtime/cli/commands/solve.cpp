@@ -209,7 +209,7 @@ class Solve final : public Command {
       if (first >= most_restarts_) return;
       options.schedule.restarts = static_cast<std::int32_t>(
           std::min<std::int64_t>(restarts_a_part_, most_restarts_ - first));
-      options.seed = runtime::solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
+      options.seed = solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
       const double elapsed_us = microseconds(Clock::now() - start_);
       if (time_limit_ms_ > 0) {
         // The first part always runs: there is an answer, however short the limit.
