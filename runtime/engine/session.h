@@ -28,10 +28,6 @@ using FallbackPolicy = hal::FallbackPolicy;
 /// INVALID_ARGUMENT for any other text.
 [[nodiscard]] Result<FallbackPolicy> parse_fallback(std::string_view text);
 
-/// Whether a plan for this device may have long heads as factors (PlanOptions::factors): the local
-/// annealer.
-[[nodiscard]] bool takes_factors(std::string_view device) noexcept;
-
 struct SessionOptions {
   std::int32_t max_batch = 1;
   std::int32_t threads = 1;

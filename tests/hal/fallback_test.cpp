@@ -22,7 +22,7 @@ class ScriptedSolver final : public Solver {
  public:
   ScriptedSolver(Script& script, std::unique_ptr<Solver> real)
       : script_(script), real_(std::move(real)) {}
-  Status submit(std::int32_t, const DenseView& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t, const Problem& problem, const SolveOptions& options) override {
     ++script_.submitted;
     if (script_.action == Script::Do::refuse)
       return Error{ErrorCode::device_busy, "refused as told"};
@@ -66,12 +66,13 @@ class ScriptedDevice final : public Device {
   }
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override { return DeviceHealth{}; }
-  Status supports(const ProblemShape& shape) const override {
-    if (shape.spins() > 100) return Error{ErrorCode::problem_too_large, "too large as told"};
+  Status supports(const Workload& workload) const override {
+    if (workload.shape.spins() > 100)
+      return Error{ErrorCode::problem_too_large, "too large as told"};
     return {};
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_ASSIGN_OR_RETURN(auto real, cpu_->compile(shape));
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_ASSIGN_OR_RETURN(auto real, cpu_->compile(workload));
     return std::unique_ptr<Solver>(std::make_unique<ScriptedSolver>(script_, std::move(real)));
   }
 

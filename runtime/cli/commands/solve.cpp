@@ -86,9 +86,10 @@ class Solve final : public Command {
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--form", form_,
-                   "How couplings are held: matrix, neighbours (maxcut, qubo) or factors (qama); "
-                   "default: the fastest")
+    app.add_option(
+           "--form", form_,
+           "How couplings are held: dense; planes or sparse (maxcut, qubo); factors (qama); "
+           "default: the fastest")
         ->type_name("NAME")
         ->check(CLI::IsMember(form_names()));
     declare_device(app, device_);

@@ -152,6 +152,7 @@ SparseView OwnedSparse::problem() const noexcept {
   out.spins = spins;
   out.first = first.data();
   out.neighbours = neighbours.data();
+  out.count = static_cast<std::int64_t>(neighbours.size());
   out.fields = fields.data();
   return out;
 }
