@@ -1,6 +1,6 @@
 // The form in which `qama solve` gives a problem to a device: couplings as a matrix, as rows of
 // neighbours, or as factors (hal::Form). To add a form: its three functions at the top of
-// problem_form.cpp, its name in form_names(), a line in make_form().
+// problem_form.cpp, a line in make_form().
 #pragma once
 
 #include <cstdint>

@@ -390,6 +390,15 @@ TEST_P(CpuSolverMisuse, WrongShape) {
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
 }
 
+TEST_P(CpuSolverMisuse, WrongForm) {
+  const OwnedSparse rows(OwnedProblem::random({1, 8}, ProblemKind::dense, 0, random_).problem());
+  EXPECT_ERROR(invalid_argument, solver_->submit(0, rows.problem(), {}));
+  FactorsView factors;
+  factors.shape = {2, 8};
+  EXPECT_ERROR(invalid_argument, solver_->submit(0, factors, {}));
+  EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
+}
+
 TEST_P(CpuSolverMisuse, OptionsOutOfRange) {
   const auto refused = [&](auto change) {
     SolveOptions options;

@@ -5,11 +5,12 @@
 #include <thread>
 
 #include "tests/hal/cim/problems.h"
+#include "tests/hal/cpu/hal_test_support.h"
 
 namespace qama::hal {
 namespace {
 
-using test::random_layer;
+using qama::test::random_layer;
 
 // What the first device does with the next jobs.
 struct Script {
@@ -163,6 +164,26 @@ TEST_F(SchedulerTest, AShapeThatOnlyTheSecondTakes) {
   auto strict = with_fallback(std::make_shared<ScriptedDevice>(script_),
                               open_device("cpu:").value(), options_);
   EXPECT_ERROR(problem_too_large, strict.value()->compile({4, 40}));
+}
+
+TEST(FallbackOfForms, AFormThatOnlyTheSecondTakes) {
+  ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
+  ASSERT_OK_AND_ASSIGN(const auto cpu, open_device("cpu:"));
+  const Workload workload({1, 50}, Form::sparse);
+  ASSERT_OK_AND_ASSIGN(const auto device, with_fallback(exact, cpu, {}));
+  ASSERT_OK_AND_ASSIGN(const auto solver, device->compile(workload));
+  test::Random random(3);
+  const auto rows = test::OwnedSparse::random(50, 4, random);
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  ASSERT_OK(solver->solve(rows.problem(), {}, spins, result));
+  EXPECT_EQ(result.fallback, FallbackReason::unsupported);
+  EXPECT_TRUE(std::string_view(result.solved_by).ends_with(" sparse")) << result.solved_by;
+  EXPECT_EQ(result.energy, energy_of(rows.problem(), spins));
+  FallbackOptions never;
+  never.policy = FallbackPolicy::never;
+  ASSERT_OK_AND_ASSIGN(const auto strict, with_fallback(exact, cpu, never));
+  EXPECT_ERROR(unsupported, strict->compile(workload));
 }
 
 TEST_F(SchedulerTest, DeadlineGivesUpInTime) {
