@@ -67,6 +67,7 @@ CpuSolver::CpuSolver(const Kernel& kernel, const Workload& workload)
     : kernel_(kernel), workload_(workload) {
   answer_.resize(static_cast<std::size_t>(workload.shape.heads) *
                  static_cast<std::size_t>(words_per_head(workload.shape.tokens)));
+  (void)solved_by(kernel, workload.form);  // makes its texts here, for submit() must not allocate
 }
 
 Status CpuSolver::submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) {
