@@ -148,7 +148,7 @@ void run_sparse_graph(benchmark::State& state, const std::string& uri) {
   const auto rows =
       hal::to_sparse(random_graph(static_cast<std::int32_t>(state.range(0)), 20, {1}, 1));
   auto solver = device.ok() && rows.ok()
-                    ? (*device)->compile_sparse(rows->problem.spins)
+                    ? (*device)->compile(hal::Workload::of(rows->problem))
                     : Error{ErrorCode::invalid_argument, "no device or no problem"};
   if (!solver.ok()) {
     state.SkipWithError(solver.error().message.c_str());

@@ -621,7 +621,8 @@ Status row_a11(Context& context) {
 Status graph_row(Context& context, const std::string& what, const hal::ProblemFile& file) {
   const hal::Schedule parameters{context.options.quick ? 50 : 500, 32, 0.3F, 0.03F};
   QAMA_ASSIGN_OR_RETURN(const auto rows, hal::to_sparse(file));
-  QAMA_ASSIGN_OR_RETURN(const auto sparse, context.device->compile_sparse(file.graph.size));
+  QAMA_ASSIGN_OR_RETURN(const auto sparse,
+                        context.device->compile(hal::Workload::of(rows.problem)));
   QAMA_ASSIGN_OR_RETURN(const auto build, hal::to_dense(file));
   const hal::DenseView& problem = build.buffer.problem();
   std::vector<std::uint64_t> spins(static_cast<std::size_t>(hal::words_per_head(file.graph.size)));

@@ -21,6 +21,7 @@
 
 #include "bench/layer_pass.h"
 #include "bench/measure.h"
+#include "hal/form.h"
 #include "ops/attention/bigbird.h"
 #include "ops/attention/linformer.h"
 #include "ops/attention/longformer.h"
@@ -155,8 +156,11 @@ Result<Candidate> candidate(const std::string& kind, std::int64_t tokens, const 
     const bench::InstanceClass of{
         "scaling", bench::LayerKind::norm, static_cast<std::int32_t>(options.heads),
         static_cast<std::int32_t>(tokens), static_cast<std::int32_t>(options.dim_head)};
-    if (tokens < 256) return qama_candidate<bench::DensePass>(of, device, options, "dense");
-    return qama_candidate<bench::FactorPass>(of, device, options, "factors");
+    const hal::Form form = hal::choose_form(
+        {.shape = {of.heads, of.tokens}, .rank = of.rank, .forms = device.forms()});
+    if (form == hal::Form::factors)
+      return qama_candidate<bench::FactorPass>(of, device, options, "factors");
+    return qama_candidate<bench::DensePass>(of, device, options, "dense");
   }
   Candidate out;
   out.kind = kind;

@@ -8,6 +8,7 @@
 #include <numbers>
 #include <utility>
 
+#include "hal/base/random.h"
 #include "hal/text/formats.h"
 
 namespace qama::bench {
@@ -17,9 +18,9 @@ namespace {
 class Normal {
  public:
   /// Mixed, because consecutive seeds would be one stream, each a step further.
-  explicit Normal(std::uint64_t seed) : state_(seed ^ 0x51414D41494E5354ULL) {
-    state_ = bits() ^ (seed << 32);
-    state_ = bits();
+  explicit Normal(std::uint64_t seed) : stream_(seed ^ 0x51414D41494E5354ULL) {
+    stream_ = SplitMix64(bits() ^ (seed << 32));
+    stream_ = SplitMix64(bits());
   }
   double operator()() {
     if (has_spare_) {
@@ -32,16 +33,11 @@ class Normal {
     has_spare_ = true;
     return radius * std::cos(angle);
   }
-  std::uint64_t bits() {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-  }
+  std::uint64_t bits() { return stream_.next(); }
 
  private:
   double unit() { return (static_cast<double>(bits() >> 11) + 0.5) * 0x1p-53; }
-  std::uint64_t state_;
+  SplitMix64 stream_;
   double spare_ = 0;
   bool has_spare_ = false;
 };

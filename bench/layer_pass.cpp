@@ -127,9 +127,9 @@ Result<std::unique_ptr<FactorPass>> FactorPass::create(const InstanceClass& of,
   auto out = std::make_unique<FactorPass>();
   out->of_ = of;
   out->width_ = ops::long_factor_width(of.rank);
-  QAMA_ASSIGN_OR_RETURN(
-      out->solver_,
-      device.compile_factors({of.heads, of.tokens}, static_cast<std::int32_t>(out->width_)));
+  QAMA_ASSIGN_OR_RETURN(out->solver_, device.compile({{of.heads, of.tokens},
+                                                      hal::Form::factors,
+                                                      static_cast<std::int32_t>(out->width_)}));
   const auto heads = static_cast<std::size_t>(of.heads);
   const std::size_t rows = heads * static_cast<std::size_t>(of.tokens);
   out->factors_.resize(rows * static_cast<std::size_t>(out->width_));

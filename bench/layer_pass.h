@@ -68,7 +68,7 @@ class FactorPass {
 
   InstanceClass of_{};
   std::int64_t width_ = 0;  ///< rank of the low-rank problem
-  std::unique_ptr<hal::FactorsSolver> solver_;
+  std::unique_ptr<hal::Solver> solver_;
   AlignedBuffer<float> factors_, fields_, scale_, shift_;
   AlignedBuffer<double> wide_fields_, energies_, scratch_;
   std::vector<std::uint64_t> spins_;

@@ -1,6 +1,6 @@
 // From how many tokens on a layer is better solved on factors than with J built: both, one after
 // the other on the same inputs, by number of tokens and heads. What the engine takes from it is
-// runtime/engine/plan.h's first_factors_tokens.
+// hal/form.h's first_factors_tokens.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>

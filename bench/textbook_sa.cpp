@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "hal/base/random.h"
 #include "hal/cpu/schedule.h"
 
 namespace qama::bench {
@@ -108,8 +109,8 @@ bool TextbookAnnealer::subset_sweep() {
 
 TextbookResult TextbookAnnealer::solve(const hal::SolveOptions& options) {
   TextbookResult out;
-  random_[0] = hal::cpu::counter_random(options.seed, 0);
-  random_[1] = hal::cpu::counter_random(options.seed, 1) | 1;
+  random_[0] = counter_random(options.seed, 0);
+  random_[1] = counter_random(options.seed, 1) | 1;
   proposals_ = 0;
   const auto tokens = static_cast<std::size_t>(problem_.shape.tokens);
   const auto words = static_cast<std::size_t>(hal::words_per_head(problem_.shape.tokens));

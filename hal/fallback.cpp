@@ -85,22 +85,22 @@ bool callers_fault(ErrorCode code) noexcept {
 class FallbackSolver final : public Solver {
  public:
   FallbackSolver(std::shared_ptr<Shared> shared, std::unique_ptr<Solver> first,
-                 std::unique_ptr<Solver> second, Verifier verifier, const ProblemShape& shape)
+                 std::unique_ptr<Solver> second, Verifier verifier, const Workload& workload)
       : shared_(std::move(shared)),
         first_(std::move(first)),
         second_(std::move(second)),
-        verifier_(std::move(verifier)),
-        shape_(shape) {
+        verifier_(std::move(verifier)) {
     // Without a first device jobs are solved in wait(), so any number may be waiting.
     jobs_ = std::vector<Job>(static_cast<std::size_t>(first_ ? first_->max_in_flight() : 1));
-    spare_.resize(static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens));
+    spare_.resize(static_cast<std::size_t>(workload.shape.heads) *
+                  static_cast<std::size_t>(words_per_head(workload.shape.tokens)));
   }
 
   std::int32_t max_in_flight() const noexcept override {
     return static_cast<std::int32_t>(jobs_.size());
   }
 
-  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) override {
     if (slot < 0 || slot >= max_in_flight() || jobs_[static_cast<std::size_t>(slot)].pending) {
       return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) +
                                                     " is taken or not one of " +
@@ -186,7 +186,7 @@ class FallbackSolver final : public Solver {
 
  private:
   struct Job {
-    DenseView problem;
+    Problem problem;
     SolveOptions options;
     Clock::time_point start;
     Error error{ErrorCode::ok, {}};  // the first device's
@@ -310,7 +310,6 @@ class FallbackSolver final : public Solver {
   const std::unique_ptr<Solver> first_;  // null: it does not support the shape
   const std::unique_ptr<Solver> second_;
   Verifier verifier_;
-  const ProblemShape shape_;
   std::vector<Job> jobs_;
   std::vector<std::uint64_t> spare_;
   std::int64_t first_us_ = kFirstHedgeUs / 2;
@@ -327,21 +326,21 @@ class FallbackDevice final : public Device {
 
   const DeviceInfo& info() const noexcept override { return first_->info(); }
   Result<DeviceHealth> probe() override { return first_->probe(); }
-  Status supports(const ProblemShape& shape) const override {
-    auto supported = first_->supports(shape);
+  Status supports(const Workload& workload) const override {
+    auto supported = first_->supports(workload);
     if (supported.ok() || shared_->options.policy == FallbackPolicy::never) return supported;
-    return second_->supports(shape);
+    return second_->supports(workload);
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
     std::unique_ptr<Solver> first;
-    if (first_->supports(shape).ok()) {
-      QAMA_ASSIGN_OR_RETURN(first, first_->compile(shape));
+    if (first_->supports(workload).ok()) {
+      QAMA_ASSIGN_OR_RETURN(first, first_->compile(workload));
     }
-    QAMA_ASSIGN_OR_RETURN(auto second, second_->compile(shape));
-    QAMA_ASSIGN_OR_RETURN(Verifier verifier, Verifier::create(shape));
+    QAMA_ASSIGN_OR_RETURN(auto second, second_->compile(workload));
+    QAMA_ASSIGN_OR_RETURN(Verifier verifier, Verifier::create(workload));
     return std::unique_ptr<Solver>(std::make_unique<FallbackSolver>(
-        shared_, std::move(first), std::move(second), std::move(verifier), shape));
+        shared_, std::move(first), std::move(second), std::move(verifier), workload));
   }
   [[nodiscard]] const Shared& shared() const noexcept { return *shared_; }
   [[nodiscard]] const Device& first() const noexcept { return *first_; }

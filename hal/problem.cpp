@@ -1,8 +1,12 @@
 #include "hal/problem.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <string>
+#include <vector>
+
+#include "hal/base/quote.h"
 
 namespace qama::hal {
 
@@ -22,6 +26,34 @@ std::string_view fallback_reason_name(FallbackReason reason) noexcept {
       return "circuit_open";
   }
   return "none";
+}
+
+std::string_view name_of(Form form) noexcept {
+  return kFormNames[static_cast<std::size_t>(form)].first;
+}
+
+Result<Form> parse_form(std::string_view name) {
+  std::string expected;
+  for (const auto& [known, form] : kFormNames) {
+    if (known == name) return form;
+    expected += (expected.empty() ? "" : ", ") + std::string(known);
+  }
+  return Error{ErrorCode::invalid_argument,
+               "form " + quote(name) + ", expected one of " + expected};
+}
+
+std::string FormSet::text() const {
+  std::string out;
+  for (const auto& [name, form] : kFormNames) {
+    if (has(form)) out += (out.empty() ? "" : ", ") + std::string(name);
+  }
+  return out;
+}
+
+ProblemShape shape_of(const Problem& problem) noexcept {
+  if (const auto* sparse = std::get_if<SparseView>(&problem)) return {1, sparse->spins};
+  if (const auto* factors = std::get_if<FactorsView>(&problem)) return factors->shape;
+  return std::get_if<DenseView>(&problem)->shape;
 }
 
 std::int64_t energy_of(const DenseView& problem, std::span<const std::uint64_t> spins) noexcept {
@@ -69,6 +101,53 @@ std::int64_t energy_of(const SparseView& problem, std::span<const std::uint64_t>
   return energy;
 }
 
+double energy_of(const FactorsView& problem, std::span<const std::uint64_t> spins) {
+  const std::int64_t tokens = problem.shape.tokens;
+  const std::int64_t rank = problem.rank;
+  const std::int64_t words = words_per_head(problem.shape.tokens);
+  const auto selected = [&](std::int64_t t, std::int64_t i) {
+    return (spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64) & 1U) != 0;
+  };
+  double energy = 0;
+  std::vector<double> z(static_cast<std::size_t>(rank));
+  for (std::int64_t t = 0; t < problem.shape.heads; ++t) {
+    const double scale = problem.scale != nullptr ? static_cast<double>(problem.scale[t]) : 1.0;
+    const double shift = problem.shift != nullptr ? static_cast<double>(problem.shift[t]) : 0.0;
+    std::fill(z.begin(), z.end(), 0.0);
+    double count = 0;
+    // Every pair once: each selected token with those before it.
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      if (!selected(t, i)) continue;
+      const float* left = problem.left + (t * tokens + i) * rank;
+      const float* right = problem.right + (t * tokens + i) * rank;
+      for (std::int64_t d = 0; d < rank; ++d) {
+        const auto k = static_cast<std::size_t>(d);
+        energy -= scale * static_cast<double>(left[d]) * z[k];
+        z[k] += static_cast<double>(right[d]);
+      }
+      energy -= shift * count + static_cast<double>(problem.fields[t * tokens + i]);
+      ++count;
+    }
+  }
+  for (std::int64_t i = 0; i < tokens && problem.shape.heads > 1; ++i) {
+    double count = 0;
+    for (std::int64_t t = 0; t < problem.shape.heads; ++t) count += selected(t, i) ? 1.0 : 0.0;
+    energy += static_cast<double>(problem.penalty) * count * (count - 1) / 2;
+  }
+  return energy;
+}
+
+Energy energy_of(const Problem& problem, std::span<const std::uint64_t> spins) {
+  if (const auto* factors = std::get_if<FactorsView>(&problem))
+    return {0, energy_of(*factors, spins)};
+  const auto of = [&](const auto& view) {
+    const std::int64_t energy = energy_of(view, spins);
+    return Energy{energy, static_cast<double>(energy) / view.scale + view.offset};
+  };
+  const auto* sparse = std::get_if<SparseView>(&problem);
+  return sparse != nullptr ? of(*sparse) : of(*std::get_if<DenseView>(&problem));
+}
+
 Status validate_shape(const ProblemShape& shape) {
   if (shape.heads < 1 || shape.heads > kMaxHeads) {
     return Error{ErrorCode::problem_too_large, "a problem has " + std::to_string(shape.heads) +
@@ -83,7 +162,9 @@ Status validate_shape(const ProblemShape& shape) {
   return {};
 }
 
-Status validate(const DenseView& problem) {
+namespace {
+
+Status validate_view(const DenseView& problem) {
   QAMA_RETURN_IF_ERROR(validate_shape(problem.shape));
   const auto bad = [](std::int32_t t, std::int32_t i, const std::string& what) {
     return Error{ErrorCode::problem_bad_value,
@@ -126,7 +207,8 @@ Status validate(const DenseView& problem) {
   return {};
 }
 
-Status validate(const SparseView& problem, std::int64_t count) {
+Status validate_view(const SparseView& problem) {
+  const std::int64_t count = problem.count;
   if (problem.spins < 1 || problem.spins > kMaxTokens) {
     return Error{ErrorCode::problem_too_large,
                  "a sparse problem has " + std::to_string(problem.spins) +
@@ -175,6 +257,42 @@ Status validate(const SparseView& problem, std::int64_t count) {
     }
   }
   return {};
+}
+
+Status validate_view(const FactorsView& problem) {
+  const ProblemShape& shape = problem.shape;
+  if (shape.heads < 1 || shape.heads > kMaxHeads || shape.tokens < 1 || shape.tokens > kMaxTokens ||
+      problem.rank < 1 || problem.rank > kMaxRankLimit) {
+    return Error{ErrorCode::problem_too_large,
+                 "factors of " + std::to_string(shape.heads) + " x " +
+                     std::to_string(shape.tokens) + " spins, rank " + std::to_string(problem.rank) +
+                     ", expected at most " + std::to_string(kMaxHeads) + " x " +
+                     std::to_string(kMaxTokens) + ", rank " + std::to_string(kMaxRankLimit)};
+  }
+  const auto heads = static_cast<std::size_t>(shape.heads);
+  const auto spins = static_cast<std::size_t>(shape.spins());
+  const auto finite = [](const float* values, std::size_t count) {
+    return values == nullptr ||
+           std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
+  };
+  const std::size_t numbers = spins * static_cast<std::size_t>(problem.rank);
+  if (!finite(problem.left, numbers) || !finite(problem.right, numbers) ||
+      !finite(problem.scale, heads) || !finite(problem.shift, heads) ||
+      !finite(problem.fields, spins) || !std::isfinite(problem.penalty)) {
+    return Error{ErrorCode::problem_bad_value,
+                 "factors with a factor, scale, shift, field or penalty that is not finite"};
+  }
+  if (problem.penalty < 0) {
+    return Error{ErrorCode::problem_bad_value,
+                 "penalty is " + std::to_string(problem.penalty) + ", expected 0 or more"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Status validate(const Problem& problem) {
+  return std::visit([](const auto& view) { return validate_view(view); }, problem);
 }
 
 }  // namespace qama::hal

@@ -5,8 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 
 #include "hal/base/result.h"
 #include "hal/schedule.h"
@@ -38,6 +42,37 @@ struct ProblemShape {
 [[nodiscard]] constexpr std::int32_t row_stride(std::int32_t tokens) noexcept {
   return words_per_head(tokens) * 64;
 }
+
+/// The forms in which a device may take a problem. One word a form, in names, options and reports.
+enum class Form : std::uint8_t {
+  dense,   ///< couplings as a matrix (DenseView)
+  planes,  ///< the same, of one head and few values, which the device packs into bit planes
+  sparse,  ///< couplings as rows of neighbours (SparseView)
+  factors  ///< couplings as products of factors, never built (FactorsView)
+};
+inline constexpr std::pair<std::string_view, Form> kFormNames[] = {{"dense", Form::dense},
+                                                                   {"planes", Form::planes},
+                                                                   {"sparse", Form::sparse},
+                                                                   {"factors", Form::factors}};
+[[nodiscard]] std::string_view name_of(Form form) noexcept;
+/// INVALID_ARGUMENT for another name.
+[[nodiscard]] Result<Form> parse_form(std::string_view name);
+
+/// A set of forms.
+class FormSet {
+ public:
+  constexpr FormSet() = default;
+  constexpr FormSet(std::initializer_list<Form> forms) {
+    for (const Form form : forms) bits_ |= bit(form);
+  }
+  [[nodiscard]] constexpr bool has(Form form) const noexcept { return (bits_ & bit(form)) != 0; }
+  /// "dense, sparse".
+  [[nodiscard]] std::string text() const;
+
+ private:
+  static constexpr unsigned bit(Form form) noexcept { return 1U << static_cast<unsigned>(form); }
+  unsigned bits_ = 0;
+};
 
 /// An integer selection problem in dense block form, as a view of the caller's memory. Over
 /// s in {0,1}^(H x N) minimise (the paper's Eq. 3, scaled by `scale` and rounded)
@@ -90,12 +125,21 @@ struct SparseView {
   std::int32_t spins = 0;  ///< N, 1 to kMaxTokens
   const std::int64_t* first =
       nullptr;  ///< [N + 1]; spin i's neighbours are first[i] .. first[i + 1] - 1
-  const Neighbour* neighbours = nullptr;  ///< [first[N]], ascending in each row
+  const Neighbour* neighbours = nullptr;  ///< [count], ascending in each row
+  std::int64_t count = 0;                 ///< neighbours that there are: first[N]
   const std::int16_t* fields = nullptr;   ///< [row_stride(N)], 0 behind the spins
   double scale = 1.0;
   double row_norm = 0.0;
   double offset = 0.0;
 };
+
+/// A problem in any form, as a light view of the caller's memory: copied freely, owns nothing.
+using Problem = std::variant<DenseView, SparseView, FactorsView>;
+[[nodiscard]] constexpr Form form_of(const Problem& problem) noexcept {
+  constexpr Form kForms[] = {Form::dense, Form::sparse, Form::factors};
+  return kForms[problem.index()];
+}
+[[nodiscard]] ProblemShape shape_of(const Problem& problem) noexcept;
 
 /// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks
 /// times that an emulator computed instead of anybody measuring them.
@@ -119,7 +163,7 @@ enum class FallbackReason : std::uint8_t {
 /// What a solver answers. Plain data, filled without allocation. Chains that a deadline ended early
 /// count with all their sweeps.
 struct SolveResult {
-  std::int64_t energy = 0;     ///< integer E(s) of the returned spins, exact; 0 for a FactorsView
+  std::int64_t energy = 0;     ///< integer E(s) of the returned spins, exact; 0 for factors
   double real_energy = 0;      ///< the same in the problem's own units: energy / scale + offset
   std::int64_t proposals = 0;  ///< spin flips tried
   std::int64_t flips = 0;      ///< spin flips done
@@ -127,28 +171,35 @@ struct SolveResult {
       0;  ///< of all chains: a restart is one, a round four, a group of recombined heads four
   std::int32_t restarts = 0;   ///< restarts done, without those of rounds
   std::int32_t rounds = 0;     ///< rounds done
-  const char* solved_by = "";  ///< kernel or device, static storage: "cpu:avx512", "cim"
+  const char* solved_by = "";  ///< kernel or device, static storage: "cpu:avx512 planes", "cim"
   FallbackReason fallback = FallbackReason::none;
   ErrorCode device_error = ErrorCode::ok;  ///< what went wrong on the first device, if anything
   SolveTiming timing;
 };
 
-/// Exact integer energy of `spins` ([heads][words_per_head]), straight from the definition above.
+/// What SolveResult says of an answer.
+struct Energy {
+  std::int64_t integer = 0;  ///< exact; 0 for factors
+  double real = 0;           ///< in the problem's own units: integer / scale + offset
+};
+/// Energies of `spins` ([heads][words_per_head]), straight from the definitions above: exact in
+/// integers, in double for factors. Allocates `rank` doubles for factors, else nothing.
+[[nodiscard]] Energy energy_of(const Problem& problem, std::span<const std::uint64_t> spins);
 [[nodiscard]] std::int64_t energy_of(const DenseView& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
-
-/// The same of a sparse problem; `spins` [words_per_head(N)].
 [[nodiscard]] std::int64_t energy_of(const SparseView& problem,
                                      std::span<const std::uint64_t> spins) noexcept;
+[[nodiscard]] double energy_of(const FactorsView& problem, std::span<const std::uint64_t> spins);
 
 /// PROBLEM_TOO_LARGE unless 1 <= heads <= kMaxHeads and 1 <= tokens <= kMaxDenseTokens.
 [[nodiscard]] Status validate_shape(const ProblemShape& shape);
 
-/// Checks sizes, symmetry, the zero diagonal, zero padding and fits_int16: PROBLEM_TOO_LARGE or
-/// PROBLEM_BAD_VALUE. For problems from outside; O(H N^2).
-[[nodiscard]] Status validate(const DenseView& problem);
-/// The same of a sparse problem: sizes, rows (ascending, inside, symmetric, no diagonal), padding,
-/// fits_int16. `count` is the number of neighbours that there are. O(neighbours log).
-[[nodiscard]] Status validate(const SparseView& problem, std::int64_t count);
+/// Whether a problem keeps the rules of its view; for problems from outside. PROBLEM_TOO_LARGE or
+/// PROBLEM_BAD_VALUE.
+///   dense    sizes, symmetry, the zero diagonal, zero padding, fits_int16; O(H N^2)
+///   sparse   sizes, rows (ascending, inside, symmetric, no diagonal), zero padding, fits_int16;
+///            O(neighbours log)
+///   factors  sizes, numbers finite, a penalty of at least 0; O(H N D). Symmetry is not checked.
+[[nodiscard]] Status validate(const Problem& problem);
 
 }  // namespace qama::hal

@@ -17,6 +17,7 @@ struct Scheme {
   std::string_view prefix;
   OpenFunction open;
   std::string_view example;
+  FormSet forms = {Form::dense};  ///< what every device of the scheme says of itself
 };
 
 Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
@@ -28,7 +29,7 @@ Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
 }
 
 constexpr std::array kSchemes = {
-    Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]"},
+    Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms},
     Scheme{"exact:", open_exact, "exact:"},
     Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
     Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
@@ -38,30 +39,11 @@ constexpr std::array kSchemes = {
 
 }  // namespace
 
-std::string_view device_state_name(DeviceState state) noexcept {
-  switch (state) {
-    case DeviceState::available:
-      return "available";
-    case DeviceState::busy:
-      return "busy";
-    case DeviceState::calibrating:
-      return "calibrating";
-    case DeviceState::faulty:
-      return "faulty";
-    case DeviceState::unreachable:
-      return "unreachable";
+FormSet forms_of(std::string_view uri) noexcept {
+  for (const Scheme& scheme : kSchemes) {
+    if (uri.starts_with(scheme.prefix)) return scheme.forms;
   }
-  return "unknown";
-}
-
-Result<std::unique_ptr<FactorsSolver>> Device::compile_factors(const ProblemShape& /*shape*/,
-                                                               std::int32_t /*rank*/) {
-  return Error{ErrorCode::unsupported,
-               "device '" + info().uri + "' takes no problems in low-rank form"};
-}
-
-Result<std::unique_ptr<SparseSolver>> Device::compile_sparse(std::int32_t /*spins*/) {
-  return Error{ErrorCode::unsupported, "device '" + info().uri + "' takes no sparse problems"};
+  return {};
 }
 
 Result<std::shared_ptr<Device>> open_device(std::string_view uri) {

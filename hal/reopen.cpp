@@ -79,16 +79,16 @@ class Opening {
 
 class StandInSolver final : public Solver {
  public:
-  StandInSolver(std::shared_ptr<Opening> opening, const ProblemShape& shape, std::int32_t slots)
-      : opening_(std::move(opening)), shape_(shape), slots_(slots) {}
+  StandInSolver(std::shared_ptr<Opening> opening, const Workload& workload, std::int32_t slots)
+      : opening_(std::move(opening)), workload_(workload), slots_(slots) {}
 
   std::int32_t max_in_flight() const noexcept override { return slots_; }
 
-  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) override {
     if (real_ == nullptr) {
       const std::shared_ptr<Device> device = opening_->device();
       if (device == nullptr) return opening_->error();
-      QAMA_ASSIGN_OR_RETURN(real_, device->compile(shape_));
+      QAMA_ASSIGN_OR_RETURN(real_, device->compile(workload_));
     }
     if (slot >= real_->max_in_flight()) {
       return Error{ErrorCode::device_busy,
@@ -114,7 +114,7 @@ class StandInSolver final : public Solver {
 
  private:
   const std::shared_ptr<Opening> opening_;
-  const ProblemShape shape_;
+  const Workload workload_;
   const std::int32_t slots_;
   std::unique_ptr<Solver> real_;
 };
@@ -138,14 +138,14 @@ class StandIn final : public Device {
     health.detail = opening_->error().message;
     return health;
   }
-  Status supports(const ProblemShape& shape) const override {
-    if (const auto device = opening_->device()) return device->supports(shape);
-    return validate_shape(shape);
+  Status supports(const Workload& workload) const override {
+    if (const auto device = opening_->device()) return device->supports(workload);
+    return check_workload(info_, workload);
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
     return std::unique_ptr<Solver>(
-        std::make_unique<StandInSolver>(opening_, shape, info_.max_in_flight));
+        std::make_unique<StandInSolver>(opening_, workload, info_.max_in_flight));
   }
 
   /// Empty once it was reached.

@@ -5,10 +5,12 @@
 
 namespace qama::hal {
 
-Result<Verifier> Verifier::create(const ProblemShape& largest) {
-  QAMA_RETURN_IF_ERROR(validate_shape(largest));
+Result<Verifier> Verifier::create(const Workload& workload) {
+  const ProblemShape& largest = workload.shape;
   Verifier out;
   out.largest_ = largest;
+  if (workload.form != Form::dense && workload.form != Form::planes) return out;
+  QAMA_RETURN_IF_ERROR(validate_shape(largest));
   out.mask_.resize(static_cast<std::size_t>(row_stride(largest.tokens)));
   out.counts_.resize(static_cast<std::size_t>(row_stride(largest.tokens)));
   return out;
@@ -54,18 +56,18 @@ std::int64_t Verifier::energy(const DenseView& problem,
   return -twice_coupled / 2 - linear + problem.penalty * pairs;
 }
 
-Status Verifier::check_and_price(const DenseView& problem, std::span<const std::uint64_t> spins,
+Status Verifier::check_and_price(const Problem& problem, std::span<const std::uint64_t> spins,
                                  std::int64_t& energy_out) {
-  const std::int32_t tokens = problem.shape.tokens;
-  if (problem.shape.heads < 1 || tokens < 1 || problem.shape.heads > largest_.heads ||
-      tokens > largest_.tokens) {
+  const ProblemShape shape = shape_of(problem);
+  const std::int32_t tokens = shape.tokens;
+  if (shape.heads < 1 || tokens < 1 || shape.heads > largest_.heads || tokens > largest_.tokens) {
     return Error{ErrorCode::problem_too_large,
-                 "a problem of " + std::to_string(problem.shape.heads) + " x " +
-                     std::to_string(tokens) + " spins, expected at most " +
-                     std::to_string(largest_.heads) + " x " + std::to_string(largest_.tokens)};
+                 "a problem of " + std::to_string(shape.heads) + " x " + std::to_string(tokens) +
+                     " spins, expected at most " + std::to_string(largest_.heads) + " x " +
+                     std::to_string(largest_.tokens)};
   }
   const std::size_t words = static_cast<std::size_t>(words_per_head(tokens));
-  const std::size_t expected = words * static_cast<std::size_t>(problem.shape.heads);
+  const std::size_t expected = words * static_cast<std::size_t>(shape.heads);
   if (spins.size() < expected) {
     return Error{ErrorCode::device_bad_answer, "an answer of " + std::to_string(spins.size()) +
                                                    " words of spins, expected " +
@@ -73,7 +75,7 @@ Status Verifier::check_and_price(const DenseView& problem, std::span<const std::
   }
   if (tokens % 64 != 0) {
     const std::uint64_t behind = ~std::uint64_t{0} << (tokens % 64);
-    for (std::int32_t t = 0; t < problem.shape.heads; ++t) {
+    for (std::int32_t t = 0; t < shape.heads; ++t) {
       if ((spins[static_cast<std::size_t>(t) * words + words - 1] & behind) != 0) {
         return Error{ErrorCode::device_bad_answer, "head " + std::to_string(t) +
                                                        ": the answer selects spins behind token " +
@@ -81,11 +83,17 @@ Status Verifier::check_and_price(const DenseView& problem, std::span<const std::
       }
     }
   }
-  energy_out = energy(problem, spins);
+  if (const auto* dense = std::get_if<DenseView>(&problem)) {
+    energy_out = energy(*dense, spins);
+  } else if (const auto* sparse = std::get_if<SparseView>(&problem)) {
+    energy_out = energy_of(*sparse, spins);
+  } else {
+    energy_out = 0;
+  }
   return {};
 }
 
-Status Verifier::verify_answer(const DenseView& problem, std::span<const std::uint64_t> spins,
+Status Verifier::verify_answer(const Problem& problem, std::span<const std::uint64_t> spins,
                                std::int64_t claimed) {
   std::int64_t exact = 0;
   QAMA_RETURN_IF_ERROR(check_and_price(problem, spins, exact));

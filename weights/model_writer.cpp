@@ -11,6 +11,7 @@
 
 #include "hal/base/checked.h"
 #include "hal/base/quote.h"
+#include "hal/base/random.h"
 #include "weights/model_file.h"
 #include "weights/strict_json.h"
 
@@ -21,22 +22,18 @@ Error invalid(std::string message) {
   return Error{ErrorCode::invalid_argument, std::move(message)};
 }
 
-// splitmix64: a generator that is the same everywhere.
+// The same numbers on every machine.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
+  explicit Random(std::uint64_t seed) noexcept : stream_(seed) {}
   /// Uniform in [-1, 1), a multiple of 2^-23.
   float next() noexcept {
-    state_ += 0x9E3779B97F4A7C15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-    z ^= z >> 31U;
-    return static_cast<float>(static_cast<std::int32_t>(z >> 40U) - (1 << 23)) * 0x1p-23F;
+    const auto top = static_cast<std::int32_t>(stream_.next() >> 40U);
+    return static_cast<float>(top - (1 << 23)) * 0x1p-23F;
   }
 
  private:
-  std::uint64_t state_;
+  SplitMix64 stream_;
 };
 
 // Scale of a random tensor around its centre: matrices keep the size of what goes through them

@@ -45,8 +45,9 @@ class LinkDevice final : public Device {
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override { return session_->probe(); }
 
-  Status supports(const ProblemShape& shape) const override {
-    QAMA_RETURN_IF_ERROR(validate_shape(shape));
+  Status supports(const Workload& workload) const override {
+    QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
+    const ProblemShape& shape = workload.shape;
     const std::int64_t needed = shape.spins() + std::max(options_.ancillas, 1);
     if (needed <= info_.max_spins) return {};
     return make_error(ErrorCode::problem_too_large, "a layer of ", shape.heads, " x ", shape.tokens,
@@ -54,9 +55,9 @@ class LinkDevice final : public Device {
                       quote(info_.uri), " has ", info_.max_spins);
   }
 
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
-    auto solver = std::make_unique<LinkSolver>(session_, options_, shape);
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
+    auto solver = std::make_unique<LinkSolver>(session_, options_, workload.shape);
     QAMA_RETURN_IF_ERROR(solver->prepare(static_cast<std::size_t>(info_.max_in_flight)));
     return std::unique_ptr<Solver>(std::move(solver));
   }

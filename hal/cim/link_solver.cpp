@@ -67,17 +67,14 @@ std::size_t LinkSolver::pending() const noexcept {
       std::count_if(jobs_.begin(), jobs_.end(), [](const LinkJob& j) { return j.pending(); }));
 }
 
-Status LinkSolver::submit(std::int32_t slot, const DenseView& problem,
-                          const SolveOptions& options) {
+Status LinkSolver::submit(std::int32_t slot, const Problem& any, const SolveOptions& options) {
   LinkJob* job = job_at(slot);
   if (job == nullptr || job->state() != State::idle) {
     return make_error(ErrorCode::invalid_argument, "slot ", slot, " is taken or not one of ",
                       max_in_flight());
   }
-  if (problem.shape.heads != shape_.heads) {
-    return make_error(ErrorCode::invalid_argument, "a problem of ", problem.shape.heads,
-                      " heads, expected ", shape_.heads);
-  }
+  QAMA_RETURN_IF_ERROR(check_fits(shape_, any));
+  const DenseView& problem = *std::get_if<DenseView>(&any);
   Submit message;
   message.job = job_prefix_;
   ++last_job_;

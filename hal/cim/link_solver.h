@@ -22,7 +22,7 @@ class LinkSolver final : public Solver {
   Status prepare(std::size_t in_flight);
 
   std::int32_t max_in_flight() const noexcept override;
-  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override;
+  Status submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) override;
   bool wait_ready(std::int32_t slot, std::int64_t timeout_us) override;
   Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) override;
   void cancel(std::int32_t slot) noexcept override;

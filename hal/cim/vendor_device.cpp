@@ -235,22 +235,19 @@ class VendorSolver final : public Solver {
     quantise.ancillas = options_.ancillas;
     QAMA_ASSIGN_OR_RETURN(quantiser_, Quantiser::create(shape, quantise));
     QAMA_ASSIGN_OR_RETURN(verifier_, Verifier::create(shape));
-    heads_ = shape.heads;
+    shape_ = shape;
     const auto words = static_cast<std::size_t>(shape.heads) * words_per_head(shape.tokens);
     candidate_.resize(words);
     return terminal_.login(Clock::now() + milliseconds(options_.timeout_ms));
   }
 
-  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t slot, const Problem& any, const SolveOptions& options) override {
     if (slot != 0 || pending_) {
       return Error{ErrorCode::invalid_argument,
                    "slot " + std::to_string(slot) + ", expected 0 and that it is free"};
     }
-    if (problem.shape.heads != heads_) {
-      return Error{ErrorCode::invalid_argument, "a problem of " +
-                                                    std::to_string(problem.shape.heads) +
-                                                    " heads, expected " + std::to_string(heads_)};
-    }
+    QAMA_RETURN_IF_ERROR(check_fits(shape_, any));
+    const DenseView& problem = std::get<DenseView>(any);
     terminal_.start();
     start_ = Clock::now();
     timing_ = {};
@@ -416,7 +413,7 @@ class VendorSolver final : public Solver {
   Terminal terminal_;
   Quantiser quantiser_;
   Verifier verifier_;
-  std::int32_t heads_ = 0;
+  ProblemShape shape_;
   DenseView problem_;
   std::vector<std::int8_t> matrix_;
   std::vector<std::uint8_t> packed_;
@@ -467,8 +464,9 @@ class VendorDevice final : public Device {
     health.round_trip_us = us_since(start);
     return health;
   }
-  Status supports(const ProblemShape& shape) const override {
-    QAMA_RETURN_IF_ERROR(validate_shape(shape));
+  Status supports(const Workload& workload) const override {
+    QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
+    const ProblemShape& shape = workload.shape;
     if (shape.spins() + std::max(options_.ancillas, 1) > kVendorSpins) {
       return Error{ErrorCode::problem_too_large,
                    "a layer of " + std::to_string(shape.spins()) +
@@ -476,10 +474,10 @@ class VendorDevice final : public Device {
     }
     return {};
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
     auto solver = std::make_unique<VendorSolver>(options_, info_.is_emulated);
-    QAMA_RETURN_IF_ERROR(solver->prepare(shape));
+    QAMA_RETURN_IF_ERROR(solver->prepare(workload.shape));
     return std::unique_ptr<Solver>(std::move(solver));
   }
 

@@ -2,8 +2,11 @@
 // file (solvers.h).
 #include "hal/cpu/cpu_device.h"
 
+#include <cstring>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/solvers.h"
@@ -19,36 +22,29 @@ class CpuDevice final : public Device {
     info_.detail = asked.empty() ? "the fastest kernel that this machine runs; it needs "
                                  : "asked for by name; it needs ";
     info_.detail += kernel.needs;
+    info_.forms = kCpuForms;
+    if (kernel.pack_planes == nullptr) info_.forms = {Form::dense, Form::sparse, Form::factors};
     info_.coupling_bits = 16;
     info_.encodings = {"block_i16"};
   }
 
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override { return DeviceHealth{}; }
-  Status supports(const ProblemShape& shape) const override { return validate_shape(shape); }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
-    return make_dense_solver(kernel_, shape);
+  Status supports(const Workload& workload) const override {
+    return check_workload(info_, workload);
   }
-  Result<std::unique_ptr<FactorsSolver>> compile_factors(const ProblemShape& shape,
-                                                         std::int32_t rank) override {
-    if (shape.heads < 1 || shape.heads > kMaxHeads || shape.tokens < 1 ||
-        shape.tokens > kMaxTokens || rank < 1 || rank > kMaxRankLimit) {
-      return Error{ErrorCode::problem_too_large,
-                   "a low-rank layer of " + std::to_string(shape.heads) + " x " +
-                       std::to_string(shape.tokens) + " spins, rank " + std::to_string(rank) +
-                       ", expected at most " + std::to_string(kMaxHeads) + " x " +
-                       std::to_string(kMaxTokens) + ", rank " + std::to_string(kMaxRankLimit)};
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
+    switch (workload.form) {
+      case Form::sparse:
+        return make_sparse_solver(kernel_, workload);
+      case Form::factors:
+        return make_factors_solver(kernel_, workload);
+      case Form::dense:
+      case Form::planes:
+        break;
     }
-    return make_factors_solver(kernel_, shape, rank);
-  }
-  Result<std::unique_ptr<SparseSolver>> compile_sparse(std::int32_t spins) override {
-    if (spins < 1 || spins > kMaxTokens) {
-      return Error{ErrorCode::problem_too_large, "a sparse problem of " + std::to_string(spins) +
-                                                     " spins, expected 1 to " +
-                                                     std::to_string(kMaxTokens)};
-    }
-    return make_sparse_solver(kernel_, spins);
+    return make_dense_solver(kernel_, workload);
   }
 
  private:
@@ -67,13 +63,59 @@ std::string kernel_names() {
 
 }  // namespace
 
-KernelNames names_of(std::string_view kernel) {
-  if (kernel == "scalar") return {"cpu:scalar", "", "cpu:scalar neighbours"};
-  if (kernel == "sse2") return {"cpu:sse2", "cpu:sse2 bit planes", "cpu:sse2 neighbours"};
-  if (kernel == "avx2") return {"cpu:avx2", "cpu:avx2 bit planes", "cpu:avx2 neighbours"};
-  if (kernel == "avx512") return {"cpu:avx512", "cpu:avx512 bit planes", "cpu:avx512 neighbours"};
-  if (kernel == "neon") return {"cpu:neon", "cpu:neon bit planes", "cpu:neon neighbours"};
-  return {"cpu:", "cpu: bit planes", "cpu: neighbours"};
+CpuSolver::CpuSolver(const Kernel& kernel, const Workload& workload)
+    : kernel_(kernel), workload_(workload) {
+  answer_.resize(static_cast<std::size_t>(workload.shape.heads) *
+                 static_cast<std::size_t>(words_per_head(workload.shape.tokens)));
+  (void)solved_by(kernel, workload.form);  // makes its texts here, for submit() must not allocate
+}
+
+Status CpuSolver::submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) {
+  if (slot != 0) {
+    return Error{ErrorCode::invalid_argument,
+                 "slot " + std::to_string(slot) + ", expected 0: the CPU solves one job at a time"};
+  }
+  QAMA_RETURN_IF_ERROR(check_fits(workload_, problem));
+  QAMA_RETURN_IF_ERROR(validate(options.schedule));
+  const auto start = Clock::now();
+  result_ = SolveResult{};
+  QAMA_RETURN_IF_ERROR(anneal(problem, options, start, result_));
+  const ProblemShape shape = shape_of(problem);
+  answer_words_ = static_cast<std::size_t>(shape.heads) *
+                  static_cast<std::size_t>(words_per_head(shape.tokens));
+  result_.timing.anneal_us = result_.timing.total_us = microseconds_since(start);
+  pending_ = true;
+  return {};
+}
+
+Status CpuSolver::wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) {
+  if (slot != 0 || !pending_) {
+    return Error{ErrorCode::invalid_argument,
+                 "slot " + std::to_string(slot) + " has no job to wait for"};
+  }
+  pending_ = false;
+  if (spins.size() < answer_words_) {
+    return Error{ErrorCode::invalid_argument, "room for " + std::to_string(spins.size()) +
+                                                  " words of spins, expected " +
+                                                  std::to_string(answer_words_)};
+  }
+  std::memcpy(spins.data(), answer_.data(), answer_words_ * sizeof(std::uint64_t));
+  result = result_;
+  return {};
+}
+
+const char* solved_by(const Kernel& kernel, Form form) {
+  // Static storage: one text a kernel and form, made once.
+  static const std::vector<std::string> kTexts = [] {
+    std::vector<std::string> out;
+    for (const Kernel& known : kernels()) {
+      for (const auto& [name, value] : kFormNames)
+        out.push_back("cpu:" + std::string(known.name) + " " + std::string(name));
+    }
+    return out;
+  }();
+  const auto index = static_cast<std::size_t>(&kernel - kernels().data());
+  return kTexts[index * std::size(kFormNames) + static_cast<std::size_t>(form)].c_str();
 }
 
 Result<std::shared_ptr<Device>> open_cpu_device(std::string_view name) {

@@ -1,7 +1,6 @@
 // The interface between the CPU device and its annealing kernels: one function a target, all with
 // the same answer for the same job. reference.cpp is the readable definition; dense/dense_impl.h is
-// the fast one, compiled once a target (isa/<target>.cpp). To add a target: a file isa/<name>.cpp
-// that instantiates dense/dense_impl.h, its flags in hal/CMakeLists.txt, one line in kernels.cpp.
+// the fast one, compiled once a target (isa/NAME.cpp). To add a target: kernels.cpp says how.
 #pragma once
 
 #include <array>

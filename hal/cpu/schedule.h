@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "hal/base/random.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cpu {
@@ -25,18 +26,7 @@ struct alignas(64) VariateTable {
 inline constexpr std::int32_t kTemperatureOne = 16;
 inline constexpr std::int32_t kMaxTemperature = 3600 * kTemperatureOne;
 
-/// A counter-based generator (the finaliser of splitmix64): the k-th number of a stream is a
-/// function of (key, k) alone.
-[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t z) noexcept {
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
-[[nodiscard]] constexpr std::uint64_t counter_random(std::uint64_t key, std::uint64_t k) noexcept {
-  return mix64(key + (k + 1) * 0x9E3779B97F4A7C15ULL);
-}
-
-/// Key of one restart's stream.
+/// Key of one restart's stream, made of a solve's seed (hal/base/random.h).
 [[nodiscard]] constexpr std::uint64_t restart_key(std::uint64_t seed,
                                                   std::int32_t restart) noexcept {
   return counter_random(mix64(seed ^ 0x51414D41ULL), static_cast<std::uint64_t>(restart));

@@ -6,37 +6,62 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 
+#include "hal/base/aligned.h"
 #include "hal/cpu/kernel.h"
 #include "hal/device.h"
 #include "hal/platform/clock.h"
 
 namespace qama::hal::cpu {
 
-/// What SolveResult::solved_by says, in static storage.
-struct KernelNames {
-  const char* plain;
-  const char* planes;  ///< on bit planes
-  const char* sparse;  ///< on rows of neighbours
-};
-[[nodiscard]] KernelNames names_of(std::string_view kernel);
+/// What SolveResult::solved_by says, "cpu:avx512 planes", in static storage.
+[[nodiscard]] const char* solved_by(const Kernel& kernel, Form form);
 
-/// Everything is allocated here; `shape` has been checked.
+/// Everything is allocated here; `workload` has been checked. The dense solver also takes
+/// Form::planes and then refuses what bit planes cannot hold.
 [[nodiscard]] std::unique_ptr<Solver> make_dense_solver(const Kernel& kernel,
-                                                        const ProblemShape& shape);
-[[nodiscard]] std::unique_ptr<FactorsSolver> make_factors_solver(const Kernel& kernel,
-                                                                 const ProblemShape& shape,
-                                                                 std::int32_t rank);
-[[nodiscard]] std::unique_ptr<SparseSolver> make_sparse_solver(const Kernel& kernel,
-                                                               std::int32_t spins);
+                                                        const Workload& workload);
+[[nodiscard]] std::unique_ptr<Solver> make_factors_solver(const Kernel& kernel,
+                                                          const Workload& workload);
+[[nodiscard]] std::unique_ptr<Solver> make_sparse_solver(const Kernel& kernel,
+                                                         const Workload& workload);
+
+using platform::Clock;
+using platform::microseconds_since;
+
+/// What the solvers share: the CPU holds one job and solves it in submit().
+class CpuSolver : public Solver {
+ public:
+  Status submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) final;
+  Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) final;
+
+ protected:
+  CpuSolver(const Kernel& kernel, const Workload& workload);
+  /// Solves a problem of the workload with a valid schedule. Fills answer() and `result` but for
+  /// its timing.
+  virtual Status anneal(const Problem& problem, const SolveOptions& options,
+                        Clock::time_point start, SolveResult& result) = 0;
+  /// [heads][words_per_head(the problem's tokens)] of the best answer.
+  [[nodiscard]] std::uint64_t* answer() noexcept { return answer_.data(); }
+  [[nodiscard]] std::size_t answer_bytes() const noexcept {
+    return answer_.size() * sizeof(std::uint64_t);
+  }
+
+  const Kernel& kernel_;
+  const Workload workload_;
+
+ private:
+  AlignedBuffer<std::uint64_t> answer_;
+  SolveResult result_;
+  std::size_t answer_words_ = 0;
+  bool pending_ = false;
+};
 
 /// A number of sweeps as SolveResult has it.
 inline std::int32_t counted(std::int64_t sweeps) {
   return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
 }
-
-using platform::Clock;
-using platform::microseconds_since;
 
 /// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still
 /// time for the final descent, which is taken to last as long as kSweepsOfDescent of them.

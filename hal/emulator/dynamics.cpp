@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hal/base/random.h"
+
 namespace qama::emulator {
 namespace {
 
@@ -10,10 +12,10 @@ namespace {
 // everywhere.
 class Noise {
  public:
-  explicit Noise(std::uint64_t seed) noexcept : state_(seed) {}
+  explicit Noise(std::uint64_t seed) noexcept : stream_(seed) {}
   /// Mean 0, deviation 1.
   float operator()() noexcept {
-    const std::uint64_t bits = next();
+    const std::uint64_t bits = stream_.next();
     const auto part = [bits](int i) {
       return static_cast<std::int32_t>((bits >> (16 * i)) & 0xFFFFU);
     };
@@ -22,13 +24,7 @@ class Noise {
   }
 
  private:
-  std::uint64_t next() noexcept {  // splitmix64
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-  std::uint64_t state_;
+  SplitMix64 stream_;
 };
 
 // field = sum_j row_j y_j, the inner loop of everything. A column at a time, so that the order of

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "hal/base/random.h"
+
 namespace qama::emulator {
 namespace {
 
@@ -119,7 +121,7 @@ void Machine::solve(MachineJob& job, Annealer& annealer) {
   for (int read = 0; read < job.reads; ++read) {
     // A stop also comes from the deadline: the reads that are done still count.
     if (read > 0 && Clock::now() > job.deadline) break;
-    const std::uint64_t seed = job.seed + 0x9E3779B97F4A7C15U * static_cast<std::uint64_t>(read);
+    const std::uint64_t seed = job.seed + kGoldenRatio * static_cast<std::uint64_t>(read);
     if (!annealer.read(seed, job.stop)) {
       job.end = MachineJob::End::cancelled;
       return;

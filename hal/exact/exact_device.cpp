@@ -11,17 +11,15 @@ namespace {
 // Ties go to the state that comes first in Gray-code order, so answers are deterministic.
 class ExactSolver final : public Solver {
  public:
-  Status submit(std::int32_t slot, const DenseView& problem,
-                const SolveOptions& /*options*/) override {
+  explicit ExactSolver(const Workload& workload) : workload_(workload) {}
+
+  Status submit(std::int32_t slot, const Problem& any, const SolveOptions& /*options*/) override {
     if (slot != 0) {
       return Error{ErrorCode::invalid_argument, "slot " + std::to_string(slot) + ", expected 0"};
     }
+    QAMA_RETURN_IF_ERROR(check_fits(workload_, any));
+    const DenseView& problem = std::get<DenseView>(any);
     const std::int64_t spins = problem.shape.spins();
-    if (spins < 1 || spins > kMaxExactSpins) {
-      return Error{ErrorCode::problem_too_large, "a problem of " + std::to_string(spins) +
-                                                     " spins, exact search takes 1 to " +
-                                                     std::to_string(kMaxExactSpins)};
-    }
     const auto start = std::chrono::steady_clock::now();
     const std::int32_t tokens = problem.shape.tokens;
     const std::size_t stride = static_cast<std::size_t>(row_stride(tokens));
@@ -93,6 +91,7 @@ class ExactSolver final : public Solver {
   }
 
  private:
+  const Workload workload_;
   ProblemShape shape_;
   SolveResult result_;
   std::uint32_t best_state_ = 0;
@@ -110,18 +109,19 @@ class ExactDevice final : public Device {
   }
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override { return DeviceHealth{}; }
-  Status supports(const ProblemShape& shape) const override {
-    QAMA_RETURN_IF_ERROR(validate_shape(shape));
-    if (shape.spins() > kMaxExactSpins) {
-      return Error{ErrorCode::problem_too_large, "a layer of " + std::to_string(shape.spins()) +
+  Status supports(const Workload& workload) const override {
+    QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
+    const std::int64_t spins = workload.shape.spins();
+    if (spins > kMaxExactSpins) {
+      return Error{ErrorCode::problem_too_large, "a layer of " + std::to_string(spins) +
                                                      " spins, device 'exact:' takes at most " +
                                                      std::to_string(kMaxExactSpins)};
     }
     return {};
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_RETURN_IF_ERROR(supports(shape));
-    return std::unique_ptr<Solver>(std::make_unique<ExactSolver>());
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_RETURN_IF_ERROR(supports(workload));
+    return std::unique_ptr<Solver>(std::make_unique<ExactSolver>(workload));
   }
 
  private:

@@ -101,13 +101,10 @@ Status build_rows(const ProblemFile& file, SparseBuild& out) {
   for (const RoundedIsing::Coupling& one : ising.couplings) {
     if (one.value != 0) put(one.first, one.second, one.value);
   }
-  out.problem = {file.graph.size,
-                 out.first.data(),
-                 out.neighbours.data(),
-                 out.fields.data(),
-                 ising.scale,
-                 ising.row_norm,
-                 0.0};
+  out.problem = {file.graph.size,       out.first.data(),
+                 out.neighbours.data(), static_cast<std::int64_t>(out.neighbours.size()),
+                 out.fields.data(),     ising.scale,
+                 ising.row_norm,        0.0};
   return {};
 }
 

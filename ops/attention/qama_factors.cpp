@@ -77,40 +77,4 @@ void qama_factors_energies(const QamaFrontSpec& spec, std::int64_t tokens, const
   }
 }
 
-double factors_energy(const hal::FactorsView& problem, std::span<const std::uint64_t> spins) {
-  const std::int64_t tokens = problem.shape.tokens;
-  const std::int64_t rank = problem.rank;
-  const std::int64_t words = hal::words_per_head(problem.shape.tokens);
-  const auto selected = [&](std::int64_t t, std::int64_t i) {
-    return (spins[static_cast<std::size_t>(t * words + i / 64)] >> (i % 64) & 1U) != 0;
-  };
-  double energy = 0;
-  std::vector<double> z(static_cast<std::size_t>(rank));
-  for (std::int64_t t = 0; t < problem.shape.heads; ++t) {
-    const double scale = problem.scale != nullptr ? static_cast<double>(problem.scale[t]) : 1.0;
-    const double shift = problem.shift != nullptr ? static_cast<double>(problem.shift[t]) : 0.0;
-    std::fill(z.begin(), z.end(), 0.0);
-    double count = 0;
-    // Every pair once: each selected token with those before it.
-    for (std::int64_t i = 0; i < tokens; ++i) {
-      if (!selected(t, i)) continue;
-      const float* left = problem.left + (t * tokens + i) * rank;
-      const float* right = problem.right + (t * tokens + i) * rank;
-      for (std::int64_t d = 0; d < rank; ++d) {
-        const auto k = static_cast<std::size_t>(d);
-        energy -= scale * static_cast<double>(left[d]) * z[k];
-        z[k] += static_cast<double>(right[d]);
-      }
-      energy -= shift * count + static_cast<double>(problem.fields[t * tokens + i]);
-      ++count;
-    }
-  }
-  for (std::int64_t i = 0; i < tokens && problem.shape.heads > 1; ++i) {
-    double count = 0;
-    for (std::int64_t t = 0; t < problem.shape.heads; ++t) count += selected(t, i) ? 1.0 : 0.0;
-    energy += static_cast<double>(problem.penalty) * count * (count - 1) / 2;
-  }
-  return energy;
-}
-
 }  // namespace qama::ops

@@ -35,9 +35,4 @@ void qama_factors_energies(const QamaFrontSpec& spec, std::int64_t tokens, const
                            const QamaFactorsWorkspace& long_heads,
                            const KernelTable& kernels) noexcept;
 
-/// E(s) of a low-rank problem in double, O(H N W), plainly. `spins`
-/// [heads][words_per_head(tokens)].
-[[nodiscard]] double factors_energy(const hal::FactorsView& problem,
-                                    std::span<const std::uint64_t> spins);
-
 }  // namespace qama::ops

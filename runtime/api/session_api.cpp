@@ -51,7 +51,8 @@ struct qama_model {
     const runtime::PlanOptions wanted{
         options.max_batch == 0 ? 1 : options.max_batch, options.threads == 0 ? 1 : options.threads,
         options.in_flight == 0 ? 1 : options.in_flight,
-        options.device == nullptr || runtime::takes_factors(options.device)};
+        options.device == nullptr ||
+            qama::hal::forms_of(options.device).has(qama::hal::Form::factors)};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
         plan->options().threads != wanted.threads ||

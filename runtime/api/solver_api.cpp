@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "hal/base/aligned.h"
-#include "hal/cpu/schedule.h"
+#include "hal/base/random.h"
 #include "hal/device.h"
+#include "hal/form.h"
 #include "hal/lower/problem_builder.h"
 #include "hal/platform/thread_pool.h"
-#include "ops/attention/qama_factors.h"
 #include "runtime/api/api_error.h"
-#include "runtime/engine/plan.h"
 
 namespace {
 
@@ -61,7 +60,7 @@ struct qama_solver {
     std::vector<std::uint64_t> words;
     std::vector<float>
         couplings;  ///< [H][N][N], only for problems that come as factors and are solved as J
-    std::unique_ptr<hal::FactorsSolver> factors_solver;  ///< for `factors_rank`
+    std::unique_ptr<hal::Solver> factors_solver;  ///< for `factors_rank`
     std::int32_t factors_rank = 0;
     std::vector<float> left, right,
         fields;  ///< of a low-rank problem, where the caller's cannot be used
@@ -72,7 +71,7 @@ struct qama_solver {
   std::int32_t tokens = 0;
   hal::SolveOptions options;
   std::shared_ptr<hal::Device> device;
-  bool long_heads = false;  ///< the device takes factors, and there may be samples for them
+  bool long_heads = false;  ///< there may be samples that are solved on factors
   std::vector<Worker> workers;
   std::unique_ptr<qama::platform::ThreadPool> pool;
 
@@ -176,7 +175,7 @@ Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int
                                const hal::SolveOptions& job, Worker& worker) const {
   if (worker.factors_rank != batch.rank) {
     QAMA_ASSIGN_OR_RETURN(worker.factors_solver,
-                          device->compile_factors({heads, tokens}, batch.rank));
+                          device->compile({{heads, tokens}, hal::Form::factors, batch.rank}));
     worker.factors_rank = batch.rank;
   }
   const std::int64_t per_sample = static_cast<std::int64_t>(heads) * tokens;
@@ -214,8 +213,7 @@ Status qama_solver::solve_long(const Batch& batch, std::int32_t sample, std::int
   hal::SolveResult result;
   QAMA_RETURN_IF_ERROR(worker.factors_solver->solve(problem, job, worker.words, result));
   unpack(heads, tokens, used, worker.words.data(), batch.spins + sample * per_sample);
-  if (batch.energy != nullptr)
-    batch.energy[sample] = qama::ops::factors_energy(problem, worker.words);
+  if (batch.energy != nullptr) batch.energy[sample] = hal::energy_of(problem, worker.words);
   return {};
 }
 
@@ -227,14 +225,15 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
                                                   std::to_string(tokens)};
   }
   hal::SolveOptions job = options;
-  job.seed = hal::cpu::counter_random(options.seed ^ hal::cpu::mix64(batch.seed),
-                                      static_cast<std::uint64_t>(sample));
+  job.seed = qama::solve_seed(options.seed, batch.seed, sample);
   // As sessions do it: the sample's own tokens decide.
-  const bool on_factors = long_heads && batch.factors != nullptr &&
-                          batch.rank <= hal::kMaxRankLimit &&
-                          used >= qama::runtime::first_factors_tokens(heads, batch.rank);
-  return on_factors ? solve_long(batch, sample, used, job, worker)
-                    : solve_dense(batch, sample, used, job, worker);
+  const hal::Form form = hal::choose_form({.shape = {heads, used},
+                                           .rank = batch.factors != nullptr ? batch.rank : 0,
+                                           .restarts = options.schedule.restarts,
+                                           .schedule = options.schedule,
+                                           .forms = device->forms()});
+  return form == hal::Form::factors ? solve_long(batch, sample, used, job, worker)
+                                    : solve_dense(batch, sample, used, job, worker);
 }
 
 Status qama_solver::run(Batch batch, std::int32_t samples) {
@@ -316,9 +315,10 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     const auto threads = static_cast<std::size_t>(std::max(1, chosen.threads));
     // Whoever has long heads may never want a solver with N x N integers a head: it is made when a
     // problem needs it.
-    solver->long_heads = heads >= 1 &&
-                         tokens >= qama::runtime::first_factors_tokens(heads, hal::kMaxRankLimit) &&
-                         solver->device->compile_factors({heads, tokens}, 1).ok();
+    const hal::Workload most{{heads, tokens}, hal::Form::factors, hal::kMaxRankLimit};
+    solver->long_heads = tokens >= hal::first_factors_tokens(heads, hal::kMaxRankLimit,
+                                                             solver->options.schedule.rounds) &&
+                         solver->device->supports(most).ok();
     for (std::size_t k = 0; k < threads; ++k) {
       qama_solver::Worker worker;
       if (!solver->long_heads) QAMA_RETURN_IF_ERROR(solver->compile_dense(worker));

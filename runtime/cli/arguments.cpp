@@ -99,8 +99,9 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   const std::int32_t lanes = max_batch > 1 ? in_flight_for(device) : 1;
   QAMA_ASSIGN_OR_RETURN(
       auto plan,
-      runtime::Plan::create(std::move(model), {max_batch, threads, lanes,
-                                               !integers && runtime::takes_factors(device)}));
+      runtime::Plan::create(
+          std::move(model),
+          {max_batch, threads, lanes, !integers && hal::forms_of(device).has(hal::Form::factors)}));
   return open(std::move(plan), model_path, console);
 }
 

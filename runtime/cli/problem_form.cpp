@@ -1,10 +1,10 @@
 #include "runtime/cli/problem_form.h"
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
 #include "hal/base/quote.h"
+#include "hal/form.h"
 
 namespace qama::cli {
 namespace {
@@ -20,29 +20,15 @@ const hal::FactorsView& problem_of(const hal::FactorsBuild& build) {
   return build.problem;
 }
 
-auto compile_for(hal::Device& device, const hal::DenseView& problem) {
-  return device.compile(problem.shape);
-}
-auto compile_for(hal::Device& device, const hal::SparseView& problem) {
-  return device.compile_sparse(problem.spins);
-}
-auto compile_for(hal::Device& device, const hal::FactorsView& problem) {
-  return device.compile_factors(problem.shape, problem.rank);
-}
-
-template <class Problem>
-Status check_energy(const hal::Device& device, const Problem& problem,
+/// Energies on factors are real; what is printed is computed in the file's own numbers.
+Status check_energy(const hal::Device& device, const hal::Problem& problem,
                     std::span<const std::uint64_t> spins, std::int64_t claimed) {
-  const std::int64_t energy = hal::energy_of(problem, spins);
+  if (hal::form_of(problem) == hal::Form::factors) return {};
+  const std::int64_t energy = hal::energy_of(problem, spins).integer;
   if (energy == claimed) return {};
   return Error{ErrorCode::device_bad_answer,
                "device " + quote(device.info().uri) + " answered with energy " +
                    std::to_string(claimed) + ", its spins have " + std::to_string(energy)};
-}
-/// Energies on factors are real; what is printed is computed in the file's own numbers.
-Status check_energy(const hal::Device& /*device*/, const hal::FactorsView& /*problem*/,
-                    std::span<const std::uint64_t> /*spins*/, std::int64_t /*claimed*/) {
-  return {};
 }
 
 template <class Build>
@@ -56,19 +42,19 @@ class FormOf final : public ProblemForm {
     return std::unique_ptr<ProblemForm>(std::move(out));
   }
   Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const override {
-    QAMA_ASSIGN_OR_RETURN(auto solver, compile_for(device, problem_of(build_)));
+    const hal::Problem problem = problem_of(build_);
+    hal::Workload workload = hal::Workload::of(problem);
+    workload.form = form;
+    QAMA_ASSIGN_OR_RETURN(auto solver, device.compile(workload));
     return std::unique_ptr<FormSolver>(
-        std::make_unique<SolverOf>(device, problem_of(build_), std::move(solver)));
+        std::make_unique<SolverOf>(device, problem, std::move(solver)));
   }
 
  private:
-  using Problem = std::remove_cvref_t<decltype(problem_of(std::declval<const Build&>()))>;
-  using DeviceSolver = std::remove_cvref_t<decltype(*compile_for(std::declval<hal::Device&>(),
-                                                                 std::declval<const Problem&>()))>;
-
   class SolverOf final : public FormSolver {
    public:
-    SolverOf(const hal::Device& device, const Problem& problem, DeviceSolver solver)
+    SolverOf(const hal::Device& device, const hal::Problem& problem,
+             std::unique_ptr<hal::Solver> solver)
         : device_(device), problem_(problem), solver_(std::move(solver)) {}
     Status solve(const hal::SolveOptions& options, std::span<std::uint64_t> spins,
                  hal::SolveResult& result) override {
@@ -78,98 +64,87 @@ class FormOf final : public ProblemForm {
 
    private:
     const hal::Device& device_;
-    const Problem& problem_;
-    DeviceSolver solver_;
+    const hal::Problem problem_;
+    std::unique_ptr<hal::Solver> solver_;
   };
 
   Build build_;
 };
 
-constexpr const char* kMatrix = "matrix";
-constexpr const char* kNeighbours = "neighbours";
-constexpr const char* kFactors = "factors";
-
-// Measured (bench/README.md). Spins of a single head from which factors are faster than making its
-// matrix:
-constexpr std::int32_t kFactorTokens = 2048;
-/// Neighbours of a spin, on average, up to which rows of them are faster than bit planes; with more
-/// than two weights, than 16-bit numbers.
-constexpr std::int64_t kMostNeighbours = 64;
-constexpr std::int64_t most_weighted_neighbours(std::int64_t spins) {
-  return std::max(kMostNeighbours, spins / 8);
-}
-/// Restarts from which that holds, because they are annealed side by side; and spins from which it
-/// always does.
-constexpr std::int64_t kFewestRestarts = 16;
-constexpr std::int32_t kAlwaysNeighbours = 4096;
-
-/// At most two weights: what few-valued problems may have whose other couplings are 0
-/// (hal/cpu/planes/planes.h).
-bool few_weights(const hal::EdgeList& graph) {
-  double values[2] = {0, 0};
+/// Different couplings of a graph, 0 among them; one more than bit planes hold where there are
+/// many.
+std::int32_t values_of(const hal::EdgeList& graph) {
+  std::vector<double> values;
+  std::int64_t pairs = 0;
   for (const hal::Edge& edge : graph.edges) {
-    if (edge.weight == 0 || edge.weight == values[0] || edge.weight == values[1] ||
-        edge.first == edge.second)
-      continue;
-    if (values[1] != 0) return false;
-    values[values[0] == 0 ? 0 : 1] = edge.weight;
+    if (edge.first == edge.second) continue;
+    ++pairs;
+    if (std::find(values.begin(), values.end(), edge.weight) != values.end()) continue;
+    values.push_back(edge.weight);
+    if (values.size() > hal::kPlaneValues) return hal::kPlaneValues + 1;
   }
-  return true;
+  const std::int64_t size = graph.size;
+  const bool absent = pairs < size * (size - 1) / 2;
+  if (absent && std::find(values.begin(), values.end(), 0.0) == values.end()) values.push_back(0);
+  return static_cast<std::int32_t>(values.size());
 }
 
-bool neighbours_win(const hal::EdgeList& graph, std::int64_t restarts) {
-  if (graph.size > hal::kMaxDenseTokens) return true;
-  if (restarts < kFewestRestarts && graph.size < kAlwaysNeighbours) return false;
-  const std::int64_t most =
-      few_weights(graph) ? kMostNeighbours : most_weighted_neighbours(graph.size);
-  return 2 * static_cast<std::int64_t>(graph.edges.size()) <= most * graph.size;
-}
-
-std::string fastest_form(const hal::ProblemFile& file, hal::Device& device,
-                         const FormRequest& request) {
-  if (request.rounds > 0) return kMatrix;
-  if (file.kind != hal::ProblemKind::qama) {
-    return neighbours_win(file.graph, request.restarts) && device.compile_sparse(1).ok()
-               ? kNeighbours
-               : kMatrix;
+hal::Form fastest_form(const hal::ProblemFile& file, const hal::Device& device,
+                       const FormRequest& request) {
+  hal::FormQuestion question{.shape = file.shape(),
+                             .restarts = request.restarts,
+                             .schedule = {.rounds = request.rounds},
+                             .forms = device.forms()};
+  if (file.kind == hal::ProblemKind::qama) {
+    question.rank = file.layer.rank;
+  } else {
+    question.edges = static_cast<std::int64_t>(file.graph.edges.size());
+    question.values = values_of(file.graph);
   }
-  const bool wins = file.layer.heads == 1 ? file.layer.tokens >= kFactorTokens
-                                          : file.layer.tokens > hal::kMaxDenseTokens;
-  return wins && file.layer.rank <= hal::kMaxRankLimit && device.compile_factors({1, 1}, 1).ok()
-             ? kFactors
-             : kMatrix;
+  return hal::choose_form(question);
 }
 
 }  // namespace
 
 std::vector<std::string> form_names() {
-  return {kMatrix, kNeighbours, kFactors};
+  std::vector<std::string> out;
+  for (const auto& [name, form] : hal::kFormNames) out.emplace_back(name);
+  return out;
 }
 
 Result<std::unique_ptr<ProblemForm>> make_form(const hal::ProblemFile& file, hal::Device& device,
                                                const FormRequest& request) {
-  const std::string name =
-      request.form.empty() ? fastest_form(file, device, request) : request.form;
-  if (name == kMatrix) {
+  hal::Form form = hal::Form::dense;
+  if (request.form.empty()) {
+    form = fastest_form(file, device, request);
+  } else {
+    QAMA_ASSIGN_OR_RETURN(form, hal::parse_form(request.form));
+  }
+  const std::string name(hal::name_of(form));
+  if (form == hal::Form::dense) {
     QAMA_RETURN_IF_ERROR(device.supports(file.shape()));
   } else {
     const bool layer = file.kind == hal::ProblemKind::qama;
-    if ((name == kFactors) != layer) {
+    if ((form == hal::Form::factors) != layer) {
       return Error{ErrorCode::invalid_argument,
                    "form '" + name + "' of a " + std::string(hal::name_of(file.kind)) +
-                       " problem, expected 'matrix' or '" + (layer ? kFactors : kNeighbours) + "'"};
+                       " problem, expected " +
+                       (layer ? "'dense' or 'factors'" : "'dense', 'planes' or 'sparse'")};
     }
     if (request.rounds > 0) {
       return Error{ErrorCode::invalid_argument, "form '" + name + "' with " +
                                                     std::to_string(request.rounds) +
-                                                    " rounds, expected form 'matrix'"};
+                                                    " rounds, expected form 'dense'"};
     }
   }
   Result<std::unique_ptr<ProblemForm>> out =
-      name == kMatrix       ? FormOf<hal::DenseBuild>::create(hal::to_dense(file))
-      : name == kNeighbours ? FormOf<hal::SparseBuild>::create(hal::to_sparse(file))
-                            : FormOf<hal::FactorsBuild>::create(hal::to_factors(file));
-  if (out.ok()) (*out)->name = name;
+      form == hal::Form::sparse    ? FormOf<hal::SparseBuild>::create(hal::to_sparse(file))
+      : form == hal::Form::factors ? FormOf<hal::FactorsBuild>::create(hal::to_factors(file))
+                                   : FormOf<hal::DenseBuild>::create(hal::to_dense(file));
+  if (out.ok()) {
+    (*out)->form = form;
+    (*out)->name = name;
+  }
   return out;
 }
 

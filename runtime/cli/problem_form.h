@@ -1,6 +1,6 @@
 // The form in which `qama solve` gives a problem to a device: couplings as a matrix, as rows of
-// neighbours, or as factors. To add a form: its three functions at the top of problem_form.cpp, its
-// name in form_names(), a line in make_form().
+// neighbours, or as factors (hal::Form). To add a form: its three functions at the top of
+// problem_form.cpp, a line in make_form().
 #pragma once
 
 #include <cstdint>
@@ -31,10 +31,11 @@ class ProblemForm {
   /// The device must outlive the solver.
   [[nodiscard]] virtual Result<std::unique_ptr<FormSolver>> compile(hal::Device& device) const = 0;
   hal::Decode decode;
+  hal::Form form = hal::Form::dense;
   std::string name;  ///< one of form_names()
 };
 
-/// "matrix", "neighbours", "factors".
+/// "dense", "planes", "sparse", "factors".
 [[nodiscard]] std::vector<std::string> form_names();
 
 /// What is going to be asked for; decides on the fastest form.

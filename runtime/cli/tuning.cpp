@@ -56,7 +56,7 @@ Result<double> share_of(Runner& runner, const std::vector<std::unique_ptr<Record
   for (std::int32_t run = 0; run < options.runs; ++run) {
     for (std::size_t i = 0; i < layers.size() && failures <= most_failures; ++i) {
       if ((i % kHeldOut == kHeldOut - 1) != held_out) continue;
-      const hal::SolveOptions solve{schedule, runtime::solve_seed(options.seed, i, run)};
+      const hal::SolveOptions solve{schedule, solve_seed(options.seed, i, run)};
       QAMA_ASSIGN_OR_RETURN(const std::int64_t energy, runner.energy(*layers[i], solve));
       failures += succeeds(energy, layers[i]->best, options.gap) ? 0 : 1;
     }
@@ -172,7 +172,7 @@ Status find_best(hal::Device& device, std::vector<std::unique_ptr<RecordedLayer>
   // Rounds stir some of the heads.
   many.schedule.rounds = !layers.empty() && layers[0]->problem.shape.heads > 1 ? 100 : 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    slow.seed = many.seed = runtime::solve_seed(seed, i, -1);
+    slow.seed = many.seed = solve_seed(seed, i, -1);
     QAMA_ASSIGN_OR_RETURN(const std::int64_t first, runner.energy(*layers[i], slow));
     QAMA_ASSIGN_OR_RETURN(const std::int64_t second, runner.energy(*layers[i], many));
     layers[i]->best = std::min(first, second);

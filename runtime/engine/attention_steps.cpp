@@ -121,7 +121,7 @@ void QamaSolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer,
   }
   out.result.solved_by = "forced";
   if (run.on_factors) {
-    out.energy = out.result.real_energy = ops::factors_energy(run.factors_problem, spins);
+    out.energy = out.result.real_energy = hal::energy_of(run.factors_problem, spins);
     return;
   }
   out.result.energy = hal::energy_of(run.problem, spins);

@@ -540,7 +540,10 @@ class Builder {
 
   Status qama_attention(std::int32_t block, const std::string& prefix, const std::string& tensor) {
     const std::string attn = tensor + "attn.";
-    const std::int32_t first_long = first_factors_tokens(a_.heads, a_.dim_head);
+    // The sample's own tokens decide, not the model's most, so that a text's answer does not depend
+    // on what other texts the model takes.
+    const std::int32_t first_long =
+        hal::first_factors_tokens(a_.heads, a_.dim_head, a_.anneal_of(block).rounds);
     const bool long_heads =
         plan_.options.factors && a_.dim_head <= ops::kMaxLongDimHead && a_.tokens() >= first_long;
     const std::int32_t dense_tokens = long_heads ? first_long - 1 : a_.tokens();
@@ -756,7 +759,7 @@ class Builder {
 
 bool is_reference(std::string_view implementation) noexcept {
   while (!implementation.empty()) {
-    const std::size_t end = std::min(implementation.find_first_of(":+,"), implementation.size());
+    const std::size_t end = std::min(implementation.find_first_of(":+, "), implementation.size());
     const std::string_view part = implementation.substr(0, end);
     if (part == "ref" || part == "reference" || part == "scalar" || part.starts_with("ref_"))
       return true;

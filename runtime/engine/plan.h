@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/form.h"
 #include "runtime/engine/model.h"
 
 namespace qama::runtime {
@@ -28,22 +29,10 @@ struct PlanOptions {
   /// Samples that a worker has on their way at the same time, each in a lane of its own: while a
   /// device that lies elsewhere solves one, the worker goes on with the others. 1 .. kMaxInFlight
   std::int32_t in_flight = 1;
-  /// QAMA layers of samples with many tokens (first_factors_tokens) as factors, J never built,
-  /// which only the local annealer takes. False: every layer as integers, for any device.
+  /// QAMA layers of samples with many tokens (hal::first_factors_tokens) as factors, J never built,
+  /// for devices that take them (hal::forms_of). False: every layer as integers, for any device.
   bool factors = true;
 };
-/// Tokens from which a sample's layers are solved on factors. A sample's own tokens decide, not the
-/// model's most, so that a text's answer does not depend on what other texts the model takes.
-/// Measured (bench/README, "Long heads"), at the same energies: a single head of 64 dimensions or
-/// more is faster as soon as there is a pair of tokens; one of fewer is as fast from 96 tokens on
-/// with a long schedule and twice as fast with a short one. Several heads end up to a tenth higher,
-/// because the annealer on factors lacks the dense one's move over the heads of a token: only where
-/// J would cost ten times as much.
-[[nodiscard]] constexpr std::int32_t first_factors_tokens(std::int32_t heads,
-                                                          std::int32_t dim_head) noexcept {
-  if (heads > 1) return 2048;
-  return dim_head >= 64 ? 2 : 96;
-}
 inline constexpr std::int32_t kMaxThreads = 256;
 inline constexpr std::int32_t kMaxInFlight = 64;
 inline constexpr std::int32_t kMaxBatch = 1 << 16;

@@ -14,14 +14,6 @@
 namespace qama::runtime {
 namespace {
 
-/// splitmix64's finaliser: every bit of the input changes half of the output's.
-std::uint64_t mixed(std::uint64_t z) noexcept {
-  z += 0x9E3779B97F4A7C15U;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31);
-}
-
 Error bad_count(const char* what, std::size_t got, std::size_t expected) {
   return {ErrorCode::invalid_argument, std::string(what) + ": " + std::to_string(got) +
                                            " elements, expected " + std::to_string(expected)};
@@ -48,21 +40,17 @@ Result<FallbackPolicy> parse_fallback(std::string_view text) {
   return hal::parse_fallback_policy(text);
 }
 
-std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index, std::int32_t layer) noexcept {
-  return mixed(mixed(mixed(seed) ^ index) ^ static_cast<std::uint64_t>(layer));
-}
-
 struct Session::Impl {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<hal::Device> device;
   SolveSettings settings;
   std::int64_t deadline_us = 0;
   AlignedBuffer<std::byte> own_arena;
-  std::vector<std::unique_ptr<hal::Solver>> solvers;                 // one a worker
-  std::vector<std::unique_ptr<hal::FactorsSolver>> factors_solvers;  // one a worker, or none
-  std::vector<Lane> lanes;                                           // [threads][in_flight]
-  std::vector<Flight> flights;                                       // one a lane
-  std::int32_t in_flight = 1;  // what the device holds of the plan's
+  std::vector<std::unique_ptr<hal::Solver>> solvers;          // one a worker
+  std::vector<std::unique_ptr<hal::Solver>> factors_solvers;  // one a worker, or none
+  std::vector<Lane> lanes;                                    // [threads][in_flight]
+  std::vector<Flight> flights;                                // one a lane
+  std::int32_t in_flight = 1;                                 // what the device holds of the plan's
   std::unique_ptr<platform::ThreadPool> pool;
   std::atomic<std::int32_t> next_sample{0};  // of a run with several in flight
 
@@ -122,16 +110,12 @@ double Session::latency_us(std::int32_t sample) const noexcept {
 
 // ---- creation -----------------------------------------------------------------------------------
 
-bool takes_factors(std::string_view device) noexcept {
-  return device.starts_with(kLocalDevice);
-}
-
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model,
                                                  const SessionOptions& options) {
   QAMA_ASSIGN_OR_RETURN(
       auto plan,
       Plan::create(std::move(model), {options.max_batch, options.threads, options.in_flight,
-                                      takes_factors(options.device)}));
+                                      hal::forms_of(options.device).has(hal::Form::factors)}));
   return create(std::move(plan), options);
 }
 
@@ -188,8 +172,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
 
 Status Session::Impl::open_devices(const SessionOptions& options) {
   // The annealer is always at hand; falling back from it to itself would only hide an error.
-  const bool local = takes_factors(options.device);
-  if (plan->uses_factors() && !local) {
+  const bool local = options.device.starts_with(kLocalDevice);
+  if (plan->uses_factors() && !hal::forms_of(options.device).has(hal::Form::factors)) {
     return Error{ErrorCode::unsupported, "the plan has long heads as factors, which device '" +
                                              options.device +
                                              "' does not take: expected a plan without factors"};
@@ -227,8 +211,9 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
       in_flight = std::min(in_flight, solver->max_in_flight());
       solvers.push_back(std::move(solver));
       if (plan->uses_factors()) {
-        QAMA_ASSIGN_OR_RETURN(auto factors_solver,
-                              device->compile_factors(p.factors_shape, p.factors_rank));
+        QAMA_ASSIGN_OR_RETURN(
+            auto factors_solver,
+            device->compile({p.factors_shape, hal::Form::factors, p.factors_rank}));
         factors_solvers.push_back(std::move(factors_solver));
       }
     }

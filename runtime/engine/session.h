@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "hal/base/random.h"
 #include "hal/base/result.h"
 #include "hal/device.h"
 #include "hal/fallback.h"
@@ -26,10 +27,6 @@ using FallbackPolicy = hal::FallbackPolicy;
 [[nodiscard]] std::string_view name_of(FallbackPolicy policy) noexcept;
 /// INVALID_ARGUMENT for any other text.
 [[nodiscard]] Result<FallbackPolicy> parse_fallback(std::string_view text);
-
-/// Whether a plan for this device may have long heads as factors (PlanOptions::factors): the local
-/// annealer.
-[[nodiscard]] bool takes_factors(std::string_view device) noexcept;
 
 struct SessionOptions {
   std::int32_t max_batch = 1;
@@ -112,9 +109,5 @@ class Session {
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// The seed that layer `layer` of the sample with index `index` is solved with.
-[[nodiscard]] std::uint64_t solve_seed(std::uint64_t seed, std::uint64_t index,
-                                       std::int32_t layer) noexcept;
 
 }  // namespace qama::runtime

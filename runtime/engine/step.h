@@ -23,9 +23,8 @@ struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
   hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
-  hal::FactorsSolver* factors_solver =
-      nullptr;            ///< the worker's; null unless the plan has long heads
-  std::int32_t slot = 0;  ///< of the solver, this lane's own
+  hal::Solver* factors_solver = nullptr;  ///< the worker's; null unless the plan has long heads
+  std::int32_t slot = 0;                  ///< of the solver, this lane's own
 
   template <typename T>
   [[nodiscard]] T* at(std::size_t region) const noexcept {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "hal/cpu/schedule.h"
+#include "hal/base/random.h"
 
 namespace qama::fuzz {
 
@@ -13,12 +13,11 @@ namespace qama::fuzz {
 class Bytes {
  public:
   explicit Bytes(std::span<const std::uint8_t> data) : data_(data) {
-    for (const std::uint8_t byte : data) key_ = hal::cpu::mix64(key_ + byte + 1);
+    for (const std::uint8_t byte : data) key_ = mix64(key_ + byte + 1);
   }
   std::uint32_t byte() {
-    return at_ < data_.size()
-               ? data_[at_++]
-               : static_cast<std::uint32_t>(hal::cpu::counter_random(key_, at_++) >> 56);
+    return at_ < data_.size() ? data_[at_++]
+                              : static_cast<std::uint32_t>(counter_random(key_, at_++) >> 56);
   }
   std::uint32_t word() {
     const std::uint32_t high = byte();

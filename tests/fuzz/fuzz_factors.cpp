@@ -46,7 +46,8 @@ Answer solve(const cpu::Kernel& kernel, const FactorsView& problem, const SolveO
              std::int32_t room) {
   const auto device = open_device("cpu:" + std::string(kernel.name));
   if (!device.ok()) std::abort();
-  const auto solver = (*device)->compile_factors({problem.shape.heads, room}, problem.rank);
+  const auto solver =
+      (*device)->compile({{problem.shape.heads, room}, Form::factors, problem.rank});
   if (!solver.ok()) std::abort();
   Answer out;
   out.spins.resize(

@@ -64,7 +64,7 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
 void compare_sparse(Bytes& in, DenseView problem) {
   problem.shape.heads = 1;
   const qama::hal::test::OwnedSparse sparse(problem);
-  if (!validate(sparse.problem(), sparse.count()).ok()) std::abort();
+  if (!validate(sparse.problem()).ok()) std::abort();
   SolveOptions options;
   options.seed = in.word();
   options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 12);
@@ -81,7 +81,7 @@ void compare_sparse(Bytes& in, DenseView problem) {
     std::vector<std::uint64_t> spins(expected.size());
     const auto device = open_device("cpu:" + std::string(kernel.name));
     if (!device.ok()) std::abort();
-    const auto solver = (*device)->compile_sparse(problem.shape.tokens);
+    const auto solver = (*device)->compile({{1, problem.shape.tokens}, Form::sparse});
     if (!solver.ok() || !(*solver)->solve(sparse.problem(), options, spins, result).ok())
       std::abort();
     if (result.energy != energy_of(sparse.problem(), spins)) std::abort();

@@ -307,7 +307,7 @@ TEST(CpuDevice, SaysWhoSolved) {
     Random random(8);
     const OwnedProblem owned = OwnedProblem::random({2, 10}, ProblemKind::dense, 5, random);
     const auto solver = solver_for(uri, {2, 10});
-    EXPECT_EQ(std::string(solve(*solver, owned.problem(), {}).result.solved_by), uri);
+    EXPECT_EQ(std::string(solve(*solver, owned.problem(), {}).result.solved_by), uri + " dense");
   }
 }
 
@@ -387,6 +387,15 @@ TEST_P(CpuSolverMisuse, WrongShape) {
   DenseView empty = good_.problem();
   empty.shape.tokens = 0;
   EXPECT_ERROR(invalid_argument, solver_->submit(0, empty, {}));
+  EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
+}
+
+TEST_P(CpuSolverMisuse, WrongForm) {
+  const OwnedSparse rows(OwnedProblem::random({1, 8}, ProblemKind::dense, 0, random_).problem());
+  EXPECT_ERROR(invalid_argument, solver_->submit(0, rows.problem(), {}));
+  FactorsView factors;
+  factors.shape = {2, 8};
+  EXPECT_ERROR(invalid_argument, solver_->submit(0, factors, {}));
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
 }
 

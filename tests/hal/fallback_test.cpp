@@ -5,11 +5,12 @@
 #include <thread>
 
 #include "tests/hal/cim/problems.h"
+#include "tests/hal/cpu/hal_test_support.h"
 
 namespace qama::hal {
 namespace {
 
-using test::random_layer;
+using qama::test::random_layer;
 
 // What the first device does with the next jobs.
 struct Script {
@@ -22,7 +23,7 @@ class ScriptedSolver final : public Solver {
  public:
   ScriptedSolver(Script& script, std::unique_ptr<Solver> real)
       : script_(script), real_(std::move(real)) {}
-  Status submit(std::int32_t, const DenseView& problem, const SolveOptions& options) override {
+  Status submit(std::int32_t, const Problem& problem, const SolveOptions& options) override {
     ++script_.submitted;
     if (script_.action == Script::Do::refuse)
       return Error{ErrorCode::device_busy, "refused as told"};
@@ -66,12 +67,13 @@ class ScriptedDevice final : public Device {
   }
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override { return DeviceHealth{}; }
-  Status supports(const ProblemShape& shape) const override {
-    if (shape.spins() > 100) return Error{ErrorCode::problem_too_large, "too large as told"};
+  Status supports(const Workload& workload) const override {
+    if (workload.shape.spins() > 100)
+      return Error{ErrorCode::problem_too_large, "too large as told"};
     return {};
   }
-  Result<std::unique_ptr<Solver>> compile(const ProblemShape& shape) override {
-    QAMA_ASSIGN_OR_RETURN(auto real, cpu_->compile(shape));
+  Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {
+    QAMA_ASSIGN_OR_RETURN(auto real, cpu_->compile(workload));
     return std::unique_ptr<Solver>(std::make_unique<ScriptedSolver>(script_, std::move(real)));
   }
 
@@ -162,6 +164,26 @@ TEST_F(SchedulerTest, AShapeThatOnlyTheSecondTakes) {
   auto strict = with_fallback(std::make_shared<ScriptedDevice>(script_),
                               open_device("cpu:").value(), options_);
   EXPECT_ERROR(problem_too_large, strict.value()->compile({4, 40}));
+}
+
+TEST(FallbackOfForms, AFormThatOnlyTheSecondTakes) {
+  ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
+  ASSERT_OK_AND_ASSIGN(const auto cpu, open_device("cpu:"));
+  const Workload workload({1, 50}, Form::sparse);
+  ASSERT_OK_AND_ASSIGN(const auto device, with_fallback(exact, cpu, {}));
+  ASSERT_OK_AND_ASSIGN(const auto solver, device->compile(workload));
+  test::Random random(3);
+  const auto rows = test::OwnedSparse::random(50, 4, random);
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  ASSERT_OK(solver->solve(rows.problem(), {}, spins, result));
+  EXPECT_EQ(result.fallback, FallbackReason::unsupported);
+  EXPECT_TRUE(std::string_view(result.solved_by).ends_with(" sparse")) << result.solved_by;
+  EXPECT_EQ(result.energy, energy_of(rows.problem(), spins));
+  FallbackOptions never;
+  never.policy = FallbackPolicy::never;
+  ASSERT_OK_AND_ASSIGN(const auto strict, with_fallback(exact, cpu, never));
+  EXPECT_ERROR(unsupported, strict->compile(workload));
 }
 
 TEST_F(SchedulerTest, DeadlineGivesUpInTime) {

@@ -31,6 +31,76 @@ std::vector<std::uint64_t> random_spins(const ProblemShape& shape, Random& rando
   return out;
 }
 
+// One head in all three views: the same energies, exact as integers.
+TEST(EnergyOf, IsTheSameInEveryForm) {
+  Random random(11);
+  for (const std::int32_t tokens : {1, 63, 64, 130}) {
+    OwnedProblem owned({1, tokens}, 0);
+    std::vector<float> left(static_cast<std::size_t>(tokens * 2));
+    std::vector<float> right(left.size());
+    std::vector<float> fields(static_cast<std::size_t>(tokens));
+    // J_ij = a_i a_j of small integers: exact in every form.
+    for (std::int32_t i = 0; i < tokens; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      left[2 * at] = right[2 * at] = static_cast<float>(random.between(-3, 3));
+      left[2 * at + 1] = static_cast<float>(random.between(-3, 3));  // times a column of 0
+      fields[at] = static_cast<float>(random.between(-20, 20));
+      owned.field(0, i) = static_cast<std::int16_t>(fields[at]);
+      for (std::int32_t j = 0; j < i; ++j) {
+        owned.couple(
+            0, i, j,
+            static_cast<std::int16_t>(left[2 * at] * left[2 * static_cast<std::size_t>(j)]));
+      }
+    }
+    DenseView dense = owned.problem();
+    const OwnedSparse rows(dense);
+    SparseView sparse = rows.problem();
+    FactorsView factors;
+    factors.shape = {1, tokens};
+    factors.rank = 2;
+    factors.left = left.data();
+    factors.right = right.data();
+    factors.fields = fields.data();
+    dense.scale = sparse.scale = 4;
+    dense.offset = sparse.offset = 3;
+    for (const Problem& problem : {Problem(dense), Problem(sparse), Problem(factors)}) {
+      EXPECT_OK(validate(problem));
+      EXPECT_EQ(shape_of(problem).heads, 1);
+      EXPECT_EQ(shape_of(problem).tokens, tokens);
+    }
+    for (int repeat = 0; repeat < 4; ++repeat) {
+      const auto spins = random_spins({1, tokens}, random);
+      const Energy expected = energy_of(Problem(dense), spins);
+      EXPECT_EQ(expected.integer, energy_of(dense, spins));
+      EXPECT_EQ(expected.real, static_cast<double>(expected.integer) / 4 + 3);
+      EXPECT_EQ(energy_of(Problem(sparse), spins).integer, expected.integer);
+      EXPECT_EQ(energy_of(Problem(sparse), spins).real, expected.real);
+      EXPECT_EQ(energy_of(Problem(factors), spins).integer, 0);
+      EXPECT_EQ(energy_of(Problem(factors), spins).real, static_cast<double>(expected.integer));
+    }
+  }
+}
+
+TEST(Validate, FactorsAreFiniteAndInBounds) {
+  std::vector<float> left = {1, 2, 3, 4}, fields = {1, 1};
+  const auto error = [&](auto change) {
+    FactorsView problem;
+    problem.shape = {1, 2};
+    problem.rank = 2;
+    problem.left = problem.right = left.data();
+    problem.fields = fields.data();
+    change(problem);
+    return qama::test::describe(validate(problem));
+  };
+  EXPECT_EQ(error([](FactorsView&) {}), error([](FactorsView& p) { p.penalty = 1; }));
+  EXPECT_THAT(error([](FactorsView& p) { p.rank = 0; }), HasSubstr("PROBLEM_TOO_LARGE"));
+  EXPECT_THAT(error([](FactorsView& p) { p.shape.heads = kMaxHeads + 1; }),
+              HasSubstr("PROBLEM_TOO_LARGE"));
+  EXPECT_THAT(error([](FactorsView& p) { p.penalty = -1; }), HasSubstr("penalty"));
+  left[3] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(error([](FactorsView&) {}), HasSubstr("not finite"));
+}
+
 TEST(EnergyOf, EqualsTheDefinition) {
   Random random(1);
   for (const ProblemShape& shape :

@@ -11,14 +11,15 @@
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/schedule.h"
 #include "hal/cpu/solvers.h"
+#include "hal/form.h"
 
 namespace qama::hal::cpu {
 namespace {
 
-class CpuSolver final : public Solver {
+class DenseSolver final : public CpuSolver {
  public:
-  CpuSolver(const Kernel& kernel, const ProblemShape& shape, const KernelNames& names)
-      : kernel_(kernel), shape_(shape), names_(names) {
+  DenseSolver(const Kernel& kernel, const Workload& workload) : CpuSolver(kernel, workload) {
+    const ProblemShape& shape = workload.shape;
     const std::size_t stride = static_cast<std::size_t>(row_stride(shape.tokens));
     const std::size_t words = round_up(words_of(shape), 8);
     fields_.resize((kMaxChains + 1) * shape.heads * stride);
@@ -34,56 +35,56 @@ class CpuSolver final : public Solver {
     if (can_recombine(shape)) pool_ = std::make_unique_for_overwrite<HeadPool>();
   }
 
-  Status submit(std::int32_t slot, const DenseView& problem, const SolveOptions& options) override {
-    if (slot != 0) {
-      return Error{
-          ErrorCode::invalid_argument,
-          "slot " + std::to_string(slot) + ", expected 0: the CPU solves one job at a time"};
-    }
-    QAMA_RETURN_IF_ERROR(check(problem, options));
-    const auto start = Clock::now();
-    const auto longest =
-        static_cast<std::size_t>(std::max(options.schedule.sweeps, options.schedule.round_sweeps));
+ private:
+  Status anneal(const Problem& any, const SolveOptions& options, Clock::time_point start,
+                SolveResult& result) override {
+    const DenseView& problem = *std::get_if<DenseView>(&any);
+    const Schedule& schedule = options.schedule;
+    const auto longest = static_cast<std::size_t>(std::max(schedule.sweeps, schedule.round_sweeps));
     if (longest > temperatures_.size()) temperatures_.resize(longest);
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
-    fill_temperatures(unit, options.schedule.t_start, options.schedule.t_end,
-                      options.schedule.sweeps, temperatures_.data());
+    fill_temperatures(unit, schedule.t_start, schedule.t_end, schedule.sweeps,
+                      temperatures_.data());
     Deadline deadline(start, options.deadline_us);
     AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem = problem;
-    result_ = SolveResult{};
+    result_ = &result;
     groups_ = 0;
     sweeps_ = 0;
-    const bool recombines = options.schedule.rounds > 0 &&
-                            options.schedule.restarts >= kPoolRestarts && pool_ != nullptr &&
-                            can_recombine(problem);
+    const bool recombines = schedule.rounds > 0 && schedule.restarts >= kPoolRestarts &&
+                            pool_ != nullptr && can_recombine(problem);
     if (recombines) {
       start_pool(*pool_, problem);
     }
-    const bool planes = options.schedule.rounds == 0 && packs(problem);
-    result_.solved_by = planes ? names_.planes : names_.plain;
-    for (std::int32_t done = 0; done < options.schedule.restarts; done = result_.restarts) {
-      const std::int32_t count = std::min(kMaxChains, options.schedule.restarts - done);
+    const bool planes = packs(problem, schedule);
+    if (workload_.form == Form::planes && !planes) {
+      return Error{ErrorCode::invalid_argument,
+                   "form planes of a problem with rounds, of at most 64 spins or of more than " +
+                       std::to_string(kPlaneValues) + " different couplings"};
+    }
+    result.solved_by = solved_by(kernel_, planes ? Form::planes : Form::dense);
+    for (std::int32_t done = 0; done < schedule.restarts; done = result_->restarts) {
+      const std::int32_t count = std::min(kMaxChains, schedule.restarts - done);
       for (std::int32_t c = 0; c < count; ++c) {
         chains_[c].restart = done + c;
         chains_[c].resume = false;
       }
-      run_group(job, count, deadline, options.schedule.rounds > 0, planes, recombines);
-      result_.restarts += count;
+      run_group(job, count, deadline, schedule.rounds > 0, planes, recombines);
+      result_->restarts += count;
       if (deadline.no_time_for_another()) break;
     }
-    if (options.schedule.rounds > 0) {
-      fill_temperatures(unit, options.schedule.t_round, options.schedule.t_end,
-                        options.schedule.round_sweeps, temperatures_.data());
-      fill_temperatures(unit, options.schedule.t_end, options.schedule.t_end, kAdaptSweeps,
+    if (schedule.rounds > 0) {
+      fill_temperatures(unit, schedule.t_round, schedule.t_end, schedule.round_sweeps,
+                        temperatures_.data());
+      fill_temperatures(unit, schedule.t_end, schedule.t_end, kAdaptSweeps,
                         adapt_temperatures_.data());
-      std::int32_t next = options.schedule.restarts;
+      std::int32_t next = schedule.restarts;
       for (;;) {
         if (recombines && !deadline.no_time_for_another()) recombine(job, next, deadline);
-        if (result_.rounds == options.schedule.rounds || deadline.no_time_for_another()) break;
+        if (result_->rounds == schedule.rounds || deadline.no_time_for_another()) break;
         job.temperatures = temperatures_.data();
         job.reheated = reheated_heads(problem.shape.heads);
-        job.sweeps = options.schedule.round_sweeps;
+        job.sweeps = schedule.round_sweeps;
         for (Chain& chain : chains_) {
           chain.restart = next++;
           chain.resume = true;
@@ -92,36 +93,15 @@ class CpuSolver final : public Solver {
                        chain.order.data());
         }
         run_group(job, kMaxChains, deadline, true, false, recombines);
-        ++result_.rounds;
+        ++result_->rounds;
       }
     }
-    const std::size_t words = words_of(problem.shape);
-    result_.sweeps = counted(sweeps_);
-    result_.real_energy = static_cast<double>(result_.energy) / problem.scale + problem.offset;
-    answer_words_ = words;
-    pending_ = true;
-    result_.timing.anneal_us = microseconds_since(start);
-    result_.timing.total_us = result_.timing.anneal_us;
+    result.sweeps = counted(sweeps_);
+    result.real_energy = static_cast<double>(result.energy) / problem.scale + problem.offset;
+    std::memcpy(answer(), best_.spins, words_of(problem.shape) * sizeof(std::uint64_t));
     return {};
   }
 
-  Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) override {
-    if (slot != 0 || !pending_) {
-      return Error{ErrorCode::invalid_argument,
-                   "slot " + std::to_string(slot) + " has no job to wait for"};
-    }
-    pending_ = false;
-    if (spins.size() < answer_words_) {
-      return Error{ErrorCode::invalid_argument, "room for " + std::to_string(spins.size()) +
-                                                    " words of spins, expected " +
-                                                    std::to_string(answer_words_)};
-    }
-    std::memcpy(spins.data(), best_.spins, answer_words_ * sizeof(std::uint64_t));
-    result = result_;
-    return {};
-  }
-
- private:
   // Longer schedules than this grow the table once, at the first job that asks for it.
   static constexpr std::size_t kInitialSweeps = 1024;
 
@@ -145,7 +125,7 @@ class CpuSolver final : public Solver {
   // Combinations of the heads of all answers so far, which adapt to each other at the last
   // temperature.
   void recombine(AnnealJob& job, std::int32_t& next, Deadline& deadline) {
-    pool_->limit = proposal_limit(result_.energy, pool_->shift, job.problem.penalty);
+    pool_->limit = proposal_limit(result_->energy, pool_->shift, job.problem.penalty);
     const std::int32_t count = kernel_.search(*pool_, job.problem);
     job.temperatures = adapt_temperatures_.data();
     job.reheated = 0;
@@ -176,11 +156,11 @@ class CpuSolver final : public Solver {
     std::int32_t best = -1;
     for (std::int32_t c = 0; c < count; ++c) {
       const Chain& chain = chains_[c];
-      result_.proposals += chain.proposals;
-      result_.flips += chain.flips;
+      result_->proposals += chain.proposals;
+      result_->flips += chain.flips;
       const bool first = groups_ == 0 && c == 0;
-      if (!first && chain.energy >= result_.energy) continue;
-      result_.energy = chain.energy;
+      if (!first && chain.energy >= result_->energy) continue;
+      result_->energy = chain.energy;
       best = c;
     }
     ++groups_;
@@ -195,28 +175,16 @@ class CpuSolver final : public Solver {
     }
   }
 
-  Status check(const DenseView& problem, const SolveOptions& options) const {
-    if (problem.shape.heads != shape_.heads || problem.shape.tokens < 1 ||
-        problem.shape.tokens > shape_.tokens) {
-      return Error{ErrorCode::invalid_argument,
-                   "a problem of " + std::to_string(problem.shape.heads) + " x " +
-                       std::to_string(problem.shape.tokens) + " spins, expected " +
-                       std::to_string(shape_.heads) + " x 1 to " + std::to_string(shape_.tokens)};
-    }
-    return validate(options.schedule);
-  }
-
   // Whether the couplings are few-valued, so that bit planes do it (planes.h). A layer's couplings
-  // show in their first row that they are not. Heads of one word gain nothing.
-  bool packs(const DenseView& problem) {
-    if (kernel_.pack_planes == nullptr || problem.shape.heads != 1 || problem.shape.tokens <= 64)
-      return false;
+  // show in their first row that they are not.
+  bool packs(const DenseView& problem, const Schedule& schedule) {
+    if (kernel_.pack_planes == nullptr || !planes_possible(problem.shape, schedule)) return false;
     if (plane_bits_.size() == 0) {
       // Once, at the first job that may need it: layers of long heads must not pay for it.
       if (!few_values_in_first_row(problem)) return false;
-      plane_bits_.resize(plane_bits_words(shape_.tokens));
-      plane_own_.resize(plane_own_words(shape_.tokens));
-      counters_.resize(kMaxChains * plane_counter_words(shape_.tokens));
+      plane_bits_.resize(plane_bits_words(workload_.shape.tokens));
+      plane_own_.resize(plane_own_words(workload_.shape.tokens));
+      counters_.resize(kMaxChains * plane_counter_words(workload_.shape.tokens));
       planes_.bits = plane_bits_.data();
       planes_.own = plane_own_.data();
     }
@@ -235,9 +203,6 @@ class CpuSolver final : public Solver {
     return true;
   }
 
-  const Kernel& kernel_;
-  const ProblemShape shape_;
-  const KernelNames names_;
   CouplingPlanes planes_;
   AlignedBuffer<std::uint64_t> plane_bits_, plane_own_;
   AlignedBuffer<std::uint64_t> counters_;
@@ -248,18 +213,16 @@ class CpuSolver final : public Solver {
   std::array<std::uint16_t, kAdaptSweeps> adapt_temperatures_{};
   std::unique_ptr<HeadPool> pool_;  ///< null: no problem of this shape has its heads recombined
   std::array<Chain, kMaxChains> chains_;
-  Chain best_;  ///< state of the best answer
-  SolveResult result_;
-  std::int32_t groups_ = 0;  ///< of restarts, of a job
-  std::int64_t sweeps_ = 0;  ///< of a job, all groups
-  std::size_t answer_words_ = 0;
-  bool pending_ = false;
+  Chain best_;                     ///< state of the best answer
+  SolveResult* result_ = nullptr;  ///< of the job at hand
+  std::int32_t groups_ = 0;        ///< of restarts, of a job
+  std::int64_t sweeps_ = 0;        ///< of a job, all groups
 };
 
 }  // namespace
 
-std::unique_ptr<Solver> make_dense_solver(const Kernel& kernel, const ProblemShape& shape) {
-  return std::make_unique<CpuSolver>(kernel, shape, names_of(kernel.name));
+std::unique_ptr<Solver> make_dense_solver(const Kernel& kernel, const Workload& workload) {
+  return std::make_unique<DenseSolver>(kernel, workload);
 }
 
 }  // namespace qama::hal::cpu

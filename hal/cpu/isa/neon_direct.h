@@ -2,7 +2,7 @@
 // chooses each through a table of function pointers, which g++ 12 resolves too late to inline in
 // functions as large as the annealer's: every addition was a call, and every call stored the
 // registers that hold a head's fields. What is specialised here must mean the same as there.
-// Included first by kernel_neon.cpp, and by nothing else.
+// Included first by isa/neon.cpp and isa/recombine_neon.cpp, and by nothing else.
 #pragma once
 
 #include <cstdint>

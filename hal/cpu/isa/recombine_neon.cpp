@@ -1,24 +1,7 @@
-// Recombining for one target, compiled with its flags only, as kernel_neon.cpp is. A file of its
-// own: beside the annealer's templates the compiler inlines less of these, which had cost them a
-// fifth of their speed.
 #include "hal/cpu/isa/neon_direct.h"
 
-#include "hal/cpu/dense/recombine_impl.h"
+#include "hal/cpu/isa/recombiner.h"
 
 namespace qama::hal::cpu {
-
-void collect_neon(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
-                  std::int32_t best) {
-  collect_fast<xsimd::neon64>(pool, problem, chains, best);
-}
-
-std::int32_t search_neon(HeadPool& pool, const DenseView& problem) {
-  return search_fast<xsimd::neon64>(pool, problem);
-}
-
-void assemble_neon(const HeadPool& pool, const DenseView& problem, std::int32_t first,
-                   std::span<Chain> chains) {
-  assemble_fast<xsimd::neon64>(pool, problem, first, chains);
-}
-
+QAMA_RECOMBINER(neon, xsimd::neon64)
 }  // namespace qama::hal::cpu

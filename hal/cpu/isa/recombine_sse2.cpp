@@ -1,22 +1,5 @@
-// Recombining for one target, compiled with its flags only, as kernel_sse2.cpp is. A file of its
-// own: beside the annealer's templates the compiler inlines less of these, which had cost them a
-// fifth of their speed.
-#include "hal/cpu/dense/recombine_impl.h"
+#include "hal/cpu/isa/recombiner.h"
 
 namespace qama::hal::cpu {
-
-void collect_sse2(HeadPool& pool, const DenseView& problem, std::span<const Chain> chains,
-                  std::int32_t best) {
-  collect_fast<xsimd::sse2>(pool, problem, chains, best);
-}
-
-std::int32_t search_sse2(HeadPool& pool, const DenseView& problem) {
-  return search_fast<xsimd::sse2>(pool, problem);
-}
-
-void assemble_sse2(const HeadPool& pool, const DenseView& problem, std::int32_t first,
-                   std::span<Chain> chains) {
-  assemble_fast<xsimd::sse2>(pool, problem, first, chains);
-}
-
+QAMA_RECOMBINER(sse2, xsimd::sse2)
 }  // namespace qama::hal::cpu

@@ -245,7 +245,8 @@ class ProfileCommand final : public Command {
     start = Clock::now();
     QAMA_ASSIGN_OR_RETURN(
         auto plan,
-        runtime::Plan::create(std::move(model), {1, run_.threads, 1, runtime::takes_factors(uri)}));
+        runtime::Plan::create(std::move(model),
+                              {1, run_.threads, 1, hal::forms_of(uri).has(hal::Form::factors)}));
     device.plan_us = us_since(start);
     start = Clock::now();
     run_.device = uri;
@@ -316,9 +317,10 @@ class ProfileCommand final : public Command {
                          DeviceProfile& device, const Console& console) {
     run_.device = device.uri;
     const std::int32_t in_flight = run_.in_flight_for(device.uri);
-    QAMA_ASSIGN_OR_RETURN(auto plan, runtime::Plan::create(single.plan().shared_model(),
-                                                           {batch_, run_.threads, in_flight,
-                                                            runtime::takes_factors(device.uri)}));
+    QAMA_ASSIGN_OR_RETURN(
+        auto plan, runtime::Plan::create(single.plan().shared_model(),
+                                         {batch_, run_.threads, in_flight,
+                                          hal::forms_of(device.uri).has(hal::Form::factors)}));
     Console silent = console;
     silent.quiet = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(plan, model_path_, silent));

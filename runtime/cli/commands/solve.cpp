@@ -86,9 +86,10 @@ class Solve final : public Command {
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--form", form_,
-                   "How couplings are held: matrix, neighbours (maxcut, qubo) or factors (qama); "
-                   "default: the fastest")
+    app.add_option(
+           "--form", form_,
+           "How couplings are held: dense; planes or sparse (maxcut, qubo); factors (qama); "
+           "default: the fastest")
         ->type_name("NAME")
         ->check(CLI::IsMember(form_names()));
     declare_device(app, device_);
@@ -209,7 +210,7 @@ class Solve final : public Command {
       if (first >= most_restarts_) return;
       options.schedule.restarts = static_cast<std::int32_t>(
           std::min<std::int64_t>(restarts_a_part_, most_restarts_ - first));
-      options.seed = runtime::solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
+      options.seed = solve_seed(seed_value_, static_cast<std::uint64_t>(part), 0);
       const double elapsed_us = microseconds(Clock::now() - start_);
       if (time_limit_ms_ > 0) {
         // The first part always runs: there is an answer, however short the limit.

@@ -97,8 +97,10 @@ Answer solve(const std::string& uri, const FactorsView& problem, const SolveOpti
   auto device = open_device(uri);
   EXPECT_OK(device);
   if (!device.ok()) return out;
-  auto solver = (*device)->compile_factors(
-      {problem.shape.heads, std::max(compiled_tokens, problem.shape.tokens)}, problem.rank);
+  auto solver =
+      (*device)->compile({{problem.shape.heads, std::max(compiled_tokens, problem.shape.tokens)},
+                          Form::factors,
+                          problem.rank});
   EXPECT_OK(solver);
   if (solver.ok()) EXPECT_OK((*solver)->solve(problem, options, out.spins, out.result));
   return out;
@@ -122,7 +124,7 @@ void expect_equal_kernels(const FactorsView& problem, Random& random) {
     EXPECT_EQ(got.result.real_energy, expected.result.real_energy);
     EXPECT_EQ(got.result.flips, expected.result.flips);
     EXPECT_EQ(got.result.proposals, expected.result.proposals);
-    EXPECT_EQ(std::string(got.result.solved_by), "cpu:" + std::string(kernel->name));
+    EXPECT_EQ(std::string(got.result.solved_by), "cpu:" + std::string(kernel->name) + " factors");
   }
 }
 
@@ -191,8 +193,8 @@ TEST(Factors, FewerTokensThanCompiledFor) {
 
 TEST(Factors, MemoryIsLinearInTheTokens) {
   ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:"));
-  ASSERT_OK_AND_ASSIGN(const auto small, device->compile_factors({1, 4096}, 64));
-  ASSERT_OK_AND_ASSIGN(const auto large, device->compile_factors({1, 65536}, 64));
+  ASSERT_OK_AND_ASSIGN(const auto small, device->compile({{1, 4096}, Form::factors, 64}));
+  ASSERT_OK_AND_ASSIGN(const auto large, device->compile({{1, 65536}, Form::factors, 64}));
   EXPECT_LE(large->memory_bytes(), 16 * small->memory_bytes());
   EXPECT_LE(large->memory_bytes(), 64U << 20);
 }
@@ -205,7 +207,7 @@ TEST(Factors, NumbersThatAreNotFinite) {
                        -std::numeric_limits<float>::infinity()};
   for (const cpu::Kernel* kernel : kernels_under_test()) {
     ASSERT_OK_AND_ASSIGN(const auto device, open_device("cpu:" + std::string(kernel->name)));
-    ASSERT_OK_AND_ASSIGN(const auto solver, device->compile_factors({2, 37}, 5));
+    ASSERT_OK_AND_ASSIGN(const auto solver, device->compile({{2, 37}, Form::factors, 5}));
     std::vector<std::uint64_t> spins(2);
     SolveResult result;
     for (const float value : bad) {
@@ -242,14 +244,14 @@ TEST(Factors, Misuse) {
                                     {ProblemShape{1, kMaxTokens + 1}, 3},
                                     {ProblemShape{1, 5}, 0},
                                     {ProblemShape{1, 5}, kMaxRankLimit + 1}}) {
-    EXPECT_ERROR(problem_too_large, device->compile_factors(shape, rank));
+    EXPECT_ERROR(problem_too_large, device->compile({shape, Form::factors, rank}));
   }
   ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
-  EXPECT_ERROR(unsupported, exact->compile_factors({1, 5}, 3));
+  EXPECT_ERROR(unsupported, exact->compile({{1, 5}, Form::factors, 3}));
 
   Random random(4);
   const OwnedFactors owned({2, 20}, 3, random);
-  ASSERT_OK_AND_ASSIGN(const auto solver, device->compile_factors({2, 20}, 3));
+  ASSERT_OK_AND_ASSIGN(const auto solver, device->compile({{2, 20}, Form::factors, 3}));
   std::vector<std::uint64_t> spins(2);
   SolveResult result;
   const auto refused = [&](auto change) {

@@ -16,14 +16,6 @@ bool selected(const std::vector<std::uint64_t>& spins, std::int32_t words, std::
 
 }  // namespace
 
-std::uint64_t Random::next() noexcept {
-  // splitmix64, Steele, Lea and Flood 2014.
-  std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
-
 std::int64_t Random::between(std::int64_t low, std::int64_t high) noexcept {
   return low + static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(high - low + 1));
 }
@@ -160,6 +152,7 @@ SparseView OwnedSparse::problem() const noexcept {
   out.spins = spins;
   out.first = first.data();
   out.neighbours = neighbours.data();
+  out.count = static_cast<std::int64_t>(neighbours.size());
   out.fields = fields.data();
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hal/base/aligned.h"
+#include "hal/base/random.h"
 #include "hal/cpu/kernel.h"
 #include "hal/problem.h"
 
@@ -18,15 +19,15 @@ namespace qama::hal::test {
 /// The random numbers of the tests: the same on every platform, which std distributions are not.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() noexcept;
+  explicit Random(std::uint64_t seed) : stream_(seed) {}
+  std::uint64_t next() noexcept { return stream_.next(); }
   /// Uniform in low .. high, both included.
   std::int64_t between(std::int64_t low, std::int64_t high) noexcept;
   /// Uniform in [0, 1).
   double unit() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
  private:
-  std::uint64_t state_;
+  SplitMix64 stream_;
 };
 
 /// What a random problem stresses.

@@ -17,7 +17,7 @@ namespace {
 using testing::EndsWith;
 using testing::Not;
 
-constexpr const char* kMark = " bit planes";
+constexpr const char* kMark = " planes";
 
 /// Couplings drawn from `values`, fields that leave no row more than 32767.
 OwnedProblem few_valued(std::int32_t tokens, const std::vector<std::int16_t>& values,

@@ -39,7 +39,7 @@ bool add_factors(hal::Device& device, std::uint64_t& hash) {
       problem.left = problem.right = factors.data();
       problem.fields = fields.data();
       problem.penalty = 0.5F;
-      auto solver = device.compile_factors(shape, rank);
+      auto solver = device.compile({shape, Form::factors, rank});
       if (!solver.ok()) return false;
       std::vector<std::uint64_t> spins(
           static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens)));
@@ -89,7 +89,7 @@ bool add_sparse(hal::Device& device, std::uint64_t& hash) {
   Random random(2029);
   for (const std::int32_t count : {40, 130, 3000}) {
     const OwnedSparse sparse = OwnedSparse::random(count, 7, random);
-    auto solver = device.compile_sparse(count);
+    auto solver = device.compile({{1, count}, Form::sparse});
     if (!solver.ok()) return false;
     for (const std::int32_t restarts : {1, 9, 20, 35}) {
       std::vector<std::uint64_t> spins(static_cast<std::size_t>(words_per_head(count)));

@@ -174,6 +174,30 @@ TEST_F(CliEval, LayersOfFirstVersionQamaAreRecordedAsQuadraticForms) {
   }
 }
 
+// A recorded layer is solved in the form that the model solves it in, on either side of the
+// threshold.
+TEST_F(CliEval, RecordedLayersAreSolvedInTheFormOfTheModel) {
+  put_file(directory_.file("dev.tsv"), "sentence\tlabel\nw10 w11 w12 w13\t1\n");
+  for (const auto& [dim_head, form] : {std::pair{64, "factors"}, {16, "dense"}}) {
+    weights::Architecture architecture = small_text(AttentionKind::qama);
+    architecture.dim_head = dim_head;
+    const std::string name = "head" + std::to_string(dim_head);
+    const std::string model = put_model(directory_, name, architecture);
+    const std::string out = directory_.file(name + "-problems");
+    ASSERT_EQ(run_qama({"eval", "-q", "-m", model, "--dataset", "sst2", "--data",
+                        directory_.path().string(), "--record", out, "1"})
+                  .status,
+              0);
+    const auto classified =
+        run_qama({"classify", "-q", "--json", "-m", model, "--text", "w10 w11 w12 w13"}).json();
+    EXPECT_THAT(classified["solved_by"].get<std::string>(), testing::EndsWith(form));
+    const auto solved =
+        run_qama({"solve", "-q", "--json", out + "/" + name + "_00000_00.txt"}).json();
+    EXPECT_EQ(solved["form"], form);
+    EXPECT_EQ(solved["kernel"], classified["solved_by"]);
+  }
+}
+
 TEST_F(CliEval, PlainOutputHasNoProgressWhenPiped) {
   const Outcome outcome =
       run_qama({"eval", "-m", qama_, "--dataset", "mnist", "--data", directory_.path()});

@@ -129,12 +129,12 @@ TEST_F(CliSolve, AGraphHasTheSameAnswerInEveryForm) {
       arguments.emplace_back(form);
       return solve(arguments);
     };
-    const auto matrix = in_form("matrix");
-    const auto neighbours = in_form("neighbours");
-    EXPECT_EQ(matrix["form"], "matrix");
-    EXPECT_EQ(neighbours["form"], "neighbours");
+    const auto matrix = in_form("dense");
+    const auto sparse = in_form("sparse");
+    EXPECT_EQ(matrix["form"], "dense");
+    EXPECT_EQ(sparse["form"], "sparse");
     for (const char* field : {"spins", "cut", "flips", "proposals", "restarts", "total_sweeps"}) {
-      EXPECT_EQ(matrix[field], neighbours[field]) << field;
+      EXPECT_EQ(matrix[field], sparse[field]) << field;
     }
   }
 }
@@ -144,14 +144,27 @@ TEST_F(CliSolve, TheFastestFormIsTaken) {
   for (int i = 1; i <= 20000; ++i)
     ring += std::to_string(i) + " " + std::to_string(i % 20000 + 1) + " 1\n";
   const auto large = solve({put("ring.mc", ring), "--sweeps", "50"});
-  EXPECT_EQ(large["form"], "neighbours");
+  EXPECT_EQ(large["form"], "sparse");
   EXPECT_GT(large["cut"], 19000);
   EXPECT_LE(large["cut"], 20000);
-  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--restarts", "4"})["form"], "matrix");
-  EXPECT_EQ(solve({put("g.mc", graph(100, 3))})["form"], "neighbours");
-  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--rounds", "1"})["form"], "matrix");
-  EXPECT_EQ(solve({put("g.mc", graph(12, 3)), "--device", "exact:"})["form"], "matrix");
-  EXPECT_EQ(solve({put("g.mc", graph(300, 3))})["form"], "matrix");  // 150 neighbours
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--restarts", "4"})["form"], "dense");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3))})["form"], "sparse");
+  EXPECT_EQ(solve({put("g.mc", graph(100, 3)), "--rounds", "1"})["form"], "dense");
+  EXPECT_EQ(solve({put("g.mc", graph(12, 3)), "--device", "exact:"})["form"], "dense");
+  EXPECT_EQ(solve({put("g.mc", graph(300, 3))})["form"], "dense");  // 150 neighbours
+  std::ostringstream complete;
+  complete << "80 3160\n";
+  for (int i = 1; i <= 80; ++i) {
+    for (int j = i + 1; j <= 80; ++j)
+      complete << i << ' ' << j << ' ' << 1 - 2 * (i * j % 2) << '\n';
+  }
+  const std::string few = put("k80.mc", complete.str());
+  const auto planes = solve({few});
+  EXPECT_EQ(planes["form"], "planes");
+  EXPECT_THAT(planes["kernel"].get<std::string>(), testing::EndsWith(" planes"));
+  EXPECT_EQ(solve({few, "--form", "planes"})["spins"], planes["spins"]);
+  expect_error(run_qama({"solve", "-q", put("g.mc", graph(100, 3)), "--form", "planes"}),
+               "INVALID_ARGUMENT");
 }
 
 TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
@@ -161,11 +174,11 @@ TEST_F(CliSolve, ALayerAsFactorsHasTheEnergyOfItsMatrix) {
   const std::string file = put("long", text);
   const auto matrix = solve({file});
   const auto factors = solve({file, "--form", "factors"});
-  EXPECT_EQ(matrix["form"], "matrix");
+  EXPECT_EQ(matrix["form"], "dense");
   EXPECT_EQ(factors["form"], "factors");
   EXPECT_EQ(factors["spins"], matrix["spins"]);
   EXPECT_NEAR(factors["energy"].get<double>(), -(40 * 0.5 + 780 * 0.14), 1e-9);
-  expect_error(run_qama({"solve", "-q", file, "--form", "neighbours"}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"solve", "-q", file, "--form", "sparse"}), "INVALID_ARGUMENT");
   expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--rounds", "2"}),
                "INVALID_ARGUMENT");
   expect_error(run_qama({"solve", "-q", file, "--form", "factors", "--device", "exact:"}),
@@ -249,7 +262,7 @@ TEST_F(CliSolve, BadFiles) {
   refused("2 1\n1 2 x\n", "PROBLEM_BAD_FORMAT");
   refused("2 1\n1 2 0.5\n", "PROBLEM_BAD_VALUE");
   refused("2 1\n1 2 nan\n", "PROBLEM_BAD_VALUE", {"--format", "qubo"});
-  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--form", "matrix"});
+  refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--form", "dense"});
   refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--rounds", "1"});
   refused("99999999 1\n1 2 1\n", "PROBLEM_TOO_LARGE");
   refused("qama x\n1 2\n", "PROBLEM_BAD_FORMAT");

@@ -155,8 +155,7 @@ TEST_P(LongHeads, AreThoseOfLongSamples) {
   const auto got = run(*on_factors);
   const auto expected = run(*dense);
   for (std::size_t sample = 0; sample < lengths.size(); ++sample) {
-    const bool is_long =
-        lengths[sample] >= runtime::first_factors_tokens(1, std::get<1>(GetParam()));
+    const bool is_long = lengths[sample] >= hal::first_factors_tokens(1, std::get<1>(GetParam()));
     const auto solves = on_factors->solves(static_cast<std::int32_t>(sample));
     if (is_long) {
       EXPECT_EQ(solves[0].result.energy, 0) << lengths[sample];

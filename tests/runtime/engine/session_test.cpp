@@ -105,19 +105,18 @@ TEST_F(Sessions, IndicesNameSamples) {
 }
 
 TEST_F(Sessions, SeedAndIndexDecideTheSolversRandomNumbers) {
-  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(1, 0, 1));
-  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(1, 1, 0));
-  EXPECT_NE(runtime::solve_seed(1, 0, 0), runtime::solve_seed(2, 0, 0));
-  EXPECT_NE(runtime::solve_seed(1, 0, 1), runtime::solve_seed(1, 1, 0));
+  EXPECT_NE(solve_seed(1, 0, 0), solve_seed(1, 0, 1));
+  EXPECT_NE(solve_seed(1, 0, 0), solve_seed(1, 1, 0));
+  EXPECT_NE(solve_seed(1, 0, 0), solve_seed(2, 0, 0));
+  EXPECT_NE(solve_seed(1, 0, 1), solve_seed(1, 1, 0));
   // Pinned: a change would change every answer that a user has noted.
-  EXPECT_EQ(runtime::solve_seed(1, 2, 3), 0xD0734750FDE362B3U)
-      << std::hex << runtime::solve_seed(1, 2, 3);
+  EXPECT_EQ(solve_seed(1, 2, 3), 0xD0734750FDE362B3U) << std::hex << solve_seed(1, 2, 3);
   auto other = session({.seed = 77});
   EXPECT_EQ(other->seed(), 77U);
   std::vector<float> logits(10);
   ASSERT_OK(other->run_u8(std::span(pixels).first(784), 1, logits));
   ASSERT_EQ(other->solves(0).size(), 2U);
-  EXPECT_EQ(other->solves(0)[1].seed, runtime::solve_seed(77, 0, 1));
+  EXPECT_EQ(other->solves(0)[1].seed, solve_seed(77, 0, 1));
 }
 
 /// Solves every layer again outside of the engine, and holds its integers against the real problem.
