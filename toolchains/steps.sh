@@ -1,9 +1,9 @@
-# Sourced by demo and test: announces step k of n with the minutes gone by and the minutes it should take.
+# Sourced by the scripts beside it that go through several steps: what a step is called and how long it should take.
 # shellcheck shell=bash
 steps_begin=$SECONDS
 steps_done=0
 
-# steps_next TOTAL SECONDS TEXT...
+# steps_next TOTAL SECONDS TEXT...: announces the next step, with the minutes gone by and those that it should take.
 steps_next() {
   local total=$1 expected=$2
   shift 2
@@ -12,7 +12,11 @@ steps_next() {
     $(((SECONDS - steps_begin) / 60)) $(((SECONDS - steps_begin) % 60)) "$*" $((expected / 60)) $((expected % 60))
 }
 
-# Seconds that the bootstrap should still take: its own figure when there is work, next to nothing else.
-steps_bootstrap_seconds() {
-  if [[ -f $("$1/bootstrap" --print-prefix)/stamps/complete ]]; then echo 1; else echo 300; fi
+# steps_build_seconds PRESET [TARGET...]: seconds that a configured build should still take here. One compilation takes
+# some 2.5 seconds of one core.
+steps_build_seconds() {
+  local preset=$1 left
+  shift
+  left=$(ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -c '^\[') || left=0
+  echo $((left * 5 / 2 / $(nproc) + 1))
 }

@@ -1,4 +1,5 @@
-"""The cross-compiled annealer must give this machine's own spins, bit for bit: one checksum, on every kernel."""
+"""The cross-compiled annealer must give this machine's own spins, bit for bit: one checksum, on
+every kernel."""
 import argparse
 import os
 import subprocess
@@ -15,7 +16,8 @@ if not os.path.exists(options.host):
 
 def sums(command):
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = {line.split()[0]: line.split()[1] for line in text.splitlines() if "not run" not in line}
+    found = {line.split()[0]: line.split()[1] for line in text.splitlines()
+             if "not run" not in line}
     print(f"$ {' '.join(command)}\n{text}", end="")
     return found
 

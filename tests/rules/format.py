@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the layout of every C and C++ file: clang-format 14 changes nothing, no line has over 100 columns."""
+"""Checks the layout of every C and C++ file: clang-format 14 changes nothing, no line has over 100
+columns."""
 import concurrent.futures
 import os
 import re
@@ -18,7 +19,8 @@ def main():
                 for path in files for number, line in enumerate(tree.read(path).splitlines(), 1)
                 if len(line) > LONGEST]
     program = shutil.which('clang-format-14') or shutil.which('clang-format')
-    version = subprocess.run([program, '--version'], capture_output=True, text=True).stdout if program else ''
+    version = subprocess.run([program, '--version'], capture_output=True,
+                             text=True).stdout if program else ''
     found = re.search(r'version (\d+)', version)
     if not found or found[1] != '14':  # other versions lay out otherwise
         if problems:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Checks who includes whom.
 
-A node is a header together with the source file of the same name. Every node lies in the room with the
-longest matching name in FLOORS. The rule: a room includes itself and what its line lists, nothing in the
-tree includes itself in a circle, every include is written from the repository's root, and its file exists.
+A node is a header together with the source file of the same name. Every node lies in the room with
+the longest matching name in FLOORS. The rule: a room includes itself and what its line lists,
+nothing includes itself in a circle, every include is written from the repository's root, and its
+file exists.
 
-To add a folder, add a line to FLOORS. A room may list only rooms above its own line, so no arrow runs back up.
+To add a folder, add a line to FLOORS. A room may list only rooms above its own line, so no arrow
+runs back up.
 
   layering.py               checks
   layering.py --print       prints the floors, the arrows between rooms and the counts, then checks
@@ -21,7 +23,8 @@ import tempfile
 
 import tree
 
-# Lowest floor first. room: the rooms and single nodes that it may include.
+# Lowest floor first; an indented line continues the one before. room: the rooms and single nodes
+# that it may include.
 FLOORS = '''
 runtime/api/include:
 hal/base:
@@ -39,8 +42,10 @@ weights:          hal/base hal/platform hal/schedule
 ops:              hal/base hal/problem hal/form hal/schedule hal/lower
 runtime/engine:   hal/base hal/platform hal hal/lower weights ops runtime/api/include
 runtime/io:       hal/base hal/platform
-runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops runtime/engine runtime/io runtime/api/include
-runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weights runtime/engine runtime/io runtime/api runtime/api/include
+runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops
+                  runtime/engine runtime/io runtime/api/include
+runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weights
+                  runtime/engine runtime/io runtime/api runtime/api/include
 runtime/examples: runtime/api/include
 bench:            *
 tests:            *
@@ -52,7 +57,8 @@ KNOWN_ARROWS = '''
 runtime/cli/tuning hal/cpu/dense/recombine
 '''
 KNOWN_CIRCLES = '''
-runtime/engine/attention_steps runtime/engine/hooks runtime/engine/plan runtime/engine/profiler runtime/engine/session runtime/engine/step
+runtime/engine/attention_steps runtime/engine/hooks runtime/engine/plan
+    runtime/engine/profiler runtime/engine/session runtime/engine/step
 '''
 
 ENDINGS = ('.h', '.hpp', '.cpp', '.c')
@@ -68,12 +74,13 @@ class Floors:
 
     def __init__(self, text, problems):
         self.may = {}
-        for line in text.strip().splitlines():
+        for line in re.sub(r'\n +', ' ', text.strip()).splitlines():
             room, _, listed = line.partition(':')
             known = [entry for entry in listed.split() if entry != '*']
             for entry in known:
                 if self._room(entry) is None:
-                    problems.append(f"layering: '{room}' may not list '{entry}': no line above it has that room")
+                    problems.append(f"layering: '{room}' may not list '{entry}': no line above it "
+                                    "has that room")
             self.may[room] = ['*'] if '*' in listed else known
         self.order = {room: at for at, room in enumerate(self.may)}
 
@@ -164,7 +171,8 @@ def check(root, known_arrows=KNOWN_ARROWS, known_circles=KNOWN_CIRCLES, show=Fal
     between = collections.Counter()
     for source, targets in arrows.items():
         if floors.room(source) is None:
-            problems.append(f"{source}: its folder is in no line of FLOORS in tests/rules/layering.py")
+            problems.append(f"{source}: its folder is in no line of FLOORS in "
+                            "tests/rules/layering.py")
             continue
         for target, where in targets.items():
             between[floors.room(source), floors.room(target)] += 1
@@ -176,16 +184,18 @@ def check(root, known_arrows=KNOWN_ARROWS, known_circles=KNOWN_CIRCLES, show=Fal
             else:
                 problems.append(f"{where}: '{floors.room(source)}' may not include '{target}' of "
                                 f"'{floors.room(target)}' (FLOORS in tests/rules/layering.py)")
-    problems += [f"tests/rules/layering.py: delete '{source} {target}' from KNOWN_ARROWS, it is mended"
-                 for source, target in sorted(excused - met)]
+    problems += [f"tests/rules/layering.py: delete '{source} {target}' from KNOWN_ARROWS, it is "
+                 "mended" for source, target in sorted(excused - met)]
     rings = circles(arrows)
-    allowed = [set(line.split()) for line in known_circles.strip().splitlines()]
+    allowed = [set(line.split())
+               for line in re.sub(r'\n +', ' ', known_circles.strip()).splitlines()]
     for ring in rings:
         if not any(set(ring) <= members for members in allowed):
             problems.append('circle of includes: ' + ' '.join(ring))
     for members in allowed:
         if not any(set(ring) <= members for ring in rings):
-            problems.append(f"tests/rules/layering.py: delete the circle '{min(members)} ...', it is mended")
+            problems.append(f"tests/rules/layering.py: delete the circle '{min(members)} ...', it "
+                            "is mended")
     if show:
         print('floors, lowest first, and what each room may include:')
         for room, listed in floors.may.items():
@@ -201,16 +211,21 @@ def check(root, known_arrows=KNOWN_ARROWS, known_circles=KNOWN_CIRCLES, show=Fal
 
 
 # (file, line added to it, part of the message that must come)
-SPOILED = (
-    ('hal/base/error.h', '#include "hal/verify.h"', "'hal/base' may not include 'hal/verify'"),
-    ('runtime/cli/main.cpp', '#include "hal/cpu/cpu_device.h"', "'runtime/cli' may not include 'hal/cpu/cpu_device'"),
-    ('hal/emulator/machine.h', '#include "hal/cim/link_codec.h"', "'hal/emulator' may not include 'hal/cim/link_codec'"),
-    ('ops/linear.h', '#include "bench/measure.h"', "'ops' may not include 'bench/measure'"),
-    ('weights/half.h', '#include "tests/test_support.h"', "'weights' may not include 'tests/test_support'"),
-    ('hal/base/error.h', '#include "hal/base/result.h"', 'circle of includes: hal/base/error hal/base/result'),
-    ('hal/base/result.h', '#include "error.h"', "write 'error.h' from the repository's root"),
-    ('hal/base/result.h', '#include "hal/base/nothing.h"', "'hal/base/nothing.h' does not exist"),
-)
+SPOILED = (('hal/base/error.h', '#include "hal/verify.h"',
+            "'hal/base' may not include 'hal/verify'"),
+           ('runtime/cli/main.cpp', '#include "hal/cpu/cpu_device.h"',
+            "'runtime/cli' may not include 'hal/cpu/cpu_device'"),
+           ('hal/emulator/machine.h', '#include "hal/cim/link_codec.h"',
+            "'hal/emulator' may not include 'hal/cim/link_codec'"),
+           ('ops/linear.h', '#include "bench/measure.h"', "'ops' may not include 'bench/measure'"),
+           ('weights/half.h', '#include "tests/test_support.h"',
+            "'weights' may not include 'tests/test_support'"),
+           ('hal/base/error.h', '#include "hal/base/result.h"',
+            'circle of includes: hal/base/error hal/base/result'),
+           ('hal/base/result.h', '#include "error.h"',
+            "write 'error.h' from the repository's root"),
+           ('hal/base/result.h', '#include "hal/base/nothing.h"',
+            "'hal/base/nothing.h' does not exist"))
 
 
 def self_test(root):

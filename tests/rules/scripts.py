@@ -22,7 +22,8 @@ def main():
         tree.skip(rule, f'{command[0]} is not here')
     files = tree.scripts(interpreter, ending)
     done = subprocess.run([program, *command[1:], *files], cwd=tree.ROOT)
-    print(f'{rule}: {command[0]} read {len(files)} files: {"fine" if done.returncode == 0 else "see above"}')
+    print(f'{rule}: {command[0]} read {len(files)} files: '
+          f'{"fine" if done.returncode == 0 else "see above"}')
     return done.returncode
 
 

@@ -9,7 +9,8 @@ SKIPPED = 77  # ctest counts this status as skipped
 
 
 def tracked(root=ROOT):
-    """The files that git tracks, and those that it would; without git, all that are no build output."""
+    """The files that git tracks, and those that it would; without git, all that are no build
+    output."""
     listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
                             cwd=root, capture_output=True, text=True)
     if listed.returncode == 0:

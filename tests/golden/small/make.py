@@ -1,10 +1,11 @@
-"""Small models with random weights and their goldens: a pair for every attention kind that no shipped model has,
-for texts with neighbours and the maximum over tokens, for half-precision files and for a model imported from vit-pytorch.
+"""Small models with random weights and their goldens: a pair for every attention kind that no
+shipped model has, for texts with neighbours and the maximum over tokens, for half-precision files
+and for a model imported from vit-pytorch.
 
-    PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]      # from the repository's root
+    PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
 
-Run it again after a change of the file format or of a kind's definition; the files are committed, because ctest
-needs no PyTorch. `qama verify` compares every intermediate.
+Run it again after a change of the file format or of a kind's definition; the files are committed,
+because ctest needs no PyTorch. `qama verify` compares every intermediate.
 """
 import sys
 from pathlib import Path
@@ -17,19 +18,25 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parents[1] / "export"))
 import vit_package  # noqa: E402 (the independent implementation lies with the export tests)
 
-VIT = {"kind": "simple_vit", "image": {"height": 8, "width": 12, "channels": 2}, "patch": 2, "token_pool": [1, 1],
-       "dim": 20, "depth": 2, "heads": 3, "dim_head": 5, "mlp": 24, "classes": 4, "gelu": "erf", "norm_eps": 1e-5,
+VIT = {"kind": "simple_vit", "image": {"height": 8, "width": 12, "channels": 2}, "patch": 2,
+       "token_pool": [1, 1],
+       "dim": 20, "depth": 2, "heads": 3, "dim_head": 5, "mlp": 24, "classes": 4, "gelu": "erf",
+       "norm_eps": 1e-5,
        "pool": "mean"}
-TEXT = {"kind": "text_transformer", "sequence": {"max_tokens": 24, "vocabulary": 30, "embedding": 6}, "dim": 12,
-        "depth": 2, "heads": 2, "dim_head": 6, "mlp": 20, "classes": 2, "gelu": "tanh", "norm_eps": 1e-5,
+TEXT = {"kind": "text_transformer", "sequence": {"max_tokens": 24, "vocabulary": 30,
+                                                 "embedding": 6}, "dim": 12,
+        "depth": 2, "heads": 2, "dim_head": 6, "mlp": 20, "classes": 2, "gelu": "tanh",
+        "norm_eps": 1e-5,
         "pool": "mean"}
 KINDS = {"longformer": {"window": 3, "global_tokens": 2},
          "bigbird": {"block": 3, "window_blocks": 1, "global_blocks": 1, "random_blocks": 2},
          "linformer": {"rank": 7}, "performer": {"features": 19},
          "reformer": {"hashes": 3, "buckets": 6, "chunk": 7},
          "qama_v1": {"bits": 3, "quadratic": 1.0, "linear": 1.0, "penalty": 2.0,
-                     "anneal": {"sweeps": 8, "restarts": 4, "t_start": 1.2, "t_end": 0.08, "seed": 1}}}
-IMAGE = {"kind": "image", "mean": [0.5, 0.4], "std": [0.25, 0.2], "scale": 255, "resize": "bilinear", "gray": "luma"}
+                     "anneal": {"sweeps": 8, "restarts": 4, "t_start": 1.2, "t_end": 0.08,
+                                "seed": 1}}}
+IMAGE = {"kind": "image", "mean": [0.5, 0.4], "std": [0.25, 0.2], "scale": 255,
+         "resize": "bilinear", "gray": "luma"}
 WORDS = {"kind": "text", "tokeniser": "words", "lowercase": True, "truncate": "head"}
 
 
@@ -59,7 +66,8 @@ def make(name, record):
     else:
         vocabulary, inputs = None, (torch.randn(1, 2, 8, 12),)
     labels = [str(number) for number in range(record["classes"])]
-    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", WORDS if text else IMAGE, labels, None,
+    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", WORDS
+                                 if text else IMAGE, labels, None,
                                  vocabulary)
     model.set_solver(export.anneal_solver(record))
     with torch.no_grad():
@@ -69,7 +77,8 @@ def make(name, record):
 
 
 def make_half(name, dtype):
-    """A softmax model whose matrices are stored in half precision; the golden is of what is stored."""
+    """A softmax model whose matrices are stored in half precision; the golden is of what is
+    stored."""
     model = random_model({**VIT, "attention": {"kind": "softmax"}})
     full, path = FOLDER / "full.tmp", FOLDER / f"{name}.model.safetensors"
     export.export_model(model, full, IMAGE, list("abcd"))
@@ -83,15 +92,18 @@ def make_half(name, dtype):
 
 
 def make_imported(name):
-    """A state_dict with the package's names, imported; the golden's logits are the package's layout's own."""
+    """A state_dict with the package's names, imported; the golden's logits are the package's
+    layout's own."""
     torch.manual_seed(11)
-    package = vit_package.SimpleViT(8, 12, patch=4, classes=5, dim=24, depth=2, heads=3, hidden=40, dim_head=6).eval()
+    package = vit_package.SimpleViT(8, 12, patch=4, classes=5, dim=24, depth=2, heads=3, hidden=40,
+                                    dim_head=6).eval()
     with torch.no_grad():
         for parameter in package.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     model = import_vit.import_state(package.state_dict(), (8, 12), dim_head=6)
     preprocess = {**IMAGE, "mean": [0.5] * 3, "std": [0.25] * 3}
-    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess, list("abcde"))
+    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess,
+                                 list("abcde"))
     images = torch.randn(2, 3, 8, 12)
     with torch.no_grad():
         logits = package.double()(images.double())
@@ -109,7 +121,9 @@ def main():
             if not wanted or f"{kind}-{shape}" in wanted:
                 make(f"{kind}-{shape}", {**base, "attention": {"kind": kind, **options}})
     if not wanted or "neighbours" in wanted:
-        make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"], "neighbours": 2}, "attention": {"kind": "softmax"}})
+        make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"],
+                                                                "neighbours": 2},
+                            "attention": {"kind": "softmax"}})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
             make_half(dtype, dtype)

@@ -1,6 +1,7 @@
 """The paper's equations in plain loops and double precision, and small models for the tests.
 
-Written from Eq. 3-5 alone, sharing no code with weights/export: what the package computes is held against it.
+Written from Eq. 3-5 alone, sharing no code with weights/export: what the package computes is held
+against it.
 """
 import math
 
@@ -52,7 +53,8 @@ def off_diagonal(j):
 def vit_record(**changes):
     """Architecture record of a tiny SimpleViT."""
     record = {"kind": "simple_vit", "image": {"height": 8, "width": 8, "channels": 1}, "patch": 2,
-              "token_pool": [1, 1], "dim": 16, "depth": 2, "heads": 2, "dim_head": 4, "mlp": 24, "classes": 3,
+              "token_pool": [1, 1], "dim": 16, "depth": 2, "heads": 2, "dim_head": 4, "mlp": 24,
+              "classes": 3,
               "gelu": "erf", "norm_eps": 1e-5, "pool": "mean",
               "attention": qama_attention()}
     return {**record, **changes}
@@ -60,12 +62,16 @@ def vit_record(**changes):
 
 def text_record(**changes):
     """Architecture record of a tiny text transformer."""
-    record = {"kind": "text_transformer", "sequence": {"max_tokens": 10, "vocabulary": 12, "embedding": 6},
-              "dim": 8, "depth": 2, "heads": 1, "dim_head": 4, "mlp": 12, "classes": 2, "gelu": "tanh",
+    record = {"kind": "text_transformer", "sequence": {"max_tokens": 10, "vocabulary": 12,
+                                                       "embedding": 6},
+              "dim": 8, "depth": 2, "heads": 1, "dim_head": 4, "mlp": 12, "classes": 2,
+              "gelu": "tanh",
               "norm_eps": 1e-5, "pool": "mean", "attention": qama_attention()}
     return {**record, **changes}
 
 
 def qama_attention(normalisation="batch", energy_norm="batch"):
-    return {"kind": "qama", "normalisation": normalisation, "energy_norm": energy_norm, "rho0": 0.16,
-            "gamma0": 0.8, "anneal": {"sweeps": 10, "restarts": 1, "t_start": 0.3, "t_end": 0.03, "seed": 1}}
+    return {"kind": "qama", "normalisation": normalisation, "energy_norm": energy_norm,
+            "rho0": 0.16,
+            "gamma0": 0.8, "anneal": {"sweeps": 10, "restarts": 1, "t_start": 0.3, "t_end": 0.03,
+                                      "seed": 1}}

@@ -84,7 +84,8 @@ class Layouts(unittest.TestCase):
 
     def test_sst2_tables(self):
         for part in ("train", "dev"):
-            (self.root / f"{part}.tsv").write_text("sentence\tlabel\na good film \t1\na bad film\t0\n")
+            (self.root / f"{part}.tsv").write_text("sentence\tlabel\na good film \t1\na bad "
+                                                   "film\t0\n")
         data = datasets.load("sst2", self.root)
         self.assertEqual(data.vocabulary, ["<pad>", "<unk>", "a", "film"])
         self.assertEqual([ids.tolist() for ids in data.train], [[2, 1, 3], [2, 1, 3]])
@@ -100,7 +101,8 @@ class Tokeniser(unittest.TestCase):
 
     def test_contractions_are_cut_as_the_penn_treebank_does(self):
         self.assertEqual(tokeniser.split("Don't; film's n't 's they'll CAN'T's i'v", "penn_words"),
-                         [b"do", b"n't", b";", b"film", b"'s", b"n't", b"'s", b"they", b"'ll", b"can't", b"'s", b"i'v"])
+                         [b"do", b"n't", b";", b"film", b"'s", b"n't", b"'s", b"they", b"'ll",
+                          b"can't", b"'s", b"i'v"])
         index = tokeniser.index_of(["<pad>", "<unk>", "do", "n't"])
         self.assertEqual(tokeniser.encode("do n't don't", index, 3, "penn_words"), [2, 3, 2])
 

@@ -1,4 +1,5 @@
-"""Model files, goldens and their container: written exactly as agreed, read back to the same model."""
+"""Model files, goldens and their container: written exactly as agreed, read back to the same
+model."""
 import hashlib
 import json
 import struct
@@ -47,10 +48,12 @@ class Container(Folder):
         length = struct.unpack("<Q", raw[:8])[0]
         self.assertEqual((8 + length) % 64, 0)
         header = json.loads(raw[8:8 + length])
-        self.assertEqual(header["__metadata__"]["sha256"], hashlib.sha256(raw[8 + length:]).hexdigest())
+        self.assertEqual(header["__metadata__"]["sha256"],
+                         hashlib.sha256(raw[8 + length:]).hexdigest())
         self.assertEqual(digest, header["__metadata__"]["sha256"])
         entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-        self.assertEqual([name for name, _ in entries], ["one", "__pad.0", "two", "__pad.1", "three"])
+        self.assertEqual([name for name, _ in entries], ["one", "__pad.0", "two", "__pad.1",
+                                                         "three"])
         end = 0
         for name, entry in entries:
             self.assertEqual(entry["data_offsets"][0], end)
@@ -75,7 +78,6 @@ class Container(Folder):
         with self.assertRaisesRegex(ValueError, "float64"):
             tensor_file.write(self.folder / "x", {"one": np.zeros(3)}, {})
 
-
     def test_half_precision_rounds_to_nearest_and_comes_back_as_float(self):
         values = np.array([[1.0, -2.5, 1e-7, 0.0], [65504.0, 0.1, 1 + 2 ** -11, 3e-5]], np.float32)
         for storage, kind in (("F16", torch.float16), ("BF16", torch.bfloat16)):
@@ -83,14 +85,16 @@ class Container(Folder):
             tensor_file.write(path, {"m": values, "v": values[0]}, {}, {"m": storage})
             read, _ = tensor_file.read(path)
             self.assertEqual(read["m"].dtype, np.float32)
-            np.testing.assert_array_equal(read["m"], torch.from_numpy(values).to(kind).float().numpy())
+            np.testing.assert_array_equal(read["m"],
+                                          torch.from_numpy(values).to(kind).float().numpy())
             np.testing.assert_array_equal(read["v"], values[0])
             self.assertEqual(tensor_file.half_storage(path), {"m": storage})
             self.assertEqual(tensor_file.read_raw(path)[0]["m"]["dtype"], storage)
 
     def test_what_does_not_fit_half_precision_is_refused(self):
         with self.assertRaisesRegex(ValueError, "70000.0 does not fit F16"):
-            tensor_file.write(self.folder / "x", {"m": np.full((2, 2), 7e4, np.float32)}, {}, {"m": "F16"})
+            tensor_file.write(self.folder / "x", {"m": np.full((2, 2), 7e4, np.float32)}, {},
+                              {"m": "F16"})
         with self.assertRaisesRegex(ValueError, "uint8 as F16"):
             tensor_file.write(self.folder / "x", {"m": np.zeros(2, np.uint8)}, {}, {"m": "F16"})
 
@@ -115,30 +119,37 @@ class Models(Folder):
         export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)
 
         def anneal(name):
-            return json.loads(tensor_file.read(self.folder / name)[1]["architecture"])["attention"]["anneal"]
+            architecture = tensor_file.read(self.folder / name)[1]["architecture"]
+            return json.loads(architecture)["attention"]["anneal"]
 
         block = {"sweeps": 2, "restarts": 4, "t_start": 1.2, "t_end": 0.1, "start": "random"}
-        export.write_schedule(self.folder / "m", self.folder / "l", layers=[block, block], rounds=9, round_sweeps=5,
+        export.write_schedule(self.folder / "m", self.folder / "l", layers=[block, block], rounds=9,
+                              round_sweeps=5,
                               t_round=1.0, start="mixed")
         self.assertEqual(anneal("l")["layers"], [block, block])
         self.assertEqual(anneal("l")["rounds"], 9)
-        # One solver serves all blocks of the Python model: it takes the schedule that stands for them all.
-        solver = export.anneal_solver(json.loads(tensor_file.read(self.folder / "l")[1]["architecture"]))
-        self.assertEqual((solver.options.rounds, solver.options.round_sweeps, solver.options.start), (9, 5, 2))
+        # One solver serves all blocks of the Python model: it takes the schedule that stands for
+        # them all.
+        architecture = tensor_file.read(self.folder / "l")[1]["architecture"]
+        solver = export.anneal_solver(json.loads(architecture))
+        self.assertEqual((solver.options.rounds, solver.options.round_sweeps, solver.options.start),
+                         (9, 5, 2))
         export.write_schedule(self.folder / "l", self.folder / "n", sweeps=3)
         self.assertNotIn("layers", anneal("n"))
 
     def records(self):
         for normalisation in ("none", "instance", "batch"):
             for energy_norm in ("none", "layer", "batch"):
-                yield reference.vit_record(attention=reference.qama_attention(normalisation, energy_norm))
+                attention = reference.qama_attention(normalisation, energy_norm)
+                yield reference.vit_record(attention=attention)
         yield reference.vit_record(attention={"kind": "softmax"}, token_pool=[2, 4])
         yield reference.text_record()
         yield reference.text_record(attention={"kind": "softmax"})
 
     def inputs(self, record):
         if record["kind"] == "text_transformer":
-            tokens = torch.tensor([[2, 3, 4, 5, 6, 0, 0, 0, 0, 0], [7, 8, 2, 3, 4, 5, 9, 10, 11, 1]])
+            tokens = torch.tensor([[2, 3, 4, 5, 6, 0, 0, 0, 0, 0],
+                                   [7, 8, 2, 3, 4, 5, 9, 10, 11, 1]])
             return (tokens.int(), torch.tensor([5, 10], dtype=torch.int32))
         return (torch.randn(2, 1, 8, 8),)
 
@@ -159,14 +170,18 @@ class Models(Folder):
                 if text:
                     spins = [s & (torch.arange(10) < inputs[1][:, None])[:, None] for s in spins]
                 with torch.no_grad():
-                    torch.testing.assert_close(loaded(*inputs, spins=spins), model(*inputs, spins=spins),
+                    torch.testing.assert_close(loaded(*inputs, spins=spins),
+                                               model(*inputs, spins=spins),
                                                rtol=1e-5, atol=1e-5)
 
     def test_tensor_names_and_shapes_are_the_agreed_ones(self):
         tensors = export.model_tensors(trained(reference.vit_record()))
-        expected = {"patch.norm1.weight": (4,), "patch.norm1.bias": (4,), "patch.linear.weight": (16, 4),
-                    "patch.linear.bias": (16,), "patch.norm2.weight": (16,), "patch.norm2.bias": (16,),
-                    "position": (16, 16), "norm.weight": (16,), "norm.bias": (16,), "head.weight": (3, 16),
+        expected = {"patch.norm1.weight": (4,), "patch.norm1.bias": (4,),
+                    "patch.linear.weight": (16, 4),
+                    "patch.linear.bias": (16,), "patch.norm2.weight": (16,),
+                    "patch.norm2.bias": (16,),
+                    "position": (16, 16), "norm.weight": (16,), "norm.bias": (16,),
+                    "head.weight": (3, 16),
                     "head.bias": (3,)}
         for block in range(2):
             for name, shape in {"attn.norm.weight": (16,), "attn.norm.bias": (16,),
@@ -174,16 +189,18 @@ class Models(Folder):
                                 "attn.w_eps": (1, 4), "attn.coupling.scale": (2,),
                                 "attn.coupling.shift": (2,), "attn.field.scale": (2,),
                                 "attn.field.shift": (2,), "attn.energy.scale": (2,),
-                                "attn.energy.shift": (2,), "mlp.norm.weight": (16,), "mlp.norm.bias": (16,),
+                                "attn.energy.shift": (2,), "mlp.norm.weight": (16,),
+                                "mlp.norm.bias": (16,),
                                 "mlp.fc1.weight": (24, 16), "mlp.fc1.bias": (24,),
                                 "mlp.fc2.weight": (16, 24), "mlp.fc2.bias": (16,)}.items():
                 expected[f"blocks.{block}.{name}"] = shape
         self.assertEqual({name: value.shape for name, value in tensors.items()}, expected)
         text = export.model_tensors(trained(reference.text_record()), ["x"] * 12)
-        self.assertEqual({name: text[name].shape for name in
-                          ("embed.weight", "embed.proj.weight", "embed.proj.bias", "position", "vocabulary")},
-                         {"embed.weight": (12, 6), "embed.proj.weight": (8, 6), "embed.proj.bias": (8,),
-                          "position": (10, 8), "vocabulary": (23,)})
+        self.assertEqual({name: text[name].shape for name in ("embed.weight", "embed.proj.weight",
+                                                              "embed.proj.bias", "position",
+                                                              "vocabulary")},
+                         {"embed.weight": (12, 6), "embed.proj.weight": (8, 6),
+                          "embed.proj.bias": (8,), "position": (10, 8), "vocabulary": (23,)})
 
     def test_a_golden_holds_every_intermediate_and_the_spins_explain_it(self):
         record = reference.vit_record()
@@ -202,8 +219,10 @@ class Models(Folder):
         shapes = {"input": (2, 1, 8, 8), "labels": (2,), "embed": (2, 16, 16), "norm": (2, 16, 16),
                   "pooled": (2, 16), "logits": (2, 3)}
         for block in range(2):
-            shapes.update({f"block.{block}.attn_norm": (2, 16, 16), f"block.{block}.spins": (2, 2, 16),
-                           f"block.{block}.energies": (2, 2, 16), f"block.{block}.attn_out": (2, 16, 16),
+            shapes.update({f"block.{block}.attn_norm": (2, 16, 16),
+                           f"block.{block}.spins": (2, 2, 16),
+                           f"block.{block}.energies": (2, 2, 16),
+                           f"block.{block}.attn_out": (2, 16, 16),
                            f"block.{block}.out": (2, 16, 16)})
         self.assertEqual({name: value.shape for name, value in tensors.items()}, shapes)
         self.assertEqual(tensors["block.0.spins"].dtype, np.uint8)

@@ -10,7 +10,8 @@ from qama_export import export, import_vit
 
 def package_model():
     torch.manual_seed(6)
-    model = vit_package.SimpleViT(8, 16, patch=4, classes=5, dim=24, depth=2, heads=3, hidden=40, dim_head=6)
+    model = vit_package.SimpleViT(8, 16, patch=4, classes=5, dim=24, depth=2, heads=3, hidden=40,
+                                  dim_head=6)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -26,13 +27,15 @@ class Import(unittest.TestCase):
         images = torch.randn(3, 3, 8, 16)
         with torch.no_grad():
             torch.testing.assert_close(ours(images), model(images), rtol=1e-5, atol=1e-5)
-            torch.testing.assert_close(ours.double()(images.double()), model.double()(images.double()),
+            torch.testing.assert_close(ours.double()(images.double()),
+                                       model.double()(images.double()),
                                        rtol=1e-6, atol=1e-6)
 
     def test_a_checkpoint_becomes_a_model_file(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "checkpoint.pt"
-            state = {f"module.{name}": value for name, value in package_model().state_dict().items()}
+            state = {f"module.{name}": value
+                     for name, value in package_model().state_dict().items()}
             torch.save({"model": state, "epoch": 3}, path)
             found = import_vit.import_state(import_vit.read_checkpoint(path), (8, 16), dim_head=6)
             preprocess = {"kind": "image", "mean": [0.5] * 3, "std": [0.5] * 3}
@@ -49,9 +52,11 @@ class Import(unittest.TestCase):
                  "'linear_head.weight'": state,
                  "1.2.2": {**state, "linear_head.1.weight": torch.zeros(5, 24)},
                  "1.0.0": {**state, "to_patch_embedding.1.weight": torch.zeros(24, 48)},
-                 "size mismatch": {**state, "transformer.layers.1.0.to_out.weight": torch.zeros(24, 12)}}
+                 "size mismatch": {**state,
+                                   "transformer.layers.1.0.to_out.weight": torch.zeros(24, 12)}}
         for sentence, broken in cases.items():
-            broken = {name: value for name, value in broken.items() if sentence != f"'{name}'" or name == "extra"}
+            broken = {name: value for name, value in broken.items() if sentence != f"'{name}'"
+                      or name == "extra"}
             if sentence == "'linear_head.bias'":
                 sentence = "head.bias"
             elif sentence == "'linear_head.weight'":

@@ -1,4 +1,5 @@
-"""The architectures: patch order, positions, pooling and masks against straightforward computations."""
+"""The architectures: patch order, positions, pooling and masks against straightforward
+computations."""
 import unittest
 
 import reference
@@ -17,8 +18,8 @@ class SimpleViT(unittest.TestCase):
         rows = []
         for row in range(2):
             for column in range(2):
-                rows.append([image[0, c, 2 * row + y, 2 * column + x] for y in range(2) for x in range(2)
-                             for c in range(3)])
+                rows.append([image[0, c, 2 * row + y, 2 * column + x] for y in range(2)
+                             for x in range(2) for c in range(3)])
         patch = model.patch
         expected = patch.norm2(patch.linear(patch.norm1(torch.tensor(rows).double())))
         torch.testing.assert_close(patch(image)[0], expected)
@@ -27,7 +28,8 @@ class SimpleViT(unittest.TestCase):
         table = sincos_2d(2, 3, 8)
         x, y = 2.0, 1.0  # the last of 2 x 3 positions; the second frequency is 1/10000
         angles = torch.tensor([x, x / 1e4, x, x / 1e4, y, y / 1e4, y, y / 1e4])
-        expected = torch.cat([angles[:2].sin(), angles[2:4].cos(), angles[4:6].sin(), angles[6:].cos()])
+        expected = torch.cat([angles[:2].sin(), angles[2:4].cos(), angles[4:6].sin(),
+                              angles[6:].cos()])
         torch.testing.assert_close(table[5], expected)
 
     def test_token_pool_averages_neighbours_of_the_grid(self):
@@ -43,7 +45,8 @@ class SimpleViT(unittest.TestCase):
 class TextTransformer(unittest.TestCase):
     def test_padding_does_not_change_the_logits(self):
         torch.manual_seed(2)
-        for attention, neighbours, pool in ((SOFTMAX, 0, "mean"), (SOFTMAX, 2, "max"), (reference.qama_attention(), 0, "mean")):
+        for attention, neighbours, pool in ((SOFTMAX, 0, "mean"), (SOFTMAX, 2, "max"),
+                                            (reference.qama_attention(), 0, "mean")):
             record = {**reference.text_record(attention=attention), "pool": pool}
             record["sequence"] = {**record["sequence"], "neighbours": neighbours}
             model = build(record).eval()
@@ -54,14 +57,14 @@ class TextTransformer(unittest.TestCase):
                 alone = model(tokens[:, :3], torch.tensor([3]), spins=[s[:, :, :3] for s in spins])
             torch.testing.assert_close(padded, alone)
 
-
     def test_an_embedding_sees_its_neighbours_in_their_order(self):
         record = reference.text_record(attention=SOFTMAX)
         record["sequence"] = {**record["sequence"], "neighbours": 1}
         embed = build(record).embed
         a, b, c = embed.weight[torch.tensor([3, 4, 5])]
         nothing = torch.zeros_like(a)
-        expected = torch.stack([torch.cat(row) for row in ((nothing, a, b), (a, b, c), (b, c, nothing))])
+        expected = torch.stack([torch.cat(row) for row in ((nothing, a, b), (a, b, c),
+                                                           (b, c, nothing))])
         torch.testing.assert_close(embed(torch.tensor([[3, 4, 5]]))[0], embed.proj(expected))
 
 

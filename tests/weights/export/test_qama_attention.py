@@ -9,7 +9,8 @@ from qama_export.qama_attention import HeadNorm, QamaAttention
 
 
 class RecordingSolver:
-    """Keeps the problem it was given and answers with fixed spins: what is solved, not how, is tested."""
+    """Keeps the problem it was given and answers with fixed spins: what is solved, not how, is
+    tested."""
 
     def __init__(self, spins):
         self.spins = spins
@@ -52,7 +53,8 @@ def expected_problem(layer, x, sample, tokens):
         j = reference.couplings(q[t], k[t])
         h = v[t] @ w[t]
         scaled = []
-        for norm, values, statistics in ((layer.coupling, j, reference.off_diagonal(j)), (layer.field, h, h)):
+        for norm, values, statistics in ((layer.coupling, j, reference.off_diagonal(j)),
+                                         (layer.field, h, h)):
             if norm.kind == "none":
                 scaled.append(values)
                 continue
@@ -80,7 +82,8 @@ class Operator(unittest.TestCase):
                 layer.solver = RecordingSolver(spins)
                 trace = {}
                 out = layer(x, trace=trace)
-                self.assertAlmostEqual(layer.solver.penalty, reference.penalty(5, 2, 0.8), places=12)
+                self.assertAlmostEqual(layer.solver.penalty, reference.penalty(5, 2, 0.8),
+                                       places=12)
                 for sample in range(2):
                     j, field = expected_problem(layer, x, sample, 5)
                     solved = layer.solver.couplings[sample].numpy().copy()
@@ -131,7 +134,8 @@ class Operator(unittest.TestCase):
             alone = layer.solver
             # The same but for one positive number, which the answer does not depend on.
             times = together.penalty / alone.penalty
-            torch.testing.assert_close(together.couplings[sample, :, :length, :length], times * alone.couplings[0])
+            torch.testing.assert_close(together.couplings[sample, :, :length, :length],
+                                       times * alone.couplings[0])
             torch.testing.assert_close(together.field[sample, :, :length], times * alone.field[0])
 
     def test_padding_stays_out_of_the_batch_statistics(self):
@@ -158,7 +162,8 @@ class Operator(unittest.TestCase):
                                      for q, k, _ in (heads_of(layer, x, b) for b in range(3))])
             for running, old, new in ((layer.coupling.running_mean, before[0], values.mean()),
                                       (layer.coupling.running_var, before[1], values.var())):
-                self.assertAlmostEqual(running[t].item(), 0.9 * old[t].item() + 0.1 * new, places=10)
+                self.assertAlmostEqual(running[t].item(), 0.9 * old[t].item() + 0.1 * new,
+                                       places=10)
 
     def test_factors_equal_couplings(self):
         layer = make(heads=2).eval()
@@ -170,17 +175,21 @@ class Operator(unittest.TestCase):
         layer(x)
         q, k, _ = layer.qkv(layer.norm(x)).chunk(3, -1)
         m = k.transpose(1, 2) @ k * (layer.block * (0.5 / layer.dim_head))
-        factors, signs = layer.factors(q.view(2, 5, 2, 3).transpose(1, 2), m, *layer.coupling.folded())
+        factors, signs = layer.factors(q.view(2, 5, 2, 3).transpose(1, 2),
+                                       m, *layer.coupling.folded())
         self.assertEqual(sorted(set(signs.flatten().tolist())), [-1.0, 1.0])
         built = torch.einsum("bhnd,hd,bhmd->bhnm", factors, signs.double(), factors)
         off = ~torch.eye(5, dtype=torch.bool)
-        torch.testing.assert_close(built[..., off], layer.solver.couplings[..., off], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(built[..., off], layer.solver.couplings[..., off], rtol=1e-4,
+                                   atol=1e-4)
 
 
 class Gradient(unittest.TestCase):
     def test_gradient_with_fixed_spins_is_the_finite_difference(self):
-        """Eq. 6: s is a constant, everything else differentiates; training mode, so statistics too."""
-        for normalisation, energy_norm in (("batch", "batch"), ("instance", "layer"), ("none", "none")):
+        """Eq. 6: s is a constant, everything else differentiates; training mode, so statistics
+        too."""
+        for normalisation, energy_norm in (("batch", "batch"), ("instance", "layer"),
+                                           ("none", "none")):
             with self.subTest(normalisation=normalisation, energy_norm=energy_norm):
                 layer = make(normalisation=normalisation, energy_norm=energy_norm)
                 x = torch.randn(2, 4, 6, dtype=torch.float64, requires_grad=True)
@@ -233,7 +242,8 @@ class Folding(unittest.TestCase):
             norm.running_var.copy_(torch.tensor([4.0, 0.25]))
         scale, shift = norm.folded()
         x = torch.randn(2, 2).double()
-        expected = torch.nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight,
+        expected = torch.nn.functional.batch_norm(x, norm.running_mean, norm.running_var,
+                                                  norm.weight,
                                                   norm.bias, eps=1e-5)
         torch.testing.assert_close(x * scale + shift, expected)
 

@@ -1,4 +1,5 @@
-"""The first-version operator against the equations in plain loops, and its problem against brute force."""
+"""The first-version operator against the equations in plain loops, and its problem against brute
+force."""
 import itertools
 import math
 import unittest
@@ -17,7 +18,8 @@ def attention(**changes):
 
 def layer_of(heads=2, bits=2):
     torch.manual_seed(9)
-    layer = QamaV1Attention(8, heads, 3, bits=bits, quadratic=0.7, linear=1.3, penalty=2.0).double().eval()
+    layer = QamaV1Attention(8, heads, 3, bits=bits, quadratic=0.7, linear=1.3,
+                            penalty=2.0).double().eval()
     with torch.no_grad():
         for norm in (layer.coupling, layer.field, layer.energy):
             for value in (norm.weight, norm.bias, norm.running_mean):
@@ -41,7 +43,8 @@ class Operator(unittest.TestCase):
                 m = (a + b) / 2
                 expected += 0.5 * a * math.log2(a / m) + 0.5 * b * math.log2(b / m)
             self.assertAlmostEqual(float(found[0, 0, i, j]), expected, places=12)
-        self.assertAlmostEqual(float(QamaV1Attention.divergence(q, q).diagonal(dim1=2, dim2=3).abs().max()), 0)
+        itself = QamaV1Attention.divergence(q, q).diagonal(dim1=2, dim2=3)
+        self.assertAlmostEqual(float(itself.abs().max()), 0)
 
     def test_a_layer_is_what_the_equations_say(self):
         layer, x = layer_of(), torch.randn(1, 5, 8, dtype=torch.float64)
@@ -66,19 +69,22 @@ class Operator(unittest.TestCase):
                     coupling = j[i][other] if other == i else c_scale * j[i][other] + c_shift
                     energy -= 0.7 * coupling * w[i] * w[other]
                 self.assertAlmostEqual(float(trace["energies"][0, t, i]), energy, places=9)
-                outputs[i, t] = torch.tensor([e_scale * -energy * u / h + e_shift for u in entropies])
+                outputs[i, t] = torch.tensor([e_scale * -energy * u / h + e_shift
+                                              for u in entropies])
         torch.testing.assert_close(found[0], outputs.flatten(1) @ layer.out.weight.T)
 
     def test_the_authors_batch_norms_are_taken_over(self):
         layer = layer_of()
-        theirs = torch.nn.ModuleDict({"J_bn": torch.nn.BatchNorm1d(2), "h_bn": torch.nn.BatchNorm1d(2),
+        theirs = torch.nn.ModuleDict({"J_bn": torch.nn.BatchNorm1d(2),
+                                      "h_bn": torch.nn.BatchNorm1d(2),
                                       "H_bn": torch.nn.BatchNorm2d(2)}).double().eval()
         for norm in theirs.values():
             for value in (norm.weight.data, norm.bias.data, norm.running_mean):
                 value.normal_()
             norm.running_var.uniform_(0.5, 2.0)
         layer.adopt(theirs.state_dict())
-        for ours, name, shape in ((layer.coupling, "J_bn", (4, 2, 6)), (layer.field, "h_bn", (4, 2, 5)),
+        for ours, name, shape in ((layer.coupling, "J_bn", (4, 2, 6)),
+                                  (layer.field, "h_bn", (4, 2, 5)),
                                   (layer.energy, "H_bn", (4, 2, 5, 3))):
             x = torch.randn(shape, dtype=torch.float64)
             scale, shift = (value.view(1, 2, *[1] * (x.dim() - 2)) for value in ours.folded())

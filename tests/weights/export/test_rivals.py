@@ -1,4 +1,5 @@
-"""The rival attention kinds against plain loops over tokens, written from their papers' definitions."""
+"""The rival attention kinds against plain loops over tokens, written from their papers'
+definitions."""
 import math
 import unittest
 
@@ -35,8 +36,8 @@ class Sparse(unittest.TestCase):
         found = layer.mix(q, k, v, valid)
         for head in range(2):
             for i in range(13):
-                pairs = [(float(q[0, head, i] @ k[0, head, j]) / 2.0, v[0, head, j]) for j in range(13)
-                         if sees(i, j)]
+                pairs = [(float(q[0, head, i] @ k[0, head, j]) / 2.0, v[0, head, j])
+                         for j in range(13) if sees(i, j)]
                 expected, _ = softmax_of(pairs, 4)
                 torch.testing.assert_close(found[0, head, i], expected)
 
@@ -81,7 +82,8 @@ class Performer(unittest.TestCase):
         found = layer.mix(q, k, v, torch.arange(16)[None] < 13)
         scale = 4 ** -0.25
         for head in range(2):
-            products = [[float(w @ k[0, head, j]) * scale for w in layer.features] for j in range(13)]
+            products = [[float(w @ k[0, head, j]) * scale for w in layer.features]
+                        for j in range(13)]
             largest = max(max(row) for row in products)
             keys = [[math.exp(p - float(k[0, head, j] @ k[0, head, j]) / 4 - largest) + 1e-4
                      for p in products[j]] for j in range(13)]
@@ -139,7 +141,8 @@ class Training(unittest.TestCase):
         for kind, options in OPTIONS.items():
             with self.subTest(kind=kind):
                 model = build(reference.text_record(attention={"kind": kind, **options}))
-                tokens = torch.tensor([[3, 4, 5, 0, 0, 0, 0, 0, 0, 0], [3, 4, 5, 6, 7, 8, 9, 1, 1, 2]])
+                tokens = torch.tensor([[3, 4, 5, 0, 0, 0, 0, 0, 0, 0],
+                                       [3, 4, 5, 6, 7, 8, 9, 1, 1, 2]])
                 model(tokens, torch.tensor([3, 10])).square().sum().backward()
                 for name, parameter in model.named_parameters():
                     self.assertTrue(torch.isfinite(parameter.grad).all(), name)
@@ -148,10 +151,12 @@ class Training(unittest.TestCase):
     def test_padding_does_not_change_the_logits(self):
         for kind, options in OPTIONS.items():
             with self.subTest(kind=kind):
-                model = build(reference.text_record(attention={"kind": kind, **options})).double().eval()
+                record = reference.text_record(attention={"kind": kind, **options})
+                model = build(record).double().eval()
                 tokens = torch.tensor([[3, 4, 5, 9, 2, 0, 0, 0, 0, 0]])
                 with torch.no_grad():
-                    padded, alone = model(tokens, torch.tensor([5])), model(tokens[:, :5], torch.tensor([5]))
+                    padded, alone = model(tokens, torch.tensor([5])), model(tokens[:, :5],
+                                                                            torch.tensor([5]))
                 torch.testing.assert_close(padded, alone)
 
     def test_random_parts_are_in_the_model_file(self):

@@ -33,12 +33,14 @@ class Sweep(unittest.TestCase):
             sweep.chosen(["VI-mnist"])
 
     def test_the_table_says_what_was_run_and_how(self):
-        results = {"IV-mnist-h1-softmax": {"epochs": 14.0, "full": True, "eval": [{"accuracy": 0.97}]},
+        results = {"IV-mnist-h1-softmax": {"epochs": 14.0, "full": True,
+                                           "eval": [{"accuracy": 0.97}]},
                    "IV-mnist-h1-qama": {"epochs": 4.0, "full": False,
                                         "eval": [{"accuracy": a} for a in (0.95, 0.96, 0.97)]}}
         lines = sweep.table(results).splitlines()
         self.assertEqual(len(lines), 2 + 27)
-        self.assertIn("| 97.00 | 96.00 (95.00 / 96.00 / 97.00) | -1.00 | 14 / 4 | full / shortened |", lines[2])
+        self.assertIn("| 97.00 | 96.00 (95.00 / 96.00 / 97.00) | -1.00 | 14 / 4 | full / shortened "
+                      "|", lines[2])
         self.assertTrue(all(line.endswith("| - | - / - | not run |") for line in lines[3:]))
 
     def test_a_file_s_table_is_replaced_between_its_marks(self):

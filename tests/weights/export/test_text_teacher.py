@@ -25,7 +25,8 @@ def write_task(root):
         rows = [f"{sentence(i % 2)}\t{i % 2}" for i in range(count)]
         (root / f"{part}.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
     for part in ("train", "test"):
-        rows = [f"{i % 2}\t5\t{i}\t{sentence(i % 2)}. {sentence(i % 2)}!<br />No." for i in range(80)]
+        rows = [f"{i % 2}\t5\t{i}\t{sentence(i % 2)}. {sentence(i % 2)}!<br />No."
+                for i in range(80)]
         (root / f"imdb_{part}.tsv").write_text("\n".join(rows) + "\n")
 
 
@@ -42,15 +43,17 @@ class TextTeacher(unittest.TestCase):
         """Writes self.out; returns what was printed."""
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            text_teacher.main(["sst2", "--data", str(self.root), "--sentences", str(self.root), "--out", str(self.out),
-                               "--sentence-count", "100", "--members", "2", "--filters", "8", "--epochs", "20", *extra])
+            text_teacher.main(["sst2", "--data", str(self.root), "--sentences", str(self.root),
+                               "--out", str(self.out), "--sentence-count", "100", "--members", "2",
+                               "--filters", "8", "--epochs", "20", *extra])
         return printed.getvalue()
 
     def options(self, *extra):
-        return train.parse(["--dataset", "sst2", "--data", str(self.root), "--out", str(self.root / "run"), "--attention",
-                            "softmax", "--dim", "16", "--heads", "1", "--dim-head", "8", "--mlp", "16", "--batch", "32",
-                            "--epochs", "12", "--lr", "0.01", "--dropout", "0", "--max-tokens", "64", "--soft-labels",
-                            str(self.out), *extra])
+        return train.parse(["--dataset", "sst2", "--data", str(self.root), "--out",
+                            str(self.root / "run"), "--attention", "softmax", "--dim", "16",
+                            "--heads", "1", "--dim-head", "8", "--mlp", "16", "--batch", "32",
+                            "--epochs", "12", "--lr", "0.01", "--dropout", "0", "--max-tokens",
+                            "64", "--soft-labels", str(self.out), *extra])
 
     def test_a_model_learns_from_the_ensemble_alone(self):
         self.assertIn("2 of the networks: accuracy 1.0000", self.printed)
@@ -77,11 +80,13 @@ class TextTeacher(unittest.TestCase):
         printed = self.make("--models", str(model))
         self.assertIn("1 of the models: accuracy 1.0000", printed)
         self.assertIn("both: accuracy 1.0000", printed)
-        logits_of = text_teacher.load_model(model, self.vocabulary(), types.SimpleNamespace(threads=1, library=None))
+        logits_of = text_teacher.load_model(model, self.vocabulary(),
+                                            types.SimpleNamespace(threads=1, library=None))
         texts, _, together = text_teacher.read(self.out, self.vocabulary(), 64)
         other = text_teacher.probabilities(logits_of, texts)
         np.testing.assert_allclose(together, (alone + other.numpy()) / 2, atol=1e-3)
-        with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data set's of 2"):
+        with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data "
+                                    "set's of 2"):
             text_teacher.load_model(model, ["<pad>", "<unk>"], None)
 
     def vocabulary(self):
@@ -89,7 +94,8 @@ class TextTeacher(unittest.TestCase):
             return pack["vocabulary"].tobytes().decode().split("\n")
 
     def test_other_words_or_an_image_set_are_refused(self):
-        with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data set's"):
+        with self.assertRaisesRegex(ValueError, "its vocabulary of [0-9]+ words is not the data "
+                                    "set's"):
             text_teacher.read(self.out, ["<pad>", "<unk>"], 64)
         with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
             self.make("--members", "0")

@@ -1,4 +1,5 @@
-"""Training on a made-up task: it learns, it resumes, it exports what it evaluated; the solver is libqama."""
+"""Training on a made-up task: it learns, it resumes, it exports what it evaluated; the solver is
+libqama."""
 import contextlib
 import itertools
 import json
@@ -36,13 +37,16 @@ def write_task(root):
 class Drawing(unittest.TestCase):
     def test_long_texts_are_drawn_as_often_as_their_length_says(self):
         lengths = [1] * 300 + [4] * 300
-        data = types.SimpleNamespace(train=[np.full(length, 2) for length in lengths], train_labels=np.zeros(600, np.int64),
+        data = types.SimpleNamespace(train=[np.full(length, 2) for length in lengths],
+                                     train_labels=np.zeros(600, np.int64),
                                      test=[np.full(1, 2)], test_labels=np.zeros(1, np.int64))
         share = {}
         for power in (0.0, 1.0):
             for order in ("mixed", "sorted"):
-                options = types.SimpleNamespace(max_tokens=8, word_dropout=0.0, lengths=order, length_power=power)
-                rows = train.Texts(options, data, "cpu").epoch_order(torch.Generator().manual_seed(1), 50)
+                options = types.SimpleNamespace(max_tokens=8, word_dropout=0.0, lengths=order,
+                                                length_power=power)
+                rows = train.Texts(options, data, "cpu").epoch_order(
+                    torch.Generator().manual_seed(1), 50)
                 self.assertEqual(rows.shape, (12, 50))
                 share[power, order] = float((rows >= 300).float().mean())
         # Of 600 draws a fifth is short, give or take five standard deviations.
@@ -62,8 +66,9 @@ class Training(unittest.TestCase):
     def run_training(self, name, *extra):
         options = train.parse(["--dataset", "mnist", "--data", str(self.root), "--out",
                                str(self.root / name), "--dim", "16", "--depth", "1", "--heads", "2",
-                               "--dim-head", "4", "--mlp", "16", "--patch", "7", "--batch", "32", "--epochs",
-                               "8", "--lr", "0.01", "--no-augment", "--golden", "2", *extra])
+                               "--dim-head", "4", "--mlp", "16", "--patch", "7", "--batch", "32",
+                               "--epochs", "8", "--lr", "0.01", "--no-augment", "--golden",
+                               "2", *extra])
         run = train.Run(options)
         self.addCleanup(run.log_file.close)
         return run
@@ -107,7 +112,8 @@ class Training(unittest.TestCase):
             loss.backward()
             gradients.append([p.grad for p in run.model.parameters()])
         for one, other in zip(*gradients):
-            # Eight bits a factor: the sums of many rounding errors stay below a hundredth of the whole.
+            # Eight bits a factor: the sums of many rounding errors stay below a hundredth of the
+            # whole.
             self.assertLess((one - other).norm(), 0.02 * one.norm() + 1e-6)
         self.assertFalse(all(torch.equal(one, other) for one, other in zip(*gradients)))
 
@@ -124,7 +130,8 @@ class Training(unittest.TestCase):
         teacher.train()
         teacher.finish()
         student = self.run_training("student", "--attention", "softmax", "--dim", "20", "--teacher",
-                                    str(self.root / "teacher" / "model.safetensors"), "--teacher-weight", "1",
+                                    str(self.root / "teacher" / "model.safetensors"),
+                                    "--teacher-weight", "1",
                                     "--seed", "2")
         # Wrong labels: what it learns can only come from the teacher.
         images, labels = student.batches.parts["train"]
@@ -140,7 +147,8 @@ class Training(unittest.TestCase):
         first.train()
         first.finish()
         file = str(self.root / "first" / "model.safetensors")
-        deeper = self.run_training("deeper", "--attention", "softmax", "--depth", "2", "--start-from", file)
+        deeper = self.run_training("deeper", "--attention", "softmax", "--depth", "2",
+                                   "--start-from", file)
         trained = dict(first.model.named_parameters())
         for name, value in deeper.model.named_parameters():
             if name.startswith("blocks.1."):
@@ -168,7 +176,8 @@ class Training(unittest.TestCase):
             raise KeyboardInterrupt
 
     def test_time_limit_shortens_the_schedule(self):
-        run = self.run_training("limited", "--attention", "softmax", "--epochs", "100000", "--time-limit", "10",
+        run = self.run_training("limited", "--attention", "softmax", "--epochs", "100000",
+                                "--time-limit", "10",
                                 "--eval-every", "0")
         run.train()
         self.assertLess(run.elapsed(), 8.0)
@@ -178,14 +187,18 @@ class Training(unittest.TestCase):
 
 class TakeOver(unittest.TestCase):
     def test_words_keep_their_vectors_when_the_vocabulary_changes(self):
-        record = {"kind": "text_transformer", "sequence": {"max_tokens": 8, "vocabulary": 5, "embedding": 3},
-                  "dim": 4, "depth": 1, "heads": 1, "dim_head": 4, "mlp": 4, "classes": 2, "gelu": "erf",
+        record = {"kind": "text_transformer", "sequence": {"max_tokens": 8, "vocabulary": 5,
+                                                           "embedding": 3},
+                  "dim": 4, "depth": 1, "heads": 1, "dim_head": 4, "mlp": 4, "classes": 2,
+                  "gelu": "erf",
                   "norm_eps": 1e-5, "pool": "mean", "attention": {"kind": "softmax"}}
-        old, new = build(record), build({**record, "sequence": {"max_tokens": 8, "vocabulary": 4, "embedding": 3}})
+        old, new = build(record), build({**record, "sequence": {"max_tokens": 8, "vocabulary": 4,
+                                                                "embedding": 3}})
         before = new.embed.weight.detach().clone()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "old.safetensors"
-            export.export_model(old, path, {}, ["a", "b"], vocabulary=["<pad>", "<unk>", "good", "bad", "film"])
+            export.export_model(old, path, {}, ["a", "b"], vocabulary=["<pad>", "<unk>", "good",
+                                                                       "bad", "film"])
             taken, known = train.take_over(new, path, ["<pad>", "<unk>", "film", "new"])
         self.assertEqual(known, 3)
         self.assertEqual(taken, len(new.state_dict()) - 1)
@@ -229,7 +242,8 @@ class Binding(unittest.TestCase):
 
     def test_tokens_beyond_the_count_stay_unselected(self):
         _, _, couplings, field = self.problem()
-        spins = Solver().solve(couplings[:, :1], field[:, :1].abs() + 100, 0.0, torch.tensor([2, 5, 1]))
+        spins = Solver().solve(couplings[:, :1], field[:, :1].abs() + 100, 0.0,
+                               torch.tensor([2, 5, 1]))
         self.assertEqual(spins.sum((1, 2)).tolist(), [2, 5, 1])
 
     def test_an_error_of_the_library_is_its_own_sentence(self):

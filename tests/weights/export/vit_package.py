@@ -1,7 +1,8 @@
-"""SimpleViT as the vit-pytorch package lays it out: its module names, its forward pass, in plain torch.
+"""SimpleViT as the vit-pytorch package lays it out: its module names, its forward pass, in plain
+torch.
 
-Written from the architecture's description, shares nothing with weights/export: what the importer makes of a
-state_dict is held against it.
+Written from the architecture's description, shares nothing with weights/export: what the importer
+makes of a state_dict is held against it.
 """
 import torch
 from torch import nn
@@ -28,7 +29,8 @@ class Attention(nn.Module):
         self.to_out = nn.Linear(heads * dim_head, dim, bias=False)
 
     def forward(self, x):
-        parts = [part.unflatten(2, (self.heads, -1)) for part in self.to_qkv(self.norm(x)).chunk(3, 2)]
+        parts = [part.unflatten(2, (self.heads, -1))
+                 for part in self.to_qkv(self.norm(x)).chunk(3, 2)]
         weights = torch.einsum("bihd,bjhd->bhij", parts[0], parts[1]).mul(self.scale).softmax(3)
         return self.to_out(torch.einsum("bhij,bjhd->bihd", weights, parts[2]).flatten(2))
 
@@ -36,7 +38,8 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     def __init__(self, dim, hidden):
         super().__init__()
-        self.net = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.net = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(),
+                                 nn.Linear(hidden, dim))
 
     def forward(self, x):
         return self.net(x)
@@ -46,8 +49,8 @@ class Transformer(nn.Module):
     def __init__(self, dim, depth, heads, dim_head, hidden):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.layers = nn.ModuleList(nn.ModuleList([Attention(dim, heads, dim_head), FeedForward(dim, hidden)])
-                                    for _ in range(depth))
+        self.layers = nn.ModuleList(nn.ModuleList([Attention(dim, heads, dim_head),
+                                                   FeedForward(dim, hidden)]) for _ in range(depth))
 
     def forward(self, x):
         for attention, feed_forward in self.layers:
@@ -57,10 +60,12 @@ class Transformer(nn.Module):
 
 
 class SimpleViT(nn.Module):
-    def __init__(self, height, width, patch, classes, dim, depth, heads, hidden, channels=3, dim_head=64):
+    def __init__(self, height, width, patch, classes, dim, depth, heads, hidden, channels=3,
+                 dim_head=64):
         super().__init__()
         numbers = channels * patch * patch
-        self.to_patch_embedding = nn.Sequential(Patches(patch), nn.LayerNorm(numbers), nn.Linear(numbers, dim),
+        self.to_patch_embedding = nn.Sequential(Patches(patch), nn.LayerNorm(numbers),
+                                                nn.Linear(numbers, dim),
                                                 nn.LayerNorm(dim))
         self.transformer = Transformer(dim, depth, heads, dim_head, hidden)
         self.linear_head = nn.Linear(dim, classes)

@@ -1,6 +1,7 @@
 """Light augmentation of image batches on the device that trains: random shift and mirror.
 
-A policy is a line in POLICIES; it acts on u8 or float batches [B,C,H,W] and draws from torch's generator.
+A policy is a line in POLICIES; it acts on u8 or float batches [B,C,H,W] and draws from torch's
+generator.
 """
 import torch
 
@@ -12,8 +13,8 @@ def shift_and_mirror(images, shift, mirror):
     """Every image moved by up to `shift` pixels each way (0 comes in), half of them mirrored."""
     batch, channels, height, width = images.shape
     device = images.device
-    rows = torch.arange(height, device=device)[None] + torch.randint(-shift, shift + 1, (batch, 1),
-                                                                      device=device)
+    rows = (torch.arange(height, device=device)[None] +
+            torch.randint(-shift, shift + 1, (batch, 1), device=device))
     columns = torch.arange(width, device=device).expand(batch, -1)
     if mirror:
         flipped = torch.rand(batch, 1, device=device) < 0.5

@@ -1,9 +1,10 @@
-"""The data sets in their official layouts, and compact packs of them (pack.py) for moving to a GPU machine.
+"""The data sets in their official layouts, and compact packs of them (pack.py) for moving to a GPU
+machine.
 
-load(name, root) looks for `root/name.npz` (a pack), then for the official files in root or root/<folder>:
-IDX (also .gz), cifar-10-batches-bin, aclImdb folders, GLUE SST-2 tsv; the text sets also as
-{train,test}-tsv.xz files with "label TAB rating TAB id TAB text". A new set is one function and one line in
-LOADERS.
+load(name, root) looks for `root/name.npz` (a pack), then for the official files in root or
+root/<folder>: IDX (also .gz), cifar-10-batches-bin, aclImdb folders, GLUE SST-2 tsv; the text sets
+also as {train,test}-tsv.xz files with "label TAB rating TAB id TAB text". A new set is one function
+and one line in LOADERS.
 """
 import gzip
 import itertools
@@ -17,7 +18,8 @@ import torch
 
 from . import tokeniser
 
-FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+           "Bag",
            "Ankle boot"]
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SENTIMENT = ["negative", "positive"]
@@ -37,12 +39,13 @@ class Dataset:
     test_labels: np.ndarray
     labels: list
     vocabulary: list | None = None
-    vectors: np.ndarray | None = None  # float16 [vocabulary, width], zero rows where a word has none
+    # float16 [vocabulary, width], zero rows where a word has none
+    vectors: np.ndarray | None = None
 
 
 def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None):
-    """The data set `name`; for text, with the given vocabulary or one built from its training texts and filled
-    up to vocabulary_size with words that have a vector.
+    """The data set `name`; for text, with the given vocabulary or one built from its training texts
+    and filled up to vocabulary_size with words that have a vector.
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
     """
@@ -82,9 +85,11 @@ def is_text(name):
 def preprocess_record(name):
     """The preprocessing that the model file asks of the runtime."""
     if is_text(name):
-        return {"kind": "text", "tokeniser": TOKENISERS[name], "lowercase": True, "truncate": "head"}
+        return {"kind": "text", "tokeniser": TOKENISERS[name], "lowercase": True,
+                "truncate": "head"}
     mean, std = IMAGE_STATISTICS[name]
-    return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear", "gray": "luma"}
+    return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear",
+            "gray": "luma"}
 
 
 def normalise(images, preprocess):
@@ -103,7 +108,8 @@ def padded(texts, width):
     return tokens, lengths
 
 
-# ---- official layouts --------------------------------------------------------------------------------
+# ---- official layouts
+# --------------------------------------------------------------------------------
 
 def first_file(root, folder, *names):
     for place in (root, root / folder):
@@ -149,12 +155,14 @@ def load_cifar10(root):
         return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64)
     train = [batch(f"data_batch_{number}") for number in range(1, 6)]
     test = batch("test_batch")
-    return Dataset("cifar10", np.concatenate([x for x, _ in train]), np.concatenate([y for _, y in train]),
+    return Dataset("cifar10", np.concatenate([x for x, _ in train]),
+                   np.concatenate([y for _, y in train]),
                    test[0], test[1], CIFAR)
 
 
 def read_lines(path):
-    with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf-8", newline="\n") as source:
+    with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf-8",
+                                                       newline="\n") as source:
         return source.read().rstrip("\n").split("\n")
 
 
@@ -163,11 +171,14 @@ def load_imdb(root):
         for place in (root, root / "aclImdb"):
             folder = place / name
             if (folder / "pos").is_dir():
-                found = [(path.read_text("utf-8"), label) for label, kind in enumerate(("neg", "pos"))
+                found = [(path.read_text("utf-8"), label)
+                         for label, kind in enumerate(("neg", "pos"))
                          for path in sorted((folder / kind).glob("*.txt"))]
-                return [text for text, _ in found], np.array([label for _, label in found], np.int64)
+                return [text for text, _ in found], np.array([label for _, label in found],
+                                                             np.int64)
         base = f"imdb_{name}.tsv"
-        rows = [line.split("\t", 3) for line in read_lines(first_file(root, "imdb", base, base + ".xz"))]
+        rows = [line.split("\t", 3) for line in read_lines(first_file(root, "imdb", base, base
+                                                                      + ".xz"))]
         return [row[3] for row in rows], np.array([int(row[0]) for row in rows], np.int64)
     return Dataset("imdb", *part("train"), *part("test"), SENTIMENT)
 
@@ -186,17 +197,20 @@ LOADERS = {"mnist": load_idx("mnist", [str(digit) for digit in range(10)]),
 NAMES = tuple(LOADERS)
 
 
-# ---- word vectors ------------------------------------------------------------------------------------
+# ---- word vectors
+# ------------------------------------------------------------------------------------
 
 def read_vectors(folder):
-    """{word: row} and rows float16 of glove100d_f16.bin(.xz) + words.txt, or of an official glove.*.txt."""
+    """{word: row} and rows float16 of glove100d_f16.bin(.xz) + words.txt, or of an official
+    glove.*.txt."""
     folder = Path(folder)
     words = folder / "words.txt"
     if words.exists():
         names = words.read_text("utf-8").split("\n")
         names = names[:-1] if names[-1] == "" else names
         raw = folder / "glove100d_f16.bin"
-        data = raw.read_bytes() if raw.exists() else lzma.open(folder / "glove100d_f16.bin.xz").read()
+        data = (raw.read_bytes() if raw.exists() else
+                lzma.open(folder / "glove100d_f16.bin.xz").read())
         rows = np.frombuffer(data, "<f2").reshape(len(names), -1)
         return {name: number for number, name in enumerate(names)}, rows
     path = sorted(folder.glob("glove.*.txt"))[0]
@@ -220,7 +234,8 @@ def word_vectors(folder, vocabulary):
 
 
 def fill_vectors(weight, data):
-    """Gives the rows of an embedding [vocabulary, width] the vectors of their words, where there are any; padding is 0."""
+    """Gives the rows of an embedding [vocabulary, width] the vectors of their words, where there
+    are any; padding is 0."""
     if data.vectors is None:
         return
     with torch.no_grad():
@@ -230,7 +245,8 @@ def fill_vectors(weight, data):
         weight[0] = 0
 
 
-# ---- packs -------------------------------------------------------------------------------------------
+# ---- packs
+# -------------------------------------------------------------------------------------------
 
 def pack_texts(texts):
     """Lists of ids -> (all ids u16, lengths u16)."""
@@ -278,7 +294,8 @@ def load_pack(name, path, vocabulary=None, max_tokens=None):
             raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the model's")
         for part in ("train", "test"):
             arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens)
-    known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION, "cifar10": CIFAR}
+    known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION,
+             "cifar10": CIFAR}
     return Dataset(name, arrays["train"], arrays["train_labels"].astype(np.int64), arrays["test"],
                    arrays["test_labels"].astype(np.int64), known.get(name, SENTIMENT), words,
                    arrays.get("vectors"))

@@ -3,9 +3,9 @@
 export_model() folds every running statistic into the two numbers a head that the runtime reads;
 write_golden() records the inputs and every named intermediate of one forward pass, spins included.
 
-    python3 -m qama_export.export golden MODEL.safetensors --data DIR --dataset mnist --count 64 --out G.safetensors
-    python3 -m qama_export.export info MODEL.safetensors
-    python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
+    python3 -m qama_export.export golden MODEL.safetensors --data DIR --dataset mnist --count 64
+    --out G.safetensors python3 -m qama_export.export info MODEL.safetensors python3 -m
+    qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
 """
 import argparse
 import json
@@ -23,7 +23,8 @@ PRODUCER = "qama_export 0.1"
 
 
 def model_tensors(model, vocabulary=None):
-    """Name -> float32 array of the model file, in the file's order (vocabulary: list of words, text only)."""
+    """Name -> float32 array of the model file, in the file's order (vocabulary: list of words, text
+    only)."""
     found = {}
     if isinstance(model, TextTransformer):
         words = "\n".join(vocabulary).encode()
@@ -65,10 +66,11 @@ def export_model(model, path, preprocess, labels, training=None, vocabulary=None
 
 
 def import_model(path):
-    """(model in eval mode, metadata with its JSON values parsed, vocabulary or None) of a model file.
+    """(model in eval mode, metadata with its JSON values parsed, vocabulary or None) of a model
+    file.
 
-    Folded statistics come back as an affine part on top of mean 0, variance 1 - eps, which is exact enough to
-    evaluate, but is no state to go on training from: that is what checkpoints are for.
+    Folded statistics come back as an affine part on top of mean 0, variance 1 - eps, which is exact
+    enough to evaluate, but is no state to go on training from: that is what checkpoints are for.
     """
     tensors, metadata = tensor_file.read(path)
     for key in ("architecture", "preprocess", "labels", "training"):
@@ -81,7 +83,8 @@ def import_model(path):
         if name in tensors:
             state[name] = torch.from_numpy(tensors[name])
         elif leaf in ("weight", "bias"):
-            state[name] = torch.from_numpy(tensors[f"{base}.{'scale' if leaf == 'weight' else 'shift'}"])
+            ours = "scale" if leaf == "weight" else "shift"
+            state[name] = torch.from_numpy(tensors[f"{base}.{ours}"])
         elif leaf == "running_var":
             state[name] = state[name] - model.record["norm_eps"]
     model.load_state_dict(state)
@@ -90,9 +93,10 @@ def import_model(path):
 
 
 def write_golden(model, path, model_sha256, inputs, labels):
-    """Records model(*inputs) in eval mode; inputs: (images,) or (tokens, lengths); labels: array [B]."""
-    # In double: what a runtime differs from it by is then its own rounding, not PyTorch's too. Float parameters
-    # survive the way there and back unchanged.
+    """Records model(*inputs) in eval mode; inputs: (images,) or (tokens, lengths); labels: array
+    [B]."""
+    # In double: what a runtime differs from it by is then its own rounding, not PyTorch's too.
+    # Float parameters survive the way there and back unchanged.
     model.eval().double()
     trace = {}
     with torch.no_grad():
@@ -112,10 +116,12 @@ def write_golden(model, path, model_sha256, inputs, labels):
 
 
 def golden_inputs(model, preprocess, data, count, start=0):
-    """The first `count` test samples from `start` on, as (inputs, labels); text is padded to max_tokens."""
+    """The first `count` test samples from `start` on, as (inputs, labels); text is padded to
+    max_tokens."""
     labels = data.test_labels[start:start + count]
     if isinstance(model, SimpleViT):
-        return (datasets.normalise(torch.from_numpy(data.test[start:start + count].copy()), preprocess),), labels
+        return (datasets.normalise(torch.from_numpy(data.test[start:start + count].copy()),
+                                   preprocess),), labels
     tokens, lengths = datasets.padded(data.test[start:start + count],
                                       model.record["sequence"]["max_tokens"])
     return (torch.from_numpy(tokens), torch.from_numpy(lengths)), labels
@@ -131,15 +137,17 @@ def anneal_solver(record, threads=1, library=None, **changes):
 
 
 def write_schedule(path, out, layers=None, **schedule):
-    """Copies a model file with another annealer schedule; the tensors and their checksum stay the same.
+    """Copies a model file with another annealer schedule; the tensors and their checksum stay the
+    same.
 
-    schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a block, complete but for the seed;
-    None: every block has the one schedule.
+    schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a
+    block, complete but for the seed; None: every block has the one schedule.
     """
     tensors, metadata = tensor_file.read(path)
     record = json.loads(metadata["architecture"])
     if "anneal" not in record["attention"]:
-        raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' or 'qama_v1'")
+        raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' "
+                         "or 'qama_v1'")
     anneal = record["attention"]["anneal"]
     for key, value in schedule.items():
         if value is None:
@@ -155,7 +163,8 @@ def write_schedule(path, out, layers=None, **schedule):
 
 
 def write_half(path, out, dtype):
-    """Copies a model file with its matrices in half precision; vectors and tables of numbers stay as they are.
+    """Copies a model file with its matrices in half precision; vectors and tables of numbers stay
+    as they are.
 
     dtype: "f16" or "bf16". Returns the SHA-256 of the new data.
     """
@@ -167,7 +176,8 @@ def write_half(path, out, dtype):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     golden = commands.add_parser("golden", help="record goldens of a model file")
     golden.add_argument("model")
@@ -178,18 +188,22 @@ def main():
     golden.add_argument("--out", required=True)
     info = commands.add_parser("info", help="print a model file's records and tensors")
     info.add_argument("model")
-    schedule = commands.add_parser("schedule", help="write a model file anew with another annealer schedule")
+    schedule = commands.add_parser("schedule", help="write a model file anew with another annealer "
+                                   "schedule")
     schedule.add_argument("model")
     schedule.add_argument("--sweeps", type=int, required=True)
     schedule.add_argument("--restarts", type=int, required=True)
-    schedule.add_argument("--t-start", type=float, required=True, help="in row norms of the couplings")
+    schedule.add_argument("--t-start", type=float, required=True,
+                          help="in row norms of the couplings")
     schedule.add_argument("--t-end", type=float, required=True)
-    schedule.add_argument("--start", choices=STARTS, default="guessed", help="what restarts begin with")
+    schedule.add_argument("--start", choices=STARTS, default="guessed",
+                          help="what restarts begin with")
     schedule.add_argument("--rounds", type=int, default=0, help="after the restarts, for quality")
     schedule.add_argument("--round-sweeps", type=int, default=6)
     schedule.add_argument("--t-round", type=float, default=1.0)
     schedule.add_argument("--out", required=True)
-    half = commands.add_parser("half", help="write a model file anew with its matrices in half precision")
+    half = commands.add_parser("half", help="write a model file anew with its matrices in half "
+                               "precision")
     half.add_argument("model")
     half.add_argument("--dtype", required=True, choices=["f16", "bf16"])
     half.add_argument("--out", required=True)
@@ -206,7 +220,8 @@ def main():
         return
     if arguments.command == "schedule":
         rounds = arguments.rounds > 0
-        write_schedule(arguments.model, arguments.out, sweeps=arguments.sweeps, restarts=arguments.restarts,
+        write_schedule(arguments.model, arguments.out, sweeps=arguments.sweeps,
+                       restarts=arguments.restarts,
                        t_start=arguments.t_start, t_end=arguments.t_end,
                        start=None if arguments.start == "guessed" else arguments.start,
                        rounds=arguments.rounds if rounds else None,
@@ -217,7 +232,8 @@ def main():
     model.set_solver(anneal_solver(model.record))
     data = datasets.load(arguments.dataset, arguments.data, vocabulary=vocabulary,
                          max_tokens=model.record.get("sequence", {}).get("max_tokens"))
-    inputs, labels = golden_inputs(model, metadata["preprocess"], data, arguments.count, arguments.start)
+    inputs, labels = golden_inputs(model, metadata["preprocess"], data, arguments.count,
+                                   arguments.start)
     write_golden(model, arguments.out, metadata["sha256"], inputs, labels)
 
 

@@ -2,11 +2,11 @@
 
     python3 -m qama_export.fleet RUNS.json --data packs --out OUT --device cuda --time-limit 540
 
-RUNS.json: [{"name": "mnist-qama", "arguments": "--dataset mnist --attention qama ..."}, ...]; "threads" and
-"start_from" (folder of an earlier fleet: RUN/weights.pt is used) may be given too. Each run is a process of
-its own; on a GPU they share it, which hides launch overhead and the time the solver takes on the CPU.
---archive N packs models, weights, goldens and logs into OUT/results.tar.gz in pieces of N MiB and removes
-the folders; glue them with cat.
+RUNS.json: [{"name": "mnist-qama", "arguments": "--dataset mnist --attention qama ..."}, ...];
+"threads" and "start_from" (folder of an earlier fleet: RUN/weights.pt is used) may be given too.
+Each run is a process of its own; on a GPU they share it, which hides launch overhead and the time
+the solver takes on the CPU. --archive N packs models, weights, goldens and logs into
+OUT/results.tar.gz in pieces of N MiB and removes the folders; glue them with cat.
 """
 import argparse
 import io
@@ -39,18 +39,21 @@ def archive(out, names, mebibytes, weights):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("runs")
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--time-limit", type=float, default=0)
     parser.add_argument("--concurrent", type=int, default=0, help="runs at a time; 0: all")
-    parser.add_argument("--threads", type=int, default=0, help="a run; 0: the cores divided by the runs")
+    parser.add_argument("--threads", type=int, default=0,
+                        help="a run; 0: the cores divided by the runs")
     parser.add_argument("--only", help="names of runs, comma-separated")
     parser.add_argument("--start-from", help="folder of an earlier fleet")
     parser.add_argument("--archive", type=int, default=0, help="MiB a piece; 0: leave the folders")
-    parser.add_argument("--no-weights", action="store_true", help="leave weights.pt out of the archive")
+    parser.add_argument("--no-weights", action="store_true",
+                        help="leave weights.pt out of the archive")
     options = parser.parse_args()
     began = time.monotonic()
     runs = json.loads(Path(options.runs).read_text())
@@ -77,15 +80,18 @@ def main():
                        "--threads", str(run.get("threads", threads))]
             if options.time_limit:
                 left = options.time_limit - (time.monotonic() - began)
-                command += ["--time-limit", f"{max(left, 1):.0f}", "--limit-from", f"{time.time():.1f}"]
-            earlier = Path(run.get("start_from") or options.start_from or "") / run["name"] / "weights.pt"
+                command += ["--time-limit", f"{max(left, 1):.0f}", "--limit-from",
+                            f"{time.time():.1f}"]
+            earlier = Path(run.get("start_from") or options.start_from
+                           or "") / run["name"] / "weights.pt"
             if earlier.exists():
                 command += ["--start-from", str(earlier)]
             with open(folder / "stderr.txt", "a") as errors:
                 process = subprocess.Popen(command, env=environment, stderr=errors)
             running.append((run["name"], process))
         time.sleep(0.2)
-        # A run keeps its own limit; one that does not is stopped so that the others' results get out.
+        # A run keeps its own limit; one that does not is stopped so that the others' results get
+        # out.
         late = options.time_limit and time.monotonic() - began > options.time_limit + 10
         for entry in list(running):
             name, process = entry

@@ -1,12 +1,13 @@
-"""Matrix products of training in bfloat16 with sums in float: 2.5 times as fast on CPUs that have the instruction.
+"""Matrix products of training in bfloat16 with sums in float: 2.5 times as fast on CPUs that have
+the instruction.
 
     with half_products():
         loss = criterion(model(inputs), labels)
     loss.backward()
 
-Weights, sums and everything between the products stay float, and so does what runs without gradients: the couplings
-that the solver gets, evaluation, export. A product that is not covered (fewer than two dimensions, shapes that
-broadcast) is computed as ever.
+Weights, sums and everything between the products stay float, and so does what runs without
+gradients: the couplings that the solver gets, evaluation, export. A product that is not covered
+(fewer than two dimensions, shapes that broadcast) is computed as ever.
 """
 import torch
 from torch.nn import functional
@@ -59,8 +60,10 @@ class half_products(TorchFunctionMode):  # noqa: N801, a context manager like to
                 x, weight, bias = (*arguments, None)[:3]
                 if x.dtype == torch.float32:
                     return Linear.apply(x, weight, bias)
-            if function in (torch.Tensor.__matmul__, torch.Tensor.matmul, torch.matmul) and not options:
+            if function in (torch.Tensor.__matmul__, torch.Tensor.matmul,
+                            torch.matmul) and not options:
                 a, b = arguments
-                if a.dim() > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype == b.dtype == torch.float32:
+                if (a.dim() > 2 and a.shape[:-2] == b.shape[:-2] and
+                        a.dtype == b.dtype == torch.float32):
                     return Product.apply(a, b)
         return function(*arguments, **options)

@@ -1,7 +1,9 @@
-"""SimpleViT (the public vit-pytorch architecture) and the text transformer, for every attention kind.
+"""SimpleViT (the public vit-pytorch architecture) and the text transformer, for every attention
+kind.
 
-Module names are the tensor names of the model file. A model is built from its architecture record alone
-(build); a new attention kind is a class here or in a file of its own and one line in make_attention.
+Module names are the tensor names of the model file. A model is built from its architecture record
+alone (build); a new attention kind is a class here or in a file of its own and one line in
+make_attention.
 """
 import torch
 from torch import nn
@@ -28,7 +30,8 @@ def sincos_1d(tokens, dim, temperature=10000.0):
 
 
 class SoftmaxAttention(nn.Module):
-    """Pre-norm multi-head attention, scale 1/sqrt(D); padded keys are masked. Same interface as QAMA's."""
+    """Pre-norm multi-head attention, scale 1/sqrt(D); padded keys are masked. Same interface as
+    QAMA's."""
 
     def __init__(self, dim, heads, dim_head, eps=1e-5):
         super().__init__()
@@ -156,7 +159,8 @@ class Encoder(nn.Module):
     def pooled(self, x, mask, count):
         """[B,N,dim] -> [B,dim]: mean or maximum over the tokens that are there."""
         if self.record["pool"] == "max":
-            return (x if mask is None else x.masked_fill(mask[..., None] == 0, float("-inf"))).amax(1)
+            return (x if mask is None else x.masked_fill(mask[..., None] == 0,
+                                                         float("-inf"))).amax(1)
         return x.mean(1) if mask is None else x.sum(1) / count[:, None].to(x.dtype)
 
 
@@ -180,7 +184,8 @@ class SimpleViT(Encoder):
 
 
 class Embedding(nn.Module):
-    """Token table (row 0 is padding) and a projection, of a token's vector or also its neighbours', to the model's width."""
+    """Token table (row 0 is padding) and a projection, of a token's vector or also its neighbours',
+    to the model's width."""
 
     def __init__(self, record):
         super().__init__()
@@ -196,7 +201,8 @@ class Embedding(nn.Module):
             # Padding is a neighbour of zeros, as is what lies outside of the batch.
             vectors = vectors * (tokens > 0)[..., None]
             wide = functional.pad(vectors, (0, 0, self.neighbours, self.neighbours))
-            vectors = torch.cat([wide[:, begin:begin + tokens.shape[1]] for begin in range(2 * self.neighbours + 1)], -1)
+            vectors = torch.cat([wide[:, begin:begin + tokens.shape[1]]
+                                 for begin in range(2 * self.neighbours + 1)], -1)
         return self.proj(vectors)
 
 
@@ -213,7 +219,8 @@ class TextTransformer(Encoder):
 
     def forward(self, tokens, lengths, trace=None, spins=None):
         x = self.embed(tokens.long()) + self.position[:tokens.shape[1]]
-        mask = (torch.arange(tokens.shape[1], device=tokens.device)[None] < lengths[:, None]).to(x.dtype)
+        mask = (torch.arange(tokens.shape[1], device=tokens.device)[None]
+                < lengths[:, None]).to(x.dtype)
         return self.encode(x * mask[..., None], mask, lengths, trace, spins)
 
 

@@ -10,7 +10,8 @@ from . import datasets
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("dataset", choices=datasets.NAMES)
     parser.add_argument("--data", required=True, help="folder of the official files")
     parser.add_argument("--out", required=True, help="folder; NAME.npz is written there")

@@ -1,9 +1,10 @@
-"""The QAMA operator for training: Eq. 3-6 and 10 of the paper, with the normalisations of the model file.
+"""The QAMA operator for training: Eq. 3-6 and 10 of the paper, with the normalisations of the model
+file.
 
-Nothing of size N x N is kept for the backward pass. With M = K^T K / (2D) and G = Q M, J = G Q^T (Eq. 4), so
-energies need Q^T s only, and mean and variance of J come from Gram matrices; J itself (or its factor
-F = Q chol(M)) is built once without gradient, for the solver. The spins are constants of the
-differentiation (Eq. 6).
+Nothing of size N x N is kept for the backward pass. With M = K^T K / (2D) and G = Q M,
+J = G Q^T (Eq. 4), so energies need Q^T s only, and mean and variance of J come from Gram matrices;
+J itself (or its factor F = Q chol(M)) is built once without gradient, for the solver. The spins are
+constants of the differentiation (Eq. 6).
 """
 import math
 
@@ -12,17 +13,18 @@ from torch import nn
 
 NORMALISATIONS = ("none", "instance", "batch")
 ENERGY_NORMS = ("none", "layer", "batch")
-# From this many tokens a head the solver is given factors instead of N x N couplings: below, one large
-# matrix product here is faster than the same on the library's side [measured at 512: 1 against 10 ms].
+# From this many tokens a head the solver is given factors instead of N x N couplings: below, one
+# large matrix product here is faster than the same on the library's side [measured at 512: 1
+# against 10 ms].
 FACTOR_TOKENS = 1024
 
 
 class HeadNorm(nn.Module):
-    """Normalisation of one quantity per head as y = scale x + shift, from the quantity's two moments.
+    """Normalisation of one quantity per head as y = scale x + shift, from its two moments.
 
-    kind "batch": statistics of the batch while training, running statistics afterwards (so that a model
-    file can fold them into two numbers a head); "instance": statistics of each sample, always; "none":
-    scale 1, shift 0. `weight` and `bias` are the learnable affine part.
+    kind "batch": statistics of the batch while training, running statistics afterwards (so that a
+    model file can fold them into two numbers a head); "instance": statistics of each sample,
+    always; "none": scale 1, shift 0. `weight` and `bias` are the learnable affine part.
     """
 
     def __init__(self, heads, kind, eps, momentum=0.1):
@@ -37,9 +39,11 @@ class HeadNorm(nn.Module):
         self.register_buffer("unit", torch.ones(1, heads), persistent=False)
 
     def forward(self, moments, count):
-        """moments: function -> (sum, sum of squares), each [B,H]; count [B] or number: values in a sum.
+        """moments: function -> (sum, sum of squares), each [B,H]; count [B] or number: values in a
+        sum.
 
-        Returns (scale, shift), each [1,H] or [B,H]. The moments are not asked for where they are not used.
+        Returns (scale, shift), each [1,H] or [B,H]. The moments are not asked for where they are
+        not used.
         """
         if self.kind == "none":
             return self.folded()
@@ -51,7 +55,8 @@ class HeadNorm(nn.Module):
             values = max(values, 1) if not torch.is_tensor(values) else values.clamp(min=1)
             total, squares = total.sum(0, keepdim=True), squares.sum(0, keepdim=True)
         else:
-            values = max(count, 1) if not torch.is_tensor(count) else count.double().clamp(min=1)[:, None]
+            values = (count.double().clamp(min=1)[:, None] if torch.is_tensor(count) else
+                      max(count, 1))
         mean = total / values
         variance = (squares / values - mean * mean).clamp(min=0)
         if self.kind == "batch":
@@ -63,7 +68,8 @@ class HeadNorm(nn.Module):
         return scale.to(kind), (self.bias.double() - mean * scale).to(kind)
 
     def folded(self):
-        """(scale, shift), each [1,H], of kinds without statistics of the sample: what a file stores."""
+        """(scale, shift), each [1,H], of kinds without statistics of the sample: what a file
+        stores."""
         if self.kind == "batch":
             scale = self.weight / (self.running_var + self.eps).sqrt()
             return scale[None], (self.bias - self.running_mean * scale)[None]
@@ -75,16 +81,17 @@ class HeadNorm(nn.Module):
 class QamaAttention(nn.Module):
     """Pre-norm QAMA attention: x [B,N,dim] -> [B,N,dim], the residual is the caller's.
 
-    `solver`: anything with solve() and solve_factors() of solver.Solver; set it before the first forward.
-    `mask` [B,N] of 0/1 floats and `count` [B] describe padded text; padded positions are no spins and their
-    output is 0, and the penalty is that of the sample's own tokens.
+    `solver`: anything with solve() and solve_factors() of solver.Solver; set it before the first
+    forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text; padded positions are
+    no spins and their output is 0, and the penalty is that of the sample's own tokens.
     """
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, normalisation="batch", energy_norm="batch",
                  rho0=0.16, gamma0=0.8, shared_w_eps=True):
         super().__init__()
         if normalisation not in NORMALISATIONS or energy_norm not in ENERGY_NORMS:
-            raise ValueError(f"normalisation '{normalisation}', energy norm '{energy_norm}': expected one of "
+            raise ValueError(f"normalisation '{normalisation}', energy norm '{energy_norm}': "
+                             "expected one of "
                              f"{NORMALISATIONS} and of {ENERGY_NORMS}")
         inner = heads * dim_head
         self.heads, self.dim_head, self.rho0, self.gamma0 = heads, dim_head, rho0, gamma0
@@ -107,7 +114,8 @@ class QamaAttention(nn.Module):
         self.solver = None
 
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
-        """`trace`: dictionary that receives attn_norm, spins, energies; `spins`: given instead of solved."""
+        """`trace`: dictionary that receives attn_norm, spins, energies; `spins`: given instead of
+        solved."""
         normed = self.norm(x)
         batch, tokens, _ = x.shape
         split = (batch, tokens, self.heads, self.dim_head)
@@ -120,8 +128,8 @@ class QamaAttention(nn.Module):
             pairs = length * (length - 1)
         q, k, v = qkv.chunk(3, -1)
 
-        # All heads' M at once, as blocks of one matrix: many small products are slower than one large one
-        # of which the blocks outside the diagonal are thrown away.
+        # All heads' M at once, as blocks of one matrix: many small products are slower than one
+        # large one of which the blocks outside the diagonal are thrown away.
         m = k.transpose(1, 2) @ k * (self.block * (0.5 / self.dim_head))
         g = q @ m
         diagonal = (g * q).view(split).sum(-1)
@@ -147,7 +155,8 @@ class QamaAttention(nn.Module):
         if trace is not None:
             trace.update(attn_norm=normed, spins=spins, energies=energies.transpose(1, 2))
         if self.energy_norm == "batch":
-            e_scale, e_shift = self.energy(lambda: (energies.sum(1), (energies * energies).sum(1)), length)
+            e_scale, e_shift = self.energy(lambda: (energies.sum(1), (energies * energies).sum(1)),
+                                           length)
             energies = energies * e_scale[:, None] + e_shift[:, None]
         heads = (energies[..., None] * self.w_eps).flatten(2)
         if self.energy_norm == "layer":
@@ -162,7 +171,8 @@ class QamaAttention(nn.Module):
         return tokens * math.sqrt(2.0 / math.pi) / (self.heads - 1) * self.gamma0
 
     def _coupling_moments(self, q, m, diagonal):
-        """Sums of J and J^2 over the off-diagonal entries, without J: 1^T J 1 and tr(M C M C), C = Q^T Q."""
+        """Sums of J and J^2 over the off-diagonal entries, without J: 1^T J 1 and tr(M C M C), C =
+        Q^T Q."""
         batch = q.shape[0]
         ones = q.sum(1, keepdim=True)
         total = ((ones @ m) * ones).view(batch, self.heads, -1).sum(-1) - diagonal.sum(1)
@@ -176,8 +186,9 @@ class QamaAttention(nn.Module):
         batch, tokens, _ = q.shape
         penalty = self.penalty(tokens)
         if count is not None and self.heads > 1:
-            # The solver takes one penalty for all samples. A problem times a number has the same answer, so each
-            # sample's other terms grow by what its own penalty, which goes with its tokens, is smaller.
+            # The solver takes one penalty for all samples. A problem times a number has the same
+            # answer, so each sample's other terms grow by what its own penalty, which goes with its
+            # tokens, is smaller.
             times = (tokens / count.clamp(min=1)).to(q.dtype)
             scale, shift = scale * times[:, None], shift * times[:, None]
             field = field * times[:, None, None]
@@ -200,8 +211,8 @@ class QamaAttention(nn.Module):
         """
         batch, heads, tokens, width = q.shape
         m = m.view(batch, heads, width, heads, width).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
-        # The jitter keeps a rank-deficient Gram matrix positive definite in float; it is below what the
-        # solver's integers resolve.
+        # The jitter keeps a rank-deficient Gram matrix positive definite in float; it is below what
+        # the solver's integers resolve.
         trace = m.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
         eye = torch.eye(width, dtype=m.dtype, device=m.device)
         root = torch.linalg.cholesky((m + eye * (3e-6 * trace + 1e-20)).double()).to(m.dtype)

@@ -1,16 +1,16 @@
 """The attention kinds that the paper compares QAMA with (Table VII), for training and export.
 
-Each class says what is computed, by its own paper, in dense matrices: that is quickest at the 64 tokens that
-are trained, and short. The runtime's operators (ops/attention) compute the same with the memory that the
-method promises. Random parts (BigBird's blocks, Performer's features, Reformer's rotations) are drawn once
-and stored in the model file, so that a model always gives the same answer.
+Each class says what is computed, by its own paper, in dense matrices: that is quickest at the 64
+tokens that are trained, and short. The runtime's operators (ops/attention) compute the same with
+the memory that the method promises. Random parts (BigBird's blocks, Performer's features,
+Reformer's rotations) are drawn once and stored in the model file, so that a model always gives the
+same answer.
 
-A new kind is a class derived from Mixing and a line in KINDS; its keys of the architecture record are
-`options`, its tensors the names of its parameters and buffers.
+A new kind is a class derived from Mixing and a line in KINDS; its keys of the architecture record
+are `options`, its tensors the names of its parameters and buffers.
 """
 import torch
 from torch import nn
-from torch.nn import functional
 
 FAR = -1e30  # a score that exp() makes 0; not infinity, whose gradient would be NaN
 
@@ -18,8 +18,9 @@ FAR = -1e30  # a score that exp() makes 0; not infinity, whose gradient would be
 class Mixing(nn.Module):
     """Pre-norm attention whose heads mix values: norm, projection, mix(), output projection.
 
-    A class gives `options` (keys of the attention record with the defaults of train.py), `parts` (how many
-    projections qkv makes) and mix(). Padded positions are keys of nobody and their output is 0.
+    A class gives `options` (keys of the attention record with the defaults of train.py), `parts`
+    (how many projections qkv makes) and mix(). Padded positions are keys of nobody and their output
+    is 0.
     """
     options, parts = {}, 3
 
@@ -68,8 +69,8 @@ def attend(q, k, v, allowed):
 
 
 class Longformer(Mixing):
-    """Beltagy et al. 2020: a token sees `window` tokens on either side and the first `global_tokens` tokens,
-    which see everything. One set of projections serves both.
+    """Beltagy et al. 2020: a token sees `window` tokens on either side and the first
+    `global_tokens` tokens, which see everything. One set of projections serves both.
     """
     options = {"window": 8, "global_tokens": 2}
 
@@ -81,8 +82,9 @@ class Longformer(Mixing):
 
 
 class BigBird(Mixing):
-    """Zaheer et al. 2020, by blocks of `block` tokens: a block sees `window_blocks` blocks on either side, the
-    first `global_blocks` blocks, which see everything, and `random_blocks` blocks drawn once.
+    """Zaheer et al. 2020, by blocks of `block` tokens: a block sees `window_blocks` blocks on
+    either side, the first `global_blocks` blocks, which see everything, and `random_blocks` blocks
+    drawn once.
     """
     options = {"block": 8, "window_blocks": 1, "global_blocks": 1, "random_blocks": 2}
 
@@ -93,9 +95,11 @@ class BigBird(Mixing):
         blocks = -(-self.tokens // self.block)
         drawn = torch.zeros(blocks, random_blocks, dtype=torch.int32)
         for row in range(blocks):
-            others = [b for b in range(self.global_blocks, blocks) if abs(b - row) > self.window_blocks]
+            others = [b for b in range(self.global_blocks, blocks) if abs(b - row)
+                      > self.window_blocks]
             chosen = torch.randperm(len(others))[:random_blocks].tolist()
-            # Where there are not enough others the block's own number fills the row: it is in the window.
+            # Where there are not enough others the block's own number fills the row: it is in the
+            # window.
             row_blocks = [others[i] for i in chosen] + [row] * (random_blocks - len(chosen))
             drawn[row] = torch.tensor(row_blocks, dtype=torch.int32)
         self.register_buffer("random_blocks", drawn)
@@ -112,8 +116,8 @@ class BigBird(Mixing):
 
 
 class Linformer(Mixing):
-    """Wang et al. 2020: keys and values of all tokens are projected to `rank` rows, one projection for keys
-    and one for values in a layer, shared by its heads.
+    """Wang et al. 2020: keys and values of all tokens are projected to `rank` rows, one projection
+    for keys and one for values in a layer, shared by its heads.
     """
     options = {"rank": 32}
 
@@ -131,7 +135,8 @@ class Linformer(Mixing):
 
 
 class Performer(Mixing):
-    """Choromanski et al. 2021, FAVOR+: softmax kernel through `features` positive orthogonal random features,
+    """Choromanski et al. 2021, FAVOR+: softmax kernel through `features` positive orthogonal random
+    features,
         phi(x) = m^-1/2 (exp(w y - |y|^2 / 2 - c) + EPS),  y = x D^-1/4,
     with c the largest w y of a query, or of all keys of a head.
     """
@@ -170,32 +175,37 @@ def orthogonal_rows(count, width):
 
 
 class Reformer(Mixing):
-    """Kitaev et al. 2020, LSH attention: queries are keys (keys of unit length). In each of `hashes` rounds
-    tokens are sorted by bucket, argmax [y R, -y R] of `buckets`, then position, and cut into chunks of `chunk`
-    tokens; a token sees its chunk and the one before (the first: the last), but itself only where it is alone.
-    Rounds are averaged with the weights of their softmax sums.
+    """Kitaev et al. 2020, LSH attention: queries are keys (keys of unit length). In each of
+    `hashes` rounds tokens are sorted by bucket, argmax [y R, -y R] of `buckets`, then position, and
+    cut into chunks of `chunk` tokens; a token sees its chunk and the one before (the first: the
+    last), but itself only where it is alone. Rounds are averaged with the weights of their softmax
+    sums.
     """
     options, parts = {"hashes": 2, "buckets": 4, "chunk": 16}, 2
     SHORTEST = 1e-6
 
     def __init__(self, record):
         super().__init__(record)
-        self.register_buffer("rotations", torch.randn(self.hashes, self.dim_head, self.buckets // 2))
+        self.register_buffer("rotations", torch.randn(self.hashes, self.dim_head,
+                                                      self.buckets // 2))
 
     def mix(self, q, v, valid):
         k = q / q.norm(dim=-1, keepdim=True).clamp(min=self.SHORTEST)
         score = q @ k.transpose(2, 3) * self.dim_head ** -0.5
-        # A round's weight is its softmax sum, so the average over rounds is one softmax in which a pair counts
-        # as often as it meets.
-        meets = sum(self.neighbours(q.detach() @ rotation, valid).to(q.dtype) for rotation in self.rotations)
+        # A round's weight is its softmax sum, so the average over rounds is one softmax in which a
+        # pair counts as often as it meets.
+        meets = sum(self.neighbours(q.detach() @ rotation, valid).to(q.dtype)
+                    for rotation in self.rotations)
         top = score.detach().masked_fill(meets == 0, FAR).amax(-1, keepdim=True)
         weights = (score - top).clamp(max=0).exp() * meets
         return weights @ v / weights.sum(-1, keepdim=True).clamp(min=1e-30)
 
     def neighbours(self, rotated, valid):
-        """Who sees whom [B,H,N,N], from y R [B,H,N,buckets/2]; padded tokens sort behind the others."""
+        """Who sees whom [B,H,N,N], from y R [B,H,N,buckets/2]; padded tokens sort behind the
+        others."""
         tokens = rotated.shape[2]
-        bucket = torch.cat([rotated, -rotated], -1).argmax(-1).masked_fill(~valid[:, None], self.buckets)
+        bucket = torch.cat([rotated, -rotated], -1).argmax(-1)
+        bucket = bucket.masked_fill(~valid[:, None], self.buckets)
         position = torch.arange(tokens, device=rotated.device)
         order = (bucket * tokens + position).argsort(-1)
         rank = torch.empty_like(order).scatter_(-1, order, position.expand_as(order))
@@ -209,5 +219,6 @@ class Reformer(Mixing):
         return others | (itself & ~others.any(-1, keepdim=True))
 
 
-KINDS = {"longformer": Longformer, "bigbird": BigBird, "linformer": Linformer, "performer": Performer,
+KINDS = {"longformer": Longformer, "bigbird": BigBird, "linformer": Linformer,
+         "performer": Performer,
          "reformer": Reformer}

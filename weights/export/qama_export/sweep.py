@@ -1,13 +1,15 @@
-"""The sweeps of the paper's Tables IV (heads) and V (token length): trains, exports, evaluates, prints the table.
+"""The sweeps of the paper's Tables IV (heads) and V (token length): trains, exports, evaluates,
+prints the table.
 
     python3 -m qama_export.sweep list
     python3 -m qama_export.sweep run --rows IV-mnist --data DIR --out runs/sweep --epochs 4
     python3 -m qama_export.sweep table --out runs/sweep --into table.md
 
-A row is TABLE-DATASET-HEADS_OR_POOL-ATTENTION, e.g. IV-mnist-h4-qama or V-cifar10-p4x4-softmax; --rows takes
-beginnings of such names. A row is trained by qama_export.train and evaluated by `qama eval` (QAMA: seeds 1, 2, 3)
-on the official test set; what came out is in OUT/ROW/result.json, and rows that have one are not run again.
-"full" in the table means: all training samples, at least FULL_EPOCHS epochs, schedule run to its end.
+A row is TABLE-DATASET-HEADS_OR_POOL-ATTENTION, e.g. IV-mnist-h4-qama or V-cifar10-p4x4-softmax;
+--rows takes beginnings of such names. A row is trained by qama_export.train and evaluated by `qama
+eval` (QAMA: seeds 1, 2, 3) on the official test set; what came out is in OUT/ROW/result.json, and
+rows that have one are not run again. "full" in the table means: all training samples, at least
+FULL_EPOCHS epochs, schedule run to its end.
 """
 import argparse
 import json
@@ -23,17 +25,18 @@ FULL_EPOCHS = {"mnist": 14, "fashion-mnist": 18, "cifar10": 16}
 SHAPES = {"mnist": dict(dim=64, depth=2, mlp=128), "fashion-mnist": dict(dim=64, depth=2, mlp=128),
           "cifar10": dict(dim=128, depth=3, mlp=256)}
 SIDES = {"mnist": 28, "fashion-mnist": 28, "cifar10": 32}
-# Best accuracies of the paper: {key: (softmax, QAMA)}. Table V calls CIFAR-10's pools by MNIST's names; its
-# lengths say which they are.
+# Best accuracies of the paper: {key: (softmax, QAMA)}. Table V calls CIFAR-10's pools by MNIST's
+# names; its lengths say which they are.
 PAPER_HEADS = {"mnist": {1: (96.6, 96.1), 2: (97.2, 95.2), 4: (96.9, 96.9), 8: (97.4, 95.9)},
                "cifar10": {1: (59.9, 59.3), 2: (60.3, 58.6), 4: (60.7, 58.8), 8: (62.0, 59.3)},
-               "fashion-mnist": {1: (85.9, 86.1), 2: (86.2, 85.5), 4: (86.9, 86.2), 8: (87.7, 86.7)}}
-PAPER_POOLS = {"mnist": {"1x1": (97.6, 94.9), "2x2": (95.3, 94.3), "2x7": (94.6, 93.1), "7x7": (82.4, 80.2),
-                         "14x14": (42.1, 41.5)},
-               "cifar10": {"1x1": (63.0, 50.3), "2x2": (58.4, 56.1), "4x4": (54.9, 51.9), "8x8": (49.0, 46.9),
-                           "16x16": (38.9, 38.8)},
-               "fashion-mnist": {"1x1": (85.7, 84.5), "2x2": (83.0, 82.8), "2x7": (77.6, 76.5), "7x7": (70.0, 67.8),
-                                 "14x14": (52.2, 52.2)}}
+               "fashion-mnist": {1: (85.9, 86.1), 2: (86.2, 85.5), 4: (86.9, 86.2),
+                                 8: (87.7, 86.7)}}
+PAPER_POOLS = {"mnist": {"1x1": (97.6, 94.9), "2x2": (95.3, 94.3), "2x7": (94.6, 93.1),
+                         "7x7": (82.4, 80.2), "14x14": (42.1, 41.5)},
+               "cifar10": {"1x1": (63.0, 50.3), "2x2": (58.4, 56.1), "4x4": (54.9, 51.9),
+                           "8x8": (49.0, 46.9), "16x16": (38.9, 38.8)},
+               "fashion-mnist": {"1x1": (85.7, 84.5), "2x2": (83.0, 82.8), "2x7": (77.6, 76.5),
+                                 "7x7": (70.0, 67.8), "14x14": (52.2, 52.2)}}
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,13 @@ def train_arguments(row, options):
     shape = SHAPES[row.dataset]
     epochs = options.epochs or FULL_EPOCHS[row.dataset]
     found = ["--dataset", row.dataset, "--attention", row.attention, "--data", options.data,
-             "--out", str(Path(options.out) / row.name), "--dim", shape["dim"], "--depth", shape["depth"],
+             "--out", str(Path(options.out) / row.name), "--dim", shape["dim"], "--depth",
+             shape["depth"],
              "--mlp", shape["mlp"], "--heads", row.heads, "--dim-head", shape["dim"] // row.heads,
-             "--patch", row.patch, "--token-pool", row.pool, "--batch", 128, "--epochs", epochs, "--lr", 0.003,
-             "--eval-every", 0, "--golden", 1, "--threads", options.threads, "--device", options.device,
+             "--patch", row.patch, "--token-pool", row.pool, "--batch", 128, "--epochs", epochs,
+             "--lr", 0.003,
+             "--eval-every", 0, "--golden", 1, "--threads", options.threads, "--device",
+             options.device,
              "--products", options.products, "--resume"]
     if row.attention == "qama":
         found += ["--sweeps", 5, "--eval-sweeps", 8, "--eval-restarts", 8, "--t-end", 0.08]
@@ -106,11 +112,14 @@ def evaluate(row, options):
     """`qama eval` of a row's model: [{seed, accuracy, n}]."""
     results = []
     for seed in (1, 2, 3) if row.attention == "qama" else (1,):
-        command = [options.program, "eval", "-m", str(Path(options.out) / row.name / "model.safetensors"),
-                   "--dataset", row.dataset, "--data", options.eval_data or options.data, "--seed", str(seed), "--json"]
+        command = [options.program, "eval", "-m",
+                   str(Path(options.out) / row.name / "model.safetensors"),
+                   "--dataset", row.dataset, "--data", options.eval_data or options.data, "--seed",
+                   str(seed), "--json"]
         if options.test_samples:
             command += ["--limit", str(options.test_samples)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        found = json.loads(subprocess.run(command, check=True, capture_output=True,
+                                          text=True).stdout)
         results.append({"seed": seed, "accuracy": found["accuracy"], "n": found["n"],
                         "p50_us": found["latency_us"]["p50"]})
     return results
@@ -124,14 +133,16 @@ def run_row(row, options):
         return json.loads(result_file.read_text())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(
         filter(None, [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]))}
-    subprocess.run([sys.executable, "-m", "qama_export.train", *train_arguments(row, options)], check=True,
+    subprocess.run([sys.executable, "-m", "qama_export.train", *train_arguments(row, options)],
+                   check=True,
                    env=environment)
     last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()][-1]
     planned = options.epochs or FULL_EPOCHS[row.dataset]
     whole = last["epoch"] >= planned - 1e-6 and not options.train_samples
     result = {"row": row.name, "epochs": last["epoch"], "seconds": last["seconds"],
               "pytorch_accuracy": last["accuracy"],
-              "full": bool(whole and last["epoch"] >= FULL_EPOCHS[row.dataset] - 1e-6 and not options.test_samples)}
+              "full": bool(whole and last["epoch"] >= FULL_EPOCHS[row.dataset] - 1e-6
+                           and not options.test_samples)}
     if options.train_samples:
         result["train_samples"] = options.train_samples
     result["eval"] = evaluate(row, options)
@@ -140,28 +151,35 @@ def run_row(row, options):
 
 
 def read_results(out):
-    return {path.parent.name: json.loads(path.read_text()) for path in Path(out).glob("*/result.json")}
+    return {path.parent.name: json.loads(path.read_text())
+            for path in Path(out).glob("*/result.json")}
 
 
 def table(results):
     """Both tables as Markdown, rows without a result marked so."""
-    lines = ["| table | data set | heads | tokens | spins | paper: softmax / QAMA | softmax | QAMA, seeds 1-3 | "
+    lines = ["| table | data set | heads | tokens | spins | paper: softmax / QAMA | softmax | "
+             "QAMA, seeds 1-3 | "
              "difference | epochs | run |", "|---|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows():
         if row.attention == "qama":
             continue
         partner = Row(row.table, row.dataset, row.heads, row.patch, row.pool, "qama")
         pair = [results.get(one.name) for one in (row, partner)]
-        means = [one and 100 * statistics.mean(run["accuracy"] for run in one["eval"]) for one in pair]
+        means = [one and 100 * statistics.mean(run["accuracy"] for run in one["eval"])
+                 for one in pair]
         cells = ["-" if mean is None else f"{mean:.2f}" for mean in means]
         if pair[1]:
-            cells[1] += " (" + " / ".join(f"{100 * run['accuracy']:.2f}" for run in pair[1]["eval"]) + ")"
+            cells[1] += " (" + " / ".join(f"{100 * run['accuracy']:.2f}"
+                                          for run in pair[1]["eval"]) + ")"
         difference = "-" if None in means else f"{means[1] - means[0]:+.2f}"
         epochs = " / ".join("-" if one is None else f"{one['epochs']:g}" for one in pair)
-        kinds = ["not run" if one is None else "full" if one["full"] else "shortened" for one in pair]
+        kinds = ["not run" if one is None else "full" if one["full"] else "shortened"
+                 for one in pair]
         kind = kinds[0] if kinds[0] == kinds[1] else " / ".join(kinds)
-        lines.append(f"| {row.table} | {row.dataset} | {row.heads} | {row.tokens} | {row.heads * row.tokens} | "
-                     f"{row.paper[0]:.1f} / {row.paper[1]:.1f} | {cells[0]} | {cells[1]} | {difference} | {epochs} | "
+        lines.append(f"| {row.table} | {row.dataset} | {row.heads} | {row.tokens} | "
+                     f"{row.heads * row.tokens} | "
+                     f"{row.paper[0]:.1f} / {row.paper[1]:.1f} | "
+                     f"{cells[0]} | {cells[1]} | {difference} | {epochs} | "
                      f"{kind} |")
     return "\n".join(lines) + "\n"
 
@@ -179,7 +197,8 @@ def update(path, text):
 
 
 def parse(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="print the rows' names")
     run = commands.add_parser("run", help="train, export and evaluate rows")
@@ -206,7 +225,8 @@ def main():
     options = parse()
     if options.command == "list":
         for row in rows():
-            print(f"{row.name}: {row.tokens} tokens x {row.heads} heads, paper {row.paper[row.attention == 'qama']} %")
+            print(f"{row.name}: {row.tokens} tokens x {row.heads} heads, paper "
+                  f"{row.paper[row.attention == 'qama']} %")
         return
     if options.command == "run":
         # QAMA and softmax of a row belong together: rows come in pairs.

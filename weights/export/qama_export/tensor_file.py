@@ -1,9 +1,9 @@
 """The container of our model and golden files: safetensors in the strict profile of the runtime.
 
-Every tensor starts at a multiple of 64 bytes of the file; holes are filled by `__pad.N` U8 tensors and the
-header is padded by spaces, because the format itself allows no gaps. `__metadata__` carries a SHA-256 of
-all bytes behind the header. Floats may be stored in half precision (F16, BF16) and are read as float32. What
-the tensors mean belongs in export.py.
+Every tensor starts at a multiple of 64 bytes of the file; holes are filled by `__pad.N` U8 tensors
+and the header is padded by spaces, because the format itself allows no gaps. `__metadata__` carries
+a SHA-256 of all bytes behind the header. Floats may be stored in half precision (F16, BF16) and are
+read as float32. What the tensors mean belongs in export.py.
 """
 import hashlib
 import json
@@ -18,16 +18,19 @@ HALVES = ("F16", "BF16")
 
 
 def halved(name, value, storage):
-    """The little-endian bytes of a float32 array in half precision, rounded to nearest, ties to even."""
+    """The little-endian bytes of a float32 array in half precision, rounded to nearest, ties to
+    even."""
     if storage not in HALVES or value.dtype != np.float32:
-        raise ValueError(f"tensor '{name}': {value.dtype} as {storage}, expected float32 as F16 or BF16")
+        raise ValueError(f"tensor '{name}': {value.dtype} as {storage}, expected float32 as F16 or "
+                         "BF16")
     if storage == "F16":
         with np.errstate(over="ignore"):
             half = value.astype("<f2")
         lost = ~np.isfinite(half)
     else:
         bits = value.view(np.uint32)
-        rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16)
+        rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16)
+                                               & np.uint32(1))) >> np.uint32(16)
         half = rounded.astype("<u2")
         lost = half & np.uint16(0x7F80) == 0x7F80
     if lost.any():
@@ -43,7 +46,8 @@ def widened(raw, storage):
 
 
 def write(path, tensors, metadata, storage=None):
-    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str); returns the data's SHA-256.
+    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str); returns the data's
+    SHA-256.
 
     storage: name -> "F16" or "BF16" for the float32 tensors that are to be stored so.
     """
@@ -52,7 +56,8 @@ def write(path, tensors, metadata, storage=None):
 
     def append(name, dtype, shape, raw):
         nonlocal offset
-        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + len(raw)]}
+        entries[name] = {"dtype": dtype, "shape": list(shape),
+                         "data_offsets": [offset, offset + len(raw)]}
         chunks.append(raw)
         offset += len(raw)
 
@@ -60,7 +65,8 @@ def write(path, tensors, metadata, storage=None):
     for name, value in tensors.items():
         value = np.asarray(value, order="C")
         if value.dtype not in NAMES:
-            raise ValueError(f"tensor '{name}': dtype {value.dtype}, expected one of {sorted(DTYPES)}")
+            raise ValueError(f"tensor '{name}': dtype {value.dtype}, expected one of "
+                             f"{sorted(DTYPES)}")
         hole = -offset % ALIGNMENT
         if hole:
             append(f"__pad.{pads}", "U8", [hole], bytes(hole))
@@ -82,7 +88,8 @@ def write(path, tensors, metadata, storage=None):
 
 
 def read(path):
-    """Returns (tensors, metadata); raises ValueError if the checksum is wrong. Half precision is widened."""
+    """Returns (tensors, metadata); raises ValueError if the checksum is wrong. Half precision is
+    widened."""
     header, data = read_raw(path)
     metadata = header.pop("__metadata__")
     digest = hashlib.sha256(data).hexdigest()

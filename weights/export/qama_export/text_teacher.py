@@ -1,14 +1,17 @@
-"""Soft labels for texts: probabilities of an ensemble of convolutional networks, and of models that are there already,
-on the training texts and on sentences that have no labels.
+"""Soft labels for texts: probabilities of an ensemble of convolutional networks, and of models that
+are there already, on the training texts and on sentences that have no labels.
 
-    python3 -m qama_export.text_teacher sst2 --data packs --sentences aclImdb --models sst2-softmax.safetensors --out soft.npz
-    python3 -m qama_export.train --dataset sst2 --soft-labels soft.npz ...
+    python3 -m qama_export.text_teacher sst2 --data packs --sentences aclImdb --models
+    sst2-softmax.safetensors --out soft.npz python3 -m qama_export.train --dataset sst2
+    --soft-labels soft.npz ...
 
-The networks are Kim's (2014): filters over 1 to 5 words, the maximum over a text, dropout. They only teach; no model
-file contains one. --sentences: folder of the official IMDB files, whose training reviews are cut into sentences; every
-other network also learns each sentence's review label with a second output layer, so that the networks differ.
---models have half of the word, because kinds that differ make different mistakes: SST-2's test loss is 0.38 with one such
-network, 0.37 with six, 0.39 with the softmax model and 0.35 with one of each. The data set's test texts are only looked at to print this.
+The networks are Kim's (2014): filters over 1 to 5 words, the maximum over a text, dropout. They
+only teach; no model file contains one. --sentences: folder of the official IMDB files, whose
+training reviews are cut into sentences; every other network also learns each sentence's review
+label with a second output layer, so that the networks differ. --models have half of the word,
+because kinds that differ make different mistakes: SST-2's test loss is 0.38 with one such network,
+0.37 with six, 0.39 with the softmax model and 0.35 with one of each. The data set's test texts are
+only looked at to print this.
 """
 import argparse
 import re
@@ -26,26 +29,31 @@ WIDTHS = (1, 2, 3, 4, 5)  # words that a filter sees
 BATCH = 64
 SHORTEST, LONGEST = 4, 45  # tokens of a sentence
 REVIEW_WEIGHT = 0.5  # of the review labels' loss
-LENGTH_POWER = 0.3  # a text's weight in the loss is its length to this power: test texts are whole sentences
+# a text's weight in the loss is its length to this power: test texts are whole sentences
+LENGTH_POWER = 0.3
 
 
 def read_sentences(folder, index, kind):
-    """(lists of token ids, labels of their reviews) of IMDB's training reviews. kind: the tokeniser's."""
+    """(lists of token ids, labels of their reviews) of IMDB's training reviews. kind: the
+    tokeniser's."""
     data = datasets.LOADERS["imdb"](Path(folder))
     found = [(tokeniser.encode(sentence, index, LONGEST + 1, kind), label)
              for review, label in zip(data.train, data.train_labels)
              for sentence in re.split(r"(?<=[.!?])\s+", review.replace("<br />", " "))]
     found = [(ids, label) for ids, label in found if SHORTEST <= len(ids) <= LONGEST]
-    return [np.array(ids, np.int32) for ids, _ in found], np.array([label for _, label in found], np.int64)
+    return [np.array(ids, np.int32) for ids, _ in found], np.array([label for _, label in found],
+                                                                   np.int64)
 
 
 class Convolutions(nn.Module):
-    """tokens int [B,T] (0 = padding) -> logits [B,classes], of the data set's task or of the review's label."""
+    """tokens int [B,T] (0 = padding) -> logits [B,classes], of the data set's task or of the
+    review's label."""
 
     def __init__(self, vectors, filters, classes):
         super().__init__()
         self.embed = nn.Embedding.from_pretrained(vectors.clone(), freeze=False, padding_idx=0)
-        self.convs = nn.ModuleList(nn.Conv1d(vectors.shape[1], filters, width, padding=width // 2) for width in WIDTHS)
+        self.convs = nn.ModuleList(nn.Conv1d(vectors.shape[1], filters, width, padding=width // 2)
+                                   for width in WIDTHS)
         self.head = nn.Linear(filters * len(WIDTHS), classes)
         self.review = nn.Linear(filters * len(WIDTHS), classes)
 
@@ -78,7 +86,8 @@ def train(data, vectors, reviews, options, seed):
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     model = Convolutions(vectors, options.filters, len(data.labels))
-    vector, rest = list(model.embed.parameters()), [p for n, p in model.named_parameters() if "embed" not in n]
+    vector, rest = list(model.embed.parameters()), [p for n, p in model.named_parameters()
+                                                    if "embed" not in n]
     optimizer = torch.optim.AdamW([{"params": vector, "part": 0.3, "weight_decay": 0.0},
                                    {"params": rest, "part": 1.0, "weight_decay": 0.02}])
     steps = max(1, int(len(data.train) // BATCH * options.epochs))
@@ -90,12 +99,14 @@ def train(data, vectors, reviews, options, seed):
             group["lr"] = 1e-3 * part * group["part"]
         chosen = next(batches)
         weight = torch.tensor([len(data.train[i]) for i in chosen]).float() ** LENGTH_POWER
-        each = functional.cross_entropy(model(batch_of(data.train, chosen)), labels[chosen], reduction="none")
+        each = functional.cross_entropy(model(batch_of(data.train, chosen)), labels[chosen],
+                                        reduction="none")
         loss = (each * weight).sum() / weight.sum()
         if reviews:
             chosen = next(others)
             logits = model(batch_of(reviews[0], chosen), review=True)
-            loss = loss + REVIEW_WEIGHT * functional.cross_entropy(logits, torch.from_numpy(reviews[1][chosen]))
+            marks = torch.from_numpy(reviews[1][chosen])
+            loss = loss + REVIEW_WEIGHT * functional.cross_entropy(logits, marks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -119,37 +130,45 @@ def load_model(path, vocabulary, options):
     """A model file of the same words, as logits_of."""
     model, _, words = export.import_model(path)
     if words != vocabulary:
-        raise ValueError(f"{path}: its vocabulary of {len(words or [])} words is not the data set's of {len(vocabulary)}")
+        raise ValueError(f"{path}: its vocabulary of {len(words or [])} words is not the data "
+                         f"set's of {len(vocabulary)}")
     model.set_solver(export.anneal_solver(model.record, options.threads, options.library))
     return model.eval()
 
 
 def write(path, vocabulary, texts, labels, soft):
-    """texts: lists of ids; labels: int64, -1 where there is none; soft: probabilities [n, classes]."""
+    """texts: lists of ids; labels: int64, -1 where there is none; soft: probabilities [n,
+    classes]."""
     tokens, lengths = datasets.pack_texts(texts)
     np.savez_compressed(path, tokens=tokens, lengths=lengths, labels=labels.astype(np.int8),
-                        probabilities=soft.numpy().astype(np.float16), vocabulary=datasets.pack_words(vocabulary))
+                        probabilities=soft.numpy().astype(np.float16),
+                        vocabulary=datasets.pack_words(vocabulary))
 
 
 def read(path, vocabulary, max_tokens):
-    """(texts, labels, probabilities float32 tensor) of a file that was made with the same vocabulary."""
+    """(texts, labels, probabilities float32 tensor) of a file that was made with the same
+    vocabulary."""
     with np.load(path) as pack:
         arrays = {key: pack[key] for key in pack.files}
     words = datasets.unpack_words(arrays["vocabulary"])
     if words != vocabulary:
-        raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the data set's of {len(vocabulary)}")
+        raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the data set's of "
+                         f"{len(vocabulary)}")
     texts = datasets.unpack_texts(arrays["tokens"], arrays["lengths"], max_tokens)
-    return texts, arrays["labels"].astype(np.int64), torch.from_numpy(arrays["probabilities"].astype(np.float32))
+    return texts, arrays["labels"].astype(np.int64), torch.from_numpy(
+        arrays["probabilities"].astype(np.float32))
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("dataset", choices=[name for name in datasets.NAMES if datasets.is_text(name)])
     add("--data", required=True, help="folder of the official files or of NAME.npz packs")
     add("--out", required=True, help="FILE.npz")
     add("--sentences", help="folder of the official IMDB files")
-    add("--sentence-count", type=int, default=70000, help="how many of them get soft labels (drawn at random)")
+    add("--sentence-count", type=int, default=70000,
+        help="how many of them get soft labels (drawn at random)")
     add("--vectors", help="folder of word vectors for text read from official files")
     add("--vocabulary", type=int, default=20000)
     add("--max-tokens", type=int, default=64)
@@ -167,7 +186,8 @@ def main(arguments=None):
     data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
                          vocabulary_size=options.vocabulary, vectors=options.vectors)
     torch.manual_seed(options.seed)
-    vectors = 0.1 * torch.randn(len(data.vocabulary), 100 if data.vectors is None else data.vectors.shape[1])
+    vectors = 0.1 * torch.randn(len(data.vocabulary), 100 if data.vectors is None
+                                else data.vectors.shape[1])
     datasets.fill_vectors(vectors, data)
     vectors[0] = 0
     # Before the networks, which take long: a file that does not fit is said at once.
@@ -176,7 +196,8 @@ def main(arguments=None):
     if options.sentences:
         reviews = read_sentences(options.sentences, tokeniser.index_of(data.vocabulary),
                                  datasets.TOKENISERS[options.dataset])
-        chosen = np.random.default_rng(options.seed).permutation(len(reviews[0]))[:options.sentence_count]
+        order = np.random.default_rng(options.seed).permutation(len(reviews[0]))
+        chosen = order[:options.sentence_count]
         texts += [reviews[0][i] for i in chosen]
         labels = np.concatenate([labels, np.full(len(chosen), -1)])
     began, target = time.monotonic(), torch.from_numpy(data.test_labels)
@@ -185,17 +206,20 @@ def main(arguments=None):
         """Mean probabilities of the texts and of the test texts."""
         sums = [0, 0]
         for number, logits_of in enumerate(members, 1):
-            sums = [total + probabilities(logits_of, part) for total, part in zip(sums, (texts, data.test))]
+            sums = [total + probabilities(logits_of, part)
+                    for total, part in zip(sums, (texts, data.test))]
             report(f"{number} of the {name}", sums[1] / number)
         return [total / number for total in sums]
 
     def report(name, p):
         print(f"{name}: accuracy {(p.argmax(1) == target).float().mean():.4f}, "
-              f"test loss {functional.nll_loss(p.log(), target):.4f}, {time.monotonic() - began:.0f} s", flush=True)
+              f"test loss {functional.nll_loss(p.log(), target):.4f}, "
+              f"{time.monotonic() - began:.0f} s", flush=True)
 
     def networks():
         for member in range(options.members):
-            model = train(data, vectors, reviews if member % 2 else None, options, options.seed + member)
+            model = train(data, vectors, reviews if member % 2 else None, options, options.seed
+                          + member)
             yield lambda tokens, lengths, model=model: model(tokens)
     soft, test = mean_of("networks", networks())
     if models:

@@ -1,8 +1,8 @@
 """The tokenisers of text models and their vocabulary; the runtime implements the same rules.
 
-"words": ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes >= 0x80, any other ASCII
-character that is no space is a token of its own. "penn_words" also cuts contractions off as the Penn Treebank does.
-Ids: 0 "<pad>", 1 "<unk>", then words.
+"words": ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes
+>= 0x80, any other ASCII character that is no space is a token of its own. "penn_words" also
+cuts contractions off as the Penn Treebank does. Ids: 0 "<pad>", 1 "<unk>", then words.
 """
 import re
 from collections import Counter
@@ -19,25 +19,30 @@ def split(text, kind="words"):
     if kind == "words":
         return words
     cut = (_CONTRACTION.fullmatch(word) for word in words)
-    return [part for word, found in zip(words, cut) for part in (found.groups() if found else (word,))]
+    return [part for word, found in zip(words, cut) for part in (found.groups()
+                                                                 if found else (word,))]
 
 
 def build_vocabulary(texts, size, minimum=2, kind="words"):
-    """The `size` most frequent words seen at least `minimum` times, ties in byte order; starts with the two
-    special words."""
+    """The `size` most frequent words seen at least `minimum` times, ties in byte order; starts with
+    the two special words."""
     counts = Counter()
     for text in texts:
         counts.update(split(text, kind))
-    ranked = sorted((word for word, n in counts.items() if n >= minimum), key=lambda w: (-counts[w], w))
-    return ["<pad>", "<unk>"] + [word.decode("utf-8", "surrogateescape") for word in ranked[:size - 2]]
+    ranked = sorted((word for word, n in counts.items() if n >= minimum),
+                    key=lambda w: (-counts[w], w))
+    return ["<pad>", "<unk>"] + [word.decode("utf-8", "surrogateescape")
+                                 for word in ranked[:size - 2]]
 
 
 def encode(text, index, max_tokens, kind="words"):
-    """Ids of the first max_tokens tokens; an empty text is one unknown word. index: word (bytes) -> id."""
+    """Ids of the first max_tokens tokens; an empty text is one unknown word. index: word (bytes) ->
+    id."""
     ids = [index.get(word, UNKNOWN) for word in split(text, kind)[:max_tokens]]
     return ids or [UNKNOWN]
 
 
 def index_of(vocabulary):
     """word (bytes) -> id of a vocabulary list."""
-    return {word.encode("utf-8", "surrogateescape"): number for number, word in enumerate(vocabulary)}
+    return {word.encode("utf-8", "surrogateescape"): number
+            for number, word in enumerate(vocabulary)}

@@ -3,9 +3,10 @@
     python3 -m qama_export.train --dataset mnist --attention qama --data DIR --out runs/mnist-qama
 
 Writes into --out: log.jsonl (one JSON object a line), checkpoint.pt (everything needed to go on),
-weights.pt (for --start-from), model.safetensors and golden.safetensors. With --time-limit the learning
-rate schedule shrinks to what fits: the step time is measured all along and the end is moved accordingly.
-Forward solves of QAMA layers go through libqama (solver.py). Several runs at once: fleet.py.
+weights.pt (for --start-from), model.safetensors and golden.safetensors. With --time-limit the
+learning rate schedule shrinks to what fits: the step time is measured all along and the end is
+moved accordingly. Forward solves of QAMA layers go through libqama (solver.py). Several runs at
+once: fleet.py.
 """
 import argparse
 import json
@@ -25,21 +26,22 @@ from .qama_attention import HeadNorm
 from .solver import Solver
 
 # What a data set's runs start from; every value has an option of the same name.
-PRESETS = {
-    "mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128, lr=2e-3, patch=4),
-    "fashion-mnist": dict(dim=96, depth=3, heads=8, dim_head=12, mlp=192, epochs=20, batch=128, lr=2e-3,
-                          patch=4),
-    "cifar10": dict(dim=128, depth=4, heads=8, dim_head=16, mlp=256, epochs=60, batch=128, lr=2e-3, patch=4),
-    "imdb": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=64, lr=1e-3, dropout=0.3,
-                 word_dropout=0.1),
-    "sst2": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=128, lr=1e-3, dropout=0.3,
-                 word_dropout=0.1),
-}
+PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128,
+                         lr=2e-3, patch=4),
+           "fashion-mnist": dict(dim=96, depth=3, heads=8, dim_head=12, mlp=192, epochs=20,
+                                 batch=128, lr=2e-3, patch=4),
+           "cifar10": dict(dim=128, depth=4, heads=8, dim_head=16, mlp=256, epochs=60, batch=128,
+                           lr=2e-3, patch=4),
+           "imdb": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=64, lr=1e-3,
+                        dropout=0.3, word_dropout=0.1),
+           "sst2": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=128,
+                        lr=1e-3, dropout=0.3, word_dropout=0.1)}
 LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
 
 
 def parse(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("--dataset", required=True, choices=datasets.NAMES)
     add("--data", required=True, help="folder of the official files or of NAME.npz packs")
@@ -50,23 +52,31 @@ def parse(arguments=None):
     for name in ("lr", "dropout", "word-dropout"):
         add("--" + name, type=float)
     add("--token-pool", default="1x1", help="average pooling of the token grid, ROWSxCOLUMNS")
-    add("--pool", default="mean", choices=["mean", "max"], help="over the tokens, before the classifier")
+    add("--pool", default="mean", choices=["mean", "max"],
+        help="over the tokens, before the classifier")
     add("--max-tokens", type=int, default=512)
     add("--vocabulary", type=int, default=20000)
     add("--neighbours", type=int, default=0,
         help="tokens on either side of a word whose vectors its embedding sees (text)")
     add("--lengths", default="mixed", choices=["mixed", "sorted"],
-        help="of the texts in a batch: as they come (batch statistics are those of the whole set), or similar\n"
-             "(less padding; with batch norm, evaluation then sees other statistics than training)")
+        help="of the texts in a batch: as they come (batch statistics are those of the whole set), "
+        "or similar\n"
+        "(less padding; with batch norm, evaluation then sees other statistics than "
+        "training)")
     add("--length-power", type=float, default=0.0,
-        help="texts are drawn with a probability of their length to this power (0: each once an epoch); where test\n"
-             "texts are whole sentences and training texts mostly short parts of them")
+        help="texts are drawn with a probability of their length to this power (0: each once an "
+        "epoch); where test\n"
+        "texts are whole sentences and training texts mostly short parts of "
+        "them")
     add("--average", type=float, default=0.0,
-        help="evaluate and export a running average of the weights with this decay a step (0.998: of the last 500)")
+        help="evaluate and export a running average of the weights with this decay a step (0.998: "
+        "of the last 500)")
     add("--recalibrate", type=int, default=0,
-        help="training batches, without dropout, from which batch norm takes its statistics before an evaluation\n"
-             "and the export (dropout and --average make the running ones unfit)")
-    add("--vector-lr", type=float, default=1.0, help="learning rate of the word vectors, as a part of --lr")
+        help="training batches, without dropout, from which batch norm takes its statistics before "
+        "an evaluation\n"
+        "and the export (dropout and --average make the running ones unfit)")
+    add("--vector-lr", type=float, default=1.0, help="learning rate of the word vectors, as a part "
+        "of --lr")
     add("--vectors", help="folder of word vectors for text read from official files")
     add("--gelu", default="erf", choices=["erf", "tanh"])
     add("--normalisation", default="batch", choices=["none", "instance", "batch"])
@@ -82,7 +92,8 @@ def parse(arguments=None):
     add("--penalty", type=float, default=2.0, help="qama_v1")
     add("--sweeps", type=int, default=10, help="of the annealer while training")
     add("--restarts", type=int, default=1)
-    add("--eval-sweeps", type=int, default=20, help="written into the model file and used to evaluate")
+    add("--eval-sweeps", type=int, default=20, help="written into the model file and used to "
+        "evaluate")
     add("--eval-restarts", type=int, default=1)
     add("--t-start", type=float, default=1.2)
     add("--t-end", type=float, default=0.1)
@@ -90,12 +101,14 @@ def parse(arguments=None):
     add("--label-smoothing", type=float, default=0.0)
     add("--warmup", type=float, default=0.15, help="part of the steps with a rising learning rate")
     add("--augment", action=argparse.BooleanOptionalAction, default=True)
-    add("--shift", type=int, help="largest shift of the augmentation in pixels (default: the data set's)")
+    add("--shift", type=int, help="largest shift of the augmentation in pixels (default: the data "
+        "set's)")
     add("--clip", type=float, default=1.0, help="largest gradient norm")
     add("--seed", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
     add("--products", default="float", choices=["float", "bf16"],
-        help="matrix products of the forward and backward pass (half_products.py); evaluation is always in float")
+        help="matrix products of the forward and backward pass (half_products.py); evaluation is "
+        "always in float")
     add("--threads", type=int, default=1, help="of the solver; on the CPU also of torch")
     add("--library", help="libqama.so (default: $QAMA_LIBRARY, build/release, the system's)")
     add("--time-limit", type=float, default=0, help="seconds for everything; 0: none")
@@ -106,11 +119,15 @@ def parse(arguments=None):
     add("--test-samples", type=int, default=0)
     add("--golden", type=int, default=4, help="test samples in golden.safetensors")
     add("--resume", action="store_true", help="go on from OUT/checkpoint.pt where there is one")
-    add("--start-from", help="weights.pt of another run of the same shape, or any model file: every tensor of the same\n"
+    add("--start-from", help="weights.pt of another run of the same shape, or any model file: "
+        "every tensor of the same\n"
         "name and shape is taken, word vectors by their words")
-    add("--teacher", help="model file of the same task, whose probabilities are part of what is to be learnt")
-    add("--soft-labels", help="file of text_teacher.py, in place of --teacher and of the training texts")
-    add("--teacher-weight", type=float, default=0.5, help="of the teacher's part of the loss; the labels have the rest")
+    add("--teacher", help="model file of the same task, whose probabilities are part of what is to "
+        "be learnt")
+    add("--soft-labels", help="file of text_teacher.py, in place of --teacher and of the training "
+        "texts")
+    add("--teacher-weight", type=float, default=0.5,
+        help="of the teacher's part of the loss; the labels have the rest")
     add("--teacher-temperature", type=float, default=2.0)
     options = parser.parse_args(arguments)
     for name, value in PRESETS[options.dataset].items():
@@ -129,16 +146,21 @@ def architecture(options, data):
     record = {}
     if datasets.is_text(options.dataset):
         width = 100 if data.vectors is None else data.vectors.shape[1]
-        record.update(kind="text_transformer", sequence={
-            "max_tokens": options.max_tokens, "vocabulary": len(data.vocabulary), "embedding": width})
+        record.update(kind="text_transformer", sequence={"max_tokens": options.max_tokens,
+                                                         "vocabulary": len(data.vocabulary),
+                                                         "embedding": width})
         if options.neighbours:
             record["sequence"]["neighbours"] = options.neighbours
     else:
         channels, height, width = data.train.shape[1:]
-        record.update(kind="simple_vit", image={"height": height, "width": width, "channels": channels},
-                      patch=options.patch, token_pool=[int(n) for n in options.token_pool.split("x")])
-    record.update(dim=options.dim, depth=options.depth, heads=options.heads, dim_head=options.dim_head,
-                  mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5, pool=options.pool)
+        record.update(kind="simple_vit", image={"height": height, "width": width,
+                                                "channels": channels},
+                      patch=options.patch, token_pool=[int(n)
+                                                       for n in options.token_pool.split("x")])
+    record.update(dim=options.dim, depth=options.depth, heads=options.heads,
+                  dim_head=options.dim_head,
+                  mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5,
+                  pool=options.pool)
     if options.attention == "softmax":
         record["attention"] = {"kind": "softmax"}
     elif options.attention in rivals.KINDS:
@@ -150,7 +172,8 @@ def architecture(options, data):
             numbers = {"normalisation": options.normalisation, "energy_norm": options.energy_norm,
                        "rho0": options.rho0, "gamma0": options.gamma0}
         else:
-            numbers = {name: getattr(options, name) for name in ("bits", "quadratic", "linear", "penalty")}
+            numbers = {name: getattr(options, name) for name in ("bits", "quadratic", "linear",
+                                                                 "penalty")}
         record["attention"] = {
             "kind": options.attention, **numbers,
             "anneal": {"sweeps": options.eval_sweeps, "restarts": options.eval_restarts,
@@ -195,7 +218,8 @@ class Texts:
 
     def __init__(self, options, data, device):
         self.parts, self.device = {}, device
-        for part, x, y in (("train", data.train, data.train_labels), ("test", data.test, data.test_labels)):
+        for part, x, y in (("train", data.train, data.train_labels), ("test", data.test,
+                                                                      data.test_labels)):
             tokens, lengths = datasets.padded(x, options.max_tokens)
             self.parts[part] = (torch.from_numpy(tokens).to(device), torch.from_numpy(lengths),
                                 torch.from_numpy(y).to(device))
@@ -205,7 +229,8 @@ class Texts:
     def epoch_order(self, generator, batch):
         lengths = self.parts["train"][1]
         if self.length_power:
-            chosen = torch.multinomial(lengths.float() ** self.length_power, len(lengths), True, generator=generator)
+            chosen = torch.multinomial(lengths.float() ** self.length_power, len(lengths), True,
+                                       generator=generator)
         else:
             chosen = torch.randperm(len(lengths), generator=generator)
         if not self.sorted:
@@ -224,7 +249,8 @@ class Texts:
     def train(self, chosen):
         tokens, lengths, labels = self.select("train", chosen)
         if self.word_dropout:
-            # Each text has its own rate, so that whole texts, which evaluation sees, are no strangers.
+            # Each text has its own rate, so that whole texts, which evaluation sees, are no
+            # strangers.
             rate_of_text = self.word_dropout * torch.rand(len(tokens), 1, device=self.device)
             drop = (torch.rand(tokens.shape, device=self.device) < rate_of_text) & (tokens > 0)
             tokens = tokens.masked_fill(drop, 1)
@@ -233,7 +259,8 @@ class Texts:
     def test(self, batch):
         order = self.parts["test"][1].argsort()
         for begin in range(0, len(order), batch):
-            tokens, lengths, labels = self.select("test", order[begin:begin + batch].to(self.device))
+            tokens, lengths, labels = self.select("test",
+                                                  order[begin:begin + batch].to(self.device))
             yield (tokens, lengths), labels
 
 
@@ -252,7 +279,8 @@ def evaluate(model, batches, batch=250):
 
 
 def rate(progress, warmup):
-    """One cycle: cosine up for `warmup` of the way, cosine down to zero; both as a part of the peak."""
+    """One cycle: cosine up for `warmup` of the way, cosine down to zero; both as a part of the
+    peak."""
     if progress < warmup:
         return 0.05 + 0.95 * 0.5 * (1 - math.cos(math.pi * progress / warmup))
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
@@ -266,15 +294,17 @@ def make_optimizer(model, options):
     ids = {id(p) for p in decayed + vectors}
     rest = [p for p in model.parameters() if id(p) not in ids]
     extra = {"fused": True} if options.device == "cuda" else {}
-    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": rest,
+                                                                          "weight_decay": 0.0}]
     if vectors:
         groups.append({"params": vectors, "weight_decay": 0.0, "part": options.vector_lr})
     return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), **extra)
 
 
 def take_over(model, path, vocabulary):
-    """Fills `model` from a model file of another shape or task: tensors of the same name and shape, and the vectors of
-    the words (vocabulary: list, or None without text) that both know. Returns how many tensors and words were taken.
+    """Fills `model` from a model file of another shape or task: tensors of the same name and shape,
+    and the vectors of the words (vocabulary: list, or None without text) that both know. Returns
+    how many tensors and words were taken.
     """
     other, _, words = export.import_model(path)
     found, state = other.state_dict(), model.state_dict()
@@ -293,27 +323,31 @@ def take_over(model, path, vocabulary):
 
 
 class Teacher:
-    """Hinton et al. 2015: part of the loss is the divergence from softened probabilities, those of a trained model or
-    those of a file (--soft-labels), where samples may have no label; then they are all that there is to learn.
+    """Hinton et al. 2015: part of the loss is the divergence from softened probabilities, those of
+    a trained model or those of a file (--soft-labels), where samples may have no label; then they
+    are all that there is to learn.
     """
 
     def __init__(self, options, device, probabilities=None):
         self.model = None
         if probabilities is None:
             self.model, _, _ = export.import_model(options.teacher)
-            self.model.set_solver(export.anneal_solver(self.model.record, options.threads, options.library))
+            self.model.set_solver(export.anneal_solver(self.model.record, options.threads,
+                                                       options.library))
             self.model.to(device)
         else:
             self.logits = probabilities.clamp(min=1e-4).log().to(device)
         self.weight, self.temperature = options.teacher_weight, options.teacher_temperature
 
     def loss(self, inputs, chosen, logits, of_labels):
-        """Mean loss of the samples `chosen`; of_labels: cross entropy from the label of each, 0 where there is none."""
+        """Mean loss of the samples `chosen`; of_labels: cross entropy from the label of each, 0
+        where there is none."""
         with torch.no_grad():
             known = self.logits[chosen] if self.model is None else self.model(*inputs)
             target = (known / self.temperature).softmax(1)
         # The gradients of softened logits are smaller by the square of the temperature.
-        distance = functional.kl_div((logits / self.temperature).log_softmax(1), target, reduction="batchmean")
+        distance = functional.kl_div((logits / self.temperature).log_softmax(1), target,
+                                     reduction="batchmean")
         return (1 - self.weight) * of_labels.mean() + self.weight * self.temperature ** 2 * distance
 
 
@@ -358,7 +392,8 @@ class Run:
             self.model.set_solver(training)
         steps = len(self.batches.epoch_order(torch.Generator().manual_seed(1), options.batch))
         if steps == 0:
-            raise ValueError(f"{len(self.data.train)} training samples, expected at least one batch of "
+            raise ValueError(f"{len(self.data.train)} training samples, expected at least one "
+                             "batch of "
                              f"{options.batch}")
         self.epoch_steps = steps
         self.planned = options.max_steps or steps * options.epochs
@@ -382,7 +417,8 @@ class Run:
         return time.monotonic() - self.began
 
     def log(self, **values):
-        line = json.dumps({**values, "step": self.step, "epoch": round(self.step / self.epoch_steps, 3),
+        line = json.dumps({**values, "step": self.step,
+                           "epoch": round(self.step / self.epoch_steps, 3),
                            "seconds": round(self.spent + self.elapsed(), 1)})
         self.log_file.write(line + "\n")
         self.log_file.flush()
@@ -391,7 +427,8 @@ class Run:
     def checkpoint(self):
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
                  "step": self.step, "total": self.total, "spent": self.spent + self.elapsed(),
-                 "random": torch.get_rng_state(), "calls": self.solvers["train"].calls if self.solvers else 0,
+                 "random": torch.get_rng_state(), "calls": self.solvers["train"].calls
+                 if self.solvers else 0,
                  "average": self.average}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
@@ -415,7 +452,8 @@ class Run:
         self.log(event="resumed")
 
     def follow_average(self):
-        """Moves the average towards the weights; early on with a shorter memory, so that it forgets the start."""
+        """Moves the average towards the weights; early on with a shorter memory, so that it forgets
+        the start."""
         decay = min(self.options.average, self.step / (self.step + 10))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
@@ -423,12 +461,15 @@ class Run:
                     self.average[name].lerp_(value, 1 - decay)
 
     def recalibrate(self):
-        """Batch norm's running statistics become the means over some training batches as evaluation sees them."""
+        """Batch norm's running statistics become the means over some training batches as evaluation
+        sees them."""
         norms = [m for m in self.model.modules() if isinstance(m, HeadNorm) and m.kind == "batch"]
         self.model.eval()
-        momentum, word_dropout = [m.momentum for m in norms], getattr(self.batches, "word_dropout", 0.0)
+        momentum, word_dropout = [m.momentum for m in norms], getattr(self.batches, "word_dropout",
+                                                                      0.0)
         self.batches.word_dropout = 0.0
-        order = self.batches.epoch_order(torch.Generator().manual_seed(self.options.seed), self.options.batch)
+        order = self.batches.epoch_order(torch.Generator().manual_seed(self.options.seed),
+                                         self.options.batch)
         for index, chosen in enumerate(order[:self.options.recalibrate]):
             for norm in norms:
                 norm.training, norm.momentum = True, 1.0 / (index + 1)
@@ -441,7 +482,8 @@ class Run:
         self.model.train()
 
     def evaluate(self, last=False):
-        """(accuracy, loss); the model then is as before, or after the last one as it was evaluated."""
+        """(accuracy, loss); the model then is as before, or after the last one as it was
+        evaluated."""
         if self.solvers:
             self.solvers["eval"].reset()
             self.model.set_solver(self.solvers["eval"])
@@ -479,7 +521,8 @@ class Run:
                     paced_steps += 1
                 pace_from = now if paced_steps or self.step > 4 else None
                 if options.time_limit and paced_steps >= 20:
-                    # Also counts evaluations and checkpoints, because pace_from is not reset for them.
+                    # Also counts evaluations and checkpoints, because pace_from is not reset for
+                    # them.
                     left = (options.time_limit - reserve - now) * paced_steps / paced_seconds
                     self.total = min(self.planned, self.step + max(int(left), 0))
                     if self.step >= self.total:
@@ -490,9 +533,11 @@ class Run:
                 inputs, labels = self.batches.train(chosen)
                 with half_products() if options.products == "bf16" else nullcontext():
                     logits = self.model(*inputs)
-                    loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing,
+                    loss = functional.cross_entropy(logits, labels,
+                                                    label_smoothing=options.label_smoothing,
                                                     ignore_index=-1, reduction="none")
-                loss = loss.mean() if self.teacher is None else self.teacher.loss(inputs, chosen, logits, loss)
+                loss = (loss.mean() if self.teacher is None else
+                        self.teacher.loss(inputs, chosen, logits, loss))
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
@@ -503,7 +548,8 @@ class Run:
                 if self.average is not None:
                     self.follow_average()
                 if self.step % 100 == 0:
-                    self.log(loss=round(float(running) / counted, 5), lr=round(lr, 7), total=self.total)
+                    self.log(loss=round(float(running) / counted, 5), lr=round(lr, 7),
+                             total=self.total)
                     running.zero_()
                     counted = 0
             done = epoch + 1
@@ -518,7 +564,8 @@ class Run:
         accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
         torch.save(self.model.state_dict(), self.out / "weights.pt")
-        skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "soft_labels", "resume", "golden", "time_limit",
+        skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "soft_labels",
+                   "resume", "golden", "time_limit",
                    "limit_from")
         if self.teacher is None:
             skipped += ("teacher_weight", "teacher_temperature")
@@ -536,10 +583,12 @@ class Run:
             if getattr(self.options, name):
                 # A run's name, or a model file's: where they lie is this machine's business.
                 path = Path(getattr(self.options, name))
-                training[name] = path.parent.name if path.stem in ("model", "weights") else path.stem
+                training[name] = (path.parent.name if path.stem in ("model", "weights") else
+                                  path.stem)
         preprocess = datasets.preprocess_record(self.options.dataset)
         model = self.model.cpu().eval()
-        digest = export.export_model(model, self.out / "model.safetensors", preprocess, self.data.labels,
+        digest = export.export_model(model, self.out / "model.safetensors", preprocess,
+                                     self.data.labels,
                                      training, self.data.vocabulary)
         if self.solvers:
             self.solvers["eval"].reset()
