@@ -15,7 +15,8 @@
 
 namespace qama::hal::cpu {
 
-/// What SolveResult::solved_by says, "cpu:avx512 planes", in static storage.
+/// What SolveResult::solved_by says, in static storage: "cpu:avx512" for the dense form,
+/// "cpu:avx512 planes" and so on for the others.
 [[nodiscard]] const char* solved_by(const Kernel& kernel, Form form);
 
 /// Everything is allocated here; `workload` has been checked. The dense solver also takes

@@ -93,7 +93,7 @@ TEST_F(CliProfile, HasWhatTheContractNames) {
   for (std::size_t i = 0; i < info["steps"].size(); ++i) {
     for (const char* key : {"name", "op"})
       EXPECT_EQ(report["layers"][i][key], info["steps"][i][key]);
-    // Of a solve the report also knows the form: "cpu:avx512 dense".
+    // Of a solve the report also knows the form: "cpu:avx512 factors".
     EXPECT_THAT(report["layers"][i]["implementation"].get<std::string>(),
                 testing::StartsWith(info["steps"][i]["implementation"].get<std::string>()));
   }
@@ -224,7 +224,7 @@ TEST_F(CliProfile, StrictRefusesReferences) {
       run_qama({"profile", "-q", "--runs", "2", "-m", qama_, "--device", "cpu:scalar", "--strict"});
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.err, HasSubstr("qama: error: UNSUPPORTED: step 'block.0.attn.solve' "
-                                     "(qama.solve): implementation 'cpu:scalar dense'"));
+                                     "(qama.solve): implementation 'cpu:scalar'"));
   const Outcome good = run_qama({"profile", "-q", "--runs", "2", "-m", qama_, "--strict"});
   EXPECT_EQ(good.status, 0) << good.err;
   EXPECT_EQ(run_qama({"info", "-q", "--strict", qama_}).status, 0);
