@@ -105,7 +105,7 @@ Status CpuSolver::wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveR
 }
 
 const char* solved_by(const Kernel& kernel, Form form) {
-  // Static storage: one text a kernel and form, made when the first device is opened.
+  // Static storage: one text a kernel and form, made when the first solver is compiled.
   static const std::vector<std::string> kTexts = [] {
     std::vector<std::string> out;
     for (const Kernel& known : kernels()) {
@@ -120,7 +120,6 @@ const char* solved_by(const Kernel& kernel, Form form) {
 }
 
 Result<std::shared_ptr<Device>> open_cpu_device(std::string_view name) {
-  (void)solved_by(best_kernel(), Form::dense);  // a solve must not allocate
   if (name.empty()) {
     return std::shared_ptr<Device>(std::make_shared<CpuDevice>(best_kernel(), name));
   }

@@ -121,7 +121,7 @@ OwnedSparse::OwnedSparse(const DenseView& dense) : spins(dense.shape.tokens) {
           dense.couplings[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(j)];
       if (coupling != 0) neighbours.push_back({j, coupling});
     }
-    first.push_back(count());
+    first.push_back(static_cast<std::int64_t>(neighbours.size()));
   }
 }
 
@@ -141,7 +141,7 @@ OwnedSparse OwnedSparse::random(std::int32_t spins, std::int32_t neighbours, Ran
   out.first.push_back(0);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (const auto& [spin, coupling] : rows[i]) out.neighbours.push_back({spin, coupling});
-    out.first.push_back(out.count());
+    out.first.push_back(static_cast<std::int64_t>(out.neighbours.size()));
     out.fields[i] = static_cast<std::int16_t>(random.between(-20, 20));
   }
   return out;
