@@ -1,7 +1,7 @@
 # Where the build's libraries come from; included once by the top-level CMakeLists.txt. Nothing is downloaded or
 # generated here: toolchains/bootstrap fills one cached prefix beforehand, and this file only asks that script
 # where it is. A library is added by a find_package line here, a Debian package or a step in bootstrap, and a row
-# in README's table.
+# in the table of toolchains/README.md.
 #
 # Targets for the rest of the tree: DNNL::dnnl, xsimd, xtensor, nlohmann_json::nlohmann_json, CLI11::CLI11,
 # ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_stb (headers of stb only), GTest::gtest, GTest::gmock,
@@ -10,7 +10,7 @@
 option(QAMA_STATIC_DEPS "Link zlib and libmd from their static archives" ${QAMA_STATIC})
 
 # Which implementation linear layers have: oneDNN's generated code, or the kernels of ops/simd/packed_linear.h. The
-# latter are better on ARM cores without SVE (HACKING has the figures) and need no oneDNN at all.
+# latter are better on ARM cores without SVE (toolchains/README.md has the figures) and need no oneDNN at all.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(QAMA_LINEAR packed CACHE STRING "Linear layers: onednn or packed")
 else()

@@ -1,6 +1,6 @@
 // Recombining answers head by head. A restart finds most heads of a hard layer and never all; the
 // right states of the others are nearly always among what other restarts and rounds ended in
-// (HACKING, "The annealer"). A HeadPool keeps, for every head, the states that answers of this
+// (README.md in hal/cpu). A HeadPool keeps, for every head, the states that answers of this
 // solve had; a search over their combinations, by energies that are sums over pairs of heads,
 // proposes some that no answer had yet; the annealer lets them adapt at the last temperature.
 //

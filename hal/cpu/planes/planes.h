@@ -25,7 +25,7 @@ struct AnnealJob;
 struct Chain;
 
 inline constexpr std::int32_t kMaxPlanes = 2;
-/// Restarts that are annealed in lock-step (measured: see HACKING.md).
+/// Restarts that are annealed in lock-step (measured: hal/cpu/EXPERIMENTS.md).
 inline constexpr std::int32_t kPlaneChains = 4;
 /// Counter planes that a chain needs: no spin flips twice in a sweep.
 inline constexpr std::int32_t kCounterLevels = 16;

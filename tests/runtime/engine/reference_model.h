@@ -1,5 +1,6 @@
 // An independent forward pass in double with xtensor, straight from the model file's tensors and
-// the description of the model in HACKING.md: shares no code with ops/ or runtime/. Slow and plain.
+// weights/FORMAT.md and the equations in HACKING.md: shares no code with ops/ or runtime/. Slow and
+// plain.
 #pragma once
 
 #include <cstdint>
