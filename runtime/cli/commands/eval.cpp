@@ -59,37 +59,48 @@ struct Tally {
 
 class Eval final : public Command {
  public:
+  CommandText text() const override {
+    return {
+        .summary = "Measure accuracy and speed over a data set.",
+        .examples =
+            "qama eval -m weights/models/mnist-qama.safetensors --dataset mnist --data DIR\n"
+            "qama eval -m MODEL --dataset imdb --data DIR --limit 1000 --threads 4 --json\n"
+            "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"};
+  }
+
   void declare(CLI::App& app) override {
     std::vector<std::string> names;
-    std::string layouts = "Directory with the data set in its official layout:";
+    std::string layouts = "Read the data set from this directory, in its official layout:";
     for (const io::DatasetFormat& format : io::dataset_formats()) {
       names.emplace_back(format.name);
       layouts += "\n" + std::string(format.name) + ": " + std::string(format.layout);
     }
     declare_model(app, model_path_);
-    app.add_option("--dataset", dataset_, "Data set")
+    app.add_option("--dataset", dataset_, "Evaluate on this data set.")
         ->required()
         ->type_name("NAME")
         ->check(CLI::IsMember(names));
     app.add_option("--data", directory_, layouts)->required()->type_name("DIR");
     app.add_option("--split", split_,
-                   "train, test or dev; sst2's test labels are not public, its dev stands for test")
+                   "Evaluate on this split; the labels of sst2's test split are not public, and "
+                   "its dev split stands for it.")
         ->type_name("NAME")
         ->check(CLI::IsMember({"train", "test", "dev"}))
         ->default_str("test");
-    app.add_option("--limit", limit_, "Take the first N samples only")
+    app.add_option("--limit", limit_, "Take only the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
-    app.add_option("--shard", shard_, "Of those, take every N-th from I on; I from 0 (or 1) to N")
+    app.add_option("--shard", shard_,
+                   "Of those, take every N-th sample from the I-th on; I is 0 to N, and N means 0.")
         ->type_name("I/N");
     app.add_option("--record", record_,
-                   "Write the first N layers to be solved as problem files below DIR")
+                   "Write the first N layers that are solved as problem files below DIR, which is "
+                   "made if it is missing.")
         ->expected(2)
         ->type_name("DIR N");
-    app.add_option(
-           "--answers", answers_,
-           "Write a line a sample to FILE: index, label, answer and the answer's probability, "
-           "with tabs between them")
+    app.add_option("--answers", answers_,
+                   "Write a line a sample to FILE: index, label, answer and the answer's "
+                   "probability, with tabs between them.")
         ->type_name("FILE");
     run_.declare(app);
   }

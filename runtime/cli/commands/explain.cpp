@@ -201,13 +201,20 @@ std::string picture_symbol(const weights::Architecture& a, std::span<const std::
 
 class Explain final : public Command {
  public:
+  CommandText text() const override {
+    return {.summary = "Show what the heads selected for one input, and what a flip would cost.",
+            .examples = "qama explain -m MODEL shoe.png --html shoe.html\n"};
+  }
+
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
     auto* input =
-        app.add_option("INPUT", input_, "An input as `qama classify` takes it")->type_name("");
-    app.add_option("--text", text_, "A text itself")->type_name("TEXT")->excludes(input);
+        app.add_option("INPUT", input_, "The input, as `qama classify` takes it.")->type_name("");
+    app.add_option("--text", text_, "Explain this text, in place of INPUT.")
+        ->type_name("TEXT")
+        ->excludes(input);
     app.add_option("--html", html_,
-                   "Write a page with the paper's Figures 3, 4 and 5 for this input")
+                   "Write a page with Figures 3, 4 and 5 of the paper for this input to FILE.")
         ->type_name("FILE");
     run_.declare(app);
   }

@@ -139,40 +139,55 @@ class Reference final : public runtime::ProblemSink {
 
 class ProfileCommand final : public Command {
  public:
+  CommandText text() const override {
+    return {.summary = "Show where the time goes, on one or several devices.",
+            .notes =
+                "Measured time (a clock), modelled time (an emulator's) and computed time (bytes "
+                "over a rate) never\n"
+                "share a column.\n",
+            .examples =
+                "qama profile -m weights/models/fashion-mnist-qama.safetensors\n"
+                "qama profile -m MODEL --device cpu: --device cim://127.0.0.1:7010 --html "
+                "profile.html\n"
+                "qama profile -m MODEL shoe.png --runs 1000 --csv runs.csv --trace trace.json "
+                "--json\n"};
+  }
+
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
-    app.add_option(
-           "--input,INPUT", inputs_,
-           "Inputs as `qama classify` takes them; none: 16 synthetic ones, the same everywhere")
+    app.add_option("--input,INPUT", inputs_,
+                   "An input, as `qama classify` takes it. Without any: 16 synthetic ones, the "
+                   "same everywhere.")
         ->type_name("");
     app.add_option("--device", devices_,
-                   "Device; may be repeated: all run the same inputs, taking turns")
+                   "Run on this device; several devices run the same inputs and take turns.")
         ->type_name("URI")
         ->expected(1)
         ->take_all()
         ->default_str("cpu:");
-    app.add_option("--runs", runs_, "Timed runs a device")
+    app.add_option("--runs", runs_, "Time N runs on each device.")
         ->type_name("N")
         ->check(CLI::Range(1, 1000000))
         ->capture_default_str();
-    app.add_option("--warm-up", warm_up_,
-                   "Runs before them that are not counted; the very first is reported by itself")
+    app.add_option(
+           "--warm-up", warm_up_,
+           "Do N runs before them that do not count; the very first run is reported by itself.")
         ->type_name("N")
         ->check(CLI::Range(0, 100000))
         ->capture_default_str();
-    app.add_option("--batch", batch_, "Measure the throughput of batches of N samples, too")
+    app.add_option("--batch", batch_, "Measure the throughput of batches of N samples, too.")
         ->type_name("N")
         ->check(CLI::Range(2, 4096));
-    app.add_option(
-           "--csv", csv_,
-           "Write every run's every part: measured_us and modelled_us are columns of their own")
+    app.add_option("--csv", csv_,
+                   "Write every part of every run to FILE; measured_us and modelled_us are "
+                   "separate columns.")
         ->type_name("FILE");
     app.add_option("--trace", trace_,
-                   "Write a Chrome trace (open it in Perfetto or chrome://tracing)")
+                   "Write a Chrome trace to FILE, for Perfetto or chrome://tracing.")
         ->type_name("FILE");
-    app.add_option("--html", html_, "Write a page with plots that needs no network")
+    app.add_option("--html", html_, "Write a page with plots to FILE; it needs no network.")
         ->type_name("FILE");
-    app.add_flag("--strict", strict_, "Fail if a layer fell to a reference implementation");
+    app.add_flag("--strict", strict_, "Fail if a layer uses a reference implementation.");
     run_.declare_without_device(app);
   }
 
