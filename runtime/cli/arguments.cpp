@@ -131,4 +131,12 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   return session;
 }
 
+Status need_qama(const runtime::Model& model, const std::string& model_path, const char* command) {
+  const weights::Architecture& a = model.architecture();
+  if (a.is_qama()) return {};
+  return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path) + " has " +
+                                                std::string(weights::name_of(a.attention.kind)) +
+                                                " attention, " + command + " needs QAMA"};
+}
+
 }  // namespace qama::cli
