@@ -11,6 +11,7 @@
 #include "runtime/cli/profile/synthetic.h"
 #include "runtime/cli/provenance.h"
 #include "runtime/cli/report.h"
+#include "runtime/cli/sample_batch.h"
 
 namespace qama::cli {
 namespace {
@@ -166,29 +167,16 @@ class Collector {
     Console silent = console_;
     silent.quiet = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(plan, request_.model_path, silent));
-    const runtime::Model& model = session->model();
-    const weights::Architecture& a = model.architecture();
-    std::vector<std::uint8_t> pixels;
-    std::vector<std::int32_t> tokens;
-    std::vector<std::int32_t> lengths;
+    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(single.plan().shared_model()));
     for (std::int32_t i = 0; i < request_.batch; ++i) {
-      const runtime::Sample& input = inputs_[static_cast<std::size_t>(i) % inputs_.size()];
-      pixels.insert(pixels.end(), input.pixels.begin(), input.pixels.end());
-      tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
-      lengths.push_back(input.length);
+      batch.add(inputs_[static_cast<std::size_t>(i) % inputs_.size()]);
     }
-    std::vector<float> logits(static_cast<std::size_t>(request_.batch) *
-                              static_cast<std::size_t>(model.classes()));
-    const auto once = [&] {
-      return a.is_text() ? session->run_tokens(tokens, lengths, logits)
-                         : session->run_u8(pixels, request_.batch, logits);
-    };
-    QAMA_RETURN_IF_ERROR(once());
+    QAMA_RETURN_IF_ERROR(batch.run(*session));
     const std::int32_t rounds = std::max(request_.runs / request_.batch, 1);
     std::vector<double> rates;
     for (std::int32_t round = 0; round < rounds; ++round) {
       const Clock::time_point start = Clock::now();
-      QAMA_RETURN_IF_ERROR(once());
+      QAMA_RETURN_IF_ERROR(batch.run(*session));
       rates.push_back(static_cast<double>(request_.batch) / us_since(start) * 1e6);
     }
     std::sort(rates.begin(), rates.end());
