@@ -1,4 +1,5 @@
-# The Debian package: program, library, headers, models, man page. `cpack -G DEB` in a build folder makes it, from the
+# The Debian package: program, library, headers, models; manual pages and
+# completion are runtime/cli's. `cpack -G DEB` in a build folder makes it, from the
 # presets `minimal` (for this machine) and `aarch64-release`; included last by the top-level CMakeLists.txt.
 include(GNUInstallDirs)
 
@@ -8,14 +9,11 @@ install(FILES toolchains/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/qama
 find_program(QAMA_GZIP gzip)
 if(QAMA_GZIP)
   # Without name and time, so that the same sources give the same package.
-  set(manual ${PROJECT_SOURCE_DIR}/runtime/cli/qama.1)
   set(changelog ${PROJECT_SOURCE_DIR}/toolchains/changelog)
-  add_custom_command(OUTPUT qama.1.gz changelog.gz
-    COMMAND ${QAMA_GZIP} -9nc ${manual} > ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz
+  add_custom_command(OUTPUT changelog.gz
     COMMAND ${QAMA_GZIP} -9nc ${changelog} > ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz
-    DEPENDS ${manual} ${changelog} VERBATIM)
-  add_custom_target(qama_manual ALL DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qama.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT qama_data)
+    DEPENDS ${changelog} VERBATIM)
+  add_custom_target(qama_changelog ALL DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/qama COMPONENT qama_data)
 endif()
 

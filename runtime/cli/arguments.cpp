@@ -16,25 +16,26 @@ bool is_local(std::string_view uri) noexcept {
 }  // namespace
 
 void declare_model(CLI::App& app, std::string& path) {
-  app.add_option("-m,--model", path, "Model file")->required()->type_name("MODEL");
+  app.add_option("-m,--model", path, "Use this model file.")->required()->type_name("MODEL");
 }
 
 void declare_device(CLI::App& app, std::string& device) {
   app.add_option("--device", device,
-                 "Device that solves: cpu:, cpu:KERNEL, exact:, ... (see `qama devices`)")
+                 "Solve on this device: cpu:, cpu:KERNEL, exact:, cim://HOST:PORT, ... `qama "
+                 "devices` lists those of this machine.")
       ->type_name("URI")
       ->capture_default_str();
 }
 
 void declare_threads(CLI::App& app, std::int32_t& threads) {
-  app.add_option("--threads", threads, "Worker threads")
+  app.add_option("--threads", threads, "Use N worker threads.")
       ->type_name("N")
       ->check(CLI::Range(1, runtime::kMaxThreads))
       ->capture_default_str();
 }
 
 void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text) {
-  app.add_option("--seed", seed, "Seed of the annealer: the same seed gives the same answer")
+  app.add_option("--seed", seed, "Seed the annealer: the same seed gives the same answer.")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber)
       ->default_str(default_text);
@@ -48,40 +49,40 @@ void RunArguments::declare(CLI::App& app) {
 void RunArguments::declare_without_device(CLI::App& app) {
   declare_threads(app, threads);
   declare_seed(app, seed, "the model's");
-  app.add_option(
-         "--fallback", fallback,
-         "When the local annealer takes over: never, error (the device fails or is down), deadline "
-         "(it would miss it), hedge (it is late: both solve, the first answer counts)")
+  app.add_option("--fallback", fallback,
+                 "Say when the CPU takes over from the device: never; error, if the device fails "
+                 "or is down; deadline, if it would be late; hedge, as soon as it is late (both "
+                 "solve, and the first answer counts).")
       ->check(CLI::IsMember({"never", "error", "deadline", "hedge"}))
       ->type_name("WHEN")
       ->capture_default_str();
-  app.add_option("--deadline-us", deadline_us, "Microseconds a sample may take; 0: no limit")
+  app.add_option("--deadline-us", deadline_us,
+                 "Limit the time for a sample to N microseconds; 0 is no limit.")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->capture_default_str();
-  app.add_option("--sweeps", schedule.sweeps, "Sweeps of the annealer a restart; 0: descent only")
+  app.add_option("--sweeps", schedule.sweeps,
+                 "Let the annealer do N sweeps in each restart; 0 only descends.")
       ->type_name("N")
       ->check(CLI::Range(0, hal::kMaxSweeps))
       ->default_str("the model's");
   app.add_option("--restarts", schedule.restarts,
-                 "Independent starts a solve, the best answer counts")
+                 "Start each solve N times and keep the best answer.")
       ->type_name("N")
       ->check(CLI::Range(1, hal::kMaxRestarts))
       ->default_str("the model's");
   app.add_option("--rounds", schedule.rounds,
-                 "After the restarts: groups of four that start from the best answer so far, for "
-                 "quality; 0: none")
+                 "After the restarts, anneal N groups of four again from the best answer so far.")
       ->type_name("N")
       ->check(CLI::Range(0, hal::kMaxRestarts))
       ->default_str("the model's");
-  app.add_option("--round-sweeps", schedule.round_sweeps, "Sweeps of a round")
+  app.add_option("--round-sweeps", schedule.round_sweeps, "Let each round do N sweeps.")
       ->type_name("N")
       ->check(CLI::Range(0, hal::kMaxSweeps))
       ->default_str("the model's");
-  app.add_option(
-         "--in-flight", in_flight,
-         "Samples of a batch that a thread has on their way at once; more than 1 helps where the "
-         "device lies elsewhere")
+  app.add_option("--in-flight", in_flight,
+                 "Let each thread have N samples of a batch on their way at once; more than 1 "
+                 "helps if the device is far away.")
       ->type_name("N")
       ->check(CLI::Range(1, runtime::kMaxInFlight))
       ->default_str("1; 4 for a device over a network");
@@ -128,6 +129,14 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   }
   console.log(sentence + ", threads " + std::to_string(threads));
   return session;
+}
+
+Status need_qama(const runtime::Model& model, const std::string& model_path, const char* command) {
+  const weights::Architecture& a = model.architecture();
+  if (a.is_qama()) return {};
+  return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path) + " has " +
+                                                std::string(weights::name_of(a.attention.kind)) +
+                                                " attention, " + command + " needs QAMA"};
 }
 
 }  // namespace qama::cli

@@ -51,4 +51,8 @@ void declare_device(CLI::App& app, std::string& device);
 void declare_threads(CLI::App& app, std::int32_t& threads);
 void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text);
 
+/// MODEL_WRONG_KIND if the model has no QAMA layer for `command`.
+[[nodiscard]] Status need_qama(const runtime::Model& model, const std::string& model_path,
+                               const char* command);
+
 }  // namespace qama::cli

@@ -16,6 +16,11 @@ void Console::line(std::string_view text) {
   if (!written && write_error_ == 0) write_error_ = errno != 0 ? errno : EIO;
 }
 
+void Console::text(std::string_view lines) {
+  while (lines.ends_with('\n')) lines.remove_suffix(1);
+  line(lines);
+}
+
 void Console::object(const Json& value) {
   line(value.dump(-1, ' ', false, Json::error_handler_t::replace));
 }

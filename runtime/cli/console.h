@@ -22,6 +22,8 @@ class Console {
 
   /// A line of the result.
   void line(std::string_view text);
+  /// Lines of the result; the last one may end or not.
+  void text(std::string_view lines);
   /// A JSON object on a line of its own. Not-a-numbers become null, bytes that are no UTF-8 are
   /// replaced.
   void object(const Json& value);

@@ -12,17 +12,26 @@ namespace {
 
 class Classify final : public Command {
  public:
+  CommandText text() const override {
+    return {.summary = "Classify images or texts.",
+            .examples =
+                "qama classify -m weights/models/fashion-mnist-qama.safetensors shoe.png\n"
+                "qama classify -m MODEL t10k-images-idx3-ubyte.gz:7 --json\n"
+                "qama classify -m weights/models/imdb-qama.safetensors --text \"What a film!\"\n"
+                "cat shoe.png | qama classify -m MODEL -\n"};
+  }
+
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
     app.add_option("INPUT", inputs_,
-                   "PNG, JPEG, PGM or PPM file, FILE.idx[.gz]:INDEX, text file, or - "
-                   "for standard input")
+                   "A PNG, JPEG, PGM or PPM file, an item of an IDX file as FILE.idx[.gz]:INDEX, a "
+                   "text file, or - for standard input.")
         ->type_name("");
-    app.add_option("--text", texts_, "A text itself; may be repeated")
+    app.add_option("--text", texts_, "Classify this text.")
         ->type_name("TEXT")
         ->expected(1)
         ->take_all();
-    app.add_option("--top", top_, "Classes listed, the likeliest first")
+    app.add_option("--top", top_, "List the K likeliest classes, the likeliest first.")
         ->type_name("K")
         ->check(CLI::Range(1, weights::kMaxDim))
         ->capture_default_str();

@@ -10,8 +10,10 @@
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
+#include "runtime/cli/sample_batch.h"
 #include "runtime/engine/preprocess.h"
 #include "runtime/io/dataset.h"
 #include "runtime/io/image.h"
@@ -44,6 +46,14 @@ Result<Shard> parse_shard(const std::string& text) {
                "--shard is " + quote(text) + ", expected I/N with N parts and I from 0 to N"};
 }
 
+Result<std::int64_t> parse_count(const std::string& text) {
+  std::int64_t out = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (code == std::errc() && *end == '\0' && out >= 1) return out;
+  return Error{ErrorCode::usage,
+               "--record's count is " + quote(text) + ", expected a whole number above 0"};
+}
+
 /// What is counted while samples go by.
 struct Tally {
   std::int64_t samples = 0;
@@ -59,37 +69,48 @@ struct Tally {
 
 class Eval final : public Command {
  public:
+  CommandText text() const override {
+    return {
+        .summary = "Measure accuracy and speed over a data set.",
+        .examples =
+            "qama eval -m weights/models/mnist-qama.safetensors --dataset mnist --data DIR\n"
+            "qama eval -m MODEL --dataset imdb --data DIR --limit 1000 --threads 4 --json\n"
+            "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"};
+  }
+
   void declare(CLI::App& app) override {
     std::vector<std::string> names;
-    std::string layouts = "Directory with the data set in its official layout:";
+    std::string layouts = "Read the data set from this directory, in its official layout:";
     for (const io::DatasetFormat& format : io::dataset_formats()) {
       names.emplace_back(format.name);
       layouts += "\n" + std::string(format.name) + ": " + std::string(format.layout);
     }
     declare_model(app, model_path_);
-    app.add_option("--dataset", dataset_, "Data set")
+    app.add_option("--dataset", dataset_, "Evaluate on this data set.")
         ->required()
         ->type_name("NAME")
         ->check(CLI::IsMember(names));
     app.add_option("--data", directory_, layouts)->required()->type_name("DIR");
     app.add_option("--split", split_,
-                   "train, test or dev; sst2's test labels are not public, its dev stands for test")
+                   "Evaluate on this split; the labels of sst2's test split are not public, and "
+                   "its dev split stands for it.")
         ->type_name("NAME")
         ->check(CLI::IsMember({"train", "test", "dev"}))
         ->default_str("test");
-    app.add_option("--limit", limit_, "Take the first N samples only")
+    app.add_option("--limit", limit_, "Take only the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
-    app.add_option("--shard", shard_, "Of those, take every N-th from I on; I from 0 (or 1) to N")
+    app.add_option("--shard", shard_,
+                   "Of those, take every N-th sample from the I-th on; I is 0 to N, and N means 0.")
         ->type_name("I/N");
     app.add_option("--record", record_,
-                   "Write the first N layers to be solved as problem files below DIR")
+                   "Write the first N layers that are solved as problem files below DIR, which is "
+                   "made if it is missing.")
         ->expected(2)
         ->type_name("DIR N");
-    app.add_option(
-           "--answers", answers_,
-           "Write a line a sample to FILE: index, label, answer and the answer's probability, "
-           "with tabs between them")
+    app.add_option("--answers", answers_,
+                   "Write a line a sample to FILE: index, label, answer and the answer's "
+                   "probability, with tabs between them.")
         ->type_name("FILE");
     run_.declare(app);
   }
@@ -101,13 +122,7 @@ class Eval final : public Command {
     }
     std::int64_t record_count = 0;
     if (!record_.empty()) {
-      const std::string& count = record_[1];
-      const auto [end, code] =
-          std::from_chars(count.data(), count.data() + count.size(), record_count);
-      if (code != std::errc() || *end != '\0' || record_count < 1) {
-        return Error{ErrorCode::usage,
-                     "--record's count is " + quote(count) + ", expected a whole number above 0"};
-      }
+      QAMA_ASSIGN_OR_RETURN(record_count, parse_count(record_[1]));
     }
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
@@ -133,13 +148,13 @@ class Eval final : public Command {
     std::ofstream answers;
     if (!answers_.empty()) {
       answers.open(answers_, std::ios::binary);
-      if (!answers) return unwritable();
+      if (!answers) return unwritable(answers_);
     }
     Tally tally;
     tally.confusion.assign(static_cast<std::size_t>(model_->classes()),
                            std::vector<std::int64_t>(static_cast<std::size_t>(model_->classes())));
     QAMA_RETURN_IF_ERROR(run_samples(console, *set, shard, *session, recorder, tally));
-    if (!answers_.empty() && !(answers << tally.lines).flush()) return unwritable();
+    if (!answers_.empty() && !(answers << tally.lines).flush()) return unwritable(answers_);
     if (record_count > 0) {
       if (!recorder.status().ok()) return recorder.status();
       console.log("recorded " + std::to_string(recorder.written()) + " problems below " +
@@ -150,10 +165,6 @@ class Eval final : public Command {
   }
 
  private:
-  [[nodiscard]] Error unwritable() const {
-    return {ErrorCode::io_error, "file " + quote(answers_) + " cannot be written"};
-  }
-
   /// MODEL_WRONG_KIND where the model cannot say anything about these samples.
   Status check_kind(const Console& console, const io::DatasetInfo& info) const {
     const weights::Architecture& a = model_->architecture();
@@ -188,7 +199,6 @@ class Eval final : public Command {
 
   Status run_samples(const Console& console, io::Dataset& set, const Shard& shard,
                      runtime::Session& session, ProblemRecorder& recorder, Tally& tally) const {
-    const weights::Architecture& a = model_->architecture();
     const std::int64_t end = limit_ > 0 ? std::min(limit_, set.info().samples) : set.info().samples;
     const std::int64_t first = shard.index % shard.count;
     const std::int64_t total = first < end ? (end - first - 1) / shard.count + 1 : 0;
@@ -196,59 +206,31 @@ class Eval final : public Command {
       return Error{ErrorCode::dataset_empty,
                    "shard " + shard_ + " of " + std::to_string(end) + " samples has none"};
     }
-    std::optional<runtime::Tokeniser> tokeniser;
-    if (a.is_text()) {
-      QAMA_ASSIGN_OR_RETURN(tokeniser, runtime::Tokeniser::create(model_));
-    }
-    const auto most = static_cast<std::size_t>(session.plan().options().max_batch);
-    const std::size_t pixels_a_sample = model_->input_pixels();
-    const auto tokens_a_sample = static_cast<std::size_t>(a.max_tokens);
-    const auto classes = static_cast<std::size_t>(a.classes);
-    std::vector<std::uint8_t> pixels(most * pixels_a_sample);
-    std::vector<std::int32_t> tokens(most * tokens_a_sample);
-    std::vector<std::int32_t> lengths(most);
-    std::vector<std::int32_t> labels(most);
-    std::vector<std::uint64_t> indices(most);
-    std::vector<float> logits(most * classes);
-
+    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(model_));
+    std::vector<std::int32_t> labels;
     Progress progress(console, "qama: eval", total);
     io::Sample sample;
     while (tally.samples < total) {
-      const auto count = std::min(most, static_cast<std::size_t>(total - tally.samples));
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::int64_t index =
-            first + (tally.samples + static_cast<std::int64_t>(i)) * shard.count;
+      batch.clear();
+      labels.clear();
+      const std::int64_t count =
+          std::min<std::int64_t>(session.plan().options().max_batch, total - tally.samples);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t index = first + (tally.samples + i) * shard.count;
         QAMA_RETURN_IF_ERROR(set.skip(index - set.position()));
         QAMA_RETURN_IF_ERROR(set.next(sample));
-        indices[i] = static_cast<std::uint64_t>(sample.index);
-        labels[i] = sample.label;
-        if (tokeniser) {
-          QAMA_ASSIGN_OR_RETURN(
-              lengths[i],
-              tokeniser->encode(sample.text,
-                                std::span(tokens).subspan(i * tokens_a_sample, tokens_a_sample)));
-        } else {
-          std::copy(sample.image.pixels.begin(), sample.image.pixels.end(),
-                    pixels.begin() + static_cast<std::ptrdiff_t>(i * pixels_a_sample));
-        }
+        QAMA_RETURN_IF_ERROR(batch.add(sample));
+        labels.push_back(sample.label);
       }
-      runtime::RunOptions options;
-      options.indices = std::span(indices).first(count);
-      if (!recorder.full()) options.hooks.problems = &recorder;
+      runtime::Hooks hooks;
+      if (!recorder.full()) hooks.problems = &recorder;
       const auto start = std::chrono::steady_clock::now();
-      const std::span<float> out = std::span(logits).first(count * classes);
-      if (tokeniser) {
-        QAMA_RETURN_IF_ERROR(session.run_tokens(std::span(tokens).first(count * tokens_a_sample),
-                                                std::span(lengths).first(count), out, options));
-      } else {
-        QAMA_RETURN_IF_ERROR(session.run_u8(std::span(pixels).first(count * pixels_a_sample),
-                                            static_cast<std::int32_t>(count), out, options));
-      }
+      QAMA_RETURN_IF_ERROR(batch.run(session, hooks));
       tally.seconds +=
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      for (std::size_t i = 0; i < count; ++i) {
-        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), indices[i], labels[i],
-                                 out.subspan(i * classes, classes), tally));
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), batch.index(i), labels[i],
+                                 batch.logits(i), tally));
       }
       progress.update(tally.samples);
     }

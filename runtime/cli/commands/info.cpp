@@ -11,11 +11,18 @@ namespace {
 
 class Info final : public Command {
  public:
+  CommandText text() const override {
+    return {.summary = "Show what is in a model file, or why it is refused.",
+            .examples =
+                "qama info weights/models/mnist-qama.safetensors\n"
+                "qama info MODEL --json\n"};
+  }
+
   void declare(CLI::App& app) override {
-    app.add_option("MODEL", path_, "Model file")->required()->type_name("");
-    app.add_flag("--tensors", list_tensors_, "List the tensors, too (--json always does)");
+    app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
+    app.add_flag("--tensors", list_tensors_, "List the tensors, too; --json always does.");
     declare_threads(app, threads_);
-    app.add_flag("--strict", strict_, "Fail if a step would fall to a reference implementation");
+    app.add_flag("--strict", strict_, "Fail if a step would use a reference implementation.");
   }
 
   Status run(Console& console) override {

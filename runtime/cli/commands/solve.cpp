@@ -40,56 +40,80 @@ double microseconds(Clock::duration time) {
 
 class Solve final : public Command {
  public:
+  CommandText text() const override {
+    return {
+        .summary = "Solve one problem from a file.",
+        .notes =
+            "A problem file has numbers with white space between them, in one of these formats:\n"
+            "  qama    a QAMA layer in factor form; the first word is 'qama'\n"
+            "  maxcut  'n m', then m times 'i j w': vertices from 1, whole weights; maximises the "
+            "cut\n"
+            "  qubo    'n m', then m times 'i j w': variables from 1, i = j is a linear term;\n"
+            "          minimises the sum of w x_i x_j over x in {0,1}\n"
+            "Without --format, the first word 'qama' means qama; a name that ends in .qubo or "
+            ".bqp, or a linear\n"
+            "term, means qubo; everything else is maxcut.\n",
+        .examples =
+            "qama solve layer.txt --sweeps 200 --restarts 64\n"
+            "qama solve G1.mc --time-limit 1000 --target 11624 --json\n"
+            "qama solve small.qubo --device exact:\n"};
+  }
+
   void declare(CLI::App& app) override {
-    app.add_option("FILE", path_, "Problem, or - for standard input")->required()->type_name("");
-    app.add_option("--format", format_, "qama, maxcut or qubo; default: from the file")
+    app.add_option("FILE", path_, "The problem, or - for standard input.")
+        ->required()
+        ->type_name("");
+    app.add_option("--format", format_,
+                   "Read the file in this format; by default, its name and content decide.")
         ->type_name("NAME")
         ->check(CLI::IsMember(hal::problem_format_names()));
-    app.add_option("--sweeps", sweeps_, "Sweeps a restart; 0: descent only")
+    app.add_option("--sweeps", sweeps_,
+                   "Let the annealer do N sweeps in each restart; 0 only descends.")
         ->type_name("N")
         ->check(CLI::Range(0, hal::kMaxSweeps))
         ->default_str("200; maxcut, qubo: 1000, fewer if a time limit is short");
-    app.add_option("--restarts", restarts_,
-                   "Independent starts at most (default: 32; with a time limit: as many as fit)")
+    app.add_option("--restarts", restarts_, "Start at most N times.")
         ->type_name("N")
-        ->check(CLI::Range(1, kMaxRestarts));
-    app.add_option("--time-limit", time_limit_ms_, "Begin no restart after this many milliseconds")
+        ->check(CLI::Range(1, kMaxRestarts))
+        ->default_str("32; with --time-limit: as many as fit");
+    app.add_option("--time-limit", time_limit_ms_, "Begin no restart after MS milliseconds.")
         ->type_name("MS")
         ->check(CLI::Range(1.0, 1e9));
-    app.add_option("--target", target_, "Stop at this energy or below (maxcut: this cut or above)")
+    app.add_option("--target", target_,
+                   "Stop at the energy E or below (maxcut: at the cut E or above).")
         ->type_name("E");
     app.add_option("--t-start", t_start_,
-                   "First temperature, in units of the mean row norm of the couplings")
+                   "Begin at this temperature, in units of the mean row norm of the couplings.")
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->default_str("1.2; maxcut, qubo: 0.3");
-    app.add_option("--t-end", t_end_, "Last temperature, in the same units")
+    app.add_option("--t-end", t_end_, "End at this temperature, in the same units.")
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->default_str("0.1; maxcut, qubo: 0.03");
-    app.add_option("--start", start_kind_,
-                   "What restarts of layers begin with: guessed or random spins, or mixed")
+    app.add_option(
+           "--start", start_kind_,
+           "Begin the restarts of layers with guessed or random spins, or with both (mixed).")
         ->type_name("NAME")
         ->check(CLI::IsMember({"guessed", "random", "mixed"}))
         ->capture_default_str();
     app.add_option("--rounds", options_.schedule.rounds,
-                   "After every 16 restarts (maxcut, qubo: 32): groups of four that start from the "
-                   "best answer of those; 0: none")
+                   "After every 16 restarts (maxcut, qubo: 32), anneal N groups of four again from "
+                   "the best of their answers.")
         ->type_name("N")
         ->check(CLI::Range(0, hal::kMaxRestarts))
         ->capture_default_str();
-    app.add_option("--round-sweeps", options_.schedule.round_sweeps, "Sweeps of a round")
+    app.add_option("--round-sweeps", options_.schedule.round_sweeps, "Let each round do N sweeps.")
         ->type_name("N")
         ->check(CLI::Range(0, hal::kMaxSweeps))
         ->capture_default_str();
-    app.add_option("--t-round", options_.schedule.t_round, "First temperature of a round")
+    app.add_option("--t-round", options_.schedule.t_round, "Begin a round at this temperature.")
         ->type_name("T")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option(
-           "--form", form_,
-           "How couplings are held: dense; planes or sparse (maxcut, qubo); factors (qama); "
-           "default: the fastest")
+    app.add_option("--form", form_,
+                   "Hold the couplings in this form: planes and sparse are for maxcut and qubo, "
+                   "factors for qama; by default, the fastest form.")
         ->type_name("NAME")
         ->check(CLI::IsMember(form_names()));
     declare_device(app, device_);

@@ -19,35 +19,49 @@ namespace {
 
 class Tune final : public Command {
  public:
+  CommandText text() const override {
+    return {.summary = "Find the cheapest annealing schedule for a model's layers, and store it.",
+            .notes =
+                "The search does not look at labels. It counts sweeps, not time: its choice is the "
+                "same on every\n"
+                "machine.\n",
+            .examples =
+                "qama tune -m MODEL --dataset mnist --data DIR                  (prints what it "
+                "found)\n"
+                "qama tune -m MODEL --dataset mnist --data DIR --share 95 --out NEW.safetensors\n"};
+  }
+
   void declare(CLI::App& app) override {
     std::vector<std::string> names;
     for (const io::DatasetFormat& format : io::dataset_formats()) names.emplace_back(format.name);
     declare_model(app, model_path_);
-    app.add_option("--dataset", dataset_, "Data set, as `qama eval` takes it")
+    app.add_option("--dataset", dataset_, "Take the samples from this data set.")
         ->required()
         ->type_name("NAME")
         ->check(CLI::IsMember(names));
-    app.add_option("--data", directory_, "Directory with the data set")
+    app.add_option("--data", directory_,
+                   "Read the data set from this directory; `qama help eval` gives the layouts.")
         ->required()
         ->type_name("DIR");
-    app.add_option("--split", split_, "train, test or dev")
+    app.add_option("--split", split_, "Take the samples from this split.")
         ->type_name("NAME")
         ->check(CLI::IsMember({"train", "test", "dev"}))
         ->default_str("test");
-    app.add_option("--samples", samples_, "Record the layers of the first N samples")
+    app.add_option("--samples", samples_, "Record the layers of the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{4}, std::int64_t{100000}))
         ->capture_default_str();
     app.add_option("--share", share_percent_,
-                   "Per cent of solves that must come near the best known energy")
+                   "Let this share of the solves come near the best known energy.")
         ->type_name("PERCENT")
         ->check(CLI::Range(1.0, 100.0))
         ->capture_default_str();
-    app.add_option("--gap", gap_percent_, "Per cent of the best known energy that is near")
+    app.add_option("--gap", gap_percent_,
+                   "Call an energy near if it is this close to the best known one.")
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 100.0))
         ->capture_default_str();
-    app.add_option("--out", out_, "Write the model with the schedules that were found")
+    app.add_option("--out", out_, "Write a copy of the model with the new schedules to FILE.")
         ->type_name("FILE");
     declare_device(app, device_);
     declare_seed(app, seed_, "1");

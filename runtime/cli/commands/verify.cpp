@@ -105,18 +105,27 @@ class Comparer final : public runtime::Recorder {
 
 class Verify final : public Command {
  public:
+  CommandText text() const override {
+    return {
+        .summary = "Compare every intermediate value of a model with PyTorch's.",
+        .examples =
+            "qama verify weights/models/mnist-qama.safetensors mnist-qama.golden.safetensors\n"};
+  }
+
   void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_path_, "Model file")->required()->type_name("");
-    app.add_option("GOLDEN", golden_path_, "File of intermediates that the exporter wrote for it")
+    app.add_option("MODEL", model_path_, "The model file.")->required()->type_name("");
+    app.add_option("GOLDEN", golden_path_,
+                   "The file of intermediates that the exporter wrote for it.")
         ->required()
         ->type_name("");
     app.add_option("--tolerance", tolerance_,
-                   "Largest absolute difference of a logit, with the golden's spins")
+                   "Allow a logit to differ by X, with the golden file's spins.")
         ->type_name("X")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--nmse", most_nmse_,
-                   "Largest normalised mean square error of any tensor, with the golden's spins")
+    app.add_option(
+           "--nmse", most_nmse_,
+           "Allow a tensor a normalised mean square error of X, with the golden file's spins.")
         ->type_name("X")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

@@ -11,22 +11,14 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr const char* kNames[] = {"classify", "eval",    "solve", "info",
-                                  "verify",   "devices", "device"};
-
-TEST(CliUsage, HelpListsEveryCommandAndEveryCommandHelps) {
+TEST(CliUsage, HelpListsEveryCommand) {
   for (const char* flag : {"--help", "-h"}) {
     const Outcome help = run_qama({flag});
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(help.err, "");
-    for (const char* name : kNames) EXPECT_THAT(help.out, HasSubstr(name));
-  }
-  for (const char* name : kNames) {
-    const Outcome help = run_qama({name, "--help"});
-    EXPECT_EQ(help.status, 0) << name;
-    EXPECT_EQ(help.err, "") << name;
-    EXPECT_THAT(help.out, HasSubstr("Examples:")) << name;
-    EXPECT_THAT(help.out, HasSubstr("--json")) << name;
+    for (const char* name : {"classify", "eval", "solve", "devices", "help"}) {
+      EXPECT_THAT(help.out, HasSubstr(name));
+    }
   }
 }
 

@@ -1,7 +1,5 @@
-// What `qama profile` measured and how it is written: JSON, tables on the terminal, CSV, a Chrome
-// trace, an HTML page. Three kinds of time are told apart everywhere and never added up in one
-// column: measured (a clock of this machine), modelled (an emulator's device time) and computed
-// (bytes over a rate). A new output is a function here.
+// What `qama profile` measured: plain data that collect.h fills, figures.h computes with, and
+// report.h writes.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +9,8 @@
 
 #include "hal/device.h"
 #include "hal/job_size.h"
+#include "runtime/api/answer.h"
 #include "runtime/cli/console.h"
-#include "runtime/cli/report.h"
 #include "runtime/engine/plan.h"
 #include "runtime/engine/profiler.h"
 #include "runtime/engine/session.h"
@@ -65,14 +63,5 @@ struct Profile {
   std::vector<DeviceProfile> devices;
   Json provenance;
 };
-
-/// The object of `--json`: the first device's fields, and `devices` with everybody's.
-[[nodiscard]] Json profile_json(const Profile& profile);
-/// The tables of the terminal.
-void print_profile(const Profile& profile, Console& console);
-/// IO_ERROR.
-Status write_profile_csv(const Profile& profile, const std::string& path);
-Status write_profile_trace(const Profile& profile, const std::string& path);
-Status write_profile_html(const Profile& profile, const std::string& path);
 
 }  // namespace qama::cli

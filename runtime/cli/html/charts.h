@@ -1,6 +1,4 @@
-// One HTML page with plots that stands alone: style and SVG inside, no script, nothing fetched.
-// `qama profile` and `qama explain` write theirs with it. A new kind of plot is a function that
-// returns an <svg>.
+// Plots as <svg>, one file a kind. To add a kind: a file and a function here.
 #pragma once
 
 #include <cstdint>
@@ -9,35 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hal/base/result.h"
-
 namespace qama::cli {
-
-/// Text with &, <, > and quotes made harmless; bytes that are no printable ASCII or UTF-8 stay.
-[[nodiscard]] std::string escaped(std::string_view text);
-
-/// Colour `index` of the palette, "#rrggbb".
-[[nodiscard]] const char* colour(std::size_t index) noexcept;
-/// Blue (0) over white (0.5) to red (1).
-[[nodiscard]] std::string warmth(double value);
-
-class HtmlPage {
- public:
-  HtmlPage(std::string_view title, std::string_view subtitle);
-  void heading(std::string_view text);
-  /// A paragraph of plain text.
-  void text(std::string_view words);
-  /// Markup that is already safe: an <svg>, a <figure>.
-  void markup(std::string_view html);
-  /// The first column is left-aligned text, the others are numbers or words, right-aligned.
-  void table(const std::vector<std::string>& head,
-             const std::vector<std::vector<std::string>>& rows);
-  /// Writes the page. IO_ERROR.
-  Status write(const std::string& path);
-
- private:
-  std::string html_;
-};
 
 /// Horizontal bars made of parts, one bar a row, in one unit.
 struct BarRow {

@@ -1,0 +1,28 @@
+#include "runtime/cli/explain/explanation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/cli/console.h"
+
+namespace qama::cli {
+
+std::string Explanation::verdict() const {
+  return label + format(", %.1f %%", 100 * probability);
+}
+
+Moments moments(std::span<const double> values) {
+  Moments out;
+  if (values.empty()) return out;
+  const auto n = static_cast<double>(values.size());
+  for (const double v : values) out.mean += v / n;
+  for (const double v : values) out.deviation += (v - out.mean) * (v - out.mean) / n;
+  out.deviation = std::sqrt(out.deviation);
+  return out;
+}
+
+double least_flip(const Layer& layer) {
+  return *std::min_element(layer.flip_energy.begin(), layer.flip_energy.end());
+}
+
+}  // namespace qama::cli

@@ -1,0 +1,47 @@
+// The best known energy of a run's layers, and their size as jobs of an Ising machine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hal/device.h"
+#include "hal/job_size.h"
+#include "runtime/cli/profile/profile.h"
+#include "runtime/engine/hooks.h"
+#include "weights/architecture.h"
+
+namespace qama::cli {
+
+inline constexpr std::int32_t kReferenceSweeps = 200;
+inline constexpr std::int32_t kReferenceRestarts = 64;
+
+/// Solves every layer that goes by at length, and takes its size on a machine's link.
+class Reference final : public runtime::ProblemSink {
+ public:
+  /// Null if the model's layers are too large for it.
+  static Result<std::unique_ptr<Reference>> create(const weights::Architecture& a);
+
+  void problem(const runtime::LayerProblem& layer) override;
+  [[nodiscard]] const Status& status() const noexcept { return status_; }
+
+  [[nodiscard]] MachineJob job() const;
+
+  struct Best {
+    std::int32_t layer = 0;
+    std::int64_t energy = 0;
+  };
+  std::vector<Best> energies;  ///< of the layers that went by; the caller clears it
+
+ private:
+  Reference() = default;
+  std::shared_ptr<hal::Device> device_;
+  std::unique_ptr<hal::Solver> solver_;
+  hal::SolveOptions options_;
+  std::vector<std::uint64_t> spins_;
+  std::unique_ptr<hal::JobGauge> gauge_;
+  std::string why_not_;
+  Status status_;
+};
+
+}  // namespace qama::cli

@@ -1,0 +1,34 @@
+// The command line as a whole: all commands, one of them run, its error turned into a sentence and
+// the exit status: 0 ok, 1 failed, 2 wrong usage.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/cli/command.h"
+#include "runtime/cli/console.h"
+
+namespace qama::cli {
+
+class Program {
+ public:
+  Program();
+  /// Parses, runs, prints; gives the exit status.
+  int run(int argc, char** argv);
+  [[nodiscard]] const CLI::App& app() const noexcept { return app_; }
+
+ private:
+  /// What --help or --version print.
+  int print(const CLI::Success& request);
+  int run(Command& command);
+
+  struct Entry {
+    CLI::App* app;
+    std::unique_ptr<Command> command;
+  };
+  CommandApp app_;
+  Console console_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace qama::cli

@@ -1,0 +1,56 @@
+#include "runtime/cli/sample_batch.h"
+
+namespace qama::cli {
+
+Result<SampleBatch> SampleBatch::create(std::shared_ptr<const runtime::Model> model) {
+  SampleBatch out(std::move(model));
+  if (out.model_->architecture().is_text()) {
+    QAMA_ASSIGN_OR_RETURN(out.tokeniser_, runtime::Tokeniser::create(out.model_));
+  }
+  return out;
+}
+
+void SampleBatch::clear() {
+  pixels_.clear();
+  tokens_.clear();
+  lengths_.clear();
+  indices_.clear();
+}
+
+Status SampleBatch::add(const io::Sample& sample) {
+  if (tokeniser_) {
+    const auto width = static_cast<std::size_t>(model_->architecture().max_tokens);
+    const std::size_t at = tokens_.size();
+    tokens_.resize(at + width);
+    QAMA_ASSIGN_OR_RETURN(const std::int32_t length,
+                          tokeniser_->encode(sample.text, std::span(tokens_).subspan(at, width)));
+    lengths_.push_back(length);
+  } else {
+    pixels_.insert(pixels_.end(), sample.image.pixels.begin(), sample.image.pixels.end());
+  }
+  indices_.push_back(static_cast<std::uint64_t>(sample.index));
+  return {};
+}
+
+void SampleBatch::add(const runtime::Sample& sample) {
+  pixels_.insert(pixels_.end(), sample.pixels.begin(), sample.pixels.end());
+  tokens_.insert(tokens_.end(), sample.tokens.begin(), sample.tokens.end());
+  lengths_.push_back(sample.length);
+  indices_.push_back(sample.index);
+}
+
+Status SampleBatch::run(runtime::Session& session, const runtime::Hooks& hooks) {
+  runtime::RunOptions options;
+  options.indices = indices_;
+  options.hooks = hooks;
+  logits_.resize(size() * static_cast<std::size_t>(model_->classes()));
+  if (tokeniser_) return session.run_tokens(tokens_, lengths_, logits_, options);
+  return session.run_u8(pixels_, static_cast<std::int32_t>(size()), logits_, options);
+}
+
+std::span<const float> SampleBatch::logits(std::size_t sample) const {
+  const auto classes = static_cast<std::size_t>(model_->classes());
+  return std::span(logits_).subspan(sample * classes, classes);
+}
+
+}  // namespace qama::cli

@@ -1,0 +1,45 @@
+// Samples of one kind, run together: the one place of the program that asks whether a model takes
+// images or texts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "hal/base/result.h"
+#include "runtime/api/sample.h"
+#include "runtime/engine/session.h"
+#include "runtime/io/dataset.h"
+
+namespace qama::cli {
+
+/// One thread at a time.
+class SampleBatch {
+ public:
+  [[nodiscard]] static Result<SampleBatch> create(std::shared_ptr<const runtime::Model> model);
+
+  void clear();
+  /// Adds a sample of a data set whose samples the model takes.
+  Status add(const io::Sample& sample);
+  void add(const runtime::Sample& sample);
+  [[nodiscard]] std::size_t size() const noexcept { return indices_.size(); }
+
+  /// Runs all samples under their own numbers.
+  Status run(runtime::Session& session, const runtime::Hooks& hooks = {});
+  /// What the last run put out for a sample.
+  [[nodiscard]] std::span<const float> logits(std::size_t sample) const;
+  [[nodiscard]] std::uint64_t index(std::size_t sample) const { return indices_[sample]; }
+
+ private:
+  explicit SampleBatch(std::shared_ptr<const runtime::Model> model) : model_(std::move(model)) {}
+  std::shared_ptr<const runtime::Model> model_;
+  std::optional<runtime::Tokeniser> tokeniser_;  ///< of a text model
+  std::vector<std::uint8_t> pixels_;
+  std::vector<std::int32_t> tokens_, lengths_;
+  std::vector<std::uint64_t> indices_;
+  std::vector<float> logits_;
+};
+
+}  // namespace qama::cli
