@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Checks that the files which the preset demo compiles as one (QAMA_UNITY) can be: no name twice.
 
+Where two files have a function of one name in their unnamed namespaces, give one another name.
+
   unity.py BUILD FOLDER...     BUILD: a configured build folder, with compile_commands.json
 """
 import json
