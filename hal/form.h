@@ -13,7 +13,7 @@ namespace qama::hal {
 
 /// Tokens from which a layer of several heads is solved on factors. Its energies end up to a tenth
 /// higher than with J built, because the annealer on factors lacks the move over the heads of a
-/// token: only where J would cost ten times as much. (bench/README.md, "Long heads")
+/// token: only where J would cost ten times as much. (bench/RESULTS.md, "Long heads")
 inline constexpr std::int32_t kFactorsTokensOfManyHeads = 2048;
 /// A single head reaches the same energies on factors. From this rank on it is faster as soon as
 /// there is a pair of tokens, because J costs rank^3 / 6 however few there are; of a lower rank it

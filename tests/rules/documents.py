@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the documents: the links of every *.md into the tree, the commands of every README.md.
+"""Checks the documents: the links of every *.md into the tree, the commands of every README.md,
+and the programs that README.md shows: they are files of runtime/examples.
 
 A command is a line of a fenced block marked sh, bash, shell or console, or of another block that
 begins with a command. What is checked of it:
@@ -11,6 +12,7 @@ begins with a command. What is checked of it:
   OUTSIDE          programs that are not ours: nothing
 
   documents.py links
+  documents.py programs
   documents.py commands QAMA        QAMA: the program
 """
 import json
@@ -114,6 +116,25 @@ def check_links():
         if not broken_links('README.md', spoiled)[0]:
             problems.append(f"the broken link '{spoiled}' passed")
     return problems, f'{count} links resolve, README.md has {lines} lines'
+
+
+def unknown_programs(readme):
+    """The programs in C and C++ that README shows and no example is, and how many it shows."""
+    examples = [tree.read(path) for path in tree.tracked()
+                if path.startswith('runtime/examples/') and path.endswith(('.c', '.cpp'))]
+    shown = [('\n' + '\n'.join(lines) + '\n', begin) for begin, language, lines in blocks(readme)
+             if language in ('c', 'cpp')]
+    return [f'README.md:{begin}: no file of runtime/examples ends with this program'
+            for program, begin in shown
+            if not any(example.endswith(program) for example in examples)], len(shown)
+
+
+def check_programs():
+    readme = tree.read('README.md')
+    problems, count = unknown_programs(readme)
+    if not unknown_programs(readme.replace('main(', 'man('))[0]:
+        problems.append('a program that no example has passed')
+    return problems, f'{count} programs of README.md are files of runtime/examples'
 
 
 class Commands:
@@ -329,6 +350,8 @@ def check_commands(qama):
 def main():
     if sys.argv[1:2] == ['commands']:
         problems, fine = check_commands(sys.argv[2])
+    elif sys.argv[1:2] == ['programs']:
+        problems, fine = check_programs()
     else:
         problems, fine = check_links()
     return tree.report('documents', problems, fine)
