@@ -8,10 +8,10 @@
 namespace qama::cli {
 namespace {
 
-constexpr std::size_t kWidth = 96;
+constexpr std::size_t kHelpWidth = 96;
 constexpr std::size_t kTextColumn = 26;
 
-/// `text` filled to kWidth from column `indent` on; the first line is indented by the caller.
+/// `text` filled to kHelpWidth from column `indent` on; the first line is indented by the caller.
 std::string filled(const std::string& text, std::size_t indent) {
   std::string out;
   for (const std::string& line : lines_of(text)) {
@@ -20,7 +20,7 @@ std::string filled(const std::string& text, std::size_t indent) {
     std::istringstream words(line);
     for (std::string word; words >> word;) {
       const bool first = column == indent;
-      if (!first && column + 1 + word.size() > kWidth) {
+      if (!first && column + 1 + word.size() > kHelpWidth) {
         out += "\n" + std::string(indent, ' ') + word;
         column = indent + word.size();
       } else {

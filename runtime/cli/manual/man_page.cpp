@@ -55,7 +55,7 @@ std::string broken(const std::string& text) {
   return out;
 }
 
-std::string entry(const OptionRow& row) {
+std::string man_entry(const OptionRow& row) {
   std::string out = ".TP\n";
   for (std::size_t i = 0; i < row.names.size(); ++i) {
     out += (i > 0 ? ", \\fB" : "\\fB") + plain(row.names[i]) + "\\fR";
@@ -73,7 +73,7 @@ std::string verbatim(const std::vector<std::string>& lines) {
   return out + ".fi\n";
 }
 
-std::string paragraphs(const std::string& notes) {
+std::string man_paragraphs(const std::string& notes) {
   std::string out;
   std::vector<std::string> kept;
   const auto close = [&] {
@@ -130,12 +130,12 @@ std::string man_page(const CLI::App& app) {
   std::string title = page_of(app);
   std::string out = section("NAME") + plain(title) + " \\- " + plain(whatis(table.summary)) + "\n";
   out += section("SYNOPSIS") + usage_line(table);
-  if (!table.notes.empty()) out += section("DESCRIPTION") + paragraphs(table.notes);
+  if (!table.notes.empty()) out += section("DESCRIPTION") + man_paragraphs(table.notes);
   if (!commands.empty()) out += commands_section(commands);
   if (!table.arguments.empty()) out += section("ARGUMENTS");
-  for (const OptionRow& row : table.arguments) out += entry(row);
+  for (const OptionRow& row : table.arguments) out += man_entry(row);
   out += section("OPTIONS");
-  for (const OptionRow& row : table.options) out += entry(row);
+  for (const OptionRow& row : table.options) out += man_entry(row);
   out += section("EXIT STATUS") + kExitStatus;
   if (!commands.empty()) out += section("FILES") + kFiles;
   if (!table.examples.empty()) out += section("EXAMPLES") + verbatim(lines_of(table.examples));
