@@ -9,7 +9,8 @@
 #include "hal/base/aligned.h"
 #include "hal/platform/thread_pool.h"
 #include "hal/reopen.h"
-#include "runtime/engine/step.h"
+#include "runtime/engine/pipeline.h"
+#include "runtime/engine/profiler.h"
 
 namespace qama::runtime {
 namespace {
@@ -188,11 +189,11 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
     QAMA_ASSIGN_OR_RETURN(device,
                           hal::with_fallback(std::move(device), std::move(annealer), schedule));
   }
-  return device->supports(plan->impl().dense_shape);
+  return device->supports(plan->pipeline().dense_shape);
 }
 
 Status Session::Impl::make_lanes(std::span<std::byte> arena) {
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   const auto workers = static_cast<std::size_t>(plan->options().threads);
   const auto lanes_a_worker = static_cast<std::size_t>(plan->options().in_flight);
   lanes.resize(workers * lanes_a_worker);
@@ -335,7 +336,7 @@ void Session::Impl::run_interleaved(std::int32_t worker) noexcept {
 void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t worker) noexcept {
   const auto s = static_cast<std::size_t>(sample);
   const weights::Architecture& a = plan->model().architecture();
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   const RunOptions& options = *batch.options;
   flight.start_ns = now_ns();
   flight.step = 0;
@@ -386,7 +387,7 @@ bool Session::Impl::advance(Flight& flight) noexcept {
 }
 
 Status Session::Impl::run_steps(Flight& flight) const {
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   SampleRun& run = flight.run;
   Profiler* const profiler = run.hooks->profiler;
   Recorder* const recorder = run.hooks->recorder;
@@ -405,7 +406,7 @@ Status Session::Impl::run_steps(Flight& flight) const {
     }
     if (recorder == nullptr) continue;
     for (const Tap& tap : step.taps) {
-      auto* values = run.lane->at<float>(tap.region);
+      float* values = tap.region.in(*run.lane);
       const std::int64_t all = tap.per_token ? p.rows.back() * tap.dim : tap.dim;
       // Rows behind a shorter text are of no sample; the file format has zeros there.
       if (tap.per_token) std::fill(values + run.count * tap.dim, values + all, 0.0F);
