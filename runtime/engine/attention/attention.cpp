@@ -2,33 +2,17 @@
 
 namespace qama::runtime {
 
-Status add_softmax(Builder& b, const AttentionLayer& layer);
-Status add_qama(Builder& b, const AttentionLayer& layer);
-Status add_longformer(Builder& b, const AttentionLayer& layer);
-Status add_bigbird(Builder& b, const AttentionLayer& layer);
-Status add_linformer(Builder& b, const AttentionLayer& layer);
-Status add_performer(Builder& b, const AttentionLayer& layer);
-Status add_reformer(Builder& b, const AttentionLayer& layer);
-Status add_qama_v1(Builder& b, const AttentionLayer& layer);
-
-namespace {
-
-using Kind = weights::AttentionKind;
-constexpr std::pair<Kind, Status (*)(Builder&, const AttentionLayer&)> kKinds[] = {
-    {Kind::softmax, add_softmax},       {Kind::qama, add_qama},
-    {Kind::longformer, add_longformer}, {Kind::bigbird, add_bigbird},
-    {Kind::linformer, add_linformer},   {Kind::performer, add_performer},
-    {Kind::reformer, add_reformer},     {Kind::qama_v1, add_qama_v1}};
-
-}  // namespace
+#define QAMA_ATTENTION_KIND(kind) Status add_##kind(Builder& b, const AttentionLayer& layer);
+#include "weights/attention/kinds.inc"
+#undef QAMA_ATTENTION_KIND
 
 Status add_attention(Builder& b, const AttentionLayer& layer) {
-  const Kind kind = b.architecture().attention.kind;
-  for (const auto& [known, add] : kKinds) {
-    if (known == kind) return add(b, layer);
-  }
-  return Error{ErrorCode::unsupported,
-               "attention '" + std::string(name_of(kind)) + "' has no operator in this build"};
+  static constexpr Status (*kAdd[])(Builder&, const AttentionLayer&) = {
+#define QAMA_ATTENTION_KIND(kind) add_##kind,
+#include "weights/attention/kinds.inc"
+#undef QAMA_ATTENTION_KIND
+  };
+  return kAdd[static_cast<std::size_t>(b.architecture().attention.kind)](b, layer);
 }
 
 Result<Projected> add_qkv(Builder& b, const AttentionLayer& layer) {

@@ -1,7 +1,7 @@
-// The kinds of attention that the engine has: a file beside this one and a line in kinds.cpp's
-// table each. A kind adds its steps: `normed` -> `delta`. Most kinds are one step between two
-// projections; those that anneal are three, because what comes before the device, the device and
-// what comes after it are timed apart.
+// The kinds of attention that the engine has: a file beside this one each, named in
+// weights/attention/kinds.inc. KIND.cpp defines add_KIND(), which adds the kind's steps: `normed`
+// -> `delta`. Most kinds are one step between two projections; those that anneal are three, because
+// what comes before the device, the device and what comes after it are timed apart.
 #pragma once
 
 #include <algorithm>
