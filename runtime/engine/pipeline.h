@@ -10,8 +10,8 @@
 #include "hal/problem.h"
 #include "ops/linear.h"
 #include "runtime/engine/info.h"
+#include "runtime/engine/linear_step.h"
 #include "runtime/engine/step.h"
-#include "runtime/engine/steps/linear.h"
 
 namespace qama::runtime {
 

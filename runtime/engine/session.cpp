@@ -60,12 +60,14 @@ struct Session::Impl {
   std::vector<double> latency_us;
   std::vector<Status> statuses;
 
-  /// The run in progress.
+  /// The run in progress. What the samples are is asked once, by the run_* function that knows.
   struct Batch {
     const std::uint8_t* pixels = nullptr;
     const float* images = nullptr;
     const std::int32_t* tokens = nullptr;
     const std::int32_t* lengths = nullptr;
+    /// Gives `run` the input of sample `s`.
+    void (*place)(const Batch& batch, const Model& model, std::size_t s, SampleRun& run) = nullptr;
     float* logits = nullptr;
     const RunOptions* options = nullptr;
     std::int32_t count = 0;
@@ -351,14 +353,8 @@ void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t work
   run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
   run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);
   run.deadline_ns = deadline_us > 0 ? flight.start_ns + deadline_us * 1000 : 0;
-  const std::size_t floats = plan->model().input_floats();
-  if (batch.pixels != nullptr) run.pixels = batch.pixels + s * floats;
-  if (batch.images != nullptr) run.image = batch.images + s * floats;
   run.count = a.tokens();
-  if (batch.tokens != nullptr) {
-    run.tokens = batch.tokens + s * static_cast<std::size_t>(a.max_tokens);
-    run.count = batch.lengths[s];
-  }
+  batch.place(batch, plan->model(), s, run);
   while (p.rows[run.variant] < run.count) ++run.variant;
   run.rows = p.rows[run.variant];
   if (options.hooks.profiler != nullptr) options.hooks.profiler->worker(sample) = worker;
@@ -422,6 +418,9 @@ Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_pixels();
   if (pixels.size() != expected) return bad_count("pixels", pixels.size(), expected);
   impl_->batch.pixels = pixels.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.pixels = batch.pixels + s * m.input_pixels();
+  };
   return impl_->run(count);
 }
 
@@ -431,6 +430,9 @@ Status Session::run_f32(std::span<const float> input, std::int32_t count, std::s
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_floats();
   if (input.size() != expected) return bad_count("input", input.size(), expected);
   impl_->batch.images = input.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.image = batch.images + s * m.input_floats();
+  };
   return impl_->run(count);
 }
 
@@ -463,6 +465,10 @@ Status Session::run_tokens(std::span<const std::int32_t> tokens,
   }
   impl_->batch.tokens = tokens.data();
   impl_->batch.lengths = lengths.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.tokens = batch.tokens + s * static_cast<std::size_t>(m.architecture().max_tokens);
+    run.count = batch.lengths[s];
+  };
   return impl_->run(count);
 }
 

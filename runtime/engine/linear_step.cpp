@@ -1,4 +1,4 @@
-#include "runtime/engine/steps/linear.h"
+#include "runtime/engine/linear_step.h"
 
 namespace qama::runtime {
 
