@@ -73,11 +73,10 @@ std::string checksum_of(const AlignedBuffer<float>& values) {
 Result<std::unique_ptr<ops::MixingAttention>> mixing(const std::string& kind,
                                                      const ops::MixingShape& shape,
                                                      std::string& parameters) {
-  using Op = std::unique_ptr<ops::MixingAttention>;
   const std::int64_t n = shape.tokens;
   if (kind == "longformer") {
     parameters = "window 32, 2 global tokens";
-    return Op(ops::LongformerAttention::create(shape, 32, 2));
+    return ops::LongformerAttention::create(shape, 32, 2);
   }
   if (kind == "bigbird") {
     const std::int64_t block = n >= 512 ? 32 : 8;
@@ -87,9 +86,7 @@ Result<std::unique_ptr<ops::MixingAttention>> mixing(const std::string& kind,
     std::vector<std::int32_t> table(static_cast<std::size_t>(2 * blocks));
     for (auto& number : table)
       number = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(blocks));
-    auto op = ops::BigBirdAttention::create(shape, {block, 1, 1, 2, table});
-    if (!op.ok()) return op.error();
-    return Op(std::move(*op));
+    return ops::BigBirdAttention::create(shape, {block, 1, 1, 2, table});
   }
   if (kind == "linformer") {
     parameters = "rank 64";
@@ -97,26 +94,20 @@ Result<std::unique_ptr<ops::MixingAttention>> mixing(const std::string& kind,
     AlignedBuffer<float> v(k.size());
     fill(k, 6, 1.0 / std::sqrt(static_cast<double>(n)));
     fill(v, 7, 1.0 / std::sqrt(static_cast<double>(n)));
-    auto op = ops::LinformerAttention::create(shape, 64, k.span(), v.span());
-    if (!op.ok()) return op.error();
-    return Op(std::move(*op));
+    return ops::LinformerAttention::create(shape, 64, k.span(), v.span());
   }
   if (kind == "performer") {
     parameters = "64 features";
     AlignedBuffer<float> features(static_cast<std::size_t>(64 * shape.dim_head));
     fill(features, 8, 1.0);
-    auto op = ops::PerformerAttention::create(shape, 64, features.span());
-    if (!op.ok()) return op.error();
-    return Op(std::move(*op));
+    return ops::PerformerAttention::create(shape, 64, features.span());
   }
   if (kind == "reformer") {
     const std::int64_t buckets = std::clamp<std::int64_t>(n / 32 / 2 * 2, 4, 512);
     parameters = "2 hashes, " + std::to_string(buckets) + " buckets, chunks of 32";
     AlignedBuffer<float> rotations(static_cast<std::size_t>(2 * shape.dim_head * buckets / 2));
     fill(rotations, 9, 1.0);
-    auto op = ops::ReformerAttention::create(shape, {2, buckets, 32, rotations.span()});
-    if (!op.ok()) return op.error();
-    return Op(std::move(*op));
+    return ops::ReformerAttention::create(shape, {2, buckets, 32, rotations.span()});
   }
   return Error{ErrorCode::invalid_argument, "kind '" + kind +
                                                 "', expected softmax, qama, longformer, bigbird, "

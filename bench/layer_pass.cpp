@@ -72,53 +72,27 @@ Result<std::unique_ptr<DensePass>> DensePass::create(const InstanceClass& of, ha
   spec.out_weight = out_weight;
   QAMA_ASSIGN_OR_RETURN(out->attention_, ops::QamaAttention::create(spec));
 
-  const auto extents = ops::QamaExtents::of(of.heads, of.tokens, of.rank);
-  const auto whole_lines = [](std::size_t elements) { return round_up(elements, 64); };
-  out->floats_.resize(whole_lines(extents.factors) + whole_lines(extents.couplings));
-  out->integers_.resize(whole_lines(extents.weights) + whole_lines(extents.biases));
-  out->doubles_.resize(whole_lines(extents.fields) + 2 * whole_lines(extents.coefficients) +
-                       whole_lines(extents.scratch) + whole_lines(extents.energies) +
-                       whole_lines(extents.project));
-  out->packed_.resize(extents.spins);
+  out->workspace_ = ops::OwnedWorkspace<ops::kQamaPieces>(
+      {.heads = of.heads, .dim_head = of.rank, .tokens = of.tokens, .dense_tokens = of.tokens});
   out->spins_.resize(heads * static_cast<std::size_t>(hal::words_per_head(of.tokens)));
-  auto& w = out->workspace_;
-  w.factors = out->floats_.data();
-  w.couplings = w.factors + whole_lines(extents.factors);
-  w.weights = out->integers_.data();
-  w.biases = w.weights + whole_lines(extents.weights);
-  double* next = out->doubles_.data();
-  const auto take = [&next, &whole_lines](std::size_t elements) {
-    double* taken = next;
-    next += whole_lines(elements);
-    return taken;
-  };
-  w.fields = take(extents.fields);
-  w.coupling_scale = take(extents.coefficients);
-  w.coupling_shift = take(extents.coefficients);
-  w.scratch = take(extents.scratch);
-  w.energies = take(extents.energies);
-  w.project = take(extents.project);
-  w.spins = out->packed_.data();
-  out->memory_bytes_ = static_cast<std::int64_t>(
-      (out->floats_.size()) * sizeof(float) + out->integers_.size() * sizeof(std::int16_t) +
-      (out->doubles_.size() + out->packed_.size()) * sizeof(double));
   return out;
 }
 
 Status DensePass::run(PassData& data, const hal::SolveOptions& options, PassTimes& times) {
+  const ops::QamaWorkspace& w = workspace_.view();
   const double start = now_us();
   hal::DenseView problem;
-  QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, data.qkh.data(), workspace_, problem));
+  QAMA_RETURN_IF_ERROR(attention_->front(of_.tokens, data.qkh.data(), w, problem));
   const double built = now_us();
   hal::SolveResult result;
-  QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, {workspace_.spins, spins_.size()}, result));
+  QAMA_RETURN_IF_ERROR(solver_->solve(problem, options, {w.spins, spins_.size()}, result));
   const double solved = now_us();
-  attention_->energies(of_.tokens, workspace_);
-  attention_->project(of_.tokens, workspace_, data.output.data());
+  attention_->energies(of_.tokens, w);
+  attention_->project(of_.tokens, w, data.output.data());
   times.output_us = microseconds_since(solved);
   times.front_us = built - start;
   times.solve_us = solved - built;
-  std::memcpy(spins_.data(), workspace_.spins, spins_.size() * sizeof(std::uint64_t));
+  std::memcpy(spins_.data(), w.spins, spins_.size() * sizeof(std::uint64_t));
   return {};
 }
 

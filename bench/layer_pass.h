@@ -38,19 +38,16 @@ class DensePass {
                                                                  hal::Device& device);
   Status run(PassData& data, const hal::SolveOptions& options, PassTimes& times);
   [[nodiscard]] const std::vector<std::uint64_t>& spins() const noexcept { return spins_; }
-  [[nodiscard]] std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
+  [[nodiscard]] std::int64_t memory_bytes() const noexcept {
+    return static_cast<std::int64_t>(workspace_.bytes());
+  }
 
  private:
   InstanceClass of_{};
   std::unique_ptr<ops::QamaAttention> attention_;
   std::unique_ptr<hal::Solver> solver_;
-  ops::QamaWorkspace workspace_;
-  AlignedBuffer<float> floats_;
-  AlignedBuffer<double> doubles_;
-  AlignedBuffer<std::int16_t> integers_;
+  ops::OwnedWorkspace<ops::kQamaPieces> workspace_{{}};
   std::vector<std::uint64_t> spins_;
-  AlignedBuffer<std::uint64_t> packed_;
-  std::int64_t memory_bytes_ = 0;
 };
 
 class FactorPass {

@@ -1,11 +1,12 @@
 #include "weights/architecture.h"
 
+#include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <utility>
 
+#include "weights/attention/kind.h"
+#include "weights/bounds.h"
 #include "weights/strict_json.h"
-#include "weights/tensor_file.h"
 
 namespace qama::weights {
 namespace {
@@ -15,111 +16,13 @@ constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
     {"simple_vit", ModelKind::simple_vit}, {"text_transformer", ModelKind::text_transformer}};
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
 constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}, {"max", Pool::max}};
-constexpr std::pair<std::string_view, AttentionKind> kAttentionKinds[] = {
-    {"softmax", AttentionKind::softmax},       {"qama", AttentionKind::qama},
-    {"longformer", AttentionKind::longformer}, {"bigbird", AttentionKind::bigbird},
-    {"linformer", AttentionKind::linformer},   {"performer", AttentionKind::performer},
-    {"reformer", AttentionKind::reformer},     {"qama_v1", AttentionKind::qama_v1}};
-constexpr std::pair<std::string_view, Normalisation> kNormalisations[] = {
-    {"none", Normalisation::none},
-    {"instance", Normalisation::instance},
-    {"batch", Normalisation::batch}};
-constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
-    {"none", EnergyNorm::none}, {"layer", EnergyNorm::layer}, {"batch", EnergyNorm::batch}};
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
     {"words", Tokeniser::words}, {"penn_words", Tokeniser::penn_words}};
 constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
 
-// The numbers that a kind of attention has besides its name, with their bounds. Reading, checking
-// and writing go by these tables; enumerations and the schedule of qama are done by hand.
-struct IntegerKey {
-  AttentionKind kind;
-  std::string_view name;
-  std::int32_t AttentionSpec::*value;
-  std::int32_t low, high;
-};
-constexpr IntegerKey kIntegerKeys[] = {
-    {AttentionKind::longformer, "window", &AttentionSpec::window, 0, kMaxTokens},
-    {AttentionKind::longformer, "global_tokens", &AttentionSpec::global_tokens, 0, kMaxTokens},
-    {AttentionKind::bigbird, "block", &AttentionSpec::block, 1, kMaxTokens},
-    {AttentionKind::bigbird, "window_blocks", &AttentionSpec::window_blocks, 0, kMaxTokens},
-    {AttentionKind::bigbird, "global_blocks", &AttentionSpec::global_blocks, 0, kMaxTokens},
-    {AttentionKind::bigbird, "random_blocks", &AttentionSpec::random_blocks, 0, kMaxDim},
-    {AttentionKind::linformer, "rank", &AttentionSpec::rank, 1, kMaxDim},
-    {AttentionKind::performer, "features", &AttentionSpec::features, 1, kMaxDim},
-    {AttentionKind::reformer, "hashes", &AttentionSpec::hashes, 1, kMaxHeads},
-    {AttentionKind::reformer, "buckets", &AttentionSpec::buckets, 2, kMaxDim},
-    {AttentionKind::reformer, "chunk", &AttentionSpec::chunk, 1, kMaxTokens},
-    {AttentionKind::qama_v1, "bits", &AttentionSpec::bits, 1, kMaxSelectionBits}};
-struct RealKey {
-  AttentionKind kind;
-  std::string_view name;
-  double AttentionSpec::*value;
-};
-constexpr RealKey kRealKeys[] = {{AttentionKind::qama, "rho0", &AttentionSpec::rho0},
-                                 {AttentionKind::qama, "gamma0", &AttentionSpec::gamma0},
-                                 {AttentionKind::qama_v1, "quadratic", &AttentionSpec::quadratic},
-                                 {AttentionKind::qama_v1, "linear", &AttentionSpec::linear},
-                                 {AttentionKind::qama_v1, "penalty", &AttentionSpec::penalty}};
-
-bool anneals(AttentionKind kind) noexcept {
-  return kind == AttentionKind::qama || kind == AttentionKind::qama_v1;
-}
-
-template <typename Enum, std::size_t n>
-std::string_view name_in(const std::pair<std::string_view, Enum> (&table)[n], Enum value) noexcept {
-  for (const auto& [name, entry] : table) {
-    if (entry == value) return name;
-  }
-  return "";
-}
-
 constexpr ErrorCode kBad = ErrorCode::model_bad_architecture;
-
-std::string number_text(double value) {
-  return Json(value).dump();
-}
-
-// Collects the first broken bound of a record.
-class Bounds {
- public:
-  Bounds(ErrorCode code, std::string what) : code_(code), what_(std::move(what)) {}
-
-  void range(std::string_view name, std::int64_t value, std::int64_t low, std::int64_t high) {
-    if (value >= low && value <= high) return;
-    fail(name, std::to_string(value), std::to_string(low) + " to " + std::to_string(high));
-  }
-  void real_range(std::string_view name, double value, double low, double high) {
-    if (std::isfinite(value) && value >= low && value <= high) return;
-    fail(name, number_text(value), number_text(low) + " to " + number_text(high));
-  }
-  void divides(std::string_view name, std::int64_t divisor, std::string_view of,
-               std::int64_t value) {
-    if (!status_.ok() || value % divisor == 0) return;
-    fail(name, std::to_string(divisor),
-         "a divisor of " + std::string(of) + " " + std::to_string(value));
-  }
-  void fail(std::string_view name, const std::string& got, const std::string& expected) {
-    if (!status_.ok()) return;
-    status_ = Error{code_, what_ + "." + std::string(name) + ": " + got + ", expected " + expected};
-  }
-  void merge(Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-  [[nodiscard]] bool ok() const noexcept { return status_.ok(); }
-  [[nodiscard]] Status take() { return std::move(status_); }
-
- private:
-  ErrorCode code_;
-  std::string what_;
-  Status status_;
-};
-
-// rho0 and gamma0 outside of this have no use and would only overflow later.
-constexpr double kLargest = 1e6;
-constexpr double kSmallest = 1e-9;
 
 using Ordered = nlohmann::ordered_json;
 
@@ -167,29 +70,25 @@ Ordered schedule_record(const hal::Schedule& schedule) {
   return out;
 }
 
+Status read_anneal(const Json& value, const std::string& where, AttentionSpec& out) {
+  ObjectReader reader(value, where, kBad);
+  read_schedule(reader, out.anneal);
+  reader.read("seed", out.seed);
+  if (const Json* layers = reader.optional("layers")) {
+    reader.merge(read_layers(*layers, where + ".layers", out.anneal_layers));
+  }
+  return reader.finish();
+}
+
 Status read_attention(const Json& value, AttentionSpec& out) {
   const std::string where = "architecture.attention";
   ObjectReader reader(value, where, kBad);
   reader.read("kind", out.kind, kAttentionKinds);
-  if (out.kind == AttentionKind::qama) {
-    reader.read("normalisation", out.normalisation, kNormalisations);
-    reader.read("energy_norm", out.energy_norm, kEnergyNorms);
-  }
-  for (const IntegerKey& key : kIntegerKeys) {
-    if (key.kind == out.kind) reader.read(key.name, out.*key.value);
-  }
-  for (const RealKey& key : kRealKeys) {
-    if (key.kind == out.kind) reader.read(key.name, out.*key.value);
-  }
-  if (anneals(out.kind)) {
+  const AttentionRules& rules = rules_of(out.kind);
+  for (const Key& key : rules.keys) key.read(key, reader, out);
+  if (rules.anneals) {
     if (const Json* anneal = reader.raw("anneal")) {
-      ObjectReader schedule(*anneal, where + ".anneal", kBad);
-      read_schedule(schedule, out.anneal);
-      schedule.read("seed", out.seed);
-      if (const Json* layers = schedule.optional("layers")) {
-        schedule.merge(read_layers(*layers, where + ".anneal.layers", out.anneal_layers));
-      }
-      reader.merge(schedule.finish());
+      reader.merge(read_anneal(*anneal, where + ".anneal", out));
     }
   }
   return reader.finish();
@@ -260,24 +159,15 @@ void check_text(const Architecture& a, Bounds& bounds) {
 }
 
 void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds& bounds) {
+  const AttentionRules& rules = rules_of(attention.kind);
   // What does not belong to the kind must have its default.
   AttentionSpec own;
   own.kind = attention.kind;
-  for (const IntegerKey& key : kIntegerKeys) {
-    if (key.kind != attention.kind) continue;
-    bounds.range("attention." + std::string(key.name), attention.*key.value, key.low, key.high);
-    own.*key.value = attention.*key.value;
+  for (const Key& key : rules.keys) {
+    key.check(key, attention, bounds);
+    key.copy(attention, own);
   }
-  for (const RealKey& key : kRealKeys) {
-    if (key.kind != attention.kind) continue;
-    bounds.real_range("attention." + std::string(key.name), attention.*key.value, 0.0, kLargest);
-    own.*key.value = attention.*key.value;
-  }
-  if (attention.kind == AttentionKind::qama) {
-    own.normalisation = attention.normalisation;
-    own.energy_norm = attention.energy_norm;
-  }
-  if (anneals(attention.kind)) {
+  if (rules.anneals) {
     own.anneal = attention.anneal;
     own.anneal_layers = attention.anneal_layers;
     own.seed = attention.seed;
@@ -286,10 +176,8 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
     bounds.fail("attention", "a parameter of another kind",
                 "none with kind " + std::string(name_of(attention.kind)));
   }
-  if (attention.kind == AttentionKind::reformer) {
-    bounds.divides("attention.buckets: halves", 2, "buckets", attention.buckets);
-  }
-  if (!anneals(attention.kind)) return;
+  if (rules.check_record != nullptr) rules.check_record(attention, bounds);
+  if (!rules.anneals) return;
   bounds.merge(hal::validate(attention.anneal, "architecture.attention.anneal", kBad));
   if (!attention.anneal_layers.empty()) {
     const auto layers = static_cast<std::int64_t>(attention.anneal_layers.size());
@@ -312,15 +200,6 @@ std::string_view name_of(Gelu value) noexcept {
 std::string_view name_of(Pool value) noexcept {
   return name_in(kPools, value);
 }
-std::string_view name_of(AttentionKind value) noexcept {
-  return name_in(kAttentionKinds, value);
-}
-std::string_view name_of(Normalisation value) noexcept {
-  return name_in(kNormalisations, value);
-}
-std::string_view name_of(EnergyNorm value) noexcept {
-  return name_in(kEnergyNorms, value);
-}
 std::string_view name_of(Resize value) noexcept {
   return name_in(kResizes, value);
 }
@@ -332,6 +211,18 @@ std::string_view name_of(Tokeniser value) noexcept {
 }
 std::string_view name_of(Truncate value) noexcept {
   return name_in(kTruncates, value);
+}
+
+bool Architecture::is_qama() const noexcept {
+  return rules_of(attention.kind).anneals;
+}
+
+std::int32_t Architecture::spin_bits() const noexcept {
+  return is_qama() ? std::max(attention.bits, 1) : 0;
+}
+
+std::int32_t Architecture::projections() const noexcept {
+  return rules_of(attention.kind).projections;
 }
 
 double Architecture::rho(std::int32_t n) const noexcept {
@@ -423,16 +314,7 @@ std::string Architecture::to_json() const {
   out["pool"] = name_of(pool);
   Ordered spec;
   spec["kind"] = name_of(attention.kind);
-  if (attention.kind == AttentionKind::qama) {
-    spec["normalisation"] = name_of(attention.normalisation);
-    spec["energy_norm"] = name_of(attention.energy_norm);
-  }
-  for (const IntegerKey& key : kIntegerKeys) {
-    if (key.kind == attention.kind) spec[std::string(key.name)] = attention.*key.value;
-  }
-  for (const RealKey& key : kRealKeys) {
-    if (key.kind == attention.kind) spec[std::string(key.name)] = attention.*key.value;
-  }
+  for (const Key& key : rules_of(attention.kind).keys) key.write(key, attention, spec);
   if (is_qama()) {
     Ordered anneal = schedule_record(attention.anneal);
     anneal["seed"] = attention.seed;

@@ -1,9 +1,8 @@
 // The architecture record of a model file: what the network is, how its input is prepared, and the
 // sizes that follow from both. Parsed strictly (an unknown key, a missing one or a size out of
-// bounds is an error) and written back in the same form. To add an attention kind or a field: add
-// it to the struct, to both halves of architecture.cpp (parse, to_json) and, if it brings tensors,
-// to model_file.cpp's expected_tensors(); a change that old readers would misread needs a new
-// format_version.
+// bounds is an error) and written back in the same form. A kind of attention has a file in
+// attention/. To add another field: here and in both halves of architecture.cpp (parse, to_json). A
+// change that old readers would misread needs a new format_version.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +13,10 @@
 
 #include "hal/base/result.h"
 #include "hal/schedule.h"
+#include "weights/attention/spec.h"
+#include "weights/limits.h"
 
 namespace qama::weights {
-
-/// Bounds on what a file may ask for, checked before anything is sized from it.
-inline constexpr std::int32_t kMaxDim = 65536;  ///< any width: dim, mlp, dim_head, patch_dim, ...
-inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
-inline constexpr std::int32_t kMaxHeads = 64;
-inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
-inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
-inline constexpr std::int32_t kMaxNeighbours = 16;       ///< on either side of a token
-inline constexpr std::int32_t kMaxSelectionBits = 8;
 
 enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
@@ -32,69 +24,10 @@ enum class Pool : std::uint8_t {
   mean,
   max
 };  ///< over the tokens, feature by feature; text: over the real, unpadded ones
-/// One enumerator a kind of attention; a new kind is appended here and in the tables of
-/// architecture.cpp.
-enum class AttentionKind : std::uint8_t {
-  softmax,
-  qama,
-  longformer,
-  bigbird,
-  linformer,
-  performer,
-  reformer,
-  qama_v1  ///< the first version of the paper: Jensen-Shannon couplings, soft selection
-};
-/// What the couplings J and fields h are brought to before rho and lambda apply: nothing,
-/// standardised per sample and head, or batch norm folded into the stored scale and shift.
-enum class Normalisation : std::uint8_t { none, instance, batch };
-/// What happens to the token energies before the output projection.
-enum class EnergyNorm : std::uint8_t { none, layer, batch };
-
 /// The JSON spelling: "simple_vit", "tanh", "instance", ...
 [[nodiscard]] std::string_view name_of(ModelKind value) noexcept;
 [[nodiscard]] std::string_view name_of(Gelu value) noexcept;
 [[nodiscard]] std::string_view name_of(Pool value) noexcept;
-[[nodiscard]] std::string_view name_of(AttentionKind value) noexcept;
-[[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
-[[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
-
-/// The attention of every block. Fields of other kinds than `kind` keep their defaults.
-struct AttentionSpec {
-  AttentionKind kind = AttentionKind::softmax;
-
-  // qama
-  Normalisation normalisation = Normalisation::none;
-  EnergyNorm energy_norm = EnergyNorm::none;
-  double rho0 = 0.16;    ///< Eq. 10
-  double gamma0 = 0.8;   ///< Eq. 10
-  hal::Schedule anneal;  ///< qama_v1, too
-  /// One schedule a block, or empty: every block's is `anneal`.
-  std::vector<hal::Schedule> anneal_layers;
-  std::uint64_t seed = 1;  ///< of the solver; qama_v1, too
-
-  // longformer
-  std::int32_t window = 0;         ///< tokens seen on either side
-  std::int32_t global_tokens = 0;  ///< the first ones: see everything, are seen by everything
-  // bigbird, in blocks of `block` tokens
-  std::int32_t block = 0;
-  std::int32_t window_blocks = 0;  ///< seen on either side
-  std::int32_t global_blocks = 0;  ///< the first ones
-  std::int32_t random_blocks = 0;  ///< seen besides; which ones is a tensor
-  // linformer
-  std::int32_t rank = 0;  ///< rows that keys and values are projected to
-  // performer
-  std::int32_t features = 0;  ///< random features of the softmax kernel
-  // reformer
-  std::int32_t hashes = 0;   ///< rounds
-  std::int32_t buckets = 0;  ///< even
-  std::int32_t chunk = 0;    ///< tokens
-  // qama_v1
-  std::int32_t bits = 0;   ///< of a selection x / (2^bits - 1)
-  double quadratic = 0.0;  ///< coefficient of the coupling term
-  double linear = 0.0;     ///< coefficient of the field term
-  double penalty = 0.0;    ///< of equal bits in two heads, divided by the number of pairs of heads
-  bool operator==(const AttentionSpec&) const = default;
-};
 
 /// A validated value: every number is inside its bounds, and what must divide does.
 struct Architecture {
@@ -131,19 +64,13 @@ struct Architecture {
   [[nodiscard]] bool is_image() const noexcept { return kind == ModelKind::simple_vit; }
   [[nodiscard]] bool is_text() const noexcept { return kind == ModelKind::text_transformer; }
   /// Attention that anneals, of either version.
-  [[nodiscard]] bool is_qama() const noexcept {
-    return attention.kind == AttentionKind::qama || attention.kind == AttentionKind::qama_v1;
-  }
+  [[nodiscard]] bool is_qama() const noexcept;
   /// Binary variables a token and head; 0 where nothing is annealed.
-  [[nodiscard]] std::int32_t spin_bits() const noexcept {
-    return attention.kind == AttentionKind::qama_v1 ? attention.bits : is_qama() ? 1 : 0;
-  }
+  [[nodiscard]] std::int32_t spin_bits() const noexcept;
   /// Binary variables a head of a sample; spin i * spin_bits() + k is bit k of token i.
   [[nodiscard]] std::int32_t spins_per_head() const noexcept { return tokens() * spin_bits(); }
   /// What qkv projects to: queries, keys and values, or (reformer) shared queries and values.
-  [[nodiscard]] std::int32_t projections() const noexcept {
-    return attention.kind == AttentionKind::reformer ? 2 : 3;
-  }
+  [[nodiscard]] std::int32_t projections() const noexcept;
 
   /// Rows and columns of the patch grid; 0 for text.
   [[nodiscard]] std::int32_t grid_rows() const noexcept {

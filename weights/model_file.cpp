@@ -8,81 +8,27 @@
 
 #include "hal/base/checked.h"
 #include "hal/base/quote.h"
+#include "weights/attention/kind.h"
 #include "weights/half.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {
 namespace {
 
-// Builds the list of expected tensors; all but the vocabulary and lists of numbers are floats.
-class SpecList {
- public:
-  void add(std::string name, std::vector<std::int64_t> shape,
-           std::vector<std::int64_t> other = {}) {
-    specs_.push_back({std::move(name), Dtype::f32, std::move(shape), std::move(other)});
-  }
-  void add_weight_bias(const std::string& name, std::vector<std::int64_t> weight,
-                       std::int64_t bias) {
-    add(name + ".weight", std::move(weight));
-    add(name + ".bias", {bias});
-  }
-  void add_norm(const std::string& name, std::int64_t size) { add_weight_bias(name, {size}, size); }
-  void add_scale_shift(const std::string& name, std::int64_t size) {
-    add(name + ".scale", {size});
-    add(name + ".shift", {size});
-  }
-  void add_i32(std::string name, std::vector<std::int64_t> shape) {
-    specs_.push_back({std::move(name), Dtype::i32, std::move(shape), {}});
-  }
-  void add_u8(std::string name) { specs_.push_back({std::move(name), Dtype::u8, {kAnySize}, {}}); }
-  [[nodiscard]] std::vector<TensorSpec> take() { return std::move(specs_); }
+AttentionShape shape_of(const Architecture& a) {
+  return {a.dim, a.heads, a.dim_head, a.tokens()};
+}
 
- private:
-  std::vector<TensorSpec> specs_;
-};
+std::string attention_prefix(std::int32_t block) {
+  return "blocks." + std::to_string(block) + ".attn.";
+}
 
-void add_attention(const Architecture& a, const std::string& prefix, SpecList& list) {
-  const std::int64_t heads = a.heads;
-  const std::int64_t inner = a.inner();
+void add_attention(const Architecture& a, const std::string& prefix, TensorList& list) {
+  const AttentionRules& rules = rules_of(a.attention.kind);
   list.add_norm(prefix + "norm", a.dim);
-  list.add(prefix + "qkv.weight", {a.projections() * inner, a.dim});
-  list.add(prefix + "out.weight", {a.dim, inner});
-  switch (a.attention.kind) {
-    case AttentionKind::softmax:
-    case AttentionKind::longformer:
-      break;
-    case AttentionKind::bigbird:
-      if (a.attention.random_blocks > 0) {
-        const std::int64_t blocks = (a.tokens() + a.attention.block - 1) / a.attention.block;
-        list.add_i32(prefix + "random_blocks", {blocks, a.attention.random_blocks});
-      }
-      break;
-    case AttentionKind::linformer:
-      list.add(prefix + "proj_k", {a.attention.rank, a.tokens()});
-      list.add(prefix + "proj_v", {a.attention.rank, a.tokens()});
-      break;
-    case AttentionKind::performer:
-      list.add(prefix + "features", {a.attention.features, a.dim_head});
-      break;
-    case AttentionKind::reformer:
-      list.add(prefix + "rotations", {a.attention.hashes, a.dim_head, a.attention.buckets / 2});
-      break;
-    case AttentionKind::qama_v1:
-      list.add_scale_shift(prefix + "coupling", heads);
-      list.add_scale_shift(prefix + "field", heads);
-      list.add_scale_shift(prefix + "energy", heads);
-      break;
-    case AttentionKind::qama:
-      list.add(prefix + "w_eps", {1, a.dim_head}, {heads, a.dim_head});
-      list.add_scale_shift(prefix + "coupling", heads);
-      list.add_scale_shift(prefix + "field", heads);
-      if (a.attention.energy_norm == EnergyNorm::batch) {
-        list.add_scale_shift(prefix + "energy", heads);
-      } else if (a.attention.energy_norm == EnergyNorm::layer) {
-        list.add_norm(prefix + "energy", inner);
-      }
-      break;
-  }
+  list.add(prefix + "qkv.weight", {std::int64_t{rules.projections} * a.inner(), a.dim});
+  list.add(prefix + "out.weight", {a.dim, a.inner()});
+  if (rules.tensors != nullptr) rules.tensors(a.attention, shape_of(a), prefix, list);
 }
 
 bool matches(std::span<const std::int64_t> got, std::span<const std::int64_t> expected) {
@@ -200,20 +146,11 @@ Result<std::vector<std::string_view>> read_vocabulary(const TensorView& tensor,
   return words;
 }
 
-// BigBird's random blocks are block numbers.
-Status check_block_numbers(const TensorFile& file, const Architecture& a) {
-  if (a.attention.kind != AttentionKind::bigbird || a.attention.random_blocks == 0) return {};
-  const std::int32_t blocks = (a.tokens() + a.attention.block - 1) / a.attention.block;
-  for (std::int32_t i = 0; i < a.depth; ++i) {
-    const std::string name = "blocks." + std::to_string(i) + ".attn.random_blocks";
-    QAMA_ASSIGN_OR_RETURN(const TensorView* tensor, file.tensor(name));
-    QAMA_ASSIGN_OR_RETURN(const auto numbers, tensor->i32());
-    for (const std::int32_t number : numbers) {
-      if (number >= 0 && number < blocks) continue;
-      return Error{ErrorCode::model_bad_value, "tensor " + quote(name) + ": block " +
-                                                   std::to_string(number) + ", expected 0 to " +
-                                                   std::to_string(blocks - 1)};
-    }
+// What the kind of attention demands of the numbers in its tensors.
+Status check_attention(const TensorFile& file, const Architecture& a) {
+  const auto check = rules_of(a.attention.kind).check_tensors;
+  for (std::int32_t i = 0; check != nullptr && i < a.depth; ++i) {
+    QAMA_RETURN_IF_ERROR(check(a.attention, shape_of(a), attention_prefix(i), file));
   }
   return {};
 }
@@ -229,7 +166,7 @@ Status check_training(std::string_view json) {
 }  // namespace
 
 std::vector<TensorSpec> expected_tensors(const Architecture& a) {
-  SpecList list;
+  TensorList list;
   if (a.is_image()) {
     list.add_norm("patch.norm1", a.patch_dim());
     list.add_weight_bias("patch.linear", {a.dim, a.patch_dim()}, a.dim);
@@ -242,7 +179,7 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   list.add("position", {a.tokens_before_pool(), a.dim});
   for (std::int32_t i = 0; i < a.depth; ++i) {
     const std::string block = "blocks." + std::to_string(i) + ".";
-    add_attention(a, block + "attn.", list);
+    add_attention(a, attention_prefix(i), list);
     list.add_norm(block + "mlp.norm", a.dim);
     list.add_weight_bias(block + "mlp.fc1", {a.mlp, a.dim}, a.mlp);
     list.add_weight_bias(block + "mlp.fc2", {a.dim, a.mlp}, a.dim);
@@ -294,7 +231,7 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
   }
 
   QAMA_RETURN_IF_ERROR(check_tensors(*file, model->architecture_));
-  QAMA_RETURN_IF_ERROR(check_block_numbers(*file, model->architecture_));
+  QAMA_RETURN_IF_ERROR(check_attention(*file, model->architecture_));
   if (model->architecture_.is_text()) {
     QAMA_ASSIGN_OR_RETURN(model->vocabulary_, read_vocabulary(*file->find("vocabulary"),
                                                               model->architecture_.vocabulary));

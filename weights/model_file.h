@@ -17,19 +17,11 @@
 #include "hal/base/result.h"
 #include "weights/architecture.h"
 #include "weights/tensor_file.h"
+#include "weights/tensor_list.h"
 
 namespace qama::weights {
 
 inline constexpr TensorFormat kModelFormat{"qama", "1"};
-
-/// A tensor that a model of some architecture must have.
-struct TensorSpec {
-  std::string name;
-  Dtype dtype = Dtype::f32;
-  std::vector<std::int64_t> shape;  ///< kAnySize: any size >= 1 (the vocabulary's bytes)
-  std::vector<std::int64_t> other;  ///< a second shape that is right as well (w_eps), or empty
-};
-inline constexpr std::int64_t kAnySize = -1;
 
 /// Every tensor of a model, in the order of the forward pass. Their meaning: FORMAT.md.
 /// Precondition: architecture.validate() is ok.

@@ -5,9 +5,9 @@
 
 namespace qama::ops {
 
-Result<std::unique_ptr<BigBirdAttention>> BigBirdAttention::create(const MixingShape& shape,
-                                                                   const BigBirdSpec& spec,
-                                                                   const KernelTable& kernels) {
+Result<std::unique_ptr<MixingAttention>> BigBirdAttention::create(const MixingShape& shape,
+                                                                  const BigBirdSpec& spec,
+                                                                  const KernelTable& kernels) {
   if (spec.block < 1) {
     return Error{ErrorCode::invalid_argument, "bigbird: blocks of " + std::to_string(spec.block) +
                                                   " tokens, expected at least 1"};
@@ -57,7 +57,7 @@ Result<std::unique_ptr<BigBirdAttention>> BigBirdAttention::create(const MixingS
     }
     out->rows_.push_back(entry);
   }
-  return out;
+  return std::unique_ptr<MixingAttention>(std::move(out));
 }
 
 std::size_t BigBirdAttention::scratch_floats() const noexcept {

@@ -23,7 +23,7 @@ class BigBirdAttention final : public MixingAttention {
  public:
   /// INVALID_ARGUMENT if `random` has not the size that the spec asks for or names a block that is
   /// not there.
-  [[nodiscard]] static Result<std::unique_ptr<BigBirdAttention>> create(
+  [[nodiscard]] static Result<std::unique_ptr<MixingAttention>> create(
       const MixingShape& shape, const BigBirdSpec& spec,
       const KernelTable& kernels = best_kernels());
 

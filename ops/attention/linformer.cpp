@@ -4,9 +4,11 @@
 
 namespace qama::ops {
 
-Result<std::unique_ptr<LinformerAttention>> LinformerAttention::create(
-    const MixingShape& shape, std::int64_t rank, std::span<const float> proj_k,
-    std::span<const float> proj_v, const KernelTable& kernels) {
+Result<std::unique_ptr<MixingAttention>> LinformerAttention::create(const MixingShape& shape,
+                                                                    std::int64_t rank,
+                                                                    std::span<const float> proj_k,
+                                                                    std::span<const float> proj_v,
+                                                                    const KernelTable& kernels) {
   const auto size = static_cast<std::size_t>(rank * shape.tokens);
   for (const auto& projection : {proj_k, proj_v}) {
     if (projection.size() != size) {
@@ -17,7 +19,7 @@ Result<std::unique_ptr<LinformerAttention>> LinformerAttention::create(
   out->projections_.resize(2 * size);
   std::copy(proj_k.begin(), proj_k.end(), out->projections_.data());
   std::copy(proj_v.begin(), proj_v.end(), out->projections_.data() + size);
-  return out;
+  return std::unique_ptr<MixingAttention>(std::move(out));
 }
 
 std::size_t LinformerAttention::scratch_floats() const noexcept {

@@ -14,7 +14,7 @@ namespace qama::ops {
 class LinformerAttention final : public MixingAttention {
  public:
   /// `proj_k`, `proj_v` [rank][N], copied. INVALID_ARGUMENT for other sizes.
-  [[nodiscard]] static Result<std::unique_ptr<LinformerAttention>> create(
+  [[nodiscard]] static Result<std::unique_ptr<MixingAttention>> create(
       const MixingShape& shape, std::int64_t rank, std::span<const float> proj_k,
       std::span<const float> proj_v, const KernelTable& kernels = best_kernels());
 

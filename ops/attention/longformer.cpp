@@ -4,11 +4,11 @@
 
 namespace qama::ops {
 
-std::unique_ptr<LongformerAttention> LongformerAttention::create(const MixingShape& shape,
-                                                                 std::int64_t window,
-                                                                 std::int64_t global_tokens,
-                                                                 const KernelTable& kernels) {
-  return std::unique_ptr<LongformerAttention>(new LongformerAttention(
+Result<std::unique_ptr<MixingAttention>> LongformerAttention::create(const MixingShape& shape,
+                                                                     std::int64_t window,
+                                                                     std::int64_t global_tokens,
+                                                                     const KernelTable& kernels) {
+  return std::unique_ptr<MixingAttention>(new LongformerAttention(
       shape, std::min(window, shape.tokens), std::min(global_tokens, shape.tokens), kernels));
 }
 

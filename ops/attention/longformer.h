@@ -13,7 +13,7 @@ namespace qama::ops {
 
 class LongformerAttention final : public MixingAttention {
  public:
-  [[nodiscard]] static std::unique_ptr<LongformerAttention> create(
+  [[nodiscard]] static Result<std::unique_ptr<MixingAttention>> create(
       const MixingShape& shape, std::int64_t window, std::int64_t global_tokens,
       const KernelTable& kernels = best_kernels());
 

@@ -28,9 +28,10 @@ struct PerformerAttention::Scratch {
   float* largest;   ///< [kChunk]
 };
 
-Result<std::unique_ptr<PerformerAttention>> PerformerAttention::create(
-    const MixingShape& shape, std::int64_t count, std::span<const float> features,
-    const KernelTable& kernels) {
+Result<std::unique_ptr<MixingAttention>> PerformerAttention::create(const MixingShape& shape,
+                                                                    std::int64_t count,
+                                                                    std::span<const float> features,
+                                                                    const KernelTable& kernels) {
   const auto size = static_cast<std::size_t>(count * shape.dim_head);
   if (features.size() != size)
     return bad_mixing_size("performer", "features", features.size(), size);
@@ -43,7 +44,7 @@ Result<std::unique_ptr<PerformerAttention>> PerformerAttention::create(
           static_cast<double>(features[static_cast<std::size_t>(m * shape.dim_head + d)]) * scale);
     }
   }
-  return out;
+  return std::unique_ptr<MixingAttention>(std::move(out));
 }
 
 PerformerAttention::Scratch PerformerAttention::pieces(float* scratch) const noexcept {

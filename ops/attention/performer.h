@@ -17,7 +17,7 @@ namespace qama::ops {
 class PerformerAttention final : public MixingAttention {
  public:
   /// `features` [count][dim_head], copied. INVALID_ARGUMENT for another size.
-  [[nodiscard]] static Result<std::unique_ptr<PerformerAttention>> create(
+  [[nodiscard]] static Result<std::unique_ptr<MixingAttention>> create(
       const MixingShape& shape, std::int64_t count, std::span<const float> features,
       const KernelTable& kernels = best_kernels());
   static constexpr float kEps = 1e-4F;

@@ -147,10 +147,10 @@ void QamaAttention::energies(std::int64_t tokens, const QamaWorkspace& w) const 
     kernels_->qama_energies({.tokens = tokens,
                              .dim_head = spec_.dim_head,
                              .factors = w.factors + t * spec_.dim_head * stride,
-                             .fields = w.fields + t * stride,
+                             .fields = w.real_fields + t * stride,
                              .spins = w.spins + t * (stride / 64),
-                             .scale = w.coupling_scale[t],
-                             .shift = w.coupling_shift[t],
+                             .scale = w.constants[t],
+                             .shift = w.constants[spec_.heads + t],
                              .energies = w.energies + t * stride,
                              .scratch = w.project});
   }

@@ -8,8 +8,8 @@
 namespace qama::ops {
 
 void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
-                        const QamaWorkspace& w, const QamaFactorsWorkspace& long_heads,
-                        const KernelTable& kernels, hal::FactorsView& problem) {
+                        const QamaWorkspace& w, const KernelTable& kernels,
+                        hal::FactorsView& problem) {
   const std::int64_t inner = spec.heads * spec.dim_head;
   const std::int64_t row = 2 * inner + spec.heads;
   const std::int64_t stride = token_stride(tokens);
@@ -24,8 +24,8 @@ void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const fl
     factors.q = qkh + t * spec.dim_head;
     factors.k = qkh + inner + t * spec.dim_head;
     factors.stride = row;
-    factors.factors = long_heads.factors + t * tokens * width;
-    factors.scratch = long_heads.scratch;
+    factors.factors = w.factor_rows + t * tokens * width;
+    factors.scratch = w.factor_scratch;
     factors.statistics = per_instance;
     kernels.qama_factors_factors(factors);
 
@@ -33,47 +33,46 @@ void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const fl
     if (per_instance) {
       coupling = standardised(factors.sum, factors.sum_squares, n * (n - 1.0), spec.eps, coupling);
     }
-    w.coupling_scale[t] = coupling.scale;
-    w.coupling_shift[t] = coupling.shift;
-    long_heads.constants[t] = static_cast<float>(coupling.scale);
-    long_heads.constants[spec.heads + t] = static_cast<float>(coupling.shift);
+    w.constants[t] = coupling.scale;
+    w.constants[spec.heads + t] = coupling.shift;
+    w.factor_constants[t] = static_cast<float>(coupling.scale);
+    w.factor_constants[spec.heads + t] = static_cast<float>(coupling.shift);
 
     const float* h = qkh + 2 * inner + t;
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
                                       {at(spec.field_scale, t), at(spec.field_shift, t)});
-    double* fields = w.fields + t * stride;
+    double* fields = w.real_fields + t * stride;
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
-      long_heads.fields[t * tokens + i] = static_cast<float>(fields[i]);
+      w.factor_fields[t * tokens + i] = static_cast<float>(fields[i]);
     }
     std::fill(fields + tokens, fields + stride, 0.0);
   }
   problem = {};
   problem.shape = {static_cast<std::int32_t>(spec.heads), static_cast<std::int32_t>(tokens)};
   problem.rank = static_cast<std::int32_t>(width);
-  problem.left = long_heads.factors;
-  problem.right = long_heads.factors;
-  problem.scale = long_heads.constants;
-  problem.shift = long_heads.constants + spec.heads;
-  problem.fields = long_heads.fields;
+  problem.left = w.factor_rows;
+  problem.right = w.factor_rows;
+  problem.scale = w.factor_constants;
+  problem.shift = w.factor_constants + spec.heads;
+  problem.fields = w.factor_fields;
   problem.penalty = static_cast<float>(spec.lambda(tokens));
 }
 
 void qama_factors_energies(const QamaFrontSpec& spec, std::int64_t tokens, const QamaWorkspace& w,
-                           const QamaFactorsWorkspace& long_heads,
                            const KernelTable& kernels) noexcept {
   const std::int64_t stride = token_stride(tokens);
   const std::int64_t width = long_factor_width(spec.dim_head);
   for (std::int64_t t = 0; t < spec.heads; ++t) {
     kernels.qama_factors_energies({.tokens = tokens,
                                    .dim_head = spec.dim_head,
-                                   .factors = long_heads.factors + t * tokens * width,
-                                   .fields = w.fields + t * stride,
+                                   .factors = w.factor_rows + t * tokens * width,
+                                   .fields = w.real_fields + t * stride,
                                    .spins = w.spins + t * (stride / 64),
-                                   .scale = w.coupling_scale[t],
-                                   .shift = w.coupling_shift[t],
+                                   .scale = w.constants[t],
+                                   .shift = w.constants[spec.heads + t],
                                    .energies = w.energies + t * stride,
-                                   .scratch = long_heads.scratch});
+                                   .scratch = w.factor_scratch});
   }
 }
 

@@ -13,26 +13,15 @@
 
 namespace qama::ops {
 
-/// Memory beside a QamaWorkspace, of which only fields, coupling_scale, coupling_shift, spins,
-/// energies and project are used then. W = long_factor_width(dim_head), which is the problem's
-/// rank.
-struct QamaFactorsWorkspace {
-  float* factors = nullptr;    ///< [heads][tokens][W] F, J = F F^T; 64-byte aligned
-  float* fields = nullptr;     ///< [heads][tokens] rho h'
-  float* constants = nullptr;  ///< [2][heads] scale and shift of J
-  double* scratch = nullptr;   ///< long_factor_scratch(dim_head), 64-byte aligned
-};
-
-/// Fills both workspaces and `problem`, which views them. Values that are not finite are found by
+/// Fills the workspace and `problem`, which views it. Values that are not finite are found by
 /// the device, as PROBLEM_BAD_VALUE. Precondition: dim_head <= kMaxLongDimHead.
 void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
-                        const QamaWorkspace& w, const QamaFactorsWorkspace& long_heads,
-                        const KernelTable& kernels, hal::FactorsView& problem);
+                        const QamaWorkspace& w, const KernelTable& kernels,
+                        hal::FactorsView& problem);
 
-/// w.energies from w.spins, with what qama_factors_front() left in both workspaces (Eq. 5, in
+/// w.energies from w.spins, with what qama_factors_front() left in the workspace (Eq. 5, in
 /// double).
 void qama_factors_energies(const QamaFrontSpec& spec, std::int64_t tokens, const QamaWorkspace& w,
-                           const QamaFactorsWorkspace& long_heads,
                            const KernelTable& kernels) noexcept;
 
 }  // namespace qama::ops

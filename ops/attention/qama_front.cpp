@@ -18,19 +18,6 @@ double QamaFrontSpec::lambda(std::int64_t tokens) const noexcept {
          static_cast<double>(heads - 1) * gamma0;
 }
 
-QamaExtents QamaExtents::of(std::int64_t heads, std::int64_t tokens,
-                            std::int64_t dim_head) noexcept {
-  const auto h = static_cast<std::size_t>(heads);
-  const auto n = static_cast<std::size_t>(tokens);
-  const auto s = static_cast<std::size_t>(token_stride(tokens));
-  const auto d = static_cast<std::size_t>(dim_head);
-  // The scratch holds the factor kernel's, later a sum a token as floats.
-  const std::size_t scratch =
-      std::max(static_cast<std::size_t>(qama_factor_scratch_doubles(tokens, dim_head)), s);
-  return {h * d * s, h * s,   h,          h * n * s, h * s,
-          h * n * s, scratch, h * s / 64, h * s,     (h + 2) * s};
-}
-
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
                   const QamaWorkspace& w, const KernelTable& kernels, hal::DenseView& problem) {
   const std::int64_t inner = spec.heads * spec.dim_head;
@@ -54,7 +41,7 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                           .stride = row,
                           .factors = factors,
                           .scratch = w.scratch});
-    float* couplings = w.couplings + t * tokens * stride;
+    float* couplings = w.real_couplings + t * tokens * stride;
     Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
     if (per_instance) {
       QamaMomentArgs moments{.tokens = tokens, .dim_head = spec.dim_head, .factors = factors};
@@ -68,13 +55,13 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                             .shift = static_cast<float>(coupling.shift),
                             .couplings = couplings,
                             .sums = sums});
-    w.coupling_scale[t] = coupling.scale;
-    w.coupling_shift[t] = coupling.shift;
+    w.constants[t] = coupling.scale;
+    w.constants[spec.heads + t] = coupling.shift;
 
     const float* h = qkh + 2 * inner + t;
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
                                       {at(spec.field_scale, t), at(spec.field_shift, t)});
-    double* fields = w.fields + t * stride;
+    double* fields = w.real_fields + t * stride;
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
       const double sum = static_cast<double>(sums[i]) + std::fabs(fields[i]) + penalty_sum;
@@ -96,16 +83,16 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
   const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
   kernels.qama_quantise({.count = spec.heads * tokens * stride,
-                         .couplings = w.couplings,
+                         .couplings = w.real_couplings,
                          .scale = static_cast<float>(scale),
-                         .out = w.weights});
+                         .out = w.couplings});
   for (std::int64_t i = 0; i < spec.heads * stride; ++i) {
-    w.biases[i] = static_cast<std::int16_t>(std::lrint(w.fields[i] * scale));
+    w.fields[i] = static_cast<std::int16_t>(std::lrint(w.real_fields[i] * scale));
   }
   problem = {};
   problem.shape = {static_cast<std::int32_t>(spec.heads), static_cast<std::int32_t>(tokens)};
-  problem.couplings = w.weights;
-  problem.fields = w.biases;
+  problem.couplings = w.couplings;
+  problem.fields = w.fields;
   problem.penalty = static_cast<std::int16_t>(std::lrint(lambda * scale));
   problem.scale = scale;
   return {};

@@ -9,12 +9,16 @@
 //   rule and the rounding of hal/lower/problem_builder.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <tuple>
 
 #include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "hal/problem.h"
+#include "ops/attention/workspace.h"
+#include "ops/simd/factors_front.h"
 #include "ops/simd/kernels.h"
 
 namespace qama::ops {
@@ -39,28 +43,90 @@ struct QamaFrontSpec {
   [[nodiscard]] double lambda(std::int64_t tokens) const noexcept;
 };
 
-/// One sample's layer in memory; every pointer 64-byte aligned, S = token_stride(tokens). The front
-/// end writes all but `spins`, `energies` and `project`.
+/// One sample's layer in memory; every pointer 64-byte aligned, S = token_stride(tokens), W =
+/// long_factor_width(dim_head). kQamaPieces says which part of the layer uses which piece.
 struct QamaWorkspace {
-  float* factors = nullptr;          ///< [heads][dim_head][S]  F, J = F F^T
-  double* fields = nullptr;          ///< [heads][S] rho h', 0 behind the tokens
-  double* coupling_scale = nullptr;  ///< [heads] of this sample
-  double* coupling_shift = nullptr;  ///< [heads]
-  std::int16_t* weights = nullptr;   ///< [heads][tokens][S]
-  std::int16_t* biases = nullptr;    ///< [heads][S]
-  float* couplings = nullptr;        ///< [heads][tokens][S] J'; scratch of the front end
-  double* scratch = nullptr;         ///< front_scratch doubles
-  std::uint64_t* spins = nullptr;    ///< [heads][S / 64]
-  double* energies = nullptr;        ///< [heads][S]
-  double* project = nullptr;         ///< [heads + 2][S]
+  double* real_fields = nullptr;   ///< [heads][S] rho h', 0 behind the tokens
+  double* constants = nullptr;     ///< [2][heads] scale, then shift of J, of this sample
+  std::uint64_t* spins = nullptr;  ///< [heads][S / 64]
+  double* energies = nullptr;      ///< [heads][S]
+  double* project = nullptr;       ///< [heads + 2][S]; scratch
+  // The dense form.
+  float* factors = nullptr;           ///< [heads][dim_head][S] F, J = F F^T
+  float* real_couplings = nullptr;    ///< [heads][tokens][S] J'; scratch
+  std::int16_t* couplings = nullptr;  ///< [heads][tokens][S], the problem's
+  std::int16_t* fields = nullptr;     ///< [heads][S], the problem's
+  double* scratch = nullptr;
+  // The form of factors (qama_factors.h).
+  float* factor_rows = nullptr;       ///< [heads][tokens][W] F, the problem's
+  float* factor_fields = nullptr;     ///< [heads][tokens] rho h', the problem's
+  float* factor_constants = nullptr;  ///< [2][heads] as `constants`, the problem's
+  double* factor_scratch = nullptr;
 };
 
-/// Elements of each piece for at most `tokens` tokens.
-struct QamaExtents {
-  std::size_t factors, fields, coefficients, weights, biases, couplings, scratch, spins, energies,
-      project;
-  [[nodiscard]] static QamaExtents of(std::int64_t heads, std::int64_t tokens,
-                                      std::int64_t dim_head) noexcept;
+/// What the extents of a layer follow from.
+struct QamaSizes {
+  std::int64_t heads = 0, dim_head = 0;
+  std::int64_t tokens = 0;          ///< of the longest sample
+  std::int64_t dense_tokens = 0;    ///< of the longest one in dense form
+  std::int64_t factors_tokens = 0;  ///< of the longest one on factors; 0: there is none
+};
+
+template <typename T>
+using QamaPiece = Piece<QamaWorkspace, QamaSizes, T>;
+using QamaW = QamaWorkspace;
+inline constexpr std::tuple kQamaPieces{
+    QamaPiece<double>{"real_fields", &QamaW::real_fields,
+                      [](const QamaSizes& s) { return s.heads * token_stride(s.tokens); },
+                      kFront | kBack},
+    QamaPiece<double>{"constants", &QamaW::constants,
+                      [](const QamaSizes& s) { return 2 * s.heads; }, kFront | kBack},
+    QamaPiece<std::uint64_t>{
+        "spins", &QamaW::spins,
+        [](const QamaSizes& s) { return s.heads * token_stride(s.tokens) / 64; }, kSolve | kBack},
+    QamaPiece<double>{"energies", &QamaW::energies,
+                      [](const QamaSizes& s) { return s.heads * token_stride(s.tokens); }, kBack},
+    QamaPiece<double>{"project", &QamaW::project,
+                      [](const QamaSizes& s) { return (s.heads + 2) * token_stride(s.tokens); },
+                      kBack},
+    QamaPiece<float>{
+        "factors", &QamaW::factors,
+        [](const QamaSizes& s) { return s.heads * s.dim_head * token_stride(s.dense_tokens); },
+        kFront | kBack},
+    QamaPiece<float>{
+        "real_couplings", &QamaW::real_couplings,
+        [](const QamaSizes& s) { return s.heads * s.dense_tokens * token_stride(s.dense_tokens); },
+        kFront},
+    QamaPiece<std::int16_t>{
+        "couplings", &QamaW::couplings,
+        [](const QamaSizes& s) { return s.heads * s.dense_tokens * token_stride(s.dense_tokens); },
+        kFront | kSolve},
+    QamaPiece<std::int16_t>{
+        "fields", &QamaW::fields,
+        [](const QamaSizes& s) { return s.heads * token_stride(s.dense_tokens); }, kFront | kSolve},
+    // The factor kernel's, later a sum a token as floats.
+    QamaPiece<double>{"scratch", &QamaW::scratch,
+                      [](const QamaSizes& s) {
+                        return std::max(qama_factor_scratch_doubles(s.dense_tokens, s.dim_head),
+                                        token_stride(s.dense_tokens));
+                      },
+                      kFront},
+    QamaPiece<float>{"factor_rows", &QamaW::factor_rows,
+                     [](const QamaSizes& s) {
+                       return s.heads * s.factors_tokens * long_factor_width(s.dim_head);
+                     },
+                     kFront | kSolve | kBack},
+    QamaPiece<float>{"factor_fields", &QamaW::factor_fields,
+                     [](const QamaSizes& s) { return s.heads * s.factors_tokens; },
+                     kFront | kSolve},
+    QamaPiece<float>{"factor_constants", &QamaW::factor_constants,
+                     [](const QamaSizes& s) { return s.factors_tokens > 0 ? 2 * s.heads : 0; },
+                     kFront | kSolve},
+    QamaPiece<double>{"factor_scratch", &QamaW::factor_scratch,
+                      [](const QamaSizes& s) {
+                        return s.factors_tokens > 0 ? long_factor_scratch(s.dim_head) : 0;
+                      },
+                      kFront | kBack},
 };
 
 /// `qkh` [tokens][2 heads dim_head + heads]: queries, keys (head-major), then h_t of every head.

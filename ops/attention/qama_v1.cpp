@@ -30,23 +30,6 @@ double softmax(const float* from, std::int64_t count, double* to) noexcept {
 
 }  // namespace
 
-QamaV1Extents QamaV1Extents::of(const QamaV1Spec& spec, std::int64_t tokens) noexcept {
-  const auto heads = static_cast<std::size_t>(spec.heads);
-  const auto n = static_cast<std::size_t>(tokens);
-  const auto width = static_cast<std::size_t>(spec.dim_head);
-  const auto spins = static_cast<std::int32_t>(tokens * spec.bits);
-  const auto stride = static_cast<std::size_t>(hal::row_stride(spins));
-  return {.couplings = heads * n * n,
-          .fields = heads * n,
-          .entropies = heads * n * width,
-          .shares = 2 * n * (width + 1),
-          .selected = n,
-          .weights = heads * static_cast<std::size_t>(spins) * stride,
-          .biases = heads * stride,
-          .spins = heads * stride / 64,
-          .energies = heads * n};
-}
-
 Result<std::unique_ptr<QamaV1Attention>> QamaV1Attention::create(const QamaV1Spec& spec) {
   if (spec.bits < 1 || spec.bits > 8) {
     return Error{ErrorCode::invalid_argument,
@@ -94,7 +77,7 @@ Status QamaV1Attention::front(std::int64_t tokens, const float* qkv, const QamaV
         const double share = std::clamp(static_cast<double>(v[d]) / total, kEps, 1.0);
         h += w.entropies[(t * tokens + i) * width + d] = -plogp(share);
       }
-      w.fields[t * tokens + i] = at(spec_.field_scale, t) * h + at(spec_.field_shift, t);
+      w.real_fields[t * tokens + i] = at(spec_.field_scale, t) * h + at(spec_.field_shift, t);
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
       for (std::int64_t j = 0; j < tokens; ++j) {
@@ -102,7 +85,7 @@ Status QamaV1Attention::front(std::int64_t tokens, const float* qkv, const QamaV
         for (std::int64_t d = 0; d < width; ++d)
           mixed += plogp((p[i * width + d] + r[j * width + d]) / 2);
         const double divergence = (p_information[i] + r_information[j]) / 2 - mixed;
-        w.couplings[(t * tokens + i) * tokens + j] =
+        w.real_couplings[(t * tokens + i) * tokens + j] =
             i == j ? divergence
                    : at(spec_.coupling_scale, t) * divergence + at(spec_.coupling_shift, t);
       }
@@ -126,12 +109,12 @@ Status QamaV1Attention::quantise(std::int64_t tokens, const QamaV1Workspace& w,
   const double pairs = static_cast<double>(spec_.heads * (spec_.heads - 1)) / 2;
   const double lambda = spec_.heads > 1 ? spec_.penalty / pairs : 0.0;
   const auto both = [&](std::int64_t t, std::int64_t i, std::int64_t j) {
-    const double* head = w.couplings + t * tokens * tokens;
+    const double* head = w.real_couplings + t * tokens * tokens;
     return spec_.quadratic * (head[i * tokens + j] + head[j * tokens + i]);
   };
   const auto field = [&](std::int64_t t, std::int64_t i, std::int64_t k) {
     return both(t, i, i) / 2 * place(k) * place(k) +
-           spec_.linear * w.fields[t * tokens + i] * place(k);
+           spec_.linear * w.real_fields[t * tokens + i] * place(k);
   };
   double largest = 0;
   for (std::int64_t t = 0; t < spec_.heads; ++t) {
@@ -162,21 +145,21 @@ Status QamaV1Attention::quantise(std::int64_t tokens, const QamaV1Workspace& w,
     for (std::int64_t a = 0; a < spins; ++a) {
       const std::int64_t i = a / bits;
       const std::int64_t k = a % bits;
-      std::int16_t* row = w.weights + (t * spins + a) * stride;
+      std::int16_t* row = w.couplings + (t * spins + a) * stride;
       for (std::int64_t b = 0; b < spins; ++b) {
         // The product of places first: it is the same for (a, b) and (b, a), to the bit.
         row[b] =
             a == b ? std::int16_t{0} : rounded(both(t, i, b / bits) * (place(k) * place(b % bits)));
       }
       std::fill(row + spins, row + stride, std::int16_t{0});
-      w.biases[t * stride + a] = rounded(field(t, i, k));
+      w.fields[t * stride + a] = rounded(field(t, i, k));
     }
-    std::fill(w.biases + t * stride + spins, w.biases + (t + 1) * stride, std::int16_t{0});
+    std::fill(w.fields + t * stride + spins, w.fields + (t + 1) * stride, std::int16_t{0});
   }
   problem = {};
   problem.shape = {static_cast<std::int32_t>(spec_.heads), static_cast<std::int32_t>(spins)};
-  problem.couplings = w.weights;
-  problem.fields = w.biases;
+  problem.couplings = w.couplings;
+  problem.fields = w.fields;
   problem.penalty = rounded(lambda);
   problem.scale = scale;
   return {};
@@ -196,11 +179,11 @@ void QamaV1Attention::energies(std::int64_t tokens, const QamaV1Workspace& w) co
       w.selected[i] = unit * static_cast<double>(level);
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
-      const double* row = w.couplings + (t * tokens + i) * tokens;
+      const double* row = w.real_couplings + (t * tokens + i) * tokens;
       double sum = 0;
       for (std::int64_t j = 0; j < tokens; ++j) sum += row[j] * w.selected[j];
       w.energies[t * tokens + i] =
-          -(spec_.quadratic * sum + spec_.linear * w.fields[t * tokens + i]) * w.selected[i];
+          -(spec_.quadratic * sum + spec_.linear * w.real_fields[t * tokens + i]) * w.selected[i];
     }
   }
 }
@@ -210,7 +193,7 @@ void QamaV1Attention::output(std::int64_t tokens, const QamaV1Workspace& w,
   const std::int64_t width = spec_.dim_head;
   for (std::int64_t t = 0; t < spec_.heads; ++t) {
     for (std::int64_t i = 0; i < tokens; ++i) {
-      const double ratio = -w.energies[t * tokens + i] / w.fields[t * tokens + i];
+      const double ratio = -w.energies[t * tokens + i] / w.real_fields[t * tokens + i];
       const double* entropies = w.entropies + (t * tokens + i) * width;
       float* row = out + i * spec_.heads * width + t * width;
       for (std::int64_t d = 0; d < width; ++d) {

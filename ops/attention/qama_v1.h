@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <tuple>
 
 #include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "hal/problem.h"
+#include "ops/attention/workspace.h"
 
 namespace qama::ops {
 
@@ -25,24 +27,56 @@ struct QamaV1Spec {
   std::span<const float> energy_scale, energy_shift;      ///< of the output
 };
 
-/// One sample's layer in memory, S = row_stride(N b). front() writes all but `spins` and
-/// `energies`.
+/// One sample's layer in memory, S = row_stride(N b).
 struct QamaV1Workspace {
-  double* couplings = nullptr;      ///< [heads][N][N] J', the diagonal as it is
-  double* fields = nullptr;         ///< [heads][N] h'
-  double* entropies = nullptr;      ///< [heads][N][dim_head] u
-  double* shares = nullptr;         ///< [2][N][dim_head] softmax of queries and keys; scratch
-  double* selected = nullptr;       ///< [N] w; scratch
-  std::int16_t* weights = nullptr;  ///< [heads][N b][S]
-  std::int16_t* biases = nullptr;   ///< [heads][S]
-  std::uint64_t* spins = nullptr;   ///< [heads][S / 64]
-  double* energies = nullptr;       ///< [heads][N] e
+  double* real_couplings = nullptr;   ///< [heads][N][N] J', the diagonal as it is
+  double* real_fields = nullptr;      ///< [heads][N] h'
+  double* entropies = nullptr;        ///< [heads][N][dim_head] u
+  double* shares = nullptr;           ///< [2][N][dim_head + 1] softmax of queries and keys; scratch
+  double* selected = nullptr;         ///< [N] w; scratch
+  std::int16_t* couplings = nullptr;  ///< [heads][N b][S], the problem's
+  std::int16_t* fields = nullptr;     ///< [heads][S], the problem's
+  std::uint64_t* spins = nullptr;     ///< [heads][S / 64]
+  double* energies = nullptr;         ///< [heads][N] e
 };
 
-/// Elements of each piece for at most `tokens` tokens.
-struct QamaV1Extents {
-  std::size_t couplings, fields, entropies, shares, selected, weights, biases, spins, energies;
-  [[nodiscard]] static QamaV1Extents of(const QamaV1Spec& spec, std::int64_t tokens) noexcept;
+/// What the extents of a layer follow from, for samples of at most `tokens` tokens.
+struct QamaV1Sizes {
+  std::int64_t heads = 0, dim_head = 0, tokens = 0, bits = 0;
+  [[nodiscard]] std::int64_t stride() const noexcept {
+    return hal::row_stride(static_cast<std::int32_t>(tokens * bits));
+  }
+};
+
+template <typename T>
+using QamaV1Piece = Piece<QamaV1Workspace, QamaV1Sizes, T>;
+using QamaV1W = QamaV1Workspace;
+inline constexpr std::tuple kQamaV1Pieces{
+    QamaV1Piece<double>{"real_couplings", &QamaV1W::real_couplings,
+                        [](const QamaV1Sizes& s) { return s.heads * s.tokens * s.tokens; },
+                        kFront | kBack},
+    QamaV1Piece<double>{"real_fields", &QamaV1W::real_fields,
+                        [](const QamaV1Sizes& s) { return s.heads * s.tokens; }, kFront | kBack},
+    QamaV1Piece<double>{"entropies", &QamaV1W::entropies,
+                        [](const QamaV1Sizes& s) { return s.heads * s.tokens * s.dim_head; },
+                        kFront | kBack},
+    QamaV1Piece<double>{"shares", &QamaV1W::shares,
+                        [](const QamaV1Sizes& s) { return 2 * s.tokens * (s.dim_head + 1); },
+                        kFront},
+    QamaV1Piece<double>{"selected", &QamaV1W::selected,
+                        [](const QamaV1Sizes& s) { return s.tokens; }, kBack},
+    QamaV1Piece<std::int16_t>{
+        "couplings", &QamaV1W::couplings,
+        [](const QamaV1Sizes& s) { return s.heads * s.tokens * s.bits * s.stride(); },
+        kFront | kSolve},
+    QamaV1Piece<std::int16_t>{"fields", &QamaV1W::fields,
+                              [](const QamaV1Sizes& s) { return s.heads * s.stride(); },
+                              kFront | kSolve},
+    QamaV1Piece<std::uint64_t>{"spins", &QamaV1W::spins,
+                               [](const QamaV1Sizes& s) { return s.heads * s.stride() / 64; },
+                               kSolve | kBack},
+    QamaV1Piece<double>{"energies", &QamaV1W::energies,
+                        [](const QamaV1Sizes& s) { return s.heads * s.tokens; }, kBack},
 };
 
 /// Immutable after create(); owns copies of all constants.

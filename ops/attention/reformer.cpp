@@ -27,9 +27,9 @@ struct ReformerAttention::Scratch {
   std::int32_t* starts;   ///< [buckets + 1]
 };
 
-Result<std::unique_ptr<ReformerAttention>> ReformerAttention::create(const MixingShape& shape,
-                                                                     const ReformerSpec& spec,
-                                                                     const KernelTable& kernels) {
+Result<std::unique_ptr<MixingAttention>> ReformerAttention::create(const MixingShape& shape,
+                                                                   const ReformerSpec& spec,
+                                                                   const KernelTable& kernels) {
   if (spec.buckets < 2 || spec.buckets % 2 != 0 || spec.chunk < 1) {
     return Error{ErrorCode::invalid_argument,
                  "reformer: " + std::to_string(spec.buckets) + " buckets and chunks of " +
@@ -46,7 +46,7 @@ Result<std::unique_ptr<ReformerAttention>> ReformerAttention::create(const Mixin
   out->chunk_ = std::min(spec.chunk, shape.tokens);
   out->rotations_.resize(size);
   std::copy(spec.rotations.begin(), spec.rotations.end(), out->rotations_.data());
-  return out;
+  return std::unique_ptr<MixingAttention>(std::move(out));
 }
 
 ReformerAttention::Scratch ReformerAttention::pieces(float* scratch) const noexcept {

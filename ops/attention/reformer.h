@@ -21,7 +21,7 @@ struct ReformerSpec {
 class ReformerAttention final : public MixingAttention {
  public:
   /// INVALID_ARGUMENT for rotations of another size or an odd number of buckets.
-  [[nodiscard]] static Result<std::unique_ptr<ReformerAttention>> create(
+  [[nodiscard]] static Result<std::unique_ptr<MixingAttention>> create(
       const MixingShape& shape, const ReformerSpec& spec,
       const KernelTable& kernels = best_kernels());
   static constexpr float kShortest = 1e-6F;  ///< length that a shorter key is divided by

@@ -7,9 +7,10 @@
 #include <string_view>
 
 #include "hal/problem.h"
-#include "runtime/engine/profiler.h"
 
 namespace qama::runtime {
+
+class Profiler;  // profiler.h
 
 /// Receives named intermediates, with the names and shapes of the golden files: embed [N,dim],
 /// block.i.attn_norm [N,dim], block.i.spins [H,N], block.i.energies [H,N], block.i.attn_out
@@ -53,8 +54,8 @@ struct LayerProblem {
 };
 
 /// Receives every layer before it is solved, e.g. to record it. Layers on factors
-/// (PlanOptions::factors) have no integers and are not shown: who wants to see all makes the plan
-/// without.
+/// (PlanOptions::factors) have no integers and are not shown: to see all layers, make the plan
+/// without factors.
 class ProblemSink {
  public:
   virtual ~ProblemSink() = default;

@@ -10,13 +10,13 @@ namespace qama::runtime {
 namespace {
 
 std::mutex mutex;
-qama_log_function hook = nullptr;
+LogFunction hook = nullptr;
 void* hook_user = nullptr;
 std::atomic<bool> enabled{false};
 
 }  // namespace
 
-void set_log(qama_log_function function, void* user) noexcept {
+void set_log(LogFunction function, void* user) noexcept {
   const std::scoped_lock lock(mutex);
   hook = function;
   hook_user = user;

@@ -1,7 +1,6 @@
 // Plan: everything that is decided before the first sample: the steps in their order, the kernels
 // and oneDNN primitives that do them, weights in the layout those want, and where in the arena
-// every intermediate lies. To add an operator: a step in plan.cpp's builder; nothing else in the
-// engine lists operators.
+// every intermediate lies. The steps are made where their operators are: steps/ and attention/.
 //
 // The unit of work is one sample: a worker thread takes a sample through all steps in a lane of the
 // arena that is its own. So the answer of a sample depends on that sample, its index and the seed,
@@ -12,15 +11,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "hal/base/result.h"
-#include "hal/form.h"
+#include "runtime/engine/info.h"
 #include "runtime/engine/model.h"
 
 namespace qama::runtime {
+
+struct Pipeline;  // pipeline.h
 
 /// What a plan must be able to do.
 struct PlanOptions {
@@ -37,27 +35,6 @@ inline constexpr std::int32_t kMaxThreads = 256;
 inline constexpr std::int32_t kMaxInFlight = 64;
 inline constexpr std::int32_t kMaxBatch = 1 << 16;
 
-/// One step as a person reads it.
-struct StepInfo {
-  std::string name;  ///< "block.0.attn.qkv"; unique in a plan
-  std::string op;    ///< "linear", "layer_norm", "qama.solve", ...
-  std::string
-      implementation;       ///< the kernel or oneDNN primitive: "brgemm:avx512_core", "lanes:avx2"
-  std::int32_t block = -1;  ///< which block it belongs to; -1: none
-  std::int64_t macs = 0;    ///< multiply-adds a full-length sample, 0 where that means nothing
-};
-
-/// Whether an implementation's name is that of a plain reference (oneDNN's "ref...", our "scalar"),
-/// which is right and slow: a step that got it has no kernel for this machine.
-[[nodiscard]] bool is_reference(std::string_view implementation) noexcept;
-
-/// A named piece of a lane. Pieces that are never alive together share bytes.
-struct ArenaRegion {
-  std::string name;
-  std::size_t offset = 0;  ///< from the lane's start, a multiple of 64
-  std::size_t bytes = 0;
-};
-
 /// Immutable; may be shared by any number of sessions. Keeps its model alive.
 class Plan {
  public:
@@ -69,16 +46,16 @@ class Plan {
   [[nodiscard]] static Result<std::shared_ptr<const Plan>> create(
       std::shared_ptr<const Model> model, const PlanOptions& options);
 
-  [[nodiscard]] const Model& model() const noexcept;
-  [[nodiscard]] const std::shared_ptr<const Model>& shared_model() const noexcept;
-  [[nodiscard]] const PlanOptions& options() const noexcept;
+  [[nodiscard]] const Model& model() const noexcept { return *model_; }
+  [[nodiscard]] const std::shared_ptr<const Model>& shared_model() const noexcept { return model_; }
+  [[nodiscard]] const PlanOptions& options() const noexcept { return options_; }
   [[nodiscard]] std::span<const StepInfo> steps() const noexcept;
   [[nodiscard]] std::span<const ArenaRegion> regions() const noexcept;
   /// Bytes of one lane; there are threads x in_flight.
   [[nodiscard]] std::size_t lane_bytes() const noexcept;
   /// Exactly what a session needs: one byte less is refused. Weights and the devices' own scratch
   /// are not part of it.
-  [[nodiscard]] std::size_t arena_bytes() const noexcept;
+  [[nodiscard]] std::size_t arena_bytes() const noexcept { return arena_bytes_; }
   /// Bytes of weights in the layout of this machine.
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
   /// QAMA layers, i.e. solves a sample; 0 for softmax.
@@ -86,12 +63,16 @@ class Plan {
   /// Whether some samples' layers will be solved on factors, which only the local annealer does.
   [[nodiscard]] bool uses_factors() const noexcept;
 
-  struct Impl;
-  [[nodiscard]] const Impl& impl() const noexcept { return *impl_; }
+  /// For sessions.
+  [[nodiscard]] const Pipeline& pipeline() const noexcept { return *pipeline_; }
 
  private:
-  explicit Plan(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  Plan(std::shared_ptr<const Model> model, const PlanOptions& options);
+
+  std::shared_ptr<const Model> model_;
+  PlanOptions options_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::size_t arena_bytes_ = 0;
 };
 
 }  // namespace qama::runtime

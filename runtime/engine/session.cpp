@@ -9,7 +9,8 @@
 #include "hal/base/aligned.h"
 #include "hal/platform/thread_pool.h"
 #include "hal/reopen.h"
-#include "runtime/engine/step.h"
+#include "runtime/engine/pipeline.h"
+#include "runtime/engine/profiler.h"
 
 namespace qama::runtime {
 namespace {
@@ -59,12 +60,14 @@ struct Session::Impl {
   std::vector<double> latency_us;
   std::vector<Status> statuses;
 
-  /// The run in progress.
+  /// The run in progress. What the samples are is asked once, by the run_* function that knows.
   struct Batch {
     const std::uint8_t* pixels = nullptr;
     const float* images = nullptr;
     const std::int32_t* tokens = nullptr;
     const std::int32_t* lengths = nullptr;
+    /// Gives `run` the input of sample `s`.
+    void (*place)(const Batch& batch, const Model& model, std::size_t s, SampleRun& run) = nullptr;
     float* logits = nullptr;
     const RunOptions* options = nullptr;
     std::int32_t count = 0;
@@ -188,11 +191,11 @@ Status Session::Impl::open_devices(const SessionOptions& options) {
     QAMA_ASSIGN_OR_RETURN(device,
                           hal::with_fallback(std::move(device), std::move(annealer), schedule));
   }
-  return device->supports(plan->impl().dense_shape);
+  return device->supports(plan->pipeline().dense_shape);
 }
 
 Status Session::Impl::make_lanes(std::span<std::byte> arena) {
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   const auto workers = static_cast<std::size_t>(plan->options().threads);
   const auto lanes_a_worker = static_cast<std::size_t>(plan->options().in_flight);
   lanes.resize(workers * lanes_a_worker);
@@ -335,7 +338,7 @@ void Session::Impl::run_interleaved(std::int32_t worker) noexcept {
 void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t worker) noexcept {
   const auto s = static_cast<std::size_t>(sample);
   const weights::Architecture& a = plan->model().architecture();
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   const RunOptions& options = *batch.options;
   flight.start_ns = now_ns();
   flight.step = 0;
@@ -350,14 +353,8 @@ void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t work
   run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
   run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);
   run.deadline_ns = deadline_us > 0 ? flight.start_ns + deadline_us * 1000 : 0;
-  const std::size_t floats = plan->model().input_floats();
-  if (batch.pixels != nullptr) run.pixels = batch.pixels + s * floats;
-  if (batch.images != nullptr) run.image = batch.images + s * floats;
   run.count = a.tokens();
-  if (batch.tokens != nullptr) {
-    run.tokens = batch.tokens + s * static_cast<std::size_t>(a.max_tokens);
-    run.count = batch.lengths[s];
-  }
+  batch.place(batch, plan->model(), s, run);
   while (p.rows[run.variant] < run.count) ++run.variant;
   run.rows = p.rows[run.variant];
   if (options.hooks.profiler != nullptr) options.hooks.profiler->worker(sample) = worker;
@@ -386,7 +383,7 @@ bool Session::Impl::advance(Flight& flight) noexcept {
 }
 
 Status Session::Impl::run_steps(Flight& flight) const {
-  const Plan::Impl& p = plan->impl();
+  const Pipeline& p = plan->pipeline();
   SampleRun& run = flight.run;
   Profiler* const profiler = run.hooks->profiler;
   Recorder* const recorder = run.hooks->recorder;
@@ -405,7 +402,7 @@ Status Session::Impl::run_steps(Flight& flight) const {
     }
     if (recorder == nullptr) continue;
     for (const Tap& tap : step.taps) {
-      auto* values = run.lane->at<float>(tap.region);
+      float* values = tap.region.in(*run.lane);
       const std::int64_t all = tap.per_token ? p.rows.back() * tap.dim : tap.dim;
       // Rows behind a shorter text are of no sample; the file format has zeros there.
       if (tap.per_token) std::fill(values + run.count * tap.dim, values + all, 0.0F);
@@ -421,6 +418,9 @@ Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_pixels();
   if (pixels.size() != expected) return bad_count("pixels", pixels.size(), expected);
   impl_->batch.pixels = pixels.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.pixels = batch.pixels + s * m.input_pixels();
+  };
   return impl_->run(count);
 }
 
@@ -430,6 +430,9 @@ Status Session::run_f32(std::span<const float> input, std::int32_t count, std::s
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_floats();
   if (input.size() != expected) return bad_count("input", input.size(), expected);
   impl_->batch.images = input.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.image = batch.images + s * m.input_floats();
+  };
   return impl_->run(count);
 }
 
@@ -462,6 +465,10 @@ Status Session::run_tokens(std::span<const std::int32_t> tokens,
   }
   impl_->batch.tokens = tokens.data();
   impl_->batch.lengths = lengths.data();
+  impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
+    run.tokens = batch.tokens + s * static_cast<std::size_t>(m.architecture().max_tokens);
+    run.count = batch.lengths[s];
+  };
   return impl_->run(count);
 }
 

@@ -17,6 +17,7 @@
 #include "hal/fallback.h"
 #include "hal/problem.h"
 #include "runtime/engine/hooks.h"
+#include "runtime/engine/info.h"
 #include "runtime/engine/plan.h"
 
 namespace qama::runtime {
@@ -43,13 +44,6 @@ struct SessionOptions {
   /// The caller's memory, 64-byte aligned, at least Plan::arena_bytes(); it must outlive the
   /// session. Empty: the session allocates its own.
   std::span<std::byte> arena = {};
-};
-
-/// One layer's solve of one sample.
-struct LayerSolve {
-  hal::SolveResult result;  ///< integer energy, who solved it, why not another, timings, counters
-  double energy = 0;        ///< E(s) of Eq. 3 in the layer's own units (integer energy / scale)
-  std::uint64_t seed = 0;   ///< what the solver was given
 };
 
 /// One run's arguments besides the data.

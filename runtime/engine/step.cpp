@@ -10,22 +10,4 @@ std::int64_t now_ns() noexcept {
       .count();
 }
 
-Status LinearStep::bind(Lane& lane) const {
-  std::vector<ops::LinearCall>& calls = lane.linears[slot_];
-  for (std::size_t variant = 0; variant < op_->spec().rows.size(); ++variant) {
-    QAMA_ASSIGN_OR_RETURN(auto call, op_->bind(variant, lane.at<float>(from_), lane.at<float>(to_),
-                                               lane.at<std::byte>(scratch_)));
-    calls.push_back(std::move(call));
-  }
-  return {};
-}
-
-Status LinearStep::run(SampleRun& run) const {
-  // A layer that is not token-wise, the classifier, has one variant only.
-  const std::vector<ops::LinearCall>& calls = run.lane->linears[slot_];
-  const std::size_t variant = calls.size() == 1 ? 0 : run.variant;
-  if (calls[variant].run()) return {};
-  return Error{ErrorCode::internal, "step '" + info.name + "': oneDNN refused to run"};
-}
-
 }  // namespace qama::runtime

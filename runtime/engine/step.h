@@ -1,19 +1,23 @@
-// Step: one thing that is done to every sample, in the order of the plan. Steps are made by
-// plan.cpp's builder, are immutable and hold the operator with its weights; what changes while a
-// sample runs is in the worker's Lane and in SampleRun. Internal to the engine.
+// Step: one thing that is done to every sample, in the order of the plan. A step is immutable and
+// holds its operator with the weights; what changes while a sample runs is in the worker's Lane and
+// in SampleRun. Most steps are a function and the memory that it gets (FunctionStep); the families
+// of steps are in steps/ and attention/. Internal to the engine.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "hal/device.h"
+#include "ops/attention/workspace.h"
 #include "ops/linear.h"
 #include "runtime/engine/hooks.h"
-#include "runtime/engine/plan.h"
-#include "runtime/engine/session.h"
+#include "runtime/engine/info.h"
 
 namespace qama::runtime {
 
@@ -23,13 +27,8 @@ struct Lane {
   std::vector<std::byte*> regions;                    ///< one an arena region
   std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
   hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
-  hal::Solver* factors_solver = nullptr;  ///< the worker's; null unless the plan has long heads
+  hal::Solver* factors_solver = nullptr;  ///< the worker's; null unless some layers are on factors
   std::int32_t slot = 0;                  ///< of the solver, this lane's own
-
-  template <typename T>
-  [[nodiscard]] T* at(std::size_t region) const noexcept {
-    return reinterpret_cast<T*>(regions[region]);
-  }
 };
 
 /// What a session's solves have in common.
@@ -55,18 +54,77 @@ struct SampleRun {
   std::size_t variant = 0;       ///< which number of rows the linear layers run
   std::int64_t rows = 0;         ///< that number, >= count
   bool waiting = false;          ///< a step was started whose finish() is due
-  bool on_factors = false;       ///< which of the next two is the layer at hand
-  hal::DenseView problem;
-  hal::FactorsView factors_problem;
+  hal::Problem problem;          ///< of the layer at hand
 };
 
 /// Nanoseconds of the steady clock.
 [[nodiscard]] std::int64_t now_ns() noexcept;
 
+/// A region of every lane, as elements of one type.
+template <typename T>
+struct Region {
+  std::size_t id = 0;
+  [[nodiscard]] T* in(const Lane& lane) const noexcept {
+    return reinterpret_cast<T*>(lane.regions[id]);
+  }
+  template <typename Visitor>
+  void each(Visitor&& visit) const {
+    visit(id);
+  }
+};
+
+/// The regions of an operator's workspace (ops/attention/workspace.h), one a row of its table.
+template <const auto& table>
+struct WorkspaceRegions {
+  std::array<std::size_t, ops::kPieces<table>> ids{};
+
+  /// What one part of the layer uses: in() leaves the pointers to all other pieces null.
+  template <unsigned part>
+  struct Part {
+    std::array<std::size_t, ops::kPieces<table>> ids{};
+    [[nodiscard]] ops::WorkspaceOf<table> in(const Lane& lane) const noexcept {
+      ops::WorkspaceOf<table> out;
+      visit_used([&](std::size_t i, const auto& row) {
+        using Element = typename std::remove_cvref_t<decltype(row)>::Element;
+        out.*row.pointer = reinterpret_cast<Element*>(lane.regions[ids[i]]);
+      });
+      return out;
+    }
+    template <typename Visitor>
+    void each(Visitor&& visit) const {
+      visit_used([&](std::size_t i, const auto& /*row*/) { visit(ids[i]); });
+    }
+
+   private:
+    template <typename Visitor>
+    static void visit_used(Visitor&& visit) {
+      ops::for_each_piece<table>([&]<std::size_t i, typename Row>(const Row& row) {
+        if constexpr ((std::get<i>(table).parts & part) != 0) visit(i, row);
+      });
+    }
+  };
+  template <unsigned part>
+  [[nodiscard]] Part<part> of() const noexcept {
+    return {ids};
+  }
+
+  /// The region behind one pointer of the workspace.
+  template <typename T>
+  [[nodiscard]] Region<T> at(T* ops::WorkspaceOf<table>::*pointer) const noexcept {
+    Region<T> out;
+    ops::for_each_piece<table>([&]<std::size_t i, typename Row>(const Row& row) {
+      if constexpr (std::is_same_v<typename Row::Element, T>) {
+        if (row.pointer == pointer) out.id = ids[i];
+      }
+    });
+    return out;
+  }
+};
+
 /// An intermediate that a recorder gets after the step.
 struct Tap {
   std::string name;
-  std::size_t region = 0;
+  Region<float> region;
   std::int64_t dim = 0;
   bool per_token = true;  ///< [N][dim], else [dim]
 };
@@ -89,46 +147,29 @@ class Step {
   std::vector<Tap> taps;
 };
 
-/// A step that runs a Linear: the session binds it to each lane's memory.
-class LinearStep final : public Step {
+/// A step that calls `body(run, memory...)`, which returns nothing or a Status. `Memory`: Regions
+/// and parts of workspaces; the body gets pointers and workspaces in their place.
+template <typename Body, typename... Memory>
+class FunctionStep final : public Step {
  public:
-  LinearStep(StepInfo step_info, std::unique_ptr<ops::Linear> op, std::size_t slot,
-             std::size_t from, std::size_t to, std::size_t scratch)
-      : Step(std::move(step_info)),
-        op_(std::move(op)),
-        slot_(slot),
-        from_(from),
-        to_(to),
-        scratch_(scratch) {}
-
-  Status run(SampleRun& run) const override;
-  /// Makes the lane's calls, one a number of rows.
-  Status bind(Lane& lane) const;
-  [[nodiscard]] const ops::Linear& op() const noexcept { return *op_; }
+  FunctionStep(StepInfo step_info, Body body, Memory... memory)
+      : Step(std::move(step_info)), body_(std::move(body)), memory_(memory...) {}
+  Status run(SampleRun& run) const override {
+    return std::apply(
+        [&](const Memory&... memory) -> Status {
+          if constexpr (std::is_void_v<decltype(body_(run, memory.in(*run.lane)...))>) {
+            body_(run, memory.in(*run.lane)...);
+            return {};
+          } else {
+            return body_(run, memory.in(*run.lane)...);
+          }
+        },
+        memory_);
+  }
 
  private:
-  std::unique_ptr<ops::Linear> op_;
-  std::size_t slot_, from_, to_, scratch_;
-};
-
-/// What plan.cpp knows and session.cpp runs.
-struct Plan::Impl {
-  std::shared_ptr<const Model> model;
-  PlanOptions options;
-  std::unique_ptr<ops::LinearFactory> factory;  // oneDNN's engine outlives what it made
-  std::vector<std::unique_ptr<Step>> steps;
-  std::vector<const LinearStep*> linear_steps;  // by slot
-  std::vector<StepInfo> infos;
-  std::vector<ArenaRegion> regions;  // those that have a place
-  std::vector<std::size_t> offsets;  // of every region, from the lane's start
-  std::vector<std::int64_t> rows;    // numbers of rows of the token-wise layers, rising
-  std::size_t lane_bytes = 0;
-  std::size_t arena_bytes = 0;
-  std::size_t weight_bytes = 0;
-  std::int32_t qama_layers = 0;
-  hal::ProblemShape dense_shape;    // of the largest problem with J built
-  hal::ProblemShape factors_shape;  // of the largest one on factors; 0 tokens: there is none
-  std::int32_t factors_rank = 0;
+  Body body_;
+  std::tuple<Memory...> memory_;
 };
 
 }  // namespace qama::runtime

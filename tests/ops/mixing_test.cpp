@@ -68,7 +68,8 @@ TEST_P(Mixing, Longformer) {
   for (const MixingShape& shape : kShapes) {
     const auto qkv = floats(shape.tokens * 3 * shape.inner());
     for (const auto& [window, global] : {std::pair{0, 0}, {3, 0}, {8, 2}, {1, 20}, {500, 500}}) {
-      const auto op = LongformerAttention::create(shape, window, global, kernels());
+      ASSERT_OK_AND_ASSIGN(const auto op,
+                           LongformerAttention::create(shape, window, global, kernels()));
       for (const std::int64_t tokens : {shape.tokens, (shape.tokens + 2) / 3}) {
         SCOPED_TRACE(std::to_string(tokens) + " window " + std::to_string(window));
         const auto sees = [w = window, g = global](std::int64_t i, std::int64_t j) {

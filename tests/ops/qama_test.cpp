@@ -24,7 +24,11 @@ using namespace qama::ops;
 struct Layer {
   Layer(std::int64_t h, std::int64_t n, std::int64_t d, QamaNormalisation normalisation,
         std::uint64_t seed = 1)
-      : heads(h), tokens(n), dim_head(d), random(seed) {
+      : heads(h),
+        tokens(n),
+        dim_head(d),
+        random(seed),
+        memory({.heads = h, .dim_head = d, .tokens = n, .dense_tokens = n}) {
     for (std::int64_t t = 0; t < heads; ++t) {
       coupling_scale.push_back(normal(1.0F, 0.3F) * (t % 3 == 2 ? -1.0F : 1.0F));
       coupling_shift.push_back(normal(0.0F, 0.2F));
@@ -40,20 +44,6 @@ struct Layer {
     spec.field_shift = field_shift;
     qkh.resize(static_cast<std::size_t>(tokens * (2 * heads * dim_head + heads)));
     for (float& v : qkh) v = normal(0.0F, 1.0F);
-    const auto e = QamaExtents::of(heads, tokens, dim_head);
-    factors.resize(e.factors);
-    fields.resize(e.fields);
-    coefficients.resize(2 * e.coefficients);
-    weights.resize(e.weights);
-    biases.resize(e.biases);
-    couplings.resize(e.couplings);
-    scratch.resize(e.scratch);
-    spins.resize(e.spins);
-    energies.resize(e.energies);
-    project.resize(e.project);
-    w = {factors.data(), fields.data(),   coefficients.data(), coefficients.data() + heads,
-         weights.data(), biases.data(),   couplings.data(),    scratch.data(),
-         spins.data(),   energies.data(), project.data()};
   }
   float normal(float mean, float deviation) {
     return static_cast<float>(std::normal_distribution<double>(mean, deviation)(random));
@@ -64,11 +54,8 @@ struct Layer {
   std::vector<float> coupling_scale, coupling_shift, field_scale, field_shift;
   QamaFrontSpec spec;
   std::vector<float> qkh;
-  AlignedBuffer<float> factors, couplings;
-  AlignedBuffer<double> fields, coefficients, scratch, energies, project;
-  AlignedBuffer<std::int16_t> weights, biases;
-  AlignedBuffer<std::uint64_t> spins;
-  QamaWorkspace w;
+  OwnedWorkspace<kQamaPieces> memory;
+  const QamaWorkspace& w = memory.view();
   hal::DenseView problem;
 };
 
@@ -110,13 +97,13 @@ TEST_P(Front, EqualsTheDefinitionOnEveryTarget) {
       int off_by_one = 0;
       for (std::size_t ti = 0; ti < static_cast<std::size_t>(heads) * n; ++ti) {
         for (std::size_t j = 0; j < n; ++j) {
-          const int difference = layer.weights[ti * stride + j] - expected.weights[ti * n + j];
+          const int difference = layer.w.couplings[ti * stride + j] - expected.weights[ti * n + j];
           ASSERT_LE(std::abs(difference), 1) << "spin " << ti << ", " << j;
           off_by_one += difference != 0 ? 1 : 0;
         }
         const std::size_t field = ti / n * stride + ti % n;
-        EXPECT_NEAR(layer.biases[field], expected.biases[ti], 1);
-        EXPECT_NEAR(layer.fields[field], expected.fields[ti],
+        EXPECT_NEAR(layer.w.fields[field], expected.biases[ti], 1);
+        EXPECT_NEAR(layer.w.real_fields[field], expected.fields[ti],
                     1e-5 * (1 + std::fabs(expected.fields[ti])));
       }
       EXPECT_LE(off_by_one, 2 + heads * tokens * tokens / 20)
@@ -138,7 +125,7 @@ TEST_P(Front, RoundsAsTheProblemBuilderDoes) {
   EXPECT_NEAR(buffer.problem().scale / layer.problem.scale, 1.0, 1e-5);
   EXPECT_NEAR(buffer.problem().penalty, layer.problem.penalty, 1);
   for (std::size_t i = 0; i < 8 * 49 * 64; ++i) {
-    ASSERT_NEAR(buffer.problem().couplings[i], layer.weights[i], 1) << i;
+    ASSERT_NEAR(buffer.problem().couplings[i], layer.w.couplings[i], 1) << i;
   }
 }
 
@@ -184,8 +171,8 @@ TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
     ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec));
     double lowest = 0;
     for (std::uint32_t bits = 0; bits < 1024; ++bits) {
-      layer.spins[0] = bits & 31;
-      layer.spins[1] = bits >> 5;
+      layer.w.spins[0] = bits & 31;
+      layer.w.spins[1] = bits >> 5;
       std::vector<std::uint8_t> s(10);
       for (std::size_t k = 0; k < 10; ++k) s[k] = bits >> k & 1;
       double energy = 0;
@@ -208,14 +195,14 @@ TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
       double fields = 0;
       for (std::size_t t = 0; t < 2; ++t) {
         for (std::size_t i = 0; i < 5; ++i) {
-          ASSERT_NEAR(layer.energies[t * 64 + i], expected[t * 5 + i],
+          ASSERT_NEAR(layer.w.energies[t * 64 + i], expected[t * 5 + i],
                       2e-5 * (1 + std::fabs(expected[t * 5 + i])));
-          sum += layer.energies[t * 64 + i];
+          sum += layer.w.energies[t * 64 + i];
           fields -= real.fields[t * 5 + i] * s[t * 5 + i];
         }
       }
       ASSERT_NEAR((sum + fields) / 2, energy, 1e-4 * (1 + std::fabs(energy)));
-      const double integer = static_cast<double>(hal::energy_of(layer.problem, layer.spins.span()));
+      const double integer = static_cast<double>(hal::energy_of(layer.problem, {layer.w.spins, 2}));
       ASSERT_NEAR(integer / layer.problem.scale, energy + penalty, 15.0 / layer.problem.scale);
     }
     EXPECT_LT(lowest, 0.0);
@@ -253,7 +240,7 @@ TEST(QamaProject, EqualsTheUnfoldedOutput) {
       ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec));
       for (std::size_t t = 0; t < 3; ++t) {
         for (std::size_t i = 0; i < 7; ++i) {
-          layer.energies[t * 64 + i] =
+          layer.w.energies[t * 64 + i] =
               (t + i) % 3 == 0 ? 0.0 : static_cast<double>(layer.normal(0.0F, 3.0F));
         }
       }
@@ -263,7 +250,7 @@ TEST(QamaProject, EqualsTheUnfoldedOutput) {
         std::vector<double> concatenated(inner);
         for (std::size_t k = 0; k < inner; ++k) {
           const std::size_t t = k / 4;
-          double e = layer.energies[t * 64 + i];
+          double e = layer.w.energies[t * 64 + i];
           if (norm == QamaEnergyNorm::batch) e = e * scale[t] + shift[t];
           concatenated[k] = e * w_eps[w_eps_rows == 1 ? k % 4 : k];
         }

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <utility>
 #include <vector>
 
 #include "tests/test_support.h"
@@ -37,21 +36,6 @@ class QamaV1 : public testing::Test {
                                        &spec_.energy_scale,   &spec_.energy_shift};
     for (std::size_t i = 0; i < 6; ++i)
       *spans[i] = std::span(constants_).subspan(i * kHeads, kHeads);
-    const auto e = QamaV1Extents::of(spec_, kTokens);
-    doubles_.resize(e.couplings + e.fields + e.entropies + e.shares + e.selected + e.energies);
-    integers_.resize(e.weights + e.biases);
-    spins_.resize(e.spins);
-    double* next = doubles_.data();
-    const auto take = [&](std::size_t count) { return std::exchange(next, next + count); };
-    w_.couplings = take(e.couplings);
-    w_.fields = take(e.fields);
-    w_.entropies = take(e.entropies);
-    w_.shares = take(e.shares);
-    w_.selected = take(e.selected);
-    w_.energies = take(e.energies);
-    w_.weights = integers_.data();
-    w_.biases = integers_.data() + e.weights;
-    w_.spins = spins_.data();
   }
 
   /// Bit k of token i of head t of a selection: bit (t N + i) b + k of `all`.
@@ -66,9 +50,9 @@ class QamaV1 : public testing::Test {
     double sum = 0;
     for (std::int64_t t = 0; t < kHeads; ++t) {
       for (std::int64_t i = 0; i < kTokens; ++i) {
-        sum -= spec_.linear * w_.fields[t * kTokens + i] * level(all, t, i);
+        sum -= spec_.linear * w_.real_fields[t * kTokens + i] * level(all, t, i);
         for (std::int64_t j = 0; j < kTokens; ++j) {
-          sum -= spec_.quadratic * w_.couplings[(t * kTokens + i) * kTokens + j] *
+          sum -= spec_.quadratic * w_.real_couplings[(t * kTokens + i) * kTokens + j] *
                  level(all, t, i) * level(all, t, j);
         }
       }
@@ -84,11 +68,11 @@ class QamaV1 : public testing::Test {
   std::mt19937_64 random_{3};
   std::vector<float> constants_ = std::vector<float>(6 * kHeads);
   std::vector<float> qkv_ = std::vector<float>(kTokens * 3 * kHeads * kWidth);
-  std::vector<double> doubles_;
-  std::vector<std::int16_t> integers_;
-  std::vector<std::uint64_t> spins_;
+  OwnedWorkspace<kQamaV1Pieces> memory_{
+      {.heads = kHeads, .dim_head = kWidth, .tokens = kTokens, .bits = kBits}};
+  const QamaV1Workspace& w_ = memory_.view();
+  std::span<std::uint64_t> spins_{w_.spins, kHeads};
   QamaV1Spec spec_;
-  QamaV1Workspace w_;
 };
 
 TEST_F(QamaV1, IntegersStandForTheObjective) {

@@ -40,12 +40,22 @@ hal/registry:     hal/base hal hal/exact hal/cpu hal/cim
 hal/search:       hal/base hal/platform hal hal/lower hal/text
 weights:          hal/base hal/platform hal/schedule
 ops:              hal/base hal/problem hal/form hal/schedule hal/lower
-runtime/engine:   hal/base hal/platform hal hal/lower weights ops runtime/api/include
+runtime/engine:   hal/base hal/platform hal hal/lower weights ops
+runtime/engine/steps: hal/base hal weights ops runtime/engine
+runtime/engine/attention: hal/base hal weights ops runtime/engine
+                  runtime/engine/steps
+runtime/engine/plan: hal/base runtime/engine runtime/engine/steps
+                  runtime/engine/attention
+runtime/engine/profiler: runtime/engine runtime/engine/plan
+runtime/engine/session: hal/base hal/platform hal weights runtime/engine
+                  runtime/engine/plan runtime/engine/profiler
 runtime/io:       hal/base hal/platform
 runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops
-                  runtime/engine runtime/io runtime/api/include
+                  runtime/engine runtime/engine/plan runtime/engine/profiler
+                  runtime/engine/session runtime/io runtime/api/include
 runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weights
-                  runtime/engine runtime/io runtime/api runtime/api/include
+                  runtime/engine runtime/engine/plan runtime/engine/profiler
+                  runtime/engine/session runtime/io runtime/api runtime/api/include
 runtime/examples: runtime/api/include
 bench:            *
 tests:            *
@@ -57,8 +67,6 @@ KNOWN_ARROWS = '''
 runtime/cli/tuning hal/cpu/dense/recombine
 '''
 KNOWN_CIRCLES = '''
-runtime/engine/attention_steps runtime/engine/hooks runtime/engine/plan
-    runtime/engine/profiler runtime/engine/session runtime/engine/step
 '''
 
 ENDINGS = ('.h', '.hpp', '.cpp', '.c')

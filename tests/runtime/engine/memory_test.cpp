@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hal/base/aligned.h"
+#include "runtime/engine/profiler.h"
 #include "runtime/engine/session.h"
 #include "tests/counted_malloc.h"
 #include "tests/runtime/engine/models.h"

@@ -1,0 +1,174 @@
+#include "ops/attention/qama.h"
+
+#include "hal/base/random.h"
+#include "hal/form.h"
+#include "ops/attention/qama_factors.h"
+#include "runtime/engine/attention/attention.h"
+
+namespace qama::runtime {
+namespace {
+
+ops::QamaNormalisation normalisation_of(weights::Normalisation value) {
+  switch (value) {
+    case weights::Normalisation::instance:
+      return ops::QamaNormalisation::instance;
+    case weights::Normalisation::batch:
+      return ops::QamaNormalisation::batch;
+    case weights::Normalisation::none:
+      break;
+  }
+  return ops::QamaNormalisation::none;
+}
+
+Result<ops::QamaSpec> spec_of(const Builder& b, const std::string& tensor) {
+  const weights::Architecture& a = b.architecture();
+  const weights::AttentionSpec& spec = a.attention;
+  ops::QamaSpec q;
+  q.front.heads = a.heads;
+  q.front.dim_head = a.dim_head;
+  q.front.normalisation = normalisation_of(spec.normalisation);
+  q.front.eps = q.norm_eps = a.norm_eps;
+  q.front.rho0 = spec.rho0;
+  q.front.gamma0 = spec.gamma0;
+  q.dim = a.dim;
+  QAMA_ASSIGN_OR_RETURN(q.front.coupling_scale, b.weight(tensor + "coupling.scale"));
+  QAMA_ASSIGN_OR_RETURN(q.front.coupling_shift, b.weight(tensor + "coupling.shift"));
+  QAMA_ASSIGN_OR_RETURN(q.front.field_scale, b.weight(tensor + "field.scale"));
+  QAMA_ASSIGN_OR_RETURN(q.front.field_shift, b.weight(tensor + "field.shift"));
+  QAMA_ASSIGN_OR_RETURN(q.w_eps, b.weight(tensor + "w_eps"));
+  QAMA_ASSIGN_OR_RETURN(q.out_weight, b.weight(tensor + "out.weight"));
+  if (spec.energy_norm == weights::EnergyNorm::layer) {
+    q.energy_norm = ops::QamaEnergyNorm::layer;
+    QAMA_ASSIGN_OR_RETURN(q.energy_scale, b.weight(tensor + "energy.weight"));
+    QAMA_ASSIGN_OR_RETURN(q.energy_shift, b.weight(tensor + "energy.bias"));
+  } else if (spec.energy_norm == weights::EnergyNorm::batch) {
+    q.energy_norm = ops::QamaEnergyNorm::batch;
+    QAMA_ASSIGN_OR_RETURN(q.energy_scale, b.weight(tensor + "energy.scale"));
+    QAMA_ASSIGN_OR_RETURN(q.energy_shift, b.weight(tensor + "energy.shift"));
+  }
+  return q;
+}
+
+/// The tokens from which a sample is solved on factors, and what follows for the layer's memory.
+struct Forms {
+  std::int64_t first_on_factors = 0;  ///< 0: no sample is
+  ops::QamaSizes sizes;
+};
+
+Result<Forms> forms_of(const Builder& b, std::int32_t block) {
+  const weights::Architecture& a = b.architecture();
+  // A sample's own tokens decide, not the model's most, so that a text's answer does not depend on
+  // what other texts the model takes.
+  const std::int32_t first =
+      hal::first_factors_tokens(a.heads, a.dim_head, a.anneal_of(block).rounds);
+  const bool factors = b.factors() && a.dim_head <= ops::kMaxLongDimHead && a.tokens() >= first;
+  const std::int32_t dense_tokens = factors ? first - 1 : a.tokens();
+  if (dense_tokens > hal::kMaxDenseTokens) {
+    return Error{ErrorCode::unsupported,
+                 "QAMA over " + std::to_string(a.tokens()) +
+                     " tokens with couplings as integers, expected at most " +
+                     std::to_string(hal::kMaxDenseTokens) +
+                     "; the local annealer takes more, on factors of heads of at most " +
+                     std::to_string(ops::kMaxLongDimHead) + " dimensions"};
+  }
+  return Forms{factors ? first : 0,
+               {a.heads, a.dim_head, a.tokens(), dense_tokens, factors ? a.tokens() : 0}};
+}
+
+/// `normed` -> queries, keys and the heads' fields, in one product with folded weights.
+Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
+                              std::span<const float> w_eps) {
+  const weights::Architecture& a = b.architecture();
+  QAMA_ASSIGN_OR_RETURN(const auto qkv, b.weight(layer.tensor + "qkv.weight"));
+  QAMA_ASSIGN_OR_RETURN(const auto folded, ops::fold_qkh(qkv, w_eps, a.heads, a.dim_head, a.dim));
+  const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
+  QAMA_ASSIGN_OR_RETURN(const auto qkh, b.region(layer.prefix + "qkh", {a.tokens(), columns}));
+  QAMA_RETURN_IF_ERROR(b.add_linear({.name = layer.prefix + "attn.qkh",
+                                     .block = layer.block,
+                                     .weights = folded.span(),
+                                     .in = a.dim,
+                                     .out = columns,
+                                     .from = b.normed,
+                                     .to = qkh}));
+  return qkh;
+}
+
+void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaWorkspace& w,
+          const hal::DenseView& problem, std::int32_t block) {
+  const std::int64_t stride = ops::token_stride(run.count);
+  const std::size_t heads = spec.heads;
+  run.hooks->problems->problem({.layer = block,
+                                .sample = run.sample,
+                                .index = run.index,
+                                .seed = solve_seed(run.settings->seed, run.index, block),
+                                .problem = &problem,
+                                .heads = static_cast<std::int32_t>(spec.heads),
+                                .tokens = static_cast<std::int32_t>(run.count),
+                                .dim_head = static_cast<std::int32_t>(spec.dim_head),
+                                .stride = stride,
+                                .factors = {w.factors, heads * spec.dim_head * stride},
+                                .fields = {w.real_fields, heads * stride},
+                                .coupling_scale = {w.constants, heads},
+                                .coupling_shift = {w.constants + heads, heads},
+                                .rho = spec.rho(run.count),
+                                .lambda = spec.lambda(run.count)});
+}
+
+}  // namespace
+
+Status add_qama(Builder& b, const AttentionLayer& layer) {
+  const weights::Architecture& a = b.architecture();
+  QAMA_ASSIGN_OR_RETURN(const Forms forms, forms_of(b, layer.block));
+  QAMA_ASSIGN_OR_RETURN(const ops::QamaSpec spec, spec_of(b, layer.tensor));
+  QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaAttention> op,
+                        ops::QamaAttention::create(spec));
+  QAMA_ASSIGN_OR_RETURN(const auto qkh, add_qkh(b, layer, spec.w_eps));
+  QAMA_ASSIGN_OR_RETURN(const auto memory,
+                        b.workspace<ops::kQamaPieces>(layer.prefix, forms.sizes));
+  Pipeline& pipeline = b.pipeline();
+  pipeline.weight_bytes += op->weight_bytes();
+  pipeline.dense_shape = {a.heads, static_cast<std::int32_t>(forms.sizes.dense_tokens)};
+  const std::int64_t width = ops::long_factor_width(a.dim_head);
+  std::int64_t macs = std::int64_t{a.tokens()} * a.inner() * a.tokens();  // J
+  if (forms.first_on_factors > 0) {
+    pipeline.factors_shape = {a.heads, a.tokens()};
+    pipeline.factors_rank = static_cast<std::int32_t>(width);
+    // Three triangles of the width's square.
+    macs = std::int64_t{a.tokens()} * a.inner() * (3 * width / 2);
+  }
+  const std::int32_t block = layer.block;
+  b.add(
+      {layer.prefix + "attn.problem", "qama.problem", simd_name(), block, macs},
+      [op, block, first = forms.first_on_factors](SampleRun& run, const float* from,
+                                                  const ops::QamaWorkspace& w) -> Status {
+        if (first > 0 && run.count >= first) {
+          ops::qama_factors_front(op->front_spec(), run.count, from, w, op->kernels(),
+                                  run.problem.emplace<hal::FactorsView>());
+          return {};
+        }
+        auto& problem = run.problem.emplace<hal::DenseView>();
+        QAMA_RETURN_IF_ERROR(op->front(run.count, from, w, problem));
+        if (run.hooks->problems != nullptr) show(run, op->front_spec(), w, problem, block);
+        return {};
+      },
+      qkh, memory.of<ops::kFront>());
+  add_solve(b, layer, memory.at(&ops::QamaWorkspace::spins), a.tokens(), memory.of<ops::kSolve>());
+  b.add(
+      {layer.prefix + "attn.energy", "qama.energy", simd_name(), block},
+      [op, record = SelectionRecord(block, a.heads, a.tokens(), 1), dim = std::int64_t{a.dim}](
+          SampleRun& run, const ops::QamaWorkspace& w, float* out) {
+        if (hal::form_of(run.problem) == hal::Form::factors) {
+          ops::qama_factors_energies(op->front_spec(), run.count, w, op->kernels());
+        } else {
+          op->energies(run.count, w);
+        }
+        op->project(run.count, w, out);
+        clear_padding(run, dim, out);
+        if (run.hooks->recorder == nullptr) return;
+        record.show(run, w.spins, w.energies, ops::token_stride(run.count));
+      },
+      memory.of<ops::kBack>(), b.delta);
+  return {};
+}
+
+}  // namespace qama::runtime

@@ -1,0 +1,129 @@
+// Builder: what a family of steps needs to add itself to a pipeline: the model's weights, regions
+// of the arena, the residual stream. A step names its memory once, where it is added: from that
+// follow the pointers that it gets and how long each region lives. Internal to the engine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hal/base/result.h"
+#include "ops/layer_norm.h"
+#include "ops/linear.h"
+#include "runtime/engine/arena_layout.h"
+#include "runtime/engine/model.h"
+#include "runtime/engine/pipeline.h"
+#include "runtime/engine/step.h"
+
+namespace qama::runtime {
+
+/// A linear layer to be added.
+struct LinearUse {
+  std::string name;
+  std::int32_t block = -1;
+  /// The model's tensors: `tensor`.weight and, with `bias`, `tensor`.bias.
+  std::string tensor;
+  bool bias = false;
+  std::span<const float> weights = {};  ///< in place of the model's
+  std::int64_t in = 0, out = 0;
+  Region<float> from, to;
+  ops::Activation activation = ops::Activation::none;
+  std::vector<std::int64_t> rows = {};  ///< numbers of rows that run; empty: the plan's
+};
+
+class Builder {
+ public:
+  /// `factors`: layers may be solved on factors.
+  Builder(const Model& model, bool factors, Pipeline& pipeline);
+  /// Makes what all steps share. First of all.
+  Status start();
+  /// Lays the arena out. Last of all.
+  Status finish();
+
+  [[nodiscard]] const Model& model() const noexcept { return model_; }
+  [[nodiscard]] const weights::Architecture& architecture() const noexcept {
+    return model_.architecture();
+  }
+  [[nodiscard]] bool factors() const noexcept { return factors_; }
+  [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
+
+  /// [N][dim] each: the residual stream, its norm, and what a block adds to the stream.
+  Region<float> x, normed, delta;
+
+  // -- weights
+
+  [[nodiscard]] Result<std::span<const float>> weight(const std::string& name) const {
+    return model_.file().f32(name);
+  }
+  Result<ops::LayerNorm> layer_norm(const std::string& tensor);
+
+  // -- memory
+
+  template <typename T = float>
+  Result<Region<T>> region(std::string name, std::initializer_list<std::int64_t> extents) {
+    QAMA_ASSIGN_OR_RETURN(const std::size_t id, add_region(std::move(name), extents, sizeof(T)));
+    return Region<T>{id};
+  }
+  template <const auto& table>
+  Result<WorkspaceRegions<table>> workspace(const std::string& prefix,
+                                            const ops::SizesOf<table>& sizes) {
+    WorkspaceRegions<table> out;
+    Status status;
+    ops::for_each_piece<table>([&]<std::size_t i, typename Row>(const Row& row) {
+      auto added =
+          region<typename Row::Element>(prefix + std::string(row.name), {row.count(sizes)});
+      if (added.ok()) {
+        out.ids[i] = added->id;
+      } else if (status.ok()) {
+        status = added.error();
+      }
+    });
+    if (!status.ok()) return status.error();
+    return out;
+  }
+
+  // -- steps
+
+  /// Appends a step that reads and writes `memory`.
+  template <typename... Memory>
+  void add_step(std::unique_ptr<Step> step, const Memory&... memory) {
+    const std::size_t number = pipeline_.steps.size();
+    (memory.each([&](std::size_t id) { layout_.use(id, number); }), ...);
+    pipeline_.steps.push_back(std::move(step));
+  }
+  /// Appends a step that calls body(run, memory...); see FunctionStep.
+  template <typename Body, typename... Memory>
+  void add(StepInfo info, Body body, const Memory&... memory) {
+    add_step(std::make_unique<FunctionStep<Body, Memory...>>(std::move(info), std::move(body),
+                                                             memory...),
+             memory...);
+  }
+  Status add_linear(const LinearUse& use);
+  /// `normed` = norm(`x`); what the layer before left in `delta` is added to `x` first.
+  Status add_norm(std::string name, const std::string& tensor, std::int32_t block);
+  /// `delta` waits to be added. Then a recorder gets the stream as `name`, if that is not empty.
+  void leave_delta(std::string name = {});
+  /// A recorder gets `region` after the step that was added last.
+  void tap(std::string name, Region<float> region, std::int64_t dim, bool per_token = true);
+
+ private:
+  Result<std::size_t> add_region(std::string name, std::initializer_list<std::int64_t> extents,
+                                 std::size_t element);
+
+  const Model& model_;
+  bool factors_;
+  Pipeline& pipeline_;
+  ArenaLayout layout_;
+  bool pending_ = false;
+  std::string pending_name_;
+};
+
+/// "simd:avx512": the implementation of steps that run the fastest kernel table.
+[[nodiscard]] std::string simd_name();
+
+}  // namespace qama::runtime

@@ -1,0 +1,9 @@
+#include "weights/attention/kind.h"
+
+namespace qama::weights {
+
+AttentionRules softmax_attention() noexcept {
+  return {};
+}
+
+}  // namespace qama::weights

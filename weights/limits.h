@@ -1,0 +1,16 @@
+// What a model file may ask for at most, checked before anything is sized from it.
+#pragma once
+
+#include <cstdint>
+
+namespace qama::weights {
+
+inline constexpr std::int32_t kMaxDim = 65536;  ///< any width: dim, mlp, dim_head, patch_dim, ...
+inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
+inline constexpr std::int32_t kMaxHeads = 64;
+inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
+inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
+inline constexpr std::int32_t kMaxNeighbours = 16;       ///< on either side of a token
+inline constexpr std::int32_t kMaxSelectionBits = 8;
+
+}  // namespace qama::weights
