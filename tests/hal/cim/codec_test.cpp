@@ -149,7 +149,7 @@ TEST(DriverCodec, ReadsTheVectors) {
 
 TEST(EmulatorCodec, WritesTheVectors) {
   emulator::Capabilities caps;
-  caps.flags = 3;
+  caps.faults = true;
   caps.max_frame = 152131;
   caps.epoch = kEpoch;
   caps.token = kToken;
@@ -187,7 +187,9 @@ TEST(EmulatorCodec, WritesTheVectors) {
   EXPECT_EQ(frame(emulator::kError, 5, emulator::error(kJob, kEpoch, 500, "the queue is full"),
                   emulator::kQueueFull),
             vector_of("error"));
-  EXPECT_EQ(frame(emulator::kCancelAck, 6, emulator::cancel_ack(kJob, 2)), vector_of("cancel_ack"));
+  EXPECT_EQ(
+      frame(emulator::kCancelAck, 6, emulator::cancel_ack(kJob, emulator::CancelOutcome::stopped)),
+      vector_of("cancel_ack"));
   EXPECT_EQ(frame(emulator::kFaultAck, 7, {}), vector_of("fault_ack"));
 }
 
