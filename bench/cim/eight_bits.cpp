@@ -47,7 +47,7 @@ class Keep final : public runtime::ProblemSink {
 /// The rounded problem over s in {0, 1}: with sigma = 2 s - 1, E8 / 2 = - sum 2 J s s - sum (F -
 /// sum_j J + (H-1) P) s
 /// + 2 P sum s s + constant.
-hal::ProblemBuffer as_selection(const hal::cim::BlockProblem& block) {
+hal::ProblemBuffer as_selection(const hal::cim::QuantisedView& block) {
   auto buffer = must(hal::ProblemBuffer::create(block.shape));
   const auto target = buffer.target(block.shape);
   const auto n = static_cast<std::size_t>(block.shape.tokens);
@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < keep.layers.size(); ++i) {
       hal::cim::QuantiseReport report;
       must(quantiser.run(keep.layers[i].problem(), &report));
-      const hal::ProblemBuffer rounded = as_selection(quantiser.block());
+      const hal::ProblemBuffer rounded = as_selection(quantiser.view());
       must(solver->solve(rounded.problem(), options, spins, result));
       loss.push_back(loss_of(i, hal::energy_of(keep.layers[i].problem(), spins)));
       used.push_back(report.ancillas);

@@ -38,23 +38,23 @@ SolveTiming timing_of(const LinkJob& job, TimePoint checking, TimePoint checked)
 Result<AnswerChecker> AnswerChecker::create(const ProblemShape& largest) {
   AnswerChecker out;
   QAMA_ASSIGN_OR_RETURN(out.verifier_, Verifier::create(largest));
-  out.packed_energy_ = PackedEnergy(largest);
+  out.quantised_energy_ = QuantisedEnergy(largest);
   return out;
 }
 
 Status AnswerChecker::check(const LinkJob& job, std::span<std::uint64_t> spins,
                             SolveResult& result) {
   const TimePoint start = LinkClock::now();
-  const BlockProblem& block = job.quantised();
+  const QuantisedView& view = job.quantised();
   const JobResult& answer = job.answer();
-  if (answer.spins != static_cast<std::size_t>(block.spins())) {
+  if (answer.spins != view.spins()) {
     return make_error(ErrorCode::device_bad_answer, "an answer of ", answer.spins,
-                      " spins, expected ", block.spins());
+                      " spins, expected ", view.spins());
   }
-  QAMA_RETURN_IF_ERROR(unpack_spins(block, answer.packed, spins));
+  QAMA_RETURN_IF_ERROR(unpack_spins(view, answer.packed, spins));
   const std::int64_t ties =
-      static_cast<std::int64_t>(block.tie) * block.ancillas * (block.ancillas - 1) / 2;
-  const std::int64_t exact = packed_energy_(block, spins) - ties;
+      static_cast<std::int64_t>(view.tie) * view.ancillas * (view.ancillas - 1) / 2;
+  const std::int64_t exact = quantised_energy_(view, spins) - ties;
   if (exact != answer.energy) {
     return make_error(ErrorCode::device_bad_answer, "the answer's energy is ", exact,
                       ", the machine claims ", answer.energy);

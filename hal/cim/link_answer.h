@@ -20,7 +20,7 @@ class AnswerChecker {
 
  private:
   Verifier verifier_;
-  PackedEnergy packed_energy_;
+  QuantisedEnergy quantised_energy_;
 };
 
 }  // namespace qama::hal::cim

@@ -252,7 +252,7 @@ std::size_t Fault::encode(std::span<std::uint8_t> out) const noexcept {
   return w.size();
 }
 
-std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
+std::size_t Submit::encode(const QuantisedView& view, Encoding encoding,
                            std::span<std::int8_t> matrix,
                            std::span<std::uint8_t> out) const noexcept {
   const bool dense = encoding == Encoding::dense_i8;
@@ -262,15 +262,15 @@ std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
   w.number<std::uint64_t>(remaining_us);
   w.number<std::uint64_t>(seed);
   w.number<std::uint32_t>(program);
-  w.number<std::uint16_t>(block.shape.tokens);
-  w.number<std::uint16_t>(block.ancillas);
+  w.number<std::uint16_t>(view.shape.tokens);
+  w.number<std::uint16_t>(view.ancillas);
   w.number<std::uint16_t>(reads);
-  w.number<std::int8_t>(dense ? 0 : block.penalty);
-  w.number<std::int8_t>(dense ? 0 : block.tie);
+  w.number<std::int8_t>(dense ? 0 : view.penalty);
+  w.number<std::int8_t>(dense ? 0 : view.tie);
   w.number<std::uint32_t>(0);
   if (dense) {
-    expand_block(block, matrix);
-    const auto width = static_cast<std::size_t>(block.spins());
+    expand(view, matrix);
+    const auto width = view.spins();
     for (std::size_t i = 0; i + 1 < width; ++i) {
       w.bytes({reinterpret_cast<const std::uint8_t*>(matrix.data() + i * width + i + 1),
                width - 1 - i});
@@ -278,12 +278,11 @@ std::size_t Submit::encode(const BlockProblem& block, Encoding encoding,
     return w.size();
   }
   if constexpr (std::endian::native == std::endian::little) {
-    w.bytes(
-        {reinterpret_cast<const std::uint8_t*>(block.fields.data()), block.fields.size_bytes()});
+    w.bytes({reinterpret_cast<const std::uint8_t*>(view.fields.data()), view.fields.size_bytes()});
   } else {
-    for (const std::int16_t field : block.fields) w.number<std::int16_t>(field);
+    for (const std::int16_t field : view.fields) w.number<std::int16_t>(field);
   }
-  w.bytes({reinterpret_cast<const std::uint8_t*>(block.couplings.data()), block.couplings.size()});
+  w.bytes({reinterpret_cast<const std::uint8_t*>(view.couplings.data()), view.couplings.size()});
   return w.size();
 }
 

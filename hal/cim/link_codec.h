@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "hal/base/result.h"
-#include "hal/cim/quantise.h"
+#include "hal/cim/quantised_view.h"
 
 namespace qama::hal::cim {
 
@@ -141,9 +141,9 @@ struct Submit {
   std::uint64_t epoch = 0, remaining_us = 0, seed = 0;
   std::uint32_t program = 0;
   std::size_t reads = 1;
-  /// The problem goes out in `encoding`; `matrix` is scratch of block.spins()^2 for dense_i8, else
+  /// The problem goes out in `encoding`; `matrix` is scratch of view.spins()^2 for dense_i8, else
   /// empty.
-  std::size_t encode(const BlockProblem& block, Encoding encoding, std::span<std::int8_t> matrix,
+  std::size_t encode(const QuantisedView& view, Encoding encoding, std::span<std::int8_t> matrix,
                      std::span<std::uint8_t> out) const noexcept;
   /// Writes epoch and remaining time into a payload that encode() made, for the next attempt. The
   /// rest must stay as it was: PROTOCOL.md, "A retry never anneals twice".

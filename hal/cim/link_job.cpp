@@ -23,7 +23,7 @@ Status LinkJob::start(const DenseView& problem, const Submit& message, const Lin
   const TimePoint quantised = LinkClock::now();
   problem_ = problem;
   id_ = message.job;
-  payload_bytes_ = message.encode(quantiser_.block(), options.encoding, matrix,
+  payload_bytes_ = message.encode(quantiser_.view(), options.encoding, matrix,
                                   std::span(frame_).subspan(kFrameHeaderBytes));
   timing_ = {};
   timing_.quantise_us = us_between(start_, quantised);

@@ -80,7 +80,7 @@ class LinkJob {
   /// Why the last attempt did not serve; its code is OK before.
   [[nodiscard]] const Error& failure() const noexcept { return failure_; }
   [[nodiscard]] const DenseView& problem() const noexcept { return problem_; }
-  [[nodiscard]] const BlockProblem& quantised() const noexcept { return quantiser_.block(); }
+  [[nodiscard]] const QuantisedView& quantised() const noexcept { return quantiser_.view(); }
   [[nodiscard]] const JobResult& answer() const noexcept { return answer_; }
   /// Encoding and sending so far.
   [[nodiscard]] const SolveTiming& timing() const noexcept { return timing_; }

@@ -1,12 +1,16 @@
-// Faults that the emulator injects on purpose, one dice roll a job and kind. To add one: an
-// enumerator at the end (numbers are part of PROTOCOL.md's FAULT message), its row in kFaultNames,
-// its place in server.cpp.
+// Faults that the emulator injects on purpose, one roll of the dice a job and kind.
+//
+// To add one: an enumerator at the end (its number is part of PROTOCOL.md's FAULT message), its row
+// in kFaultNames, and its effect: on the bytes of a reply in fault.cpp, on anything else in
+// service.cpp.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string_view>
+#include <vector>
 
 namespace qama::emulator {
 
@@ -15,7 +19,7 @@ enum class FaultKind : std::uint16_t {
   delay,            ///< 1: the reply comes `argument` us later
   duplicate,        ///< 2: the reply comes twice
   truncate,         ///< 3: half the reply, then the connection ends
-  flip_in_transit,  ///< 4: a bit of the reply flips behind the CRC's back; argument 1: in the
+  flip_in_transit,  ///< 4: a bit of the reply flips after its CRC is made; argument 1: in the
                     ///< header
   flip_before_crc,  ///< 5: a spin flips before the CRC is made: only the energy shows it
   wrong_size,       ///< 6: the reply holds one spin too few
@@ -37,27 +41,27 @@ struct FaultSetting {
   std::uint64_t injected = 0;
 };
 
-/// The dice. One thread.
+/// The settings and the dice. One thread.
 class FaultPlan {
  public:
   explicit FaultPlan(std::uint64_t seed) : random_(seed) {}
   FaultSetting& operator[](FaultKind kind) { return settings_[static_cast<std::size_t>(kind)]; }
   /// Whether this kind strikes now.
-  bool strikes(FaultKind kind) {
-    FaultSetting& setting = (*this)[kind];
-    if (setting.parts_per_million == 0) return false;
-    if (std::uniform_int_distribution<std::uint32_t>(0, 999'999)(random_) >=
-        setting.parts_per_million) {
-      return false;
-    }
-    ++setting.injected;
-    return true;
-  }
+  [[nodiscard]] bool strikes(FaultKind kind);
+  /// The kind's argument as a time; `otherwise` if none is set.
+  [[nodiscard]] std::chrono::microseconds time_of(FaultKind kind,
+                                                  std::chrono::microseconds otherwise);
+
+  /// flip_before_crc and wrong_size, on RESULT's payload.
+  void damage_result(std::vector<std::uint8_t>& payload);
+  /// flip_in_transit, on a whole frame whose header has `header_bytes`.
+  void damage_frame(std::vector<std::uint8_t>& frame, std::size_t header_bytes);
+
+ private:
   std::uint64_t number(std::uint64_t below) {
     return std::uniform_int_distribution<std::uint64_t>(0, below - 1)(random_);
   }
 
- private:
   std::array<FaultSetting, kFaultKinds> settings_;
   std::mt19937_64 random_;
 };

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,12 +14,11 @@
 #include <thread>
 #include <vector>
 
+#include "hal/emulator/clock.h"
 #include "hal/emulator/dynamics.h"
 #include "hal/emulator/machine_config.h"
 
 namespace qama::emulator {
-
-using Clock = std::chrono::steady_clock;
 
 /// A job and, once it is done, its answer. Whoever submits it fills the first part.
 struct MachineJob {

@@ -3,148 +3,116 @@
 // counts when it ends.
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <thread>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "hal/base/quote.h"
+#include "hal/base/sentence.h"
 #include "hal/emulator/http_terminal.h"
-#include "hal/emulator/server.h"
+#include "hal/emulator/network.h"
+#include "hal/emulator/service.h"
 
+namespace qama::emulator {
 namespace {
 
-qama::emulator::Server* serving = nullptr;
+Network* serving = nullptr;
 
 void on_signal(int) {
   if (serving != nullptr) serving->stop();
 }
 
-int fail(const qama::Error& error) {
-  std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n",
-               std::string(qama::error_name(error.code)).c_str(), error.message.c_str());
-  return 1;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  using namespace qama::emulator;
-  CLI::App app(
-      "Emulates a coherent Ising machine (CPQC-550). It never claims to be one: every answer and "
-      "report "
-      "says is_emulated.");
-  ServerOptions options;
+struct Options {
+  NetworkOptions network;
+  ServiceOptions service;
   HttpOptions http;
   std::string config_file;
-  std::string faults_text;
-  double percent = 0;
+  std::string faults;
+  double fault_percent = 0;
+  std::uint64_t seed = 1;
   bool pace = false;
   bool serve_http = false;
-  app.add_option("--address", options.address, "IP address; anything off loopback needs TLS")
+};
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("--address", o.network.address, "IP address; anything off loopback needs TLS")
       ->capture_default_str();
-  app.add_option("--port", options.port, "port of the link; 0: any free one")
+  app.add_option("--port", o.network.port, "port of the link; 0: any free one")
       ->capture_default_str();
-  app.add_flag("--http", serve_http,
+  app.add_flag("--http", o.serve_http,
                "serve the vendor terminal's HTTP paths as well (loopback only)");
-  app.add_option("--http-port", http.port, "port of the HTTP paths; 0: any free one")
+  app.add_option("--http-port", o.http.port, "port of the HTTP paths; 0: any free one")
       ->capture_default_str();
-  app.add_option("--http-user", http.user, "who may log in")->capture_default_str();
-  app.add_option("--http-password", http.password, "with which password");
-  app.add_option("--http-token-requests", http.token_requests,
+  app.add_option("--http-user", o.http.user, "who may log in")->capture_default_str();
+  app.add_option("--http-password", o.http.password, "with which password");
+  app.add_option("--http-token-requests", o.http.token_requests,
                  "requests that a token is good for; 0: any");
-  app.add_option("--http-machine-status", http.machine_status,
+  app.add_option("--http-machine-status", o.http.machine_status,
                  "what the terminal says of its machine, 0 to 4");
-  app.add_flag("--http-fail-tasks", http.fail_tasks, "every task fails");
-  app.add_flag("--http-damage-answers", http.damage_answers, "every answer is damaged");
-  app.add_option("--config", config_file,
+  app.add_flag("--http-fail-tasks", o.http.fail_tasks, "every task fails");
+  app.add_flag("--http-damage-answers", o.http.damage_answers, "every answer is damaged");
+  app.add_option("--config", o.config_file,
                  "machine configuration (JSON); none: the CPQC-550 as assumed");
-  app.add_option("--seed", options.seed, "seed of the faults' dice")->capture_default_str();
-  app.add_flag("--pace", pace, "hold every answer back until device time is over");
-  app.add_flag("--allow-faults", options.allow_faults, "obey FAULT messages");
-  app.add_option("--fault-percent", percent, "inject faults with this probability a job and kind");
-  app.add_option("--faults", faults_text, "kinds to inject, with commas between; none: all");
-  app.add_option("--tls-cert", options.tls.certificate, "certificate chain (PEM)");
-  app.add_option("--tls-key", options.tls.key, "its key (PEM)");
-  app.add_option("--tls-ca", options.tls.authority, "authority of the clients' certificates (PEM)");
-  app.add_option("--tls-psk", options.tls.psk_file, "file with 'identity:hexadecimal key'");
-  app.add_flag("--verbose", options.verbose, "a line an event on stderr");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  if (!(percent >= 0 && percent <= 100)) {
-    return fail({qama::ErrorCode::invalid_argument, "--fault-percent: expected 0 to 100"});
-  }
-  MachineConfig config;
-  if (!config_file.empty()) {
-    auto loaded = MachineConfig::load(config_file);
-    if (!loaded.ok()) return fail(loaded.error());
-    config = std::move(loaded).value();
-  }
-  FaultPlan faults(options.seed);
-  if (percent > 0) {
-    std::string rest = faults_text;
-    if (rest.empty()) {
-      for (const std::string_view name : kFaultNames) rest += std::string(name) + ",";
-    }
-    while (!rest.empty()) {
-      const std::size_t comma = std::min(rest.find(','), rest.size());
-      const std::string name = rest.substr(0, comma);
-      rest.erase(0, comma + 1);
-      bool known = false;
-      for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
-        if (name != kFaultNames[kind]) continue;
-        known = true;
-        faults[static_cast<FaultKind>(kind)].parts_per_million =
-            static_cast<std::uint32_t>(percent * 1e4);
-      }
-      if (!known)
-        return fail({qama::ErrorCode::invalid_argument, "--faults: no kind '" + name + "'"});
-    }
-  }
+  app.add_option("--seed", o.seed, "seed of the faults' dice")->capture_default_str();
+  app.add_flag("--pace", o.pace, "hold every answer back until device time is over");
+  app.add_flag("--allow-faults", o.service.allow_faults, "obey FAULT messages");
+  app.add_option("--fault-percent", o.fault_percent,
+                 "inject faults with this probability a job and kind");
+  app.add_option("--faults", o.faults, "kinds to inject, with commas between; none: all");
+  app.add_option("--tls-cert", o.network.tls.certificate, "certificate chain (PEM)");
+  app.add_option("--tls-key", o.network.tls.key, "its key (PEM)");
+  app.add_option("--tls-ca", o.network.tls.authority,
+                 "authority of the clients' certificates (PEM)");
+  app.add_option("--tls-psk", o.network.tls.psk_file, "file with 'identity:hexadecimal key'");
+  app.add_flag("--verbose", o.service.verbose, "a line an event on stderr");
+}
 
-  std::signal(SIGPIPE, SIG_IGN);
-  Machine machine(config, pace);
-  auto server = Server::create(config, options, machine, std::move(faults));
-  if (!server.ok()) return fail(server.error());
-  serving = server.value().get();
-  std::signal(SIGTERM, on_signal);
-  std::signal(SIGINT, on_signal);
-
-  std::unique_ptr<HttpTerminal> terminal;
-  if (serve_http) {
-    auto opened = HttpTerminal::create(config, http, machine);
-    if (!opened.ok()) return fail(opened.error());
-    terminal = std::move(opened).value();
+/// The faults of --fault-percent and --faults.
+Result<FaultPlan> plan_of(const Options& options) {
+  if (!(options.fault_percent >= 0 && options.fault_percent <= 100))
+    return Error{ErrorCode::invalid_argument, "--fault-percent: expected 0 to 100"};
+  FaultPlan out(options.seed);
+  const auto parts_per_million = static_cast<std::uint32_t>(options.fault_percent * 1e4);
+  std::string_view rest = options.faults;
+  for (std::size_t kind = 0; rest.empty() && kind < kFaultKinds; ++kind)
+    out[static_cast<FaultKind>(kind)].parts_per_million = parts_per_million;
+  while (!rest.empty() && parts_per_million > 0) {
+    const std::string_view name = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    const auto known = std::find(kFaultNames.begin(), kFaultNames.end(), name);
+    if (known == kFaultNames.end())
+      return make_error(ErrorCode::invalid_argument, "--faults: no kind ", quote(name));
+    out[static_cast<FaultKind>(known - kFaultNames.begin())].parts_per_million = parts_per_million;
   }
-  nlohmann::json line = {{"port", server.value()->port()},
-                         {"is_emulated", true},
-                         {"tls", options.tls.any()},
-                         {"paced", pace},
-                         {"name", config.name},
-                         {"max_spins", config.max_spins},
-                         {"pid", ::getpid()}};
-  if (terminal) line["http_port"] = terminal->port();
+  return out;
+}
+
+void print_start(const Options& options, const MachineConfig& config, const Network& network,
+                 const HttpTerminal* terminal) {
+  nlohmann::json line = {
+      {"port", network.port()}, {"is_emulated", true}, {"tls", options.network.tls.any()},
+      {"paced", options.pace},  {"name", config.name}, {"max_spins", config.max_spins},
+      {"pid", ::getpid()}};
+  if (terminal != nullptr) line["http_port"] = terminal->port();
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
+}
 
-  server.value()->run();
-  serving = nullptr;
-  terminal.reset();
-
-  const ServerCounts& counts = server.value()->counts();
+void print_report(const Network& network, Service& service) {
   nlohmann::json injected = nlohmann::json::object();
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     injected[std::string(kFaultNames[kind])] =
-        server.value()->faults()[static_cast<FaultKind>(kind)].injected;
+        service.faults()[static_cast<FaultKind>(kind)].injected;
   }
+  const ServiceCounts& counts = service.counts();
   const nlohmann::json report = {{"is_emulated", true},
-                                 {"connections", counts.connections},
+                                 {"connections", network.accepted()},
                                  {"refused_frames", counts.refused_frames},
                                  {"jobs", counts.jobs},
                                  {"solved", counts.solved},
@@ -156,5 +124,55 @@ int main(int argc, char** argv) {
                                  {"restarts", counts.restarts},
                                  {"faults", injected}};
   std::printf("%s\n", report.dump().c_str());
-  return 0;
+}
+
+Status serve(Options options) {
+  QAMA_ASSIGN_OR_RETURN(FaultPlan faults, plan_of(options));
+  MachineConfig config;
+  if (!options.config_file.empty()) {
+    QAMA_ASSIGN_OR_RETURN(config, MachineConfig::load(options.config_file));
+  }
+  options.network.max_connections = static_cast<std::size_t>(config.max_connections);
+  options.network.hello_time = std::chrono::milliseconds(config.hello_ms);
+  options.network.verbose = options.service.verbose;
+
+  std::signal(SIGPIPE, SIG_IGN);
+  Machine machine(config, options.pace);
+  QAMA_ASSIGN_OR_RETURN(const auto network, Network::create(options.network));
+  Service service(config, options.service, std::move(faults), machine, *network);
+  serving = network.get();
+  std::signal(SIGTERM, on_signal);
+  std::signal(SIGINT, on_signal);
+  std::unique_ptr<HttpTerminal> terminal;
+  if (options.serve_http) {
+    QAMA_ASSIGN_OR_RETURN(terminal, HttpTerminal::create(config, options.http, machine));
+  }
+  print_start(options, config, *network, terminal.get());
+  network->run(service);
+  serving = nullptr;
+  terminal.reset();
+  print_report(*network, service);
+  return {};
+}
+
+}  // namespace
+}  // namespace qama::emulator
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Emulates a coherent Ising machine (CPQC-550). It never claims to be one: every answer and "
+      "report says is_emulated.");
+  qama::emulator::Options options;
+  qama::emulator::add_options(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const qama::Status served = qama::emulator::serve(std::move(options));
+  if (served.ok()) return 0;
+  std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n",
+               std::string(qama::error_name(served.error().code)).c_str(),
+               served.error().message.c_str());
+  return 1;
 }

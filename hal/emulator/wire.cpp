@@ -4,20 +4,26 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+
+#include "hal/base/sentence.h"
 
 namespace qama::emulator {
 namespace {
 
 constexpr std::uint8_t kMagic[4] = {'Q', 'C', 'I', 'M'};
 
-std::uint64_t load(View from, std::size_t at, std::size_t size) noexcept {
+template <typename T>
+T load(View from, std::size_t at) noexcept {
   std::uint64_t value = 0;
-  for (std::size_t i = size; i-- > 0;) value = (value << 8) | from[at + i];
-  return value;
+  for (std::size_t i = sizeof(T); i-- > 0;) value = (value << 8) | from[at + i];
+  return static_cast<T>(value);
 }
 
-void store(Bytes& to, std::uint64_t value, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+template <typename T>
+void store(Bytes& to, T value, std::size_t size) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  for (std::size_t i = 0; i < size; ++i) to.push_back(static_cast<std::uint8_t>(bits >> (8 * i)));
 }
 
 void store(Bytes& to, const Id& id) {
@@ -34,16 +40,15 @@ bool all_zero(View bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
 }
 
+template <typename... Parts>
+Refusal refusal(Code code, const Parts&... parts) {
+  return {code, sentence(parts...)};
+}
 Refusal wrong_size(const char* what, std::size_t got, std::size_t expected) {
-  return {kBadFrame, std::string(what) + ": a payload of " + std::to_string(got) +
-                         " bytes, expected " + std::to_string(expected)};
+  return refusal(kBadFrame, what, ": a payload of ", got, " bytes, expected ", expected);
 }
 Refusal reserved(const char* what) {
-  return {kBadFrame, std::string(what) + ": a reserved byte is not 0"};
-}
-
-std::string number_of(std::uint64_t n) {
-  return std::to_string(n);
+  return refusal(kBadFrame, what, ": a reserved byte is not 0");
 }
 
 }  // namespace
@@ -54,16 +59,16 @@ std::uint32_t checksum(View bytes) noexcept {
                       ~0U);
 }
 
-bool parse_head(View header, std::uint32_t limit, Head& out) noexcept {
+bool parse_head(View header, std::size_t limit, Head& out) noexcept {
   if (header.size() < kHeaderSize) return false;
-  if (load(header, 28, 4) != checksum(header.first(28))) return false;
+  if (load<std::uint32_t>(header, 28) != checksum(header.first(28))) return false;
   if (!std::equal(std::begin(kMagic), std::end(kMagic), header.begin()) || header[4] != 1)
     return false;
-  if (load(header, 6, 2) != 0 || load(header, 12, 4) != 0) return false;
+  if (load<std::uint16_t>(header, 6) != 0 || load<std::uint32_t>(header, 12) != 0) return false;
   out.type = header[5];
-  out.length = static_cast<std::uint32_t>(load(header, 8, 4));
-  out.request = load(header, 16, 8);
-  out.payload_checksum = static_cast<std::uint32_t>(load(header, 24, 4));
+  out.length = load<std::uint32_t>(header, 8);
+  out.request = load<std::uint64_t>(header, 16);
+  out.payload_checksum = load<std::uint32_t>(header, 24);
   return out.type >= kHello && out.type <= kGoodbye && out.length <= limit;
 }
 
@@ -74,44 +79,43 @@ Parsed<HelloRequest> parse_hello(View payload) {
     return wrong_size("HELLO", payload.size(), 25 + name_bytes);
   if (name_bytes > 63) return Refusal{kBadFrame, "HELLO: a name of more than 63 bytes"};
   HelloRequest out;
-  out.lowest = static_cast<std::uint16_t>(load(payload, 0, 2));
-  out.highest = static_cast<std::uint16_t>(load(payload, 2, 2));
-  out.max_frame = static_cast<std::uint32_t>(load(payload, 4, 4));
+  out.lowest = load<std::uint16_t>(payload, 0);
+  out.highest = load<std::uint16_t>(payload, 2);
+  out.max_frame = load<std::uint32_t>(payload, 4);
   out.client = load_id(payload, 8);
   out.name.assign(reinterpret_cast<const char*>(payload.data()) + 25, name_bytes);
   if (out.lowest > 1 || out.highest < 1) {
-    return Refusal{kBadVersion, "HELLO: versions " + number_of(out.lowest) + " to " +
-                                    number_of(out.highest) + ", this machine speaks 1"};
+    return refusal(kBadVersion, "HELLO: versions ", out.lowest, " to ", out.highest,
+                   ", this machine speaks 1");
   }
   if (out.max_frame < 1024) {
-    return Refusal{kBadValue, "HELLO: a client that takes " + number_of(out.max_frame) +
-                                  " bytes a frame, expected at least 1024"};
+    return refusal(kBadValue, "HELLO: a client that takes ", out.max_frame,
+                   " bytes a frame, expected at least 1024");
   }
   return out;
 }
 
 Parsed<AttachRequest> parse_attach(View payload) {
   if (payload.size() != 24) return wrong_size("ATTACH", payload.size(), 24);
-  return AttachRequest{load_id(payload, 0), load(payload, 16, 8)};
+  return AttachRequest{load_id(payload, 0), load<std::uint64_t>(payload, 16)};
 }
 
 Parsed<PingRequest> parse_ping(View payload) {
   if (payload.size() != 8) return wrong_size("PING", payload.size(), 8);
-  return PingRequest{load(payload, 0, 8)};
+  return PingRequest{load<std::uint64_t>(payload, 0)};
 }
 
 Parsed<ProgramRequest> parse_program(View payload) {
   if (payload.size() != 12) return wrong_size("PROGRAM", payload.size(), 12);
   if (!all_zero(payload.subspan(9))) return reserved("PROGRAM");
   ProgramRequest out;
-  out.id = static_cast<std::uint32_t>(load(payload, 0, 4));
-  out.heads = static_cast<std::uint16_t>(load(payload, 4, 2));
-  out.tokens = static_cast<std::uint16_t>(load(payload, 6, 2));
+  out.id = load<std::uint32_t>(payload, 0);
+  out.heads = load<std::uint16_t>(payload, 4);
+  out.tokens = load<std::uint16_t>(payload, 6);
   out.encoding = payload[8];
   if (out.heads == 0 || out.tokens == 0 || out.encoding > 1) {
-    return Refusal{kBadValue, "PROGRAM: " + number_of(out.heads) + " heads, " +
-                                  number_of(out.tokens) + " tokens, encoding " +
-                                  number_of(out.encoding)};
+    return refusal(kBadValue, "PROGRAM: ", out.heads, " heads, ", out.tokens, " tokens, encoding ",
+                   out.encoding);
   }
   return out;
 }
@@ -123,59 +127,69 @@ Parsed<CancelRequest> parse_cancel(View payload) {
 
 Parsed<FaultRequest> parse_fault(View payload) {
   if (payload.size() != 16) return wrong_size("FAULT", payload.size(), 16);
-  if (load(payload, 2, 2) != 0) return reserved("FAULT");
-  return FaultRequest{static_cast<std::uint16_t>(load(payload, 0, 2)),
-                      static_cast<std::uint32_t>(load(payload, 4, 4)), load(payload, 8, 8)};
+  if (load<std::uint16_t>(payload, 2) != 0) return reserved("FAULT");
+  return FaultRequest{load<std::uint16_t>(payload, 0), load<std::uint32_t>(payload, 4),
+                      load<std::uint64_t>(payload, 8)};
 }
 
 Parsed<SubmitRequest> parse_submit(View payload) {
-  if (payload.size() < 56) return wrong_size("SUBMIT", payload.size(), 56);
-  if (load(payload, 52, 4) != 0) return reserved("SUBMIT");
+  if (payload.size() < kSubmitFixedSize)
+    return wrong_size("SUBMIT", payload.size(), kSubmitFixedSize);
+  if (load<std::uint32_t>(payload, 52) != 0) return reserved("SUBMIT");
   SubmitRequest out;
   out.job = load_id(payload, 0);
-  out.epoch = load(payload, 16, 8);
-  out.remaining_us = load(payload, 24, 8);
-  out.seed = load(payload, 32, 8);
-  out.program = static_cast<std::uint32_t>(load(payload, 40, 4));
-  out.tokens = static_cast<std::uint16_t>(load(payload, 44, 2));
-  out.ancillas = static_cast<std::uint16_t>(load(payload, 46, 2));
-  out.reads = static_cast<std::uint16_t>(load(payload, 48, 2));
+  out.epoch = load<std::uint64_t>(payload, 16);
+  out.remaining_us = load<std::uint64_t>(payload, 24);
+  out.seed = load<std::uint64_t>(payload, 32);
+  out.program = load<std::uint32_t>(payload, 40);
+  out.tokens = load<std::uint16_t>(payload, 44);
+  out.ancillas = load<std::uint16_t>(payload, 46);
+  out.reads = load<std::uint16_t>(payload, 48);
   out.penalty = static_cast<std::int8_t>(payload[50]);
   out.tie = static_cast<std::int8_t>(payload[51]);
-  out.problem = payload.subspan(56);
+  out.problem = payload.subspan(kSubmitFixedSize);
   return out;
 }
 
+namespace {
+
+std::optional<Refusal> refusal_of(const SubmitRequest& submit, const ProgramRequest& program,
+                                  std::size_t max_spins) {
+  if (submit.tokens == 0 || submit.tokens > program.tokens) {
+    return refusal(kBadValue, "SUBMIT: ", submit.tokens, " tokens, programmed for 1 to ",
+                   program.tokens);
+  }
+  const std::size_t width = std::size_t{program.heads} * submit.tokens + submit.ancillas;
+  if (width > max_spins) {
+    return refusal(kTooLarge, "SUBMIT: ", width, " spins with ancillas, this machine has ",
+                   max_spins);
+  }
+  if (submit.ancillas < 1 || submit.ancillas > 256)
+    return refusal(kBadValue, "SUBMIT: ", submit.ancillas, " ancillas, expected 1 to 256");
+  if (submit.penalty < 0 || submit.tie < 0 || (submit.ancillas == 1 && submit.tie != 0) ||
+      (program.encoding == 1 && (submit.penalty != 0 || submit.tie != 0))) {
+    return refusal(kBadValue, "SUBMIT: penalty ", submit.penalty, " and tie ", submit.tie,
+                   " are out of range");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramRequest& program,
                                    int max_spins) {
+  if (auto why = refusal_of(submit, program, static_cast<std::size_t>(max_spins))) return *why;
   const bool dense = program.encoding == 1;
-  if (submit.tokens == 0 || submit.tokens > program.tokens) {
-    return Refusal{kBadValue, "SUBMIT: " + number_of(submit.tokens) +
-                                  " tokens, programmed for 1 to " + number_of(program.tokens)};
-  }
-  const std::uint64_t spins = static_cast<std::uint64_t>(program.heads) * submit.tokens;
-  const std::uint64_t width = spins + submit.ancillas;
-  if (width > static_cast<std::uint64_t>(max_spins)) {
-    return Refusal{kTooLarge, "SUBMIT: " + number_of(width) +
-                                  " spins with ancillas, this machine has " +
-                                  number_of(static_cast<std::uint64_t>(max_spins))};
-  }
-  if (submit.ancillas < 1 || submit.ancillas > 256) {
-    return Refusal{kBadValue,
-                   "SUBMIT: " + number_of(submit.ancillas) + " ancillas, expected 1 to 256"};
-  }
-  if (submit.penalty < 0 || submit.tie < 0 || (submit.ancillas == 1 && submit.tie != 0) ||
-      (dense && (submit.penalty != 0 || submit.tie != 0))) {
-    return Refusal{kBadValue, "SUBMIT: penalty " + std::to_string(submit.penalty) + " and tie " +
-                                  std::to_string(submit.tie) + " are out of range"};
-  }
-  const std::uint64_t n = submit.tokens;
-  const std::uint64_t coupling_bytes =
+  const std::size_t n = submit.tokens;
+  const std::size_t spins = program.heads * n;
+  const std::size_t width = spins + submit.ancillas;
+  const std::size_t coupling_bytes =
       dense ? width * (width - 1) / 2 : program.heads * (n * (n - 1) / 2);
-  const std::uint64_t expected = coupling_bytes + (dense ? 0 : 2 * spins);
-  if (submit.problem.size() != expected)
-    return wrong_size("SUBMIT", submit.problem.size() + 56, expected + 56);
-
+  const std::size_t expected = coupling_bytes + (dense ? 0 : 2 * spins);
+  if (submit.problem.size() != expected) {
+    return wrong_size("SUBMIT", submit.problem.size() + kSubmitFixedSize,
+                      expected + kSubmitFixedSize);
+  }
   IsingProblem out;
   out.first_ancilla = static_cast<int>(spins);
   if (dense) {
@@ -188,13 +202,12 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
     out.penalty = submit.penalty;
     out.tie = submit.tie;
     out.fields.resize(spins);
-    for (std::size_t i = 0; i < spins; ++i) {
-      out.fields[i] = static_cast<std::int16_t>(load(submit.problem, 2 * i, 2));
-      if (std::abs(static_cast<int>(out.fields[i])) > 127 * out.ancillas) {
-        return Refusal{kBadValue, "SUBMIT: field " + std::to_string(out.fields[i]) + " of spin " +
-                                      number_of(i) + ", expected at most 127 times " +
-                                      number_of(submit.ancillas)};
-      }
+  }
+  for (std::size_t i = 0; i < out.fields.size(); ++i) {
+    out.fields[i] = load<std::int16_t>(submit.problem, 2 * i);
+    if (std::abs(int{out.fields[i]}) > 127 * out.ancillas) {
+      return refusal(kBadValue, "SUBMIT: field ", out.fields[i], " of spin ", i,
+                     ", expected at most 127 times ", submit.ancillas);
     }
   }
   const View couplings = submit.problem.last(coupling_bytes);
@@ -209,14 +222,14 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
 
 Bytes hello_ack(const Capabilities& c) {
   Bytes out;
-  store(out, c.version, 2);
-  store(out, c.flags, 2);
+  store(out, 1, 2);                 // version
+  store(out, c.faults ? 3 : 1, 2);  // emulated; FAULT is accepted
   store(out, c.max_frame, 4);
   store(out, c.epoch, 8);
   store(out, c.token);
   store(out, c.max_spins, 4);
-  store(out, c.coupling_bits, 1);
-  store(out, c.encodings, 1);
+  store(out, 8, 1);  // coupling bits
+  store(out, 3, 1);  // both encodings
   store(out, c.max_reads, 2);
   store(out, c.credit_jobs, 2);
   store(out, c.max_programs, 2);
@@ -260,10 +273,10 @@ Bytes program_ack(std::uint32_t id, std::uint64_t program_ns) {
 
 Bytes result(const Answer& a) {
   Bytes out;
-  out.reserve(80 + a.packed.size());
+  out.reserve(kResultFixedSize + a.packed.size());
   store(out, a.job);
   store(out, a.epoch, 8);
-  store(out, static_cast<std::uint64_t>(a.energy), 8);
+  store(out, a.energy, 8);
   for (const std::uint64_t time :
        {a.queue_ns, a.compute_ns, a.program_ns, a.anneal_ns, a.readout_ns}) {
     store(out, time, 8);
@@ -287,7 +300,7 @@ Bytes error(const Id& job, std::uint64_t epoch, std::uint32_t wait_us, std::stri
   return out;
 }
 
-Bytes cancel_ack(const Id& job, std::uint8_t outcome) {
+Bytes cancel_ack(const Id& job, CancelOutcome outcome) {
   Bytes out;
   store(out, job);
   store(out, outcome, 1);
@@ -313,9 +326,16 @@ Bytes frame(std::uint8_t type, std::uint64_t request, View payload, std::uint16_
 Bytes pack_signs(std::span<const std::int8_t> signs) {
   Bytes out((signs.size() + 7) / 8);
   for (std::size_t i = 0; i < signs.size(); ++i) {
-    if (signs[i] > 0) out[i / 8] = static_cast<std::uint8_t>(out[i / 8] | (1U << (i % 8)));
+    if (signs[i] > 0) out[i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
   }
   return out;
+}
+
+void drop_last_spin(Bytes& result) {
+  const std::uint32_t spins = load<std::uint32_t>(result, 72) - 1;
+  for (std::size_t i = 0; i < 4; ++i) result[72 + i] = static_cast<std::uint8_t>(spins >> (8 * i));
+  result.resize(kResultFixedSize + (spins + 7) / 8);
+  if (spins % 8 != 0) result.back() &= static_cast<std::uint8_t>((1U << (spins % 8)) - 1);
 }
 
 }  // namespace qama::emulator

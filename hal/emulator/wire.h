@@ -1,6 +1,9 @@
-// The emulator's half of hal/cim/PROTOCOL.md, written against that text and sharing no code with
-// the driver's half: requests in, replies out. A message is decoded into a plain struct or refused
-// with a status; nothing is trusted.
+// The emulator's half of hal/cim/PROTOCOL.md, "Frame" and "Messages", written against that text and
+// sharing no code with the driver's half: requests in, replies out. A message is decoded into a
+// plain struct or refused with a status; no byte is trusted. Sizes get the wire's width here.
+//
+// To add a message: its number in Type, a struct with parse_X() for a request or a function for a
+// reply, and a case in service.cpp.
 #pragma once
 
 #include <array>
@@ -21,8 +24,9 @@ using View = std::span<const std::uint8_t>;
 using Id = std::array<std::uint8_t, 16>;
 
 inline constexpr std::size_t kHeaderSize = 32;
-inline constexpr std::uint32_t kUnknownPeerLimit = 8192;
-inline constexpr std::size_t kRememberedJobs = 65536;
+inline constexpr std::size_t kUnknownPeerLimit = 8192;  ///< of a payload before HELLO or ATTACH
+inline constexpr std::size_t kSubmitFixedSize = 56;
+inline constexpr std::size_t kResultFixedSize = 80;
 
 enum Type : std::uint8_t {
   kHello = 1,
@@ -68,13 +72,13 @@ enum Code : std::uint16_t {
 
 struct Head {
   std::uint8_t type = 0;
-  std::uint32_t length = 0;
+  std::size_t length = 0;  ///< of the payload
   std::uint64_t request = 0;
   std::uint32_t payload_checksum = 0;
 };
 /// False where the connection has to end: CRC, magic, version, reserved bytes, type, status or
 /// length is wrong.
-[[nodiscard]] bool parse_head(View header, std::uint32_t limit, Head& out) noexcept;
+[[nodiscard]] bool parse_head(View header, std::size_t limit, Head& out) noexcept;
 
 struct HelloRequest {
   std::uint16_t lowest = 0, highest = 0;
@@ -115,6 +119,7 @@ struct SubmitRequest {
 struct Refusal {
   Code code = kBadFrame;
   std::string text;
+  std::uint32_t wait_us = 0;  ///< before the client tries again
 };
 template <typename T>
 using Parsed = std::variant<T, Refusal>;
@@ -130,17 +135,17 @@ using Parsed = std::variant<T, Refusal>;
 [[nodiscard]] Parsed<IsingProblem> parse_problem(const SubmitRequest& submit,
                                                  const ProgramRequest& program, int max_spins);
 
-/// What HELLO_ACK says.
+/// What HELLO_ACK says, in the units of the protocol.
 struct Capabilities {
-  std::uint16_t version = 1, flags = 0;
-  std::uint32_t max_frame = 0;
+  bool faults = false;
+  std::size_t max_frame = 0;
   std::uint64_t epoch = 0;
   Id token{};
-  std::uint32_t max_spins = 0;
-  std::uint8_t coupling_bits = 8, encodings = 3;
-  std::uint16_t max_reads = 0, credit_jobs = 0, max_programs = 0;
-  std::uint32_t credit_bytes = 0, heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0,
-                round_trips = 0, remember_ms = 0;
+  int max_spins = 0, max_reads = 0, credit_jobs = 0;
+  std::size_t max_programs = 0, credit_bytes = 0;
+  int heartbeat_ms = 0, lease_ms = 0;
+  double round_trip_ns = 0;
+  int round_trips = 0, remember_ms = 0;
   std::uint8_t state = 0;
   std::string name;
 };
@@ -149,11 +154,12 @@ struct Answer {
   std::uint64_t epoch = 0;
   std::int64_t energy = 0;
   std::uint64_t queue_ns = 0, compute_ns = 0, program_ns = 0, anneal_ns = 0, readout_ns = 0;
-  std::uint32_t spins = 0;
-  std::uint16_t reads = 0;
+  std::size_t spins = 0;
+  int reads = 0;
   bool paced = false;
   Bytes packed;
 };
+enum class CancelOutcome : std::uint8_t { unknown = 0, dequeued = 1, stopped = 2, answered = 3 };
 
 // Payloads of replies.
 [[nodiscard]] Bytes hello_ack(const Capabilities& c);
@@ -164,7 +170,7 @@ struct Answer {
 [[nodiscard]] Bytes result(const Answer& answer);
 [[nodiscard]] Bytes error(const Id& job, std::uint64_t epoch, std::uint32_t wait_us,
                           std::string_view text);
-[[nodiscard]] Bytes cancel_ack(const Id& job, std::uint8_t outcome);
+[[nodiscard]] Bytes cancel_ack(const Id& job, CancelOutcome outcome);
 
 /// Header and payload in one.
 [[nodiscard]] Bytes frame(std::uint8_t type, std::uint64_t request, View payload,
@@ -172,5 +178,7 @@ struct Answer {
 
 /// Signs -1, 1 as RESULT packs them.
 [[nodiscard]] Bytes pack_signs(std::span<const std::int8_t> signs);
+/// RESULT's payload with one spin less, for a fault.
+void drop_last_spin(Bytes& result);
 
 }  // namespace qama::emulator

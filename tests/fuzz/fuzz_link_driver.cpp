@@ -23,7 +23,7 @@ void require(bool condition) {
 void check_spins(const JobResult& result) {
   static const std::vector<std::int8_t> couplings(2 * 3, 5);
   static const std::vector<std::int16_t> fields(2 * 3, -7);
-  BlockProblem block;
+  QuantisedView block;
   block.shape = {2, 3};
   block.ancillas = 2;
   block.penalty = 1;
@@ -33,7 +33,7 @@ void check_spins(const JobResult& result) {
   std::uint64_t spins[2] = {};
   if (!unpack_spins(block, result.packed, spins).ok()) return;
   require(spins[0] < 8 && spins[1] < 8);
-  static PackedEnergy energy(block.shape);
+  static QuantisedEnergy energy(block.shape);
   (void)energy(block, spins);
 }
 

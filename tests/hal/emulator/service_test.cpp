@@ -16,7 +16,7 @@ using test::RawClient;
 using test::RawReply;
 
 /// The emulator's arguments for a configuration.
-class Server : public ::testing::Test {
+class Service : public ::testing::Test {
  protected:
   std::vector<std::string> with(const std::string& json) {
     std::ofstream(dir_.file("config.json")) << json;
@@ -49,8 +49,8 @@ struct Job {
     message.program = 1;
     message.reads = reads;
     std::vector<std::uint8_t> out(
-        submit_bytes(quantiser.block().shape, quantiser.block().ancillas, Encoding::block_i8));
-    out.resize(message.encode(quantiser.block(), Encoding::block_i8, {}, out));
+        submit_bytes(quantiser.view().shape, quantiser.view().ancillas, Encoding::block_i8));
+    out.resize(message.encode(quantiser.view(), Encoding::block_i8, {}, out));
     return out;
   }
   ProblemBuffer layer;
@@ -70,7 +70,7 @@ struct Client {
   HelloAck session;
 };
 
-TEST_F(Server, AnotherVersionIsRefused) {
+TEST_F(Service, AnotherVersionIsRefused) {
   EmulatorProcess emulator;
   RawClient client(emulator.port());
   Hello hello;
@@ -91,7 +91,7 @@ TEST_F(Server, AnotherVersionIsRefused) {
 }
 
 // The same from the other side: a machine that speaks another version only.
-TEST_F(Server, TheDriverSaysSoInOneSentence) {
+TEST_F(Service, TheDriverSaysSoInOneSentence) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -131,7 +131,7 @@ TEST_F(Server, TheDriverSaysSoInOneSentence) {
   EXPECT_EQ(opened.error().message.find('\n'), std::string::npos);
 }
 
-TEST_F(Server, SilenceEndsAConnection) {
+TEST_F(Service, SilenceEndsAConnection) {
   EmulatorProcess emulator(with(R"({"hello_ms": 1000})"));
   RawClient silent(emulator.port());
   RawClient half(emulator.port());
@@ -149,7 +149,7 @@ TEST_F(Server, SilenceEndsAConnection) {
   EXPECT_TRUE(pong->is(MessageType::pong));
 }
 
-TEST_F(Server, ASessionWithoutAPulseEnds) {
+TEST_F(Service, ASessionWithoutAPulseEnds) {
   EmulatorProcess emulator(with(R"({"heartbeat_ms": 100, "lease_ms": 1500})"));
   Client client(emulator.port(), {2, 10});
   // Pings keep it.
@@ -174,7 +174,7 @@ TEST_F(Server, ASessionWithoutAPulseEnds) {
   EXPECT_EQ(health.value().state, DeviceState::available);
 }
 
-TEST_F(Server, AJobIdBelongsToItsBody) {
+TEST_F(Service, AJobIdBelongsToItsBody) {
   EmulatorProcess emulator;
   const ProblemShape shape{2, 10};
   Client client(emulator.port(), shape);
@@ -197,7 +197,7 @@ TEST_F(Server, AJobIdBelongsToItsBody) {
   EXPECT_EQ(report["from_memory"], 1);
 }
 
-TEST_F(Server, CreditIsCountedAndComesBack) {
+TEST_F(Service, CreditIsCountedAndComesBack) {
   // 0.2 s a job, slept: however fast or busy this computer is, the third comes while the first is
   // running.
   auto options = with(R"({"credit_jobs": 2, "round_trip_ns": 25000000, "round_trips": 8})");
@@ -224,7 +224,7 @@ TEST_F(Server, CreditIsCountedAndComesBack) {
   EXPECT_TRUE(accepted->is(MessageType::result));
 }
 
-TEST_F(Server, NumbersOutOfRange) {
+TEST_F(Service, NumbersOutOfRange) {
   EmulatorProcess emulator;
   const ProblemShape shape{2, 10};
   Client client(emulator.port(), shape);
@@ -255,7 +255,7 @@ TEST_F(Server, NumbersOutOfRange) {
 }
 
 // One user's cancel is nobody else's business.
-TEST_F(Server, AUserCancelsItsOwnJobsOnly) {
+TEST_F(Service, AUserCancelsItsOwnJobsOnly) {
   EmulatorProcess emulator;
   const auto options = "?reads=40&timeout_ms=120000";
   auto one = open_device(emulator.uri(options));
@@ -288,7 +288,7 @@ TEST_F(Server, AUserCancelsItsOwnJobsOnly) {
 
 // With --pace an answer comes when the modelled machine would have it, not when the emulator is
 // done computing.
-TEST_F(Server, PaceHoldsAnswersBack) {
+TEST_F(Service, PaceHoldsAnswersBack) {
   auto arguments = with(R"({"round_trip_ns": 1000000, "round_trips": 30})");
   arguments.push_back("--pace");
   EmulatorProcess emulator(arguments);

@@ -1,0 +1,25 @@
+// The address of qboson+http:// and qboson+https:// and its options; vendor_device.h lists them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "hal/base/result.h"
+
+namespace qama::hal::cim {
+
+inline constexpr std::int32_t kVendorSpins = 550;  ///< of the machine, ancillas included
+
+struct VendorOptions {
+  std::string base;  ///< http://HOST:PORT
+  std::string user, password, machine_id = "0";
+  std::int32_t ancillas = 0;  ///< 0: the quantiser chooses
+  std::int32_t timeout_ms = 60000;
+};
+
+/// `rest` is what follows the scheme. DEVICE_UNKNOWN for a malformed address or option, DEVICE_AUTH
+/// for plain HTTP off loopback or a missing name or password, IO_ERROR for a password file.
+[[nodiscard]] Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls);
+
+}  // namespace qama::hal::cim

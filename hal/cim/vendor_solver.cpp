@@ -1,0 +1,150 @@
+#include "hal/cim/vendor_solver.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "hal/base/quote.h"
+#include "hal/base/sentence.h"
+#include "hal/platform/clock.h"
+
+namespace qama::hal::cim {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kFirstPoll = milliseconds(5);
+constexpr auto kLongestPoll = milliseconds(2000);
+
+}  // namespace
+
+VendorSolver::VendorSolver(const VendorOptions& options, bool emulated)
+    : options_(options), emulated_(emulated), terminal_(options_) {}
+
+Status VendorSolver::prepare(const ProblemShape& shape) {
+  QuantiseOptions quantise;
+  quantise.max_spins = kVendorSpins;
+  quantise.ancillas = options_.ancillas;
+  QAMA_ASSIGN_OR_RETURN(quantiser_, Quantiser::create(shape, quantise));
+  QAMA_ASSIGN_OR_RETURN(verifier_, Verifier::create(shape));
+  shape_ = shape;
+  candidate_.resize(static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens)));
+  return terminal_.login(LinkClock::now() + milliseconds(options_.timeout_ms));
+}
+
+Status VendorSolver::submit(std::int32_t slot, const Problem& any, const SolveOptions& options) {
+  if (slot != 0 || pending_) {
+    return make_error(ErrorCode::invalid_argument, "slot ", slot,
+                      ", expected 0 and that it is free");
+  }
+  const auto* dense = std::get_if<DenseView>(&any);
+  // Too many tokens are the quantiser's error, PROBLEM_TOO_LARGE.
+  if (dense == nullptr || dense->shape.heads != shape_.heads) return check_fits(shape_, any);
+  terminal_.start();
+  start_ = LinkClock::now();
+  deadline_ = start_ + std::chrono::microseconds(options.deadline_us > 0
+                                                     ? options.deadline_us
+                                                     : options_.timeout_ms * std::int64_t{1000});
+  timing_ = {};
+  QAMA_RETURN_IF_ERROR(quantiser_.run(*dense));
+  timing_.quantise_us = platform::microseconds_since(start_);
+  const TimePoint encoding = LinkClock::now();
+  const std::size_t width = quantiser_.view().spins();
+  matrix_.resize(width * width);
+  expand(quantiser_.view(), matrix_);
+  const std::string csv = matrix_csv(matrix_, width);
+  timing_.encode_us = platform::microseconds_since(encoding);
+  const TimePoint sending = LinkClock::now();
+  std::array<std::uint8_t, 12> random{};
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
+    return Error{ErrorCode::internal, "no random numbers"};
+  task_name_ = "qama-" + hexadecimal(random);
+  QAMA_ASSIGN_OR_RETURN(const Json file_id, terminal_.upload(task_name_ + ".csv", csv, deadline_));
+  QAMA_RETURN_IF_ERROR(terminal_.submit(task_name_, file_id, deadline_));
+  timing_.send_us = platform::microseconds_since(sending);
+  problem_ = *dense;
+  pending_ = true;
+  return {};
+}
+
+Status VendorSolver::wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) {
+  if (slot != 0 || !pending_)
+    return make_error(ErrorCode::invalid_argument, "slot ", slot, " has no job to wait for");
+  pending_ = false;
+  task_id_ = 0;
+  auto done = finish(spins, result);
+  if (task_id_ > 0) {
+    terminal_.start();
+    terminal_.remove(task_id_, LinkClock::now() + milliseconds(1000));
+  }
+  return done;
+}
+
+Status VendorSolver::finish(std::span<std::uint64_t> spins, SolveResult& result) {
+  const TimePoint polling = LinkClock::now();
+  QAMA_RETURN_IF_ERROR(await_task());
+  timing_.queue_us = platform::microseconds_since(polling);
+  const TimePoint fetching = LinkClock::now();
+  QAMA_ASSIGN_OR_RETURN(const Json samples, terminal_.fetch(task_id_, deadline_));
+  timing_.network_us = platform::microseconds_since(fetching);
+  const TimePoint verifying = LinkClock::now();
+  QAMA_RETURN_IF_ERROR(take_best(samples, spins, result));
+  timing_.verify_us = platform::microseconds_since(verifying);
+  timing_.total_us = platform::microseconds_since(start_);
+  timing_.modelled = emulated_;
+  result.restarts = static_cast<std::int32_t>(std::min(samples.size(), std::size_t{1} << 20));
+  result.solved_by = emulated_ ? "qboson:emulated" : "qboson";
+  result.timing = timing_;
+  return {};
+}
+
+/// Polls, ever more seldom, until the task is done.
+Status VendorSolver::await_task() {
+  auto pause = kFirstPoll;
+  while (true) {
+    QAMA_ASSIGN_OR_RETURN(const TaskStatus task, terminal_.poll(task_name_, deadline_));
+    if (task.id > 0) task_id_ = task.id;
+    if (task.status == TaskStatus::done) return {};
+    if (task.status == TaskStatus::failed) {
+      return make_error(ErrorCode::device_lost, "the machine failed at task ", quote(task_name_));
+    }
+    if (task.status != TaskStatus::waiting && task.status != TaskStatus::running) {
+      return make_error(ErrorCode::device_lost, "the terminal does not know task ",
+                        quote(task_name_), " (status ", task.status, ")");
+    }
+    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
+    if (LinkClock::now() + pause >= deadline_) {
+      return make_error(ErrorCode::deadline_exceeded, "task ", quote(task_name_),
+                        " is not done in time");
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, kLongestPoll);
+  }
+}
+
+/// The sample of the lowest energy. Damaged ones are passed over; if all are, the last one's error.
+Status VendorSolver::take_best(const Json& samples, std::span<std::uint64_t> spins,
+                               SolveResult& result) {
+  const QuantisedView& view = quantiser_.view();
+  const std::size_t first_ancilla = view.fields.size();
+  const auto words = static_cast<std::size_t>(view.shape.heads * words_per_head(view.shape.tokens));
+  if (spins.size() < words) return Error{ErrorCode::invalid_argument, "no room for the spins"};
+  bool found = false;
+  Status last;
+  result = SolveResult{};
+  for (const Json& row : samples) {
+    std::int64_t energy = 0;
+    last = read_sample(row, view.spins(), first_ancilla, packed_);
+    if (last.ok()) last = unpack_spins(view, packed_, candidate_);
+    if (last.ok()) last = verifier_.check_and_price(problem_, candidate_, energy);
+    if (!last.ok() || (found && energy >= result.energy)) continue;
+    found = true;
+    result.energy = energy;
+    std::copy_n(candidate_.begin(), words, spins.begin());
+  }
+  return found ? Status() : last;
+}
+
+}  // namespace qama::hal::cim

@@ -1,0 +1,100 @@
+#include "hal/emulator/connection.h"
+
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace qama::emulator {
+namespace {
+
+constexpr std::size_t kMaxUnsentBytes = 4U << 20;
+
+bool waits(int why) noexcept {
+  return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> Connection::accept(std::uint64_t number, int fd, const TlsServer* tls) {
+  std::unique_ptr<Connection> out(new Connection(number, fd));
+  if (tls == nullptr) return out;
+  out->ssl_ = SSL_new(tls->context.get());
+  if (out->ssl_ == nullptr || SSL_set_fd(out->ssl_, fd) != 1) return nullptr;
+  SSL_set_accept_state(out->ssl_);
+  out->shaking_ = true;
+  return out;
+}
+
+Connection::~Connection() {
+  if (ssl_ != nullptr) SSL_free(ssl_);
+  ::close(fd_);
+}
+
+bool Connection::holds_bytes() const noexcept {
+  return ssl_ != nullptr && !broken && SSL_pending(ssl_) > 0;
+}
+
+bool Connection::shake_hands() {
+  const int done = SSL_do_handshake(ssl_);
+  if (done == 1) {
+    shaking_ = false;
+    return true;
+  }
+  const int why = SSL_get_error(ssl_, done);
+  if (why == SSL_ERROR_WANT_WRITE) wants_write_ = true;
+  if (!waits(why)) broken = true;
+  return false;
+}
+
+std::size_t Connection::receive(std::span<std::uint8_t> to) {
+  if (ssl_ == nullptr) {
+    const ssize_t got = ::recv(fd_, to.data(), to.size(), 0);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got == 0 || (errno != EAGAIN && errno != EINTR)) broken = true;
+    return 0;
+  }
+  ERR_clear_error();
+  if (shaking_ && !shake_hands()) return 0;
+  std::size_t got = 0;
+  const int done = SSL_read_ex(ssl_, to.data(), to.size(), &got);
+  if (done != 1 && !waits(SSL_get_error(ssl_, done))) broken = true;
+  return got;
+}
+
+// Bytes sent; 0: no more can be sent now, or the connection broke.
+std::size_t Connection::write(View bytes) {
+  if (ssl_ == nullptr) {
+    while (true) {
+      const ssize_t put = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (put > 0) return static_cast<std::size_t>(put);
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) broken = true;
+      return 0;
+    }
+  }
+  ERR_clear_error();
+  std::size_t put = 0;
+  const int done = SSL_write_ex(ssl_, bytes.data(), bytes.size(), &put);
+  if (done != 1 && !waits(SSL_get_error(ssl_, done))) broken = true;
+  return put;
+}
+
+void Connection::flush() {
+  while (!broken && !shaking_ && sent_ < out.size()) {
+    const std::size_t put = write(View(out).subspan(sent_));
+    if (put == 0) break;
+    sent_ += put;
+  }
+  if (sent_ == out.size()) {
+    out.clear();
+    sent_ = 0;
+    if (ends_when_sent) broken = true;
+  }
+  if (out.size() - sent_ > kMaxUnsentBytes) broken = true;
+  if (!broken) wants_write_ = !out.empty() && !shaking_;
+}
+
+}  // namespace qama::emulator
