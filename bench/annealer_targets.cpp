@@ -19,6 +19,7 @@
 #include "bench/textbook_sa.h"
 #include "bench/tuning.h"
 #include "hal/cpu/kernel.h"
+#include "hal/search/best_known.h"
 #include "hal/text/formats.h"
 
 namespace qama::bench {
@@ -351,7 +352,7 @@ Result<PassFigures> measure_pass(Context& context, Pass& pass, const InstanceCla
       const double energy = hal::energy_of(input.real, pass.spins());
       context.best_known->improve(input.real, energy);
       checksum.add(std::llround(energy * 1e3));
-      if (energy <= layer.best + kGap * std::fabs(layer.best)) out.share += 1.0 / (layers * runs);
+      if (hal::is_within(energy, layer.best, kGap)) out.share += 1.0 / (layers * runs);
     }
   }
   out.total_us = median(total);
@@ -815,7 +816,7 @@ Status tune(Context& context) {
             pass->run(inputs[which],
                       hal::SolveOptions{parameters, static_cast<std::uint64_t>(k) + 1}, times));
         const double energy = hal::energy_of(inputs[which].real, pass->spins());
-        return TimedRun{times.total_us(), energy <= best[which] + kGap * std::fabs(best[which])};
+        return TimedRun{times.total_us(), hal::is_within(energy, best[which], kGap)};
       };
       QAMA_RETURN_IF_ERROR(tune_factors(std::string(of.name), run, quick, context.parameters));
     }
