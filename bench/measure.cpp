@@ -10,7 +10,7 @@
 #include <ctime>
 #include <fstream>
 
-#include "bench_build.h"
+#include "build_info.h"
 
 namespace qama::bench {
 namespace {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "bench/textbook_sa.h"
+#include "hal/search/best_known.h"
 
 namespace qama::bench {
 
@@ -92,40 +93,13 @@ std::string BestKnown::key(const hal::QamaLayer& problem) {
   return problem.name + ":" + numbers.text();
 }
 
-double BestKnown::get(const hal::QamaLayer& problem, const hal::DenseView& integers,
-                      hal::Device& device) {
+Result<double> BestKnown::get(const hal::QamaLayer& problem, const hal::DenseView& integers,
+                              hal::Device& device) {
   const std::string name = key(problem);
   const auto found = energies_.find(name);
   if (found != energies_.end()) return found->second;
-  auto solver = device.compile(integers.shape);
-  if (!solver.ok()) return 0;
-  // Short, middle and long schedules of about the same work, cool and hot: what is easy for one may
-  // be hard for another (strongly correlated heads freeze where norm0 is best annealed).
-  struct LongRun {
-    std::int32_t sweeps, restarts;
-    float t_start, t_end;
-  };
-  const bool large = integers.shape.spins() > 600;
-  const LongRun runs[] = {{100, large ? 400 : 4000, 0.35F, 0.025F},
-                          {1000, large ? 40 : 400, 0.35F, 0.025F},
-                          {1000, large ? 40 : 400, 1.2F, 0.05F},
-                          {6000, large ? 8 : 64, 0.8F, 0.03F}};
-  std::vector<std::uint64_t> spins(
-      static_cast<std::size_t>(integers.shape.heads * hal::words_per_head(integers.shape.tokens)));
-  double best = 0;
-  for (const LongRun& run : runs) {
-    hal::SolveOptions options;
-    options.seed = 0xBE57;
-    options.schedule.sweeps = run.sweeps;
-    options.schedule.restarts = run.restarts;
-    options.schedule.t_start = run.t_start;
-    options.schedule.t_end = run.t_end;
-    hal::SolveResult result;
-    if (!(*solver)->solve(integers, options, spins, result).ok()) return 0;
-    best = std::min(best, hal::energy_of(problem, spins));
-  }
-  energies_[name] = best;
-  return best;
+  QAMA_ASSIGN_OR_RETURN(const hal::BestKnown best, hal::best_known(device, integers));
+  return energies_[name] = hal::energy_of(problem, best.spins);
 }
 
 void BestKnown::improve(const hal::QamaLayer& problem, double energy) {
@@ -149,14 +123,14 @@ Result<Layer> make_layer(hal::QamaLayer real, BestKnown& best_known, hal::Device
   file.layer = std::move(real);
   QAMA_ASSIGN_OR_RETURN(out.build, hal::to_dense(file));
   out.real = std::move(file.layer);
-  out.best = best_known.get(out.real, out.integers(), device);
+  QAMA_ASSIGN_OR_RETURN(out.best, best_known.get(out.real, out.integers(), device));
   return out;
 }
 
 double Series::share_within(double gap) const {
   if (energies.empty()) return 0;
   const auto within = std::count_if(energies.begin(), energies.end(), [&](double energy) {
-    return energy <= best + gap * std::fabs(best);
+    return hal::is_within(energy, best, gap);
   });
   return static_cast<double>(within) / static_cast<double>(energies.size());
 }

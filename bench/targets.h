@@ -36,13 +36,14 @@ class ParameterTable {
   std::map<std::pair<std::string, std::string>, hal::Schedule> lines_;
 };
 
-/// Best-known energies of generated and recorded layers, kept in a file between runs.
+/// Best known energies (hal/search/best_known.h) of generated and recorded layers, in the layers'
+/// own numbers, kept in a file between runs.
 class BestKnown {
  public:
   explicit BestKnown(std::string path);
-  /// Of `problem`, from the file or by long runs (some 0.1 s to 2 s), which the file then keeps.
-  /// Several long runs with schedules of different lengths; the lowest counts, it is not proven.
-  double get(const hal::QamaLayer& problem, const hal::DenseView& integers, hal::Device& device);
+  /// Of `problem`, from the file or searched for now, which the file then keeps.
+  Result<double> get(const hal::QamaLayer& problem, const hal::DenseView& integers,
+                     hal::Device& device);
   /// A lower energy that was seen since.
   void improve(const hal::QamaLayer& problem, double energy);
   void save() const;

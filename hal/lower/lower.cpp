@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "hal/base/quote.h"
 #include "hal/lower/graph.h"
 
 namespace qama::hal {
@@ -108,6 +109,24 @@ Status build_rows(const ProblemFile& file, SparseBuild& out) {
   return {};
 }
 
+/// Different couplings of a graph, 0 among them; one more than bit planes hold where there are
+/// many.
+std::int32_t values_of(const EdgeList& graph) {
+  std::vector<double> values;
+  std::int64_t pairs = 0;
+  for (const Edge& edge : graph.edges) {
+    if (edge.first == edge.second) continue;
+    ++pairs;
+    if (std::find(values.begin(), values.end(), edge.weight) != values.end()) continue;
+    values.push_back(edge.weight);
+    if (values.size() > kPlaneValues) return kPlaneValues + 1;
+  }
+  const std::int64_t size = graph.size;
+  const bool absent = pairs < size * (size - 1) / 2;
+  if (absent && std::find(values.begin(), values.end(), 0.0) == values.end()) values.push_back(0);
+  return static_cast<std::int32_t>(values.size());
+}
+
 }  // namespace
 
 Result<DenseBuild> to_dense(const ProblemFile& file) {
@@ -182,6 +201,47 @@ Result<FactorsBuild> to_factors(const ProblemFile& file) {
                      std::to_string(layer.heads * static_cast<std::int64_t>(layer.tokens)) +
                      " spins"};
   }
+}
+
+Problem Lowered::problem() const {
+  if (const auto* dense = std::get_if<DenseBuild>(&build)) return dense->buffer.problem();
+  if (const auto* sparse = std::get_if<SparseBuild>(&build)) return sparse->problem;
+  return std::get<FactorsBuild>(build).problem;
+}
+
+const Decode& Lowered::decode() const {
+  return std::visit([](const auto& one) -> const Decode& { return one.decode; }, build);
+}
+
+Result<Lowered> lower(const ProblemFile& file, Form form) {
+  const bool layer = file.kind == ProblemKind::qama;
+  if (form != Form::dense && (form == Form::factors) != layer) {
+    return Error{ErrorCode::invalid_argument,
+                 "form " + quote(name_of(form)) + " of a " + std::string(name_of(file.kind)) +
+                     " problem, expected " +
+                     (layer ? "'dense' or 'factors'" : "'dense', 'planes' or 'sparse'")};
+  }
+  Lowered out;
+  out.form = form;
+  if (form == Form::sparse) {
+    QAMA_ASSIGN_OR_RETURN(out.build, to_sparse(file));
+  } else if (form == Form::factors) {
+    QAMA_ASSIGN_OR_RETURN(out.build, to_factors(file));
+  } else {
+    QAMA_ASSIGN_OR_RETURN(out.build, to_dense(file));
+  }
+  return out;
+}
+
+FormQuestion form_question(const ProblemFile& file) {
+  FormQuestion out{.shape = file.shape()};
+  if (file.kind == ProblemKind::qama) {
+    out.rank = file.layer.rank;
+  } else {
+    out.edges = static_cast<std::int64_t>(file.graph.edges.size());
+    out.values = values_of(file.graph);
+  }
+  return out;
 }
 
 ProblemFile to_qubo(const DenseView& problem) {

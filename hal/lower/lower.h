@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "hal/base/aligned.h"
 #include "hal/base/result.h"
+#include "hal/form.h"
 #include "hal/lower/decode.h"
 #include "hal/lower/problem_builder.h"
 #include "hal/problem.h"
@@ -42,6 +44,20 @@ struct FactorsBuild {
 };
 /// PROBLEM_TOO_LARGE above kMaxRankLimit columns, OUT_OF_MEMORY; INVALID_ARGUMENT for a graph.
 [[nodiscard]] Result<FactorsBuild> to_factors(const ProblemFile& file);
+
+/// A problem in one form, with its memory.
+struct Lowered {
+  std::variant<DenseBuild, SparseBuild, FactorsBuild> build;
+  Form form = Form::dense;  ///< planes are dense memory that the device packs
+  [[nodiscard]] Problem problem() const;
+  [[nodiscard]] const Decode& decode() const;
+};
+/// INVALID_ARGUMENT where a problem of this kind has no such form; the errors of the three above.
+[[nodiscard]] Result<Lowered> lower(const ProblemFile& file, Form form);
+
+/// What the choice of a form depends on, of this problem: its shape, rank, edges and values. The
+/// caller adds restarts, schedule and the device's forms.
+[[nodiscard]] FormQuestion form_question(const ProblemFile& file);
 
 /// The opposite way: a device's problem as a quadratic form in its own units, without its offset;
 /// spin i of head t is variable t N + i.

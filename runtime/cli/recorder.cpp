@@ -86,4 +86,20 @@ void ProblemRecorder::problem(const runtime::LayerProblem& layer) {
   ++written_;
 }
 
+void LayerCollector::problem(const runtime::LayerProblem& layer) {
+  auto& block = layers[static_cast<std::size_t>(layer.layer)];
+  if (block.size() >= most_) return;
+  RecordedLayer& out = block.emplace_back();
+  const hal::DenseView& from = *layer.problem;
+  const auto heads = static_cast<std::size_t>(from.shape.heads);
+  const auto stride = static_cast<std::size_t>(hal::row_stride(from.shape.tokens));
+  out.couplings.resize(heads * static_cast<std::size_t>(from.shape.tokens) * stride);
+  std::copy_n(from.couplings, out.couplings.size(), out.couplings.data());
+  out.fields.resize(heads * stride);
+  std::copy_n(from.fields, out.fields.size(), out.fields.data());
+  out.problem = from;
+  out.problem.couplings = out.couplings.data();
+  out.problem.fields = out.fields.data();
+}
+
 }  // namespace qama::cli

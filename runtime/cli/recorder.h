@@ -1,11 +1,13 @@
-// ProblemRecorder: writes the layers that a session is about to solve as files
-// (hal/text), for tuning the annealer on real problems: in the qama text format,
-// layers of first-version QAMA, which has no factors, as qubo.
+// What becomes of the layers that a session is about to solve. ProblemRecorder writes them as files
+// (hal/text): in the qama text format, layers of first-version QAMA, which has no factors, as qubo.
+// LayerCollector keeps them as integers, for `qama tune`.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "hal/text/problem_file.h"
 #include "runtime/engine/hooks.h"
@@ -38,6 +40,25 @@ class ProblemRecorder final : public runtime::ProblemSink {
   std::int64_t most_;
   std::int64_t written_ = 0;
   Status status_;
+};
+
+/// A recorded layer with its memory.
+struct RecordedLayer {
+  hal::DenseView problem;  ///< views the next two
+  AlignedBuffer<std::int16_t> couplings, fields;
+};
+
+/// Keeps up to `most` layers of each block that go by.
+class LayerCollector final : public runtime::ProblemSink {
+ public:
+  LayerCollector(std::int32_t blocks, std::int64_t most)
+      : layers(static_cast<std::size_t>(blocks)), most_(static_cast<std::size_t>(most)) {}
+  void problem(const runtime::LayerProblem& layer) override;
+
+  std::vector<std::vector<RecordedLayer>> layers;  ///< [block]
+
+ private:
+  std::size_t most_;
 };
 
 }  // namespace qama::cli

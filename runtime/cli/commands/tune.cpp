@@ -1,15 +1,17 @@
 // `qama tune`: records a model's layers on some samples, finds the cheapest schedule of the
-// annealer that solves them well enough, block by block (tuning.h), and writes it into a copy of
-// the model file.
+// annealer that solves them well enough, block by block (hal/search/tuner.h), and writes it into a
+// copy of the model file.
 #include <algorithm>
 #include <limits>
 
 #include "hal/base/quote.h"
+#include "hal/search/best_known.h"
+#include "hal/search/tuner.h"
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
-#include "runtime/cli/tuning.h"
 #include "runtime/engine/preprocess.h"
 #include "runtime/io/dataset.h"
 #include "weights/model_writer.h"
@@ -76,7 +78,7 @@ class Tune final : public Command {
                        std::string(weights::name_of(a.attention.kind)) +
                        " attention, tune needs QAMA"};
     }
-    TuneOptions options;
+    hal::TuneOptions options;
     options.gap = gap_percent_ / 100;
     options.share = share_percent_ / 100;
     options.seed = seed_.value_or(1);
@@ -84,19 +86,24 @@ class Tune final : public Command {
     QAMA_RETURN_IF_ERROR(record(console, model, collector));
 
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
-    std::vector<Tuned> now;
-    std::vector<Tuned> found;
+    std::vector<hal::Tuned> now;
+    std::vector<hal::Tuned> found;
     Progress progress(console, "qama: tune, blocks", a.depth);
     for (std::int32_t block = 0; block < a.depth; ++block) {
-      auto& layers = collector.layers[static_cast<std::size_t>(block)];
+      const auto& layers = collector.layers[static_cast<std::size_t>(block)];
       if (layers.empty()) {
         return Error{ErrorCode::unsupported,
                      "block " + std::to_string(block) + " has no layer that can be recorded"};
       }
-      QAMA_RETURN_IF_ERROR(find_best(*device, layers, options.seed));
+      std::vector<hal::TuningProblem> problems;
+      for (const RecordedLayer& layer : layers) {
+        QAMA_ASSIGN_OR_RETURN(const hal::BestKnown best,
+                              hal::best_known(*device, layer.problem, options.seed));
+        problems.push_back({layer.problem, best.energy});
+      }
       QAMA_ASSIGN_OR_RETURN(now.emplace_back(),
-                            try_schedule(*device, layers, a.anneal_of(block), options));
-      QAMA_ASSIGN_OR_RETURN(found.emplace_back(), tune(*device, layers, options));
+                            hal::try_schedule(*device, problems, a.anneal_of(block), options));
+      QAMA_ASSIGN_OR_RETURN(found.emplace_back(), hal::tune(*device, problems, options));
       progress.update(block + 1);
     }
     if (!out_.empty()) QAMA_RETURN_IF_ERROR(write(*model, found));
@@ -141,13 +148,14 @@ class Tune final : public Command {
     return {};
   }
 
-  Status write(const runtime::Model& model, const std::vector<Tuned>& found) const {
+  Status write(const runtime::Model& model, const std::vector<hal::Tuned>& found) const {
     weights::Architecture a = model.architecture();
     std::vector<hal::Schedule> layers;
-    for (const Tuned& tuned : found) layers.push_back(tuned.schedule);
+    for (const hal::Tuned& tuned : found) layers.push_back(tuned.schedule);
     // The one for all is the one that takes the longest: it is enough for every block.
-    const auto longest = std::max_element(
-        found.begin(), found.end(), [](const Tuned& x, const Tuned& y) { return x.cost < y.cost; });
+    const auto longest =
+        std::max_element(found.begin(), found.end(),
+                         [](const hal::Tuned& x, const hal::Tuned& y) { return x.cost < y.cost; });
     a.attention.anneal = layers[static_cast<std::size_t>(longest - found.begin())];
     const bool same = std::all_of(layers.begin(), layers.end(),
                                   [&](const hal::Schedule& s) { return s == layers[0]; });
@@ -156,9 +164,9 @@ class Tune final : public Command {
     return writer.write(out_);
   }
 
-  void report(Console& console, const LayerCollector& collector, const std::vector<Tuned>& now,
-              const std::vector<Tuned>& found) const {
-    const auto object = [](const Tuned& t) {
+  void report(Console& console, const LayerCollector& collector, const std::vector<hal::Tuned>& now,
+              const std::vector<hal::Tuned>& found) const {
+    const auto object = [](const hal::Tuned& t) {
       Json out = schedules_json({&t.schedule, 1})[0];
       out["cost"] = t.cost;
       out["share"] = t.share;

@@ -7,7 +7,6 @@
 
 #include "hal/lower/decode.h"
 #include "runtime/cli/recorder.h"
-#include "runtime/cli/tuning.h"
 #include "runtime/engine/preprocess.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/cli/cli_files.h"
@@ -159,7 +158,7 @@ TEST(CliExplain, FirstVersionQama) {
   for (std::size_t layer = 0; layer < 2; ++layer) {
     SCOPED_TRACE(layer);
     ASSERT_EQ(seen.problems.layers[layer].size(), 1U);
-    const hal::DenseView& problem = seen.problems.layers[layer][0]->problem;
+    const hal::DenseView& problem = seen.problems.layers[layer][0].problem;
     const auto words = static_cast<std::size_t>(hal::words_per_head(49 * 3));
     std::vector<std::uint64_t> spins(4 * words);
     double pure = 0;

@@ -1,0 +1,75 @@
+// The best answer to one problem within a number of restarts, a time or a target, on any device and
+// any number of threads: what `qama solve` and the C API do.
+//
+//   const auto file = parse_problem(bytes, name);
+//   SolveRequest request = default_request(file->kind);
+//   request.time_limit_ms = 100;
+//   const auto answer = solve(*file, *device, request);   // answer->value, answer->spins
+//
+// Restarts go to a solver in parts. Part k has a seed of its own, so that the first parts of a
+// longer run are those of a shorter one, and without a time limit or a target the answer does not
+// depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "hal/device.h"
+#include "hal/lower/decode.h"
+#include "hal/text/problem_file.h"
+
+namespace qama::hal {
+
+/// Restarts of a request that names none.
+inline constexpr std::int64_t kDefaultSolveRestarts = 32;
+
+struct SolveRequest {
+  /// Of each part. Its `restarts` does not count; rounds follow after every part.
+  Schedule schedule;
+  /// Whether a graph's schedule may have fewer sweeps where the time limit is short: a schedule
+  /// that is cut off ends hot, which is worse than a short one. How long a sweep takes is tried
+  /// first.
+  bool fit_sweeps = true;
+  std::int64_t restarts = 0;     ///< in all; 0: the default, or as many as fit into the time limit
+  double time_limit_ms = 0;      ///< no part begins later, the first one excepted; 0: none
+  std::optional<double> target;  ///< stop at this value or a better one
+  std::optional<Form> form;      ///< none: the fastest (hal/form.h)
+  std::uint64_t seed = 1;
+  std::int32_t threads = 1;
+};
+
+/// The schedule that suits this kind of problem.
+[[nodiscard]] SolveRequest default_request(ProblemKind kind);
+
+/// Calls out of solve(), from the thread that called it.
+struct SolveHooks {
+  /// The problem is lowered; solving begins.
+  std::function<void(Form form, const Decode& decode)> prepared;
+  /// Before each part that this thread solves. false ends the search: the best answer so far
+  /// counts.
+  std::function<bool(double elapsed_ms, std::int64_t restarts)> progress;
+};
+
+struct BestAnswer {
+  std::vector<std::uint64_t> spins;  ///< [heads][words_per_head]
+  double value = 0;                  ///< in the file's own terms (value_of), from its own numbers
+  bool target_reached = false;       ///< false without a target
+  const char* solved_by = "";        ///< kernel or device, static storage
+  Form form = Form::dense;           ///< in which it was solved
+  Decode decode;            ///< whether weights are exact, whether larger values are better
+  std::int32_t sweeps = 0;  ///< of a restart, after fit_sweeps
+  /// Sums over all parts.
+  std::int64_t restarts = 0, rounds = 0, total_sweeps = 0, proposals = 0, flips = 0;
+  double solve_us = 0;  ///< wall time
+  double busy_us = 0;   ///< of all threads inside their solvers
+};
+
+/// INVALID_ARGUMENT for a request out of bounds or a form that the problem does not have;
+/// DEVICE_BAD_ANSWER where a device's energy is not that of its spins; the errors of lowering and
+/// of the device.
+[[nodiscard]] Result<BestAnswer> solve(const ProblemFile& file, Device& device,
+                                       const SolveRequest& request, const SolveHooks& hooks = {});
+
+}  // namespace qama::hal

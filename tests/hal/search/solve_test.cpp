@@ -1,0 +1,139 @@
+// solve(): answers in the file's own terms, the same on any number of threads, and its ends:
+// restarts, time, target, a caller that stops it.
+#include "hal/search/solve.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+
+#include "hal/text/formats.h"
+#include "tests/test_support.h"
+
+namespace qama::hal {
+namespace {
+
+class SolveTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_OK_AND_ASSIGN(device_, open_device("cpu:")); }
+  /// A graph whose edges have weights -9 .. 9.
+  static ProblemFile graph(std::int32_t size, unsigned seed) {
+    std::mt19937 random(seed);
+    ProblemFile out;
+    out.kind = ProblemKind::maxcut;
+    out.graph.size = size;
+    for (std::int32_t i = 0; i < size; ++i) {
+      for (std::int32_t j = i + 1; j < size; ++j) {
+        out.graph.edges.push_back({i, j, static_cast<double>(random() % 19) - 9});
+      }
+    }
+    return out;
+  }
+  std::shared_ptr<Device> device_;
+};
+
+TEST_F(SolveTest, AnAnswerIsInTheFilesTerms) {
+  const ProblemFile cut = graph(12, 1);
+  double best = 0;
+  for (std::uint64_t bits = 0; bits < 4096; ++bits)
+    best = std::max(best, value_of(cut, {&bits, 1}));
+  ASSERT_OK_AND_ASSIGN(const BestAnswer answer,
+                       solve(cut, *device_, default_request(ProblemKind::maxcut)));
+  EXPECT_EQ(answer.value, best);
+  EXPECT_EQ(value_of(cut, answer.spins), best);
+  EXPECT_TRUE(answer.decode.exact);
+  EXPECT_EQ(answer.restarts, kDefaultSolveRestarts);
+  EXPECT_EQ(answer.sweeps, 1000);
+  EXPECT_FALSE(answer.target_reached);
+}
+
+TEST_F(SolveTest, ThreadsDoNotChangeTheAnswer) {
+  const ProblemFile file = graph(90, 2);
+  SolveRequest request = default_request(file.kind);
+  request.schedule.sweeps = 3;
+  request.restarts = 200;
+  request.seed = 7;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer one, solve(file, *device_, request));
+  request.threads = 4;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer four, solve(file, *device_, request));
+  EXPECT_EQ(one.spins, four.spins);
+  EXPECT_EQ(one.value, four.value);
+  EXPECT_EQ(one.proposals, four.proposals);
+  EXPECT_EQ(four.restarts, 200);
+  // The first parts of a longer run are those of a shorter one.
+  request.restarts = 64;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer shorter, solve(file, *device_, request));
+  EXPECT_LE(shorter.value, one.value);
+}
+
+TEST_F(SolveTest, ATargetEndsTheSearch) {
+  const ProblemFile file = graph(12, 3);
+  SolveRequest request = default_request(file.kind);
+  request.restarts = 1'000'000;
+  request.target = 1;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
+  EXPECT_TRUE(answer.target_reached);
+  EXPECT_EQ(answer.restarts, 32);
+  request.restarts = 32;
+  request.target = 1e9;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer missed, solve(file, *device_, request));
+  EXPECT_FALSE(missed.target_reached);
+}
+
+TEST_F(SolveTest, AShortTimeLimitShortensTheSchedule) {
+  const ProblemFile file = graph(1500, 4);
+  SolveRequest request = default_request(file.kind);
+  request.time_limit_ms = 1;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer fitted, solve(file, *device_, request));
+  EXPECT_LT(fitted.sweeps, 1000);
+  request.fit_sweeps = false;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer cut_off, solve(file, *device_, request));
+  EXPECT_EQ(cut_off.sweeps, 1000);
+}
+
+TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
+  const ProblemFile file = graph(12, 5);
+  SolveRequest request = default_request(file.kind);
+  request.restarts = 320;
+  std::vector<std::int64_t> begun;
+  Form form = Form::factors;
+  SolveHooks hooks;
+  hooks.prepared = [&](Form chosen, const Decode& decode) {
+    form = chosen;
+    EXPECT_TRUE(decode.maximises());
+    EXPECT_TRUE(begun.empty());
+  };
+  hooks.progress = [&](double elapsed_ms, std::int64_t restarts) {
+    EXPECT_GE(elapsed_ms, 0);
+    begun.push_back(restarts);
+    return begun.size() < 3;
+  };
+  ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request, hooks));
+  EXPECT_EQ(begun, (std::vector<std::int64_t>{0, 32, 64}));
+  EXPECT_EQ(answer.restarts, 64);
+  EXPECT_EQ(answer.form, form);
+  // Even a search that is ended at once has an answer.
+  hooks = {};
+  hooks.progress = [](double, std::int64_t) { return false; };
+  ASSERT_OK_AND_ASSIGN(const BestAnswer first, solve(file, *device_, request, hooks));
+  EXPECT_EQ(first.restarts, 32);
+}
+
+TEST_F(SolveTest, BadRequestsAreRefused) {
+  const ProblemFile file = graph(8, 6);
+  const auto refused = [&](const auto& change) {
+    SolveRequest request = default_request(file.kind);
+    change(request);
+    EXPECT_ERROR(invalid_argument, solve(file, *device_, request));
+  };
+  refused([](SolveRequest& r) { r.schedule.t_end = 2 * r.schedule.t_start; });
+  refused([](SolveRequest& r) { r.restarts = -1; });
+  refused([](SolveRequest& r) { r.threads = 0; });
+  refused([](SolveRequest& r) { r.time_limit_ms = std::nan(""); });
+  refused([](SolveRequest& r) { r.target = HUGE_VAL; });
+  refused([](SolveRequest& r) { r.form = Form::factors; });
+}
+
+}  // namespace
+}  // namespace qama::hal
