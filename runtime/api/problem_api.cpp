@@ -23,6 +23,7 @@ using qama::Error;
 using qama::ErrorCode;
 using qama::Result;
 using qama::Status;
+using qama::runtime::null_argument;
 namespace hal = qama::hal;
 
 }  // namespace
@@ -33,10 +34,6 @@ struct qama_problem {
 };
 
 namespace {
-
-Error null_argument(const char* name) {
-  return {ErrorCode::invalid_argument, std::string("'") + name + "' is NULL"};
-}
 
 Status check_count(const char* what, std::int64_t count, std::int64_t least, std::int64_t most) {
   if (count >= least && count <= most) return {};

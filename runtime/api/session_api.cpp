@@ -25,16 +25,13 @@ using qama::Error;
 using qama::ErrorCode;
 using qama::Result;
 using qama::Status;
+using qama::runtime::null_argument;
 namespace runtime = qama::runtime;
 
 #define QAMA_STRING_(x) #x
 #define QAMA_STRING(x) QAMA_STRING_(x)
 constexpr const char* kVersion = QAMA_STRING(QAMA_VERSION_MAJOR) "." QAMA_STRING(
     QAMA_VERSION_MINOR) "." QAMA_STRING(QAMA_VERSION_PATCH);
-
-Error null_argument(const char* name) {
-  return {ErrorCode::invalid_argument, std::string("'") + name + "' is NULL"};
-}
 
 }  // namespace
 
