@@ -3,6 +3,7 @@
 #pragma once
 
 #include <new>
+#include <string>
 #include <string_view>
 
 #include "hal/base/result.h"
@@ -12,6 +13,11 @@ namespace qama::runtime {
 
 /// Keeps the sentence (shortened to a fixed buffer: it cannot fail) and returns the code's number.
 qama_status report(ErrorCode code, std::string_view message) noexcept;
+
+/// An argument that must not be NULL, and is.
+[[nodiscard]] inline Error null_argument(const char* name) {
+  return {ErrorCode::invalid_argument, std::string("'") + name + "' is NULL"};
+}
 
 /// Runs `body`, which returns a Status, at the edge of the ABI.
 template <typename Body>

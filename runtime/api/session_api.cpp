@@ -25,16 +25,13 @@ using qama::Error;
 using qama::ErrorCode;
 using qama::Result;
 using qama::Status;
+using qama::runtime::null_argument;
 namespace runtime = qama::runtime;
 
 #define QAMA_STRING_(x) #x
 #define QAMA_STRING(x) QAMA_STRING_(x)
 constexpr const char* kVersion = QAMA_STRING(QAMA_VERSION_MAJOR) "." QAMA_STRING(
     QAMA_VERSION_MINOR) "." QAMA_STRING(QAMA_VERSION_PATCH);
-
-Error null_argument(const char* name) {
-  return {ErrorCode::invalid_argument, std::string("'") + name + "' is NULL"};
-}
 
 }  // namespace
 
@@ -184,12 +181,17 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   return {};
 }
 
+/// What the first version of these structs had: no caller has less.
+constexpr std::size_t kFirstImageBytes = offsetof(qama_image, pixels) + sizeof(qama_image::pixels);
+constexpr std::size_t kFirstAnswerBytes =
+    offsetof(qama_answer, solves) + sizeof(qama_answer::solves);
+
 /// The bytes from one element of a caller's array to the next: its header's sizeof.
-Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t known, const char* type) {
-  if (struct_size < known) {
+Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t least, const char* type) {
+  if (struct_size < least) {
     return Error{ErrorCode::invalid_argument, "struct_size is " + std::to_string(struct_size) +
                                                   ", expected sizeof(" + type + "), " +
-                                                  std::to_string(known)};
+                                                  std::to_string(least)};
   }
   return struct_size;
 }
@@ -216,12 +218,13 @@ Status qama_session::run_images(const qama_image* images, std::int32_t count,
                                 std::span<float> out) {
   if (images == nullptr) return null_argument("images");
   QAMA_ASSIGN_OR_RETURN(const std::size_t stride,
-                        stride_of(images->struct_size, sizeof *images, "qama_image"));
+                        stride_of(images->struct_size, kFirstImageBytes, "qama_image"));
   const std::size_t bytes = model().input_pixels();
   const auto batch = static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < batch; ++i) {
-    qama_image image;
-    std::memcpy(&image, reinterpret_cast<const std::byte*>(images) + i * stride, sizeof image);
+    qama_image image{};
+    std::memcpy(&image, reinterpret_cast<const std::byte*>(images) + i * stride,
+                std::min(stride, sizeof image));
     QAMA_RETURN_IF_ERROR(
         reader->fit({image.pixels, image.width, image.height, image.channels, image.row_bytes},
                     std::span(pixels).subspan(i * bytes, bytes)));
@@ -264,7 +267,7 @@ Status qama_session::answer(std::int32_t count, qama_answer* answers, Body&& bod
   if (answers == nullptr) return null_argument("answers");
   QAMA_ASSIGN_OR_RETURN(const auto out, logits(answer_logits.data(), count));
   QAMA_ASSIGN_OR_RETURN(const std::size_t stride,
-                        stride_of(answers->struct_size, sizeof *answers, "qama_answer"));
+                        stride_of(answers->struct_size, kFirstAnswerBytes, "qama_answer"));
   // What no run writes is not a number, and so no answer.
   std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
   Status status = body(out);
@@ -278,7 +281,7 @@ Status qama_session::answer(std::int32_t count, qama_answer* answers, Body&& bod
     auto* to = reinterpret_cast<std::byte*>(answers) + static_cast<std::size_t>(i) * stride;
     filled.struct_size = static_cast<std::uint32_t>(stride);
     std::memset(to, 0, stride);
-    std::memcpy(to, &filled, sizeof filled);
+    std::memcpy(to, &filled, std::min(stride, sizeof filled));
   }
   return status;
 }

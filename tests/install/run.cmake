@@ -40,9 +40,9 @@ if(NOT output STREQUAL from_c OR NOT output MATCHES "^qama 0.1.0: class [0-9], l
 endif()
 
 # The examples of the package's documents.
-foreach(example IN ITEMS classify_c classify_cpp)
+foreach(example IN ITEMS classify_c classify_cpp solve_c solve_cpp)
   run(${EMULATOR} ${WORK_DIR}/build/${example})
-  if(NOT output MATCHES "Sneaker, 9[0-9]")
+  if(NOT output MATCHES "Sneaker, 9[0-9]|cut 4, sides|value -1, answer")
     message(FATAL_ERROR "${example} says something unexpected")
   endif()
 endforeach()

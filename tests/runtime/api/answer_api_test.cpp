@@ -81,7 +81,9 @@ TEST_F(Answers, AreWhatTheLogitsSay) {
     const qama_guess& guess = answer.top[k];
     EXPECT_EQ(guess.probability, p[static_cast<std::size_t>(guess.class_index)]);
     EXPECT_STREQ(guess.label, qama_model_label(images.model, guess.class_index));
-    if (k > 0) EXPECT_LE(guess.probability, answer.top[k - 1].probability);
+    if (k > 0) {
+      EXPECT_LE(guess.probability, answer.top[k - 1].probability);
+    }
     sum += guess.probability;
   }
   EXPECT_NEAR(sum, 1.0, 1e-12);

@@ -1,11 +1,15 @@
-/* The C API of the QAMA runtime: opaque handles, error codes and sentences, no exception ever
- * crosses it.
+/* The C API of the QAMA runtime: models, sessions and answers; problems; the annealer alone. No
+ * exception crosses it. To add a function: declare it here, implement it in runtime/api, call it in
+ * qama.hpp (a test compares the two).
  *
- * Threads: a qama_model is immutable and may be shared; a qama_session and a qama_solver serve one
- * thread at a time. Errors: every function that can fail returns a code (0 = ok; the numbers are
- * those of qama_status_name and never change) and leaves a sentence for qama_last_error() of the
- * same thread. Memory: what a function hands out belongs to the handle it came from, unless said
- * otherwise. */
+ * Threads: a qama_model and a qama_problem are immutable, and threads may share them; a
+ * qama_session and a qama_solver serve one thread at a time.
+ * Errors: a function that can fail returns a code. 0 is success; other numbers have a stable name,
+ * qama_status_name(), and never change. qama_last_error() gives the same thread a sentence with
+ * what was expected and what was found.
+ * Memory: what a function hands out belongs to the handle that it came from, unless its comment
+ * says otherwise. Arguments belong to the caller and are read during the call only, unless their
+ * comment says otherwise. */
 #ifndef QAMA_QAMA_H
 #define QAMA_QAMA_H
 
@@ -77,13 +81,13 @@ typedef struct qama_session_options {
   int32_t rounds;       /* after the restarts, for quality; < 0: as the model file says */
   int32_t round_sweeps; /* < 0: as the model file says */
   int32_t in_flight;    /* samples of a batch that a thread has on their way at the same time, for
-                           devices that lie    elsewhere; a device that holds fewer gets fewer; an
-                           arena's    lane each; at most 64; 0: 1 */
+                           devices that lie elsewhere; a device that holds fewer gets fewer. Each
+                           takes memory of the arena. At most 64; 0: 1 */
 } qama_session_options;
 
-/* Fills in the defaults. Structs only grow at their end: the function of this name writes what the
- * first version had, so that a program built with an older header may load a younger library; the
- * macro, which calls of it become, writes all that this header knows. */
+/* Fills in the defaults. Structs only grow at their end. The macro of this name writes all fields
+ * that this header knows. The function of this name, which programs built with the first header
+ * call, writes the fields of that header. */
 QAMA_API void qama_session_options_init(qama_session_options* options);
 QAMA_API void qama_session_options_init_size(qama_session_options* options, size_t struct_size);
 #define qama_session_options_init(options) \
@@ -188,6 +192,113 @@ QAMA_API qama_status qama_session_answer_encoded(qama_session* session, const vo
  * added to the first sample's), a text for a text model, "-" for standard input. */
 QAMA_API qama_status qama_session_answer_file(qama_session* session, const char* path,
                                               qama_answer* answer);
+
+/* ---- problems -------------------------------------------------------------------------------- */
+
+/* A problem is what `qama solve` reads from a file: a max-cut, a quadratic form or a QAMA layer. It
+ * is immutable; threads may share one and solve it at the same time. Indices count from 0. Numbers
+ * must be finite (PROBLEM_BAD_VALUE), sizes are checked before memory is asked for
+ * (PROBLEM_TOO_LARGE). The functions copy what they are given. */
+typedef struct qama_problem qama_problem;
+
+/* A file, or "-" for standard input, or its bytes. `format`: "qama", "maxcut", "qubo"; NULL: the
+ * file decides. PROBLEM_BAD_FORMAT names the line. */
+QAMA_API qama_status qama_problem_open(const char* path, const char* format, qama_problem** out);
+QAMA_API qama_status qama_problem_from_text(const void* text, size_t bytes, const char* format,
+                                            qama_problem** out);
+
+/* Max-cut: choose a side for every vertex; maximise the weight of the edges between the sides. Edge
+ * k joins first[k] and second[k]; an edge that occurs again adds to the first one. `weights`: whole
+ * numbers up to 2^30; NULL: all 1. */
+QAMA_API qama_status qama_problem_from_graph(int32_t vertices, int64_t edges, const int32_t* first,
+                                             const int32_t* second, const double* weights,
+                                             qama_problem** out);
+
+/* A quadratic form (QUBO): minimise offset + sum_ij Q_ij x_i x_j over x in {0, 1}. Q need not be
+ * symmetric: Q_ij and Q_ji add up. The diagonal is linear.
+ *   terms:  Q has `weights[k]` at (rows[k], columns[k]); what occurs again is added
+ *   rows:   row i has columns[k], weights[k] for k from starts[i] to starts[i + 1] - 1 (CSR)
+ *   matrix: Q [variables][variables] */
+QAMA_API qama_status qama_problem_from_terms(int32_t variables, int64_t terms, const int32_t* rows,
+                                             const int32_t* columns, const double* weights,
+                                             double offset, qama_problem** out);
+QAMA_API qama_status qama_problem_from_rows(int32_t variables, const int64_t* starts,
+                                            const int32_t* columns, const double* weights,
+                                            double offset, qama_problem** out);
+QAMA_API qama_status qama_problem_from_matrix(int32_t variables, const double* matrix,
+                                              double offset, qama_problem** out);
+
+/* A QAMA layer: minimise the paper's Eq. 3, with J_tij = sum_d sign_td F_tid F_tjd for i != j.
+ *   factors [heads][tokens][rank], signs [heads][rank] (+1 or -1; NULL: all +1),
+ *   fields  [heads][tokens], h of which rho is the weight; lambda >= 0
+ * Variable t * tokens + i is spin i of head t. */
+QAMA_API qama_status qama_problem_from_factors(int32_t heads, int32_t tokens, int32_t rank,
+                                               const double* factors, const double* signs,
+                                               const double* fields, double rho, double lambda,
+                                               qama_problem** out);
+QAMA_API void qama_problem_close(qama_problem* problem); /* NULL is fine */
+
+/* Bytes of an answer. */
+QAMA_API int64_t qama_problem_variables(const qama_problem* problem);
+/* What an answer (bytes 0 or 1) is worth in the problem's own terms: the weight of a cut, the value
+ * of a quadratic form with its offset, the energy of a layer. */
+QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer,
+                                        double* value);
+
+/* How to solve; the fields are the options of `qama solve`. */
+typedef struct qama_solve_options {
+  uint32_t struct_size; /* sizeof(qama_solve_options), for later versions */
+  int32_t threads;      /* 1 to 1024; 0: 1 */
+  uint64_t seed;        /* default 1. Without a time limit or a target the same seed gives the same
+                           answer, whatever the number of threads */
+  int32_t sweeps;       /* of a restart; < 0: 200 for a layer, else 1000, or fewer if the time
+                           limit is short */
+  int32_t restarts;     /* at most; <= 0: 32, or as many as fit into the time limit */
+  double time_limit_ms; /* no part of 16 restarts (graphs: 32) begins later, the first one
+                           excepted; 0: none */
+  double target;        /* stop at this value or a better one; NaN: none */
+  double t_start; /* first temperature, in units of the mean row norm of the couplings; 0: what
+                     suits the problem */
+  double t_end;   /* last temperature; 0: what suits the problem */
+  int32_t start;  /* of a layer's restarts: 0 guessed spins, 1 random ones, 2 mixed */
+  int32_t rounds; /* after every part: groups of four restarts that start from the best answer
+                     so far */
+  int32_t round_sweeps; /* < 0: the default */
+  double t_round;       /* first temperature of a round; 0: the default */
+  const char* device;   /* device URI; NULL: "cpu:" */
+  const char* form;     /* how couplings are held: "dense", "planes", "sparse", "factors"; NULL: the
+                           fastest form */
+} qama_solve_options;
+
+/* Fills in the defaults that this header knows. */
+QAMA_API void qama_solve_options_init_size(qama_solve_options* options, size_t struct_size);
+#define qama_solve_options_init(options) \
+  qama_solve_options_init_size((options), sizeof(qama_solve_options))
+
+/* What solving came to. `struct_size` is sizeof(qama_solution), set by the caller. Texts have
+ * static storage. */
+typedef struct qama_solution {
+  uint32_t struct_size;
+  int32_t exact_weights; /* 1: the weights were solved as given; 0: rounded to 16 bits, or floats */
+  double value;          /* of the best answer, as qama_problem_value computes it */
+  int32_t target_reached; /* 0 without a target */
+  int32_t sweeps;         /* of a restart */
+  const char* form;       /* in which it was solved */
+  const char* solved_by;  /* kernel or device: "cpu:avx512" */
+  double solve_us;        /* wall time */
+  int64_t restarts;       /* sums over all parts, here and below */
+  int64_t rounds;
+  int64_t total_sweeps;
+  int64_t proposals;
+  int64_t flips;
+} qama_solution;
+
+/* Searches for the best answer and writes it to `answer`, qama_problem_variables() bytes 0 or 1.
+ * The same options give the answer of `qama solve`. `options` may be NULL (the defaults),
+ * `solution` too. DEVICE_BAD_ANSWER if a device claims an energy that its answer does not have. */
+QAMA_API qama_status qama_problem_solve(const qama_problem* problem,
+                                        const qama_solve_options* options, uint8_t* answer,
+                                        qama_solution* solution);
 
 /* ---- the annealer alone ---------------------------------------------------------------------- */
 

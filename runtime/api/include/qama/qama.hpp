@@ -260,6 +260,108 @@ class Model {
   std::unique_ptr<qama_model, Close> handle_;
 };
 
+/// A problem to solve; threads may share one. The factories are those of qama.h.
+class Problem {
+ public:
+  struct Options : qama_solve_options {
+    Options() : qama_solve_options() { qama_solve_options_init(this); }
+  };
+  struct Solution : qama_solution {
+    Solution() : qama_solution() { struct_size = sizeof(qama_solution); }
+    std::vector<std::uint8_t> answer;  ///< 0 or 1 for every variable
+  };
+
+  [[nodiscard]] static Expected<Problem> open(const std::string& path,
+                                              const char* format = nullptr) {
+    return make([&](auto** out) { return qama_problem_open(path.c_str(), format, out); });
+  }
+  [[nodiscard]] static Expected<Problem> from_text(std::string_view text,
+                                                   const char* format = nullptr) {
+    return make(
+        [&](auto** out) { return qama_problem_from_text(text.data(), text.size(), format, out); });
+  }
+  /// Empty weights: all 1. Preconditions here and below: arrays of one size have one size.
+  [[nodiscard]] static Expected<Problem> from_graph(std::int32_t vertices,
+                                                    std::span<const std::int32_t> first,
+                                                    std::span<const std::int32_t> second,
+                                                    std::span<const double> weights = {}) {
+    return make([&](auto** out) {
+      return qama_problem_from_graph(vertices, static_cast<std::int64_t>(first.size()),
+                                     first.data(), second.data(),
+                                     weights.empty() ? nullptr : weights.data(), out);
+    });
+  }
+  [[nodiscard]] static Expected<Problem> from_terms(std::int32_t variables,
+                                                    std::span<const std::int32_t> rows,
+                                                    std::span<const std::int32_t> columns,
+                                                    std::span<const double> weights,
+                                                    double offset = 0) {
+    return make([&](auto** out) {
+      return qama_problem_from_terms(variables, static_cast<std::int64_t>(rows.size()), rows.data(),
+                                     columns.data(), weights.data(), offset, out);
+    });
+  }
+  /// starts: one more than variables.
+  [[nodiscard]] static Expected<Problem> from_rows(std::span<const std::int64_t> starts,
+                                                   std::span<const std::int32_t> columns,
+                                                   std::span<const double> weights,
+                                                   double offset = 0) {
+    return make([&](auto** out) {
+      return qama_problem_from_rows(static_cast<std::int32_t>(starts.size()) - 1, starts.data(),
+                                    columns.data(), weights.data(), offset, out);
+    });
+  }
+  [[nodiscard]] static Expected<Problem> from_matrix(std::int32_t variables, const double* matrix,
+                                                     double offset = 0) {
+    return make(
+        [&](auto** out) { return qama_problem_from_matrix(variables, matrix, offset, out); });
+  }
+  [[nodiscard]] static Expected<Problem> from_factors(std::int32_t heads, std::int32_t tokens,
+                                                      std::int32_t rank, const double* factors,
+                                                      const double* signs, const double* fields,
+                                                      double rho, double lambda) {
+    return make([&](auto** out) {
+      return qama_problem_from_factors(heads, tokens, rank, factors, signs, fields, rho, lambda,
+                                       out);
+    });
+  }
+
+  [[nodiscard]] std::int64_t variables() const noexcept {
+    return qama_problem_variables(handle_.get());
+  }
+  /// What an answer of variables() bytes is worth.
+  [[nodiscard]] Expected<double> value(const std::uint8_t* answer) const {
+    double out = 0;
+    if (const qama_status code = qama_problem_value(handle_.get(), answer, &out)) {
+      return Status(code);
+    }
+    return out;
+  }
+  [[nodiscard]] Expected<Solution> solve(const Options& options = {}) const {
+    Solution out;
+    out.answer.resize(static_cast<std::size_t>(variables()));
+    if (const qama_status code =
+            qama_problem_solve(handle_.get(), &options, out.answer.data(), &out)) {
+      return Status(code);
+    }
+    return out;
+  }
+  [[nodiscard]] const qama_problem* get() const noexcept { return handle_.get(); }
+
+ private:
+  struct Close {
+    void operator()(qama_problem* problem) const noexcept { qama_problem_close(problem); }
+  };
+  template <typename Make>
+  static Expected<Problem> make(Make&& make_handle) {
+    qama_problem* handle = nullptr;
+    if (const qama_status code = make_handle(&handle)) return Status(code);
+    return Problem(handle);
+  }
+  explicit Problem(qama_problem* handle) : handle_(handle) {}
+  std::unique_ptr<qama_problem, Close> handle_;
+};
+
 /// The annealer alone, for layers given in real numbers.
 class Solver {
  public:

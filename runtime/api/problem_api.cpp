@@ -1,0 +1,432 @@
+// The C API's problems: from arrays or text to a hal::ProblemFile, and hal::solve() for it. To add
+// a source: a function that fills in a ProblemFile and hands it to publish().
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hal/device.h"
+#include "hal/lower/decode.h"
+#include "hal/platform/file.h"
+#include "hal/search/solve.h"
+#include "hal/text/edge_lines.h"
+#include "hal/text/formats.h"
+#include "runtime/api/api_error.h"
+
+namespace {
+
+using qama::Error;
+using qama::ErrorCode;
+using qama::Result;
+using qama::Status;
+using qama::runtime::null_argument;
+namespace hal = qama::hal;
+
+}  // namespace
+
+struct qama_problem {
+  hal::ProblemFile file;
+  double offset = 0;  ///< of a quadratic form
+};
+
+namespace {
+
+Status check_count(const char* what, std::int64_t count, std::int64_t least, std::int64_t most) {
+  if (count >= least && count <= most) return {};
+  return Error{count < least ? ErrorCode::invalid_argument : ErrorCode::problem_too_large,
+               std::to_string(count) + " " + what + ", expected " + std::to_string(least) + " to " +
+                   std::to_string(most)};
+}
+
+Status check_finite(const char* what, const double* values, std::size_t count) {
+  const double* end = values + count;
+  const double* bad = std::find_if_not(values, end, [](double v) { return std::isfinite(v); });
+  if (bad == end) return {};
+  return Error{ErrorCode::problem_bad_value,
+               std::string(what) + " " + std::to_string(bad - values) + " is " +
+                   std::to_string(*bad) + ", expected a finite number"};
+}
+
+void publish(hal::ProblemFile file, double offset, qama_problem** out) {
+  auto handle = std::make_unique<qama_problem>();
+  handle->file = std::move(file);
+  handle->offset = offset;
+  *out = handle.release();
+}
+
+/// Collects the pairs of a graph or a quadratic form.
+class Pairs {
+ public:
+  /// `what`: "edge", "term".
+  static Result<Pairs> create(hal::ProblemKind kind, const char* what, std::int32_t variables,
+                              std::int64_t pairs) {
+    QAMA_RETURN_IF_ERROR(check_count("variables", variables, 1, hal::kMaxTokens));
+    QAMA_RETURN_IF_ERROR(
+        check_count("pairs of variables", pairs, 0, std::numeric_limits<std::int32_t>::max()));
+    Pairs out;
+    out.what_ = what;
+    out.file_.kind = kind;
+    out.file_.graph.size = variables;
+    out.file_.graph.edges.reserve(static_cast<std::size_t>(pairs));
+    return out;
+  }
+
+  Status add(std::int32_t i, std::int32_t j, double weight) {
+    const std::int32_t size = file_.graph.size;
+    if (i < 0 || j < 0 || i >= size || j >= size) {
+      return bad(ErrorCode::index_out_of_range, "joins " + std::to_string(i) + " and " +
+                                                    std::to_string(j) + ", expected 0 to " +
+                                                    std::to_string(size - 1));
+    }
+    if (!std::isfinite(weight)) {
+      return bad(ErrorCode::problem_bad_value,
+                 "has weight " + std::to_string(weight) + ", expected a finite number");
+    }
+    if (file_.kind == hal::ProblemKind::maxcut) {
+      if (i == j) {
+        return bad(ErrorCode::problem_bad_value,
+                   "joins vertex " + std::to_string(i) + " with itself");
+      }
+      if (weight != std::nearbyint(weight) || std::fabs(weight) > hal::kMaxIntegerWeight) {
+        return bad(ErrorCode::problem_bad_value, "has weight " + std::to_string(weight) +
+                                                     ", expected a whole number of at most 2^30");
+      }
+    }
+    ++seen_;
+    file_.graph.edges.push_back({std::min(i, j), std::max(i, j), weight});
+    return {};
+  }
+
+  Status finish(double offset, qama_problem** out) {
+    QAMA_RETURN_IF_ERROR(check_finite("offset", &offset, 1));
+    hal::sort_and_merge(file_.graph);
+    publish(std::move(file_), offset, out);
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Error bad(ErrorCode code, const std::string& sentence) const {
+    return {code, std::string(what_) + " " + std::to_string(seen_) + " " + sentence};
+  }
+
+  hal::ProblemFile file_;
+  const char* what_ = "";
+  std::int64_t seen_ = 0;
+};
+
+Status from_text(std::string_view bytes, const char* name, const char* format, qama_problem** out) {
+  QAMA_ASSIGN_OR_RETURN(auto file,
+                        hal::parse_problem(bytes, name, format == nullptr ? "" : format));
+  publish(std::move(file), 0, out);
+  return {};
+}
+
+Status from_factors(std::int32_t heads, std::int32_t tokens, std::int32_t rank,
+                    const double* factors, const double* signs, const double* fields, double rho,
+                    double lambda, qama_problem** out) {
+  QAMA_RETURN_IF_ERROR(check_count("heads", heads, 1, hal::kMaxHeads));
+  QAMA_RETURN_IF_ERROR(check_count("tokens", tokens, 1, hal::kMaxTokens));
+  QAMA_RETURN_IF_ERROR(check_count("columns", rank, 1, hal::kMaxRank));
+  // At most 2^38: no overflow.
+  const std::size_t rows = static_cast<std::size_t>(heads) * static_cast<std::size_t>(tokens);
+  const std::size_t numbers = rows * static_cast<std::size_t>(rank);
+  const std::size_t columns = static_cast<std::size_t>(heads) * static_cast<std::size_t>(rank);
+  QAMA_RETURN_IF_ERROR(check_finite("factor", factors, numbers));
+  QAMA_RETURN_IF_ERROR(check_finite("field", fields, rows));
+  QAMA_RETURN_IF_ERROR(check_finite("rho", &rho, 1));
+  if (!(lambda >= 0) || !std::isfinite(lambda)) {
+    return Error{ErrorCode::problem_bad_value,
+                 "lambda is " + std::to_string(lambda) + ", expected a finite number of 0 or more"};
+  }
+  hal::ProblemFile file;
+  file.kind = hal::ProblemKind::qama;
+  hal::QamaLayer& layer = file.layer;
+  layer.name = "layer";
+  layer.heads = heads;
+  layer.tokens = tokens;
+  layer.rank = rank;
+  layer.rho = rho;
+  layer.lambda = lambda;
+  layer.signs.assign(columns, 1.0);
+  if (signs != nullptr) layer.signs.assign(signs, signs + columns);
+  for (const double sign : layer.signs) {
+    if (sign == 1.0 || sign == -1.0) continue;
+    return Error{ErrorCode::problem_bad_value,
+                 "a column's sign is " + std::to_string(sign) + ", expected +1 or -1"};
+  }
+  layer.fields.assign(fields, fields + rows);
+  layer.factors.assign(factors, factors + numbers);
+  publish(std::move(file), 0, out);
+  return {};
+}
+
+/// Calls visit(answer's byte, word, bit) for every variable.
+template <typename Visit>
+void for_each_spin(hal::ProblemShape shape, Visit&& visit) {
+  const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
+  std::size_t at = 0;
+  for (std::size_t t = 0; t < static_cast<std::size_t>(shape.heads); ++t) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(shape.tokens); ++i) {
+      visit(at++, t * words + i / 64, std::uint64_t{1} << (i % 64));
+    }
+  }
+}
+
+Result<qama_solve_options> read_options(const qama_solve_options* given) {
+  qama_solve_options out;
+  qama_solve_options_init(&out);
+  if (given == nullptr) return out;
+  if (given->struct_size < sizeof given->struct_size) {
+    return Error{ErrorCode::invalid_argument,
+                 "struct_size is " + std::to_string(given->struct_size) +
+                     ", expected sizeof(qama_solve_options): call qama_solve_options_init first"};
+  }
+  std::memcpy(&out, given, std::min<std::size_t>(given->struct_size, sizeof out));
+  return out;
+}
+
+Result<hal::SolveRequest> to_request(const qama_problem& problem,
+                                     const qama_solve_options& options) {
+  hal::SolveRequest out = hal::default_request(problem.file.kind);
+  if (options.threads < 0 || options.threads > 1024) {
+    return Error{ErrorCode::invalid_argument,
+                 std::to_string(options.threads) + " threads, expected 0 to 1024"};
+  }
+  if (options.start < 0 || options.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
+    return Error{ErrorCode::invalid_argument,
+                 "start " + std::to_string(options.start) + ", expected 0 to 2"};
+  }
+  out.threads = std::max(1, options.threads);
+  out.seed = options.seed;
+  out.restarts = std::max(0, options.restarts);
+  out.time_limit_ms = options.time_limit_ms;
+  if (!std::isnan(options.target)) out.target = options.target - problem.offset;
+  if (options.form != nullptr) {
+    QAMA_ASSIGN_OR_RETURN(out.form, hal::parse_form(options.form));
+  }
+  hal::Schedule& schedule = out.schedule;
+  if (options.sweeps >= 0) {
+    schedule.sweeps = options.sweeps;
+    out.fit_sweeps = false;
+  }
+  if (options.t_start != 0) schedule.t_start = options.t_start;
+  if (options.t_end != 0) schedule.t_end = options.t_end;
+  schedule.start = static_cast<hal::StartKind>(options.start);
+  schedule.rounds = options.rounds;
+  if (options.round_sweeps >= 0) schedule.round_sweeps = options.round_sweeps;
+  if (options.t_round != 0) schedule.t_round = options.t_round;
+  return out;
+}
+
+Status solve(const qama_problem& problem, const qama_solve_options* given, std::uint8_t* answer,
+             qama_solution* solution) {
+  if (answer == nullptr) return null_argument("answer");
+  // What the first version of the struct had: no caller has less.
+  constexpr std::size_t least = offsetof(qama_solution, flips) + sizeof(qama_solution::flips);
+  if (solution != nullptr && solution->struct_size < least) {
+    return Error{ErrorCode::invalid_argument,
+                 "struct_size is " + std::to_string(solution->struct_size) +
+                     ", expected sizeof(qama_solution), " + std::to_string(least)};
+  }
+  QAMA_ASSIGN_OR_RETURN(const auto options, read_options(given));
+  QAMA_ASSIGN_OR_RETURN(const auto request, to_request(problem, options));
+  QAMA_ASSIGN_OR_RETURN(const auto device,
+                        hal::open_device(options.device == nullptr ? "cpu:" : options.device));
+  QAMA_ASSIGN_OR_RETURN(const auto best, hal::solve(problem.file, *device, request));
+  for_each_spin(problem.file.shape(), [&](std::size_t at, std::size_t word, std::uint64_t bit) {
+    answer[at] = (best.spins[word] & bit) != 0 ? 1 : 0;
+  });
+  if (solution == nullptr) return {};
+  qama_solution out{};
+  out.struct_size = solution->struct_size;
+  out.exact_weights = best.decode.exact ? 1 : 0;
+  out.value = best.value + problem.offset;
+  out.target_reached = best.target_reached ? 1 : 0;
+  out.sweeps = best.sweeps;
+  out.form = hal::name_of(best.form).data();  // of a string literal, so it ends with a zero
+  out.solved_by = best.solved_by;
+  out.solve_us = best.solve_us;
+  out.restarts = best.restarts;
+  out.rounds = best.rounds;
+  out.total_sweeps = best.total_sweeps;
+  out.proposals = best.proposals;
+  out.flips = best.flips;
+  // A newer header's fields, which this library does not know, are 0.
+  std::memset(solution, 0, out.struct_size);
+  std::memcpy(solution, &out, std::min<std::size_t>(out.struct_size, sizeof out));
+  return {};
+}
+
+/// The edge of the functions that make a problem.
+template <typename Body>
+qama_status make(qama_problem** out, Body&& body) noexcept {
+  return qama::runtime::guarded([&]() -> Status {
+    if (out == nullptr) return null_argument("out");
+    *out = nullptr;
+    return body();
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+qama_status qama_problem_open(const char* path, const char* format, qama_problem** out) {
+  return make(out, [&]() -> Status {
+    if (path == nullptr) return null_argument("path");
+    QAMA_ASSIGN_OR_RETURN(
+        const auto bytes,
+        qama::platform::read_file(path, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
+    return from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, format,
+                     out);
+  });
+}
+
+qama_status qama_problem_from_text(const void* text, size_t bytes, const char* format,
+                                   qama_problem** out) {
+  return make(out, [&]() -> Status {
+    if (text == nullptr) return null_argument("text");
+    if (bytes > hal::kMaxProblemBytes) {
+      return Error{ErrorCode::problem_too_large, "a text of " + std::to_string(bytes) +
+                                                     " bytes, expected at most " +
+                                                     std::to_string(hal::kMaxProblemBytes)};
+    }
+    return from_text({static_cast<const char*>(text), bytes}, "in memory", format, out);
+  });
+}
+
+qama_status qama_problem_from_graph(int32_t vertices, int64_t edges, const int32_t* first,
+                                    const int32_t* second, const double* weights,
+                                    qama_problem** out) {
+  return make(out, [&]() -> Status {
+    QAMA_ASSIGN_OR_RETURN(auto pairs,
+                          Pairs::create(hal::ProblemKind::maxcut, "edge", vertices, edges));
+    if (edges > 0 && (first == nullptr || second == nullptr)) return null_argument("first, second");
+    for (std::int64_t k = 0; k < edges; ++k) {
+      QAMA_RETURN_IF_ERROR(pairs.add(first[k], second[k], weights == nullptr ? 1.0 : weights[k]));
+    }
+    return pairs.finish(0, out);
+  });
+}
+
+qama_status qama_problem_from_terms(int32_t variables, int64_t terms, const int32_t* rows,
+                                    const int32_t* columns, const double* weights, double offset,
+                                    qama_problem** out) {
+  return make(out, [&]() -> Status {
+    QAMA_ASSIGN_OR_RETURN(auto pairs,
+                          Pairs::create(hal::ProblemKind::qubo, "term", variables, terms));
+    if (terms > 0 && (rows == nullptr || columns == nullptr || weights == nullptr)) {
+      return null_argument("rows, columns, weights");
+    }
+    for (std::int64_t k = 0; k < terms; ++k) {
+      QAMA_RETURN_IF_ERROR(pairs.add(rows[k], columns[k], weights[k]));
+    }
+    return pairs.finish(offset, out);
+  });
+}
+
+qama_status qama_problem_from_rows(int32_t variables, const int64_t* starts, const int32_t* columns,
+                                   const double* weights, double offset, qama_problem** out) {
+  return make(out, [&]() -> Status {
+    if (starts == nullptr) return null_argument("starts");
+    QAMA_RETURN_IF_ERROR(check_count("variables", variables, 1, hal::kMaxTokens));
+    for (std::int32_t i = 0; i < variables; ++i) {
+      if (starts[0] == 0 && starts[i] <= starts[i + 1]) continue;
+      return Error{ErrorCode::invalid_argument,
+                   "row " + std::to_string(i) + " is from " + std::to_string(starts[i]) + " to " +
+                       std::to_string(starts[i + 1]) + ", expected a start of 0 and no descent"};
+    }
+    const std::int64_t terms = starts[variables];
+    QAMA_ASSIGN_OR_RETURN(auto pairs,
+                          Pairs::create(hal::ProblemKind::qubo, "term", variables, terms));
+    if (terms > 0 && (columns == nullptr || weights == nullptr)) {
+      return null_argument("columns, weights");
+    }
+    for (std::int32_t i = 0; i < variables; ++i) {
+      for (std::int64_t k = starts[i]; k < starts[i + 1]; ++k) {
+        QAMA_RETURN_IF_ERROR(pairs.add(i, columns[k], weights[k]));
+      }
+    }
+    return pairs.finish(offset, out);
+  });
+}
+
+qama_status qama_problem_from_matrix(int32_t variables, const double* matrix, double offset,
+                                     qama_problem** out) {
+  return make(out, [&]() -> Status {
+    if (matrix == nullptr) return null_argument("matrix");
+    QAMA_RETURN_IF_ERROR(check_count("variables", variables, 1, hal::kMaxDenseTokens));
+    const auto n = static_cast<std::size_t>(variables);
+    const auto terms = static_cast<std::int64_t>(
+        std::count_if(matrix, matrix + n * n, [](double weight) { return weight != 0; }));
+    QAMA_ASSIGN_OR_RETURN(auto pairs,
+                          Pairs::create(hal::ProblemKind::qubo, "number", variables, terms));
+    for (std::int32_t i = 0; i < variables; ++i) {
+      for (std::int32_t j = 0; j < variables; ++j, ++matrix) {
+        if (*matrix != 0) QAMA_RETURN_IF_ERROR(pairs.add(i, j, *matrix));
+      }
+    }
+    return pairs.finish(offset, out);
+  });
+}
+
+qama_status qama_problem_from_factors(int32_t heads, int32_t tokens, int32_t rank,
+                                      const double* factors, const double* signs,
+                                      const double* fields, double rho, double lambda,
+                                      qama_problem** out) {
+  return make(out, [&]() -> Status {
+    if (factors == nullptr) return null_argument("factors");
+    if (fields == nullptr) return null_argument("fields");
+    return from_factors(heads, tokens, rank, factors, signs, fields, rho, lambda, out);
+  });
+}
+
+void qama_problem_close(qama_problem* problem) {
+  delete problem;
+}
+
+int64_t qama_problem_variables(const qama_problem* problem) {
+  return problem == nullptr ? 0 : problem->file.shape().spins();
+}
+
+qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer, double* value) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (problem == nullptr) return null_argument("problem");
+    if (answer == nullptr) return null_argument("answer");
+    if (value == nullptr) return null_argument("value");
+    const hal::ProblemShape shape = problem->file.shape();
+    std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
+                                     static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
+    for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
+      if (answer[at] != 0) spins[word] |= bit;
+    });
+    *value = hal::value_of(problem->file, spins) + problem->offset;
+    return {};
+  });
+}
+
+void qama_solve_options_init_size(qama_solve_options* options, size_t struct_size) {
+  if (options == nullptr) return;
+  qama_solve_options defaults{};
+  defaults.struct_size = static_cast<std::uint32_t>(std::min(struct_size, sizeof defaults));
+  defaults.threads = 1;
+  defaults.seed = 1;
+  defaults.sweeps = -1;
+  defaults.target = std::numeric_limits<double>::quiet_NaN();
+  defaults.round_sweeps = -1;
+  std::memcpy(options, &defaults, defaults.struct_size);
+}
+
+qama_status qama_problem_solve(const qama_problem* problem, const qama_solve_options* options,
+                               uint8_t* answer, qama_solution* solution) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (problem == nullptr) return null_argument("problem");
+    return solve(*problem, options, answer, solution);
+  });
+}
+
+}  // extern "C"
