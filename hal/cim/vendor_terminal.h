@@ -46,7 +46,7 @@ class Terminal {
   struct Request {
     const char* method = "GET";
     std::string path;
-    std::string body;                     // JSON, or the uploaded file's name
+    std::string body = {};                // JSON, or the uploaded file's name
     const std::string* upload = nullptr;  // the file
   };
   Result<Json> ask(const Request& request, TimePoint deadline);

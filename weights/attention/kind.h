@@ -26,16 +26,16 @@ struct Key {
   std::int64_t low = 0, high = 0;  ///< of an integer
 };
 
-/// An integer from `low` to `high`.
+/// A field that is read, written and copied as it is; check says what it may be.
 template <auto field>
-constexpr Key integer_key(std::string_view name, std::int64_t low, std::int64_t high) {
+constexpr Key field_key(std::string_view name,
+                        void (*check)(const Key&, const AttentionSpec&, Bounds&),
+                        std::int64_t low = 0, std::int64_t high = 0) {
   return {name,
           [](const Key& key, ObjectReader& reader, AttentionSpec& out) {
             reader.read(key.name, out.*field);
           },
-          [](const Key& key, const AttentionSpec& spec, Bounds& bounds) {
-            bounds.range("attention." + std::string(key.name), spec.*field, key.low, key.high);
-          },
+          check,
           [](const Key& key, const AttentionSpec& spec, nlohmann::ordered_json& out) {
             out[std::string(key.name)] = spec.*field;
           },
@@ -44,14 +44,23 @@ constexpr Key integer_key(std::string_view name, std::int64_t low, std::int64_t 
           high};
 }
 
+/// An integer from `low` to `high`.
+template <auto field>
+constexpr Key integer_key(std::string_view name, std::int64_t low, std::int64_t high) {
+  return field_key<field>(
+      name,
+      [](const Key& key, const AttentionSpec& spec, Bounds& bounds) {
+        bounds.range("attention." + std::string(key.name), spec.*field, key.low, key.high);
+      },
+      low, high);
+}
+
 /// A real number from 0 to kLargest.
 template <auto field>
 constexpr Key real_key(std::string_view name) {
-  Key key = integer_key<field>(name, 0, 0);
-  key.check = [](const Key& self, const AttentionSpec& spec, Bounds& bounds) {
-    bounds.real_range("attention." + std::string(self.name), spec.*field, 0.0, kLargest);
-  };
-  return key;
+  return field_key<field>(name, [](const Key& key, const AttentionSpec& spec, Bounds& bounds) {
+    bounds.real_range("attention." + std::string(key.name), spec.*field, 0.0, kLargest);
+  });
 }
 
 /// A word: `names` has every value of the field's enumeration.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "hal/reopen.h"
+#include "runtime/engine/profiler.h"
 #include "runtime/engine/session.h"
 #include "tests/counted_malloc.h"
 #include "tests/hal/cim/emulator_process.h"

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "hal/form.h"
 #include "runtime/engine/plan.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/engine/models.h"
