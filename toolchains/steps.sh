@@ -12,11 +12,13 @@ steps_next() {
     $(((SECONDS - steps_begin) / 60)) $(((SECONDS - steps_begin) % 60)) "$*" $((expected / 60)) $((expected % 60))
 }
 
-# steps_build_seconds PRESET [TARGET...]: seconds that a configured build should still take here. One compilation takes
-# some 2.5 seconds of one core.
+# steps_build_seconds PRESET [TARGET...]: seconds that a configured build should still take here: those of the objects
+# that are not there yet. A compilation takes some 2 seconds of one core.
 steps_build_seconds() {
-  local preset=$1 left
+  local preset=$1 left=0 object
   shift
-  left=$(ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -c '^\[') || left=0
-  echo $((left * 5 / 2 / $(nproc) + 1))
+  while read -r _ object; do
+    [[ -e build/$preset/$object ]] || left=$((left + 1))
+  done < <(ninja -C "build/$preset" -t commands "$@" | grep -oE -- '-o [^ ]+\.o( |$)')
+  echo $((left * 2 / $(nproc) + 1))
 }
