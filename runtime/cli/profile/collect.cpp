@@ -194,8 +194,6 @@ class Collector {
     const std::size_t count = std::min<std::size_t>(inputs_.size(), 64);
     for (std::size_t d = 0; d < sessions_.size(); ++d) {
       GapReport& gap = profile_.devices[d].gap;
-      gap.reference_sweeps = kReferenceSweeps;
-      gap.reference_restarts = kReferenceRestarts;
       runtime::Hooks hooks;
       hooks.problems = reference.get();
       for (std::size_t i = 0; i < count; ++i) {

@@ -28,7 +28,6 @@ struct ProfileRun {
 /// Quality of a device's answers: relative gaps to the best energy known of each problem.
 struct GapReport {
   std::vector<double> sorted;  ///< (E - best) / |best|, one a layer and input
-  std::int32_t reference_sweeps = 0, reference_restarts = 0;
 };
 
 /// What a layer would be as a job of an Ising machine.

@@ -1,5 +1,9 @@
 #include "runtime/cli/profile/reference.h"
 
+#include <utility>
+
+#include "hal/search/best_known.h"
+
 namespace qama::cli {
 namespace {
 
@@ -14,13 +18,6 @@ Result<std::unique_ptr<Reference>> Reference::create(const weights::Architecture
   if (!a.is_qama() || shape.spins() > kMostReferenceSpins) return out;
   out.reset(new Reference);
   QAMA_ASSIGN_OR_RETURN(out->device_, hal::open_device("cpu:"));
-  QAMA_ASSIGN_OR_RETURN(out->solver_, out->device_->compile(shape));
-  out->options_.schedule.sweeps = kReferenceSweeps;
-  out->options_.schedule.restarts = kReferenceRestarts;
-  out->options_.schedule.t_start = a.attention.anneal.t_start;
-  out->options_.schedule.t_end = a.attention.anneal.t_end;
-  out->spins_.resize(static_cast<std::size_t>(a.heads) *
-                     static_cast<std::size_t>(hal::words_per_head(a.spins_per_head())));
   auto gauge = hal::gauge_jobs(shape);
   if (gauge.ok()) {
     out->gauge_ = std::move(gauge).value();
@@ -33,12 +30,12 @@ Result<std::unique_ptr<Reference>> Reference::create(const weights::Architecture
 void Reference::problem(const runtime::LayerProblem& layer) {
   // A layer whose couplings were never built has no integers to solve here.
   if (!status_.ok() || layer.problem == nullptr || layer.problem->couplings == nullptr) return;
-  hal::SolveOptions options = options_;
-  options.seed = layer.seed + 1;
-  hal::SolveResult result;
-  status_ = solver_->solve(*layer.problem, options, spins_, result);
-  if (!status_.ok()) return;
-  energies.push_back({layer.layer, result.energy});
+  auto best = hal::best_known(*device_, *layer.problem, layer.seed);
+  if (!best.ok()) {
+    status_ = std::move(best).error();
+    return;
+  }
+  energies.push_back({layer.layer, best->energy});
   // A layer that cannot be rounded does not count.
   if (gauge_ != nullptr) static_cast<void>(gauge_->add(*layer.problem));
 }

@@ -13,10 +13,8 @@
 
 namespace qama::cli {
 
-inline constexpr std::int32_t kReferenceSweeps = 200;
-inline constexpr std::int32_t kReferenceRestarts = 64;
-
-/// Solves every layer that goes by at length, and takes its size on a machine's link.
+/// Finds the best known energy of every layer that goes by (hal/search/best_known.h), and takes the
+/// layer's size on a machine's link.
 class Reference final : public runtime::ProblemSink {
  public:
   /// Null if the model's layers are too large for it.
@@ -36,9 +34,6 @@ class Reference final : public runtime::ProblemSink {
  private:
   Reference() = default;
   std::shared_ptr<hal::Device> device_;
-  std::unique_ptr<hal::Solver> solver_;
-  hal::SolveOptions options_;
-  std::vector<std::uint64_t> spins_;
   std::unique_ptr<hal::JobGauge> gauge_;
   std::string why_not_;
   Status status_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "hal/search/best_known.h"
 #include "runtime/cli/profile/figures.h"
 #include "runtime/cli/report.h"
 
@@ -118,9 +119,9 @@ Table answer_table(const Profile& profile) {
   per_device(quality, profile, "within 0.1 %",
              [](const auto& d) { return format("%.1f %%", 100 * within(d.gap, 1e-3)); });
   quality.note = format(
-      "Best known: %d sweeps, %d restarts on cpu:, or the device's own answer if that is lower; "
-      "%zu problems.",
-      gap.reference_sweeps, gap.reference_restarts, gap.sorted.size());
+      "Best known: exact up to %lld spins, else long runs on cpu: until two repetitions find "
+      "nothing lower, or the device's own answer if that is lower; %zu problems.",
+      static_cast<long long>(hal::kExactSpins), gap.sorted.size());
   return quality;
 }
 
