@@ -48,7 +48,7 @@ std::string entry(const OptionRow& row) {
   for (const std::string& one : row.names) name += (name.empty() ? "" : ", ") + one;
   if (!row.value.empty()) name += (name.empty() ? "" : " ") + row.value;
   if (row.names.empty() && row.repeated) name += "...";
-  return entry(name, row.facts.empty() ? row.text : row.text + " [" + row.facts + "]");
+  return entry(name, row.described());
 }
 
 /// Paragraphs are filled; lines that begin with a space stay as they are.

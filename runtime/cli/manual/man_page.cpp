@@ -62,8 +62,7 @@ std::string man_entry(const OptionRow& row) {
   }
   if (!row.value.empty()) out += (row.names.empty() ? "\\fI" : " \\fI") + plain(row.value) + "\\fR";
   if (row.names.empty() && row.repeated) out += "...";
-  out += "\n" + broken(row.text);
-  if (!row.facts.empty()) out += plain("[" + row.facts + "]") + "\n";
+  out += "\n" + broken(row.described());
   return out;
 }
 

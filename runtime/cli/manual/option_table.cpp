@@ -1,5 +1,6 @@
 #include "runtime/cli/manual/option_table.h"
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 
@@ -79,6 +80,12 @@ OptionRow row_of(const CLI::Option& option) {
 }
 
 }  // namespace
+
+std::string OptionRow::described() const {
+  if (facts.empty()) return text;
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  return text.substr(0, end) + " [" + facts + "]" + text.substr(end);
+}
 
 std::string CommandTable::usage() const {
   std::string out = name == "qama" ? "qama COMMAND" : "qama " + name;

@@ -23,6 +23,9 @@ struct OptionRow {
   ValueKind kind = ValueKind::none;
   bool required = false;
   bool repeated = false;
+
+  /// The text with the facts in brackets behind its first line.
+  [[nodiscard]] std::string described() const;
 };
 
 struct CommandTable {
