@@ -1,7 +1,7 @@
 // MixingAttention: the attention kinds whose heads mix values without a device: Longformer,
 // BigBird, Linformer, Performer, Reformer (the paper's Table VII). A kind is a file pair beside
-// this one with a class derived from it, its plain version in reference/mixing.h, a case in
-// runtime/engine/plan.cpp and its tensors in weights/model_file.cpp.
+// this one with a class derived from it, its plain version in reference/mixing.h, and what
+// weights/attention/kinds.inc asks for.
 #pragma once
 
 #include <cstddef>

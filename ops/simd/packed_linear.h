@@ -1,7 +1,7 @@
 // The kernel of linear layers that this project writes itself, one a target: products of a few
 // dozen rows with weights that were packed once. It is what linear_packed.cpp runs, on targets
 // where oneDNN has nothing better than a general BLAS. To add a target: packed_linear_<target>.cpp
-// with one instantiation, a line in packed_linear.cpp, its flags in ops/CMakeLists.txt.
+// with one instantiation and a line in targets.inc.
 #pragma once
 
 #include <cstdint>
