@@ -27,7 +27,7 @@ struct LinearUse {
   std::string name;
   std::int32_t block = -1;
   /// The model's tensors: `tensor`.weight and, with `bias`, `tensor`.bias.
-  std::string tensor;
+  std::string tensor = {};
   bool bias = false;
   std::span<const float> weights = {};  ///< in place of the model's
   std::int64_t in = 0, out = 0;
