@@ -56,10 +56,11 @@ Result<ProblemFile> parse_problem(std::string_view bytes, std::string_view name,
 }
 
 std::string to_text(const ProblemFile& file) {
+  const ProblemFormat* last = nullptr;
   for (const ProblemFormat* format : kFormats) {
-    if (format->kind == file.kind) return format->print(file);
+    if (format->kind == file.kind) last = format;
   }
-  return "";
+  return last != nullptr ? last->print(file) : "";
 }
 
 }  // namespace qama::hal

@@ -35,7 +35,8 @@ struct ProblemFormat {
 [[nodiscard]] Result<ProblemFile> parse_problem(std::string_view bytes, std::string_view name,
                                                 std::string_view format = {});
 
-/// The problem in the first format of its kind.
+/// The problem in the last format of its kind: a newer one stands before it in the table, to be
+/// asked first.
 [[nodiscard]] std::string to_text(const ProblemFile& file);
 
 }  // namespace qama::hal
