@@ -15,7 +15,7 @@ from qama_export import export, import_vit, tensor_file
 from qama_export.models import build
 
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parents[1] / "export"))
+sys.path.insert(0, str(FOLDER.parents[1] / "weights" / "export"))
 import vit_package  # noqa: E402 (the independent implementation lies with the export tests)
 
 VIT = {"kind": "simple_vit", "image": {"height": 8, "width": 12, "channels": 2}, "patch": 2,

@@ -15,7 +15,7 @@ except ImportError:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(__file__).resolve().parent
-    sys.path.insert(0, str(folder.parents[1] / "weights" / "export"))
+    sys.path.insert(0, str(folder.parents[2] / "weights" / "export"))
     suite = unittest.TestLoader().discover(str(folder))
     if suite.countTestCases() == 0:
         sys.exit("no test found")
