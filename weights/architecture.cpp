@@ -153,7 +153,7 @@ void check_text(const Architecture& a, Bounds& bounds) {
   if (!bounds.ok()) return;
   bounds.range("sequence: numbers that the projection sees", a.projected(), 1, kMaxDim);
   if (a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
-      a.token_pool_rows != 1 || a.token_pool_cols != 1) {
+      a.token_pool_rows != 1 || a.token_pool_cols != 1 || a.patch_norm_eps) {
     bounds.fail("image", "a size", "none in a text_transformer");
   }
 }
@@ -254,6 +254,9 @@ Status Architecture::validate() const {
   bounds.range("mlp", mlp, 1, kMaxDim);
   bounds.range("classes", classes, 1, kMaxDim);
   bounds.real_range("norm_eps", norm_eps, kSmallest * kSmallest, 1.0);
+  if (patch_norm_eps) {
+    bounds.real_range("patch_norm_eps", *patch_norm_eps, kSmallest * kSmallest, 1.0);
+  }
   check_attention(attention, depth, bounds);
   if (bounds.ok() && is_qama()) {
     bounds.range("attention: spins a head", std::int64_t{tokens()} * spin_bits(), 1, kMaxTokens);
@@ -270,6 +273,9 @@ Result<Architecture> Architecture::parse(std::string_view json) {
     if (const Json* image = reader.raw("image")) reader.merge(read_image(*image, a));
     reader.read("patch", a.patch);
     if (const Json* pool = reader.optional("token_pool")) reader.merge(read_token_pool(*pool, a));
+    if (reader.optional("patch_norm_eps") != nullptr) {
+      reader.read("patch_norm_eps", a.patch_norm_eps.emplace());
+    }
   } else if (const Json* sequence = reader.raw("sequence")) {
     reader.merge(read_sequence(*sequence, a));
   }
@@ -298,6 +304,7 @@ std::string Architecture::to_json() const {
         Ordered{{"height", image_height}, {"width", image_width}, {"channels", image_channels}};
     out["patch"] = patch;
     out["token_pool"] = {token_pool_rows, token_pool_cols};
+    if (patch_norm_eps) out["patch_norm_eps"] = *patch_norm_eps;
   } else {
     out["sequence"] =
         Ordered{{"max_tokens", max_tokens}, {"vocabulary", vocabulary}, {"embedding", embedding}};

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,9 @@ struct Architecture {
   std::int32_t classes = 0;
   Gelu gelu = Gelu::erf;
   double norm_eps = 1e-5;  ///< of every layer norm and of the per-instance normalisation
+  /// Of the layer norm of the patches, in the units of the normalised image, where it is not
+  /// norm_eps: an empty patch with a camera's noise stays an empty patch.
+  std::optional<double> patch_norm_eps;
   Pool pool = Pool::mean;
   AttentionSpec attention;
 

@@ -46,10 +46,10 @@ Status Builder::finish() {
   return {};
 }
 
-Result<ops::LayerNorm> Builder::layer_norm(const std::string& tensor) {
+Result<ops::LayerNorm> Builder::layer_norm(const std::string& tensor, std::optional<double> eps) {
   QAMA_ASSIGN_OR_RETURN(const auto gamma, weight(tensor + ".weight"));
   QAMA_ASSIGN_OR_RETURN(const auto beta, weight(tensor + ".bias"));
-  auto norm = ops::LayerNorm::create(gamma, beta, architecture().norm_eps);
+  auto norm = ops::LayerNorm::create(gamma, beta, eps.value_or(architecture().norm_eps));
   if (norm.ok()) pipeline_.weight_bytes += norm->weight_bytes();
   return norm;
 }

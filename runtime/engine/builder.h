@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -60,7 +61,8 @@ class Builder {
   [[nodiscard]] Result<std::span<const float>> weight(const std::string& name) const {
     return model_.file().f32(name);
   }
-  Result<ops::LayerNorm> layer_norm(const std::string& tensor);
+  Result<ops::LayerNorm> layer_norm(const std::string& tensor,
+                                    std::optional<double> eps = std::nullopt);
 
   // -- memory
 

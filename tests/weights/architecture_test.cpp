@@ -95,6 +95,22 @@ TEST(Architecture, NeighboursMayBeLeftOut) {
   EXPECT_ERROR(model_bad_architecture, a.validate());
 }
 
+TEST(Architecture, PatchesMayHaveAnEpsilonOfTheirOwn) {
+  ASSERT_OK_AND_ASSIGN(const Architecture without, Architecture::parse(kImage));
+  EXPECT_FALSE(without.patch_norm_eps.has_value());
+  EXPECT_EQ(without.to_json().find("patch_norm_eps"), std::string::npos);
+  Json json = Json::parse(kImage);
+  json["patch_norm_eps"] = 0.05;
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.patch_norm_eps, 0.05);
+  EXPECT_EQ(a.norm_eps, 1e-5);
+  ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+  EXPECT_EQ(again, a);
+  Json text = Json::parse(kText);
+  text["patch_norm_eps"] = 0.05;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(text.dump()));
+}
+
 TEST(Architecture, RhoAndLambdaAreEquation10) {
   ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(kImage));
   EXPECT_DOUBLE_EQ(a.rho(49), 7.84);
@@ -297,6 +313,9 @@ TEST(Architecture, RefusesValuesOutOfBounds) {
       {kImage, "/norm_eps", -1e-5, "architecture.norm_eps: -1e-05, expected"},
       {kImage, "/norm_eps", 1.5, "architecture.norm_eps: 1.5, expected"},
       {kImage, "/norm_eps", "1e-5", "architecture.norm_eps: 'string', expected a number"},
+      {kImage, "/patch_norm_eps", 0, "architecture.patch_norm_eps: 0.0, expected"},
+      {kImage, "/patch_norm_eps", 1.5, "architecture.patch_norm_eps: 1.5, expected"},
+      {kImage, "/patch_norm_eps", nullptr, "architecture.patch_norm_eps: 'null', expected"},
       {kImage, "/pool", "cls", "architecture.pool: 'cls', expected mean"},
       {kImage, "/attention", "qama", "architecture.attention: string, expected an object"},
       {kImage, "/attention/kind", "linear", "attention.kind: 'linear', expected softmax|qama"},

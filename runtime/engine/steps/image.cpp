@@ -24,7 +24,7 @@ Status add_image_embedding(Builder& b) {
         run.image = to;
       },
       image);
-  QAMA_ASSIGN_OR_RETURN(auto norm1, b.layer_norm("patch.norm1"));
+  QAMA_ASSIGN_OR_RETURN(auto norm1, b.layer_norm("patch.norm1", a.patch_norm_eps));
   // The image is read through run.image.
   b.add(
       {"patch.norm1", "unfold+layer_norm", simd_name()},

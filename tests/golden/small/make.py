@@ -1,5 +1,6 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no
-shipped model has, for texts with neighbours and the maximum over tokens, for half-precision files
+shipped model has, for texts with neighbours and the maximum over tokens, for patches with an epsilon of
+their own, for half-precision files
 and for a model imported from vit-pytorch.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
@@ -124,6 +125,8 @@ def main():
         make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"],
                                                                 "neighbours": 2},
                             "attention": {"kind": "softmax"}})
+    if not wanted or "patch-norm-eps" in wanted:
+        make("patch-norm-eps", {**VIT, "patch_norm_eps": 0.05, "attention": {"kind": "softmax"}})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
             make_half(dtype, dtype)

@@ -37,7 +37,7 @@ class Forward {
         }
       }
     }
-    Matrix x = linear(layer_norm(patches, "patch.norm1"), "patch.linear", true);
+    Matrix x = linear(layer_norm(patches, "patch.norm1", a_.patch_norm_eps), "patch.linear", true);
     x = layer_norm(x, "patch.norm2") + matrix("position");
     const auto pool_rows = static_cast<std::size_t>(a_.token_pool_rows);
     const auto pool_cols = static_cast<std::size_t>(a_.token_pool_cols);
@@ -99,16 +99,18 @@ class Forward {
     if (bias) y += vector(name + ".bias");
     return y;
   }
-  Matrix layer_norm(const Matrix& x, const std::string& name) const {
-    return layer_norm(x, vector(name + ".weight"), vector(name + ".bias"));
+  Matrix layer_norm(const Matrix& x, const std::string& name,
+                    std::optional<double> eps = std::nullopt) const {
+    return layer_norm(x, vector(name + ".weight"), vector(name + ".bias"),
+                      eps.value_or(a_.norm_eps));
   }
-  Matrix layer_norm(const Matrix& x, const Vector& gamma, const Vector& beta) const {
+  Matrix layer_norm(const Matrix& x, const Vector& gamma, const Vector& beta, double eps) const {
     Matrix y = x;
     for (std::size_t i = 0; i < x.shape(0); ++i) {
       const Vector row = xt::view(x, i);
       const double mean = xt::mean(row)();
       const double variance = xt::mean(xt::square(row - mean))();
-      xt::view(y, i) = (row - mean) / std::sqrt(variance + a_.norm_eps) * gamma + beta;
+      xt::view(y, i) = (row - mean) / std::sqrt(variance + eps) * gamma + beta;
     }
     return y;
   }
@@ -201,8 +203,8 @@ class Forward {
     }
     keep("block." + std::to_string(block) + ".energies", energies);
     if (a_.attention.energy_norm == weights::EnergyNorm::layer) {
-      concatenated =
-          layer_norm(concatenated, vector(attn + "energy.weight"), vector(attn + "energy.bias"));
+      concatenated = layer_norm(concatenated, vector(attn + "energy.weight"),
+                                vector(attn + "energy.bias"), a_.norm_eps);
     }
     return concatenated;
   }

@@ -110,7 +110,7 @@ class Patch(nn.Module):
         super().__init__()
         self.size = record["patch"]
         patch_dim = self.size ** 2 * record["image"]["channels"]
-        self.norm1 = nn.LayerNorm(patch_dim, eps=record["norm_eps"])
+        self.norm1 = nn.LayerNorm(patch_dim, eps=record.get("patch_norm_eps", record["norm_eps"]))
         self.linear = nn.Linear(patch_dim, record["dim"])
         self.norm2 = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
 

@@ -37,6 +37,7 @@ class HeadNorm(nn.Module):
             self.register_buffer("running_mean", torch.zeros(heads))
             self.register_buffer("running_var", torch.ones(heads))
         self.register_buffer("unit", torch.ones(1, heads), persistent=False)
+        self.unfolding = None
 
     def forward(self, moments, count):
         """moments: function -> (sum, sum of squares), each [B,H]; count [B] or number: values in a
@@ -47,7 +48,7 @@ class HeadNorm(nn.Module):
         """
         if self.kind == "none":
             return self.folded()
-        if self.kind == "batch" and not self.training:
+        if self.kind == "batch" and not self.training and self.unfolding is None:
             return self.folded()
         total, squares = (m.double() for m in moments())
         if self.kind == "batch":
@@ -59,6 +60,9 @@ class HeadNorm(nn.Module):
                       max(count, 1))
         mean = total / values
         variance = (squares / values - mean * mean).clamp(min=0)
+        if self.unfolding is not None:
+            self.unfolding.append((mean[0], variance[0]))
+            return self.folded()
         if self.kind == "batch":
             with torch.no_grad():
                 self.running_mean.lerp_(mean[0].to(self.running_mean.dtype), self.momentum)
@@ -66,6 +70,19 @@ class HeadNorm(nn.Module):
         scale = self.weight.double() / (variance + self.eps).sqrt()
         kind = self.weight.dtype
         return scale.to(kind), (self.bias.double() - mean * scale).to(kind)
+
+    def unfold(self):
+        """After a model file was read and some batches were seen with `unfolding` set to []: the
+        affine part is what it was before the statistics were folded into it."""
+        scale, shift = (part[0].detach().clone() for part in self.folded())
+        mean, variance = (torch.stack(part).mean(0).to(scale.dtype)
+                          for part in zip(*self.unfolding))
+        self.unfolding = None
+        with torch.no_grad():
+            self.running_mean.copy_(mean)
+            self.running_var.copy_(variance)
+            self.weight.copy_(scale * (variance + self.eps).sqrt())
+            self.bias.copy_(shift + mean * scale)
 
     def folded(self):
         """(scale, shift), each [1,H], of kinds without statistics of the sample: what a file

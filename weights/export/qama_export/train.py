@@ -103,6 +103,11 @@ def parse(arguments=None):
     add("--augment", action=argparse.BooleanOptionalAction, default=True)
     add("--shift", type=int, help="largest shift of the augmentation in pixels (default: the data "
         "set's)")
+    add("--corrupt", default="", help="kinds of augment.py beside shift and mirror, "
+        "comma-separated: "
+        f"{','.join(augment.KINDS)}")
+    add("--patch-norm-eps", type=float, default=1e-5, help="added to the variance of a patch: what "
+        "is far below\nits root is taken for noise")
     add("--clip", type=float, default=1.0, help="largest gradient norm")
     add("--seed", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
@@ -136,6 +141,9 @@ def parse(arguments=None):
     for name in ("dropout", "word_dropout"):
         if getattr(options, name) is None:
             setattr(options, name, 0.0)
+    unknown = set(filter(None, options.corrupt.split(","))) - set(augment.KINDS)
+    if unknown:
+        parser.error(f"--corrupt {','.join(sorted(unknown))}: expected of {', '.join(augment.KINDS)}")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
         parser.error("--soft-labels is for texts and without --teacher")
     return options
@@ -157,6 +165,8 @@ def architecture(options, data):
                                                 "channels": channels},
                       patch=options.patch, token_pool=[int(n)
                                                        for n in options.token_pool.split("x")])
+        if options.patch_norm_eps != 1e-5:
+            record["patch_norm_eps"] = options.patch_norm_eps
     record.update(dim=options.dim, depth=options.depth, heads=options.heads,
                   dim_head=options.dim_head,
                   mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5,
@@ -194,6 +204,7 @@ class Images:
         if options.augment:
             shift, mirror = augment.POLICIES[options.dataset]
             self.policy = (shift if options.shift is None else options.shift, mirror)
+        self.corrupt = options.corrupt.split(",") if options.corrupt else []
 
     def epoch_order(self, generator, batch):
         count = len(self.parts["train"][1])
@@ -204,6 +215,8 @@ class Images:
         images = images[chosen]
         if self.policy:
             images = augment.shift_and_mirror(images, *self.policy)
+        if self.corrupt:
+            images = augment.apply(images, self.corrupt)
         return (datasets.normalise(images, self.preprocess),), labels[chosen]
 
     def test(self, batch):
@@ -402,6 +415,7 @@ class Run:
         self.average = None
         if options.start_from and options.start_from.endswith(".safetensors"):
             taken, known = take_over(self.model, options.start_from, self.data.vocabulary)
+            self.unfold()
             self.log(event="taken over", tensors=taken, words=known)
         elif options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
@@ -459,6 +473,24 @@ class Run:
             for name, value in self.model.state_dict().items():
                 if value.is_floating_point():
                     self.average[name].lerp_(value, 1 - decay)
+
+    def unfold(self):
+        """A model file holds folded batch statistics: finds them again on training batches."""
+        norms = [m for m in self.model.modules() if isinstance(m, HeadNorm) and m.kind == "batch"]
+        if not norms:
+            return
+        for norm in norms:
+            norm.unfolding = []
+        self.model.eval()
+        order = self.batches.epoch_order(torch.Generator().manual_seed(self.options.seed),
+                                         self.options.batch)
+        for chosen in order[:30]:
+            inputs, _ = self.batches.train(chosen.to(self.device))
+            with torch.no_grad():
+                self.model(*inputs)
+        for norm in norms:
+            norm.unfold()
+        self.model.train()
 
     def recalibrate(self):
         """Batch norm's running statistics become the means over some training batches as evaluation
