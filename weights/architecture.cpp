@@ -16,11 +16,6 @@ constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
     {"simple_vit", ModelKind::simple_vit}, {"text_transformer", ModelKind::text_transformer}};
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
 constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}, {"max", Pool::max}};
-constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
-constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
-constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
-    {"words", Tokeniser::words}, {"penn_words", Tokeniser::penn_words}};
-constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
 
 constexpr ErrorCode kBad = ErrorCode::model_bad_architecture;
 
@@ -200,18 +195,6 @@ std::string_view name_of(Gelu value) noexcept {
 std::string_view name_of(Pool value) noexcept {
   return name_in(kPools, value);
 }
-std::string_view name_of(Resize value) noexcept {
-  return name_in(kResizes, value);
-}
-std::string_view name_of(GrayFrom value) noexcept {
-  return name_in(kGrays, value);
-}
-std::string_view name_of(Tokeniser value) noexcept {
-  return name_in(kTokenisers, value);
-}
-std::string_view name_of(Truncate value) noexcept {
-  return name_in(kTruncates, value);
-}
 
 bool Architecture::is_qama() const noexcept {
   return rules_of(attention.kind).anneals;
@@ -331,75 +314,6 @@ std::string Architecture::to_json() const {
     spec["anneal"] = std::move(anneal);
   }
   out["attention"] = std::move(spec);
-  return out.dump();
-}
-
-Status Preprocess::validate(const Architecture& architecture) const {
-  Bounds bounds(ErrorCode::model_bad_preprocess, "preprocess");
-  if (kind != architecture.kind) {
-    const auto text = [](ModelKind k) {
-      return std::string(k == ModelKind::simple_vit ? "'image'" : "'text'");
-    };
-    bounds.fail("kind", text(kind), text(architecture.kind));
-    return bounds.take();
-  }
-  if (kind == ModelKind::text_transformer) {
-    // A tokeniser's definition includes lower case; "false" would name another one.
-    if (!lowercase) {
-      bounds.fail("lowercase", "false",
-                  "true with tokeniser '" + std::string(name_of(tokeniser)) + "'");
-    }
-    return bounds.take();
-  }
-  const auto channels = static_cast<std::size_t>(architecture.image_channels);
-  const std::string expected = std::to_string(channels) + " numbers, one a channel";
-  if (mean.size() != channels) bounds.fail("mean", std::to_string(mean.size()), expected);
-  if (stddev.size() != channels) bounds.fail("std", std::to_string(stddev.size()), expected);
-  for (const double value : mean) bounds.real_range("mean", value, -kLargest, kLargest);
-  for (const double value : stddev) bounds.real_range("std", value, kSmallest, kLargest);
-  bounds.real_range("scale", scale, kSmallest, kLargest);
-  return bounds.take();
-}
-
-Result<Preprocess> Preprocess::parse(std::string_view json, const Architecture& architecture) {
-  constexpr ErrorCode kCode = ErrorCode::model_bad_preprocess;
-  QAMA_ASSIGN_OR_RETURN(const Json value, parse_strict_json(json, "preprocess", kCode));
-  constexpr std::pair<std::string_view, ModelKind> kKinds[] = {
-      {"image", ModelKind::simple_vit}, {"text", ModelKind::text_transformer}};
-  Preprocess out;
-  ObjectReader reader(value, "preprocess", kCode);
-  reader.read("kind", out.kind, kKinds);
-  if (out.kind == ModelKind::simple_vit) {
-    reader.read("mean", out.mean);
-    reader.read("std", out.stddev);
-    reader.read("scale", out.scale);
-    reader.read("resize", out.resize, kResizes);
-    reader.read("gray", out.gray, kGrays);
-  } else {
-    reader.read("tokeniser", out.tokeniser, kTokenisers);
-    reader.read("lowercase", out.lowercase);
-    reader.read("truncate", out.truncate, kTruncates);
-  }
-  QAMA_RETURN_IF_ERROR(reader.finish());
-  QAMA_RETURN_IF_ERROR(out.validate(architecture));
-  return out;
-}
-
-std::string Preprocess::to_json() const {
-  nlohmann::ordered_json out;
-  if (kind == ModelKind::simple_vit) {
-    out["kind"] = "image";
-    out["mean"] = mean;
-    out["std"] = stddev;
-    out["scale"] = scale;
-    out["resize"] = name_of(resize);
-    out["gray"] = name_of(gray);
-  } else {
-    out["kind"] = "text";
-    out["tokeniser"] = name_of(tokeniser);
-    out["lowercase"] = lowercase;
-    out["truncate"] = name_of(truncate);
-  }
   return out.dump();
 }
 

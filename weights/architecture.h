@@ -1,6 +1,6 @@
-// The architecture record of a model file: what the network is, how its input is prepared, and the
-// sizes that follow from both. Parsed strictly (an unknown key, a missing one or a size out of
-// bounds is an error) and written back in the same form. A kind of attention has a file in
+// The architecture record of a model file: what the network is, and the sizes that follow. How its
+// input is prepared is preprocess.h. Parsed strictly (an unknown key, a missing one or a size out
+// of bounds is an error) and written back in the same form. A kind of attention has a file in
 // attention/. To add another field: here and in both halves of architecture.cpp (parse, to_json). A
 // change that old readers would misread needs a new format_version.
 #pragma once
@@ -112,42 +112,6 @@ struct Architecture {
   /// The bounds alone, for records built in code. MODEL_BAD_ARCHITECTURE.
   [[nodiscard]] Status validate() const;
   /// The record as JSON; parse(to_json()) gives the same value.
-  [[nodiscard]] std::string to_json() const;
-};
-
-enum class Resize : std::uint8_t { bilinear };              ///< an image of another size
-enum class GrayFrom : std::uint8_t { luma };                ///< colour image, one-channel model
-enum class Tokeniser : std::uint8_t { words, penn_words };  ///< see runtime's text preprocessing
-enum class Truncate : std::uint8_t { head };  ///< the first max_tokens tokens are kept
-
-[[nodiscard]] std::string_view name_of(Resize value) noexcept;
-[[nodiscard]] std::string_view name_of(GrayFrom value) noexcept;
-[[nodiscard]] std::string_view name_of(Tokeniser value) noexcept;
-[[nodiscard]] std::string_view name_of(Truncate value) noexcept;
-
-/// How bytes become the network's input. Image: value = (byte / scale - mean[c]) / stddev[c].
-struct Preprocess {
-  ModelKind kind = ModelKind::simple_vit;  ///< image or text; equals the architecture's
-
-  // image
-  std::vector<double> mean;    ///< one a channel
-  std::vector<double> stddev;  ///< one a channel, > 0
-  double scale = 255.0;        ///< > 0
-  Resize resize = Resize::bilinear;
-  GrayFrom gray = GrayFrom::luma;
-
-  // text
-  Tokeniser tokeniser = Tokeniser::words;
-  bool lowercase = true;
-  Truncate truncate = Truncate::head;
-
-  bool operator==(const Preprocess&) const = default;
-
-  /// Parses and validates against `architecture`. MODEL_BAD_PREPROCESS, MODEL_DUPLICATE_KEY.
-  [[nodiscard]] static Result<Preprocess> parse(std::string_view json,
-                                                const Architecture& architecture);
-  /// The bounds alone, for records built in code. MODEL_BAD_PREPROCESS.
-  [[nodiscard]] Status validate(const Architecture& architecture) const;
   [[nodiscard]] std::string to_json() const;
 };
 

@@ -16,6 +16,7 @@
 #include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "weights/architecture.h"
+#include "weights/preprocess.h"
 #include "weights/tensor_file.h"
 #include "weights/tensor_list.h"
 

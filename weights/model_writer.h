@@ -12,6 +12,7 @@
 
 #include "hal/base/result.h"
 #include "weights/architecture.h"
+#include "weights/preprocess.h"
 #include "weights/tensor_file.h"
 
 namespace qama::weights {

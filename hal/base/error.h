@@ -59,6 +59,7 @@ namespace qama {
   X(dataset_empty, 204, "DATASET_EMPTY")                                                           \
   X(index_out_of_range, 205, "INDEX_OUT_OF_RANGE")                                                 \
   X(text_bad_encoding, 206, "TEXT_BAD_ENCODING")                                                   \
+  X(image_blank, 207, "IMAGE_BLANK")                                                               \
   /* problems and devices */                                                                       \
   X(problem_bad_format, 300, "PROBLEM_BAD_FORMAT")                                                 \
   X(problem_too_large, 301, "PROBLEM_TOO_LARGE")                                                   \

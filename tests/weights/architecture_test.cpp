@@ -1,4 +1,4 @@
-// The architecture and preprocess records: round trips, sizes, and every bound of them.
+// The architecture record: round trips, sizes, and every bound of them.
 #include "weights/architecture.h"
 
 #include <gtest/gtest.h>
@@ -407,65 +407,6 @@ TEST(Architecture, ValidateKnowsRecordsBuiltInCode) {
   a = test::tiny_qama_vit();
   a.dim = -1;
   EXPECT_ERROR(model_bad_architecture, a.validate());
-}
-
-constexpr const char* kImagePreprocess = R"({"kind":"image","mean":[0.1,0.2,0.3],
-  "std":[0.4,0.5,0.6],"scale":255,"resize":"bilinear","gray":"luma"})";
-constexpr const char* kTextPreprocess =
-    R"({"kind":"text","tokeniser":"words","lowercase":true,"truncate":"head"})";
-
-TEST(Preprocess, SurvivesARoundTrip) {
-  ASSERT_OK_AND_ASSIGN(const Architecture image, Architecture::parse(kImage));
-  ASSERT_OK_AND_ASSIGN(const Preprocess p, Preprocess::parse(kImagePreprocess, image));
-  EXPECT_EQ(p.mean, (std::vector<double>{0.1, 0.2, 0.3}));
-  EXPECT_EQ(p.stddev, (std::vector<double>{0.4, 0.5, 0.6}));
-  EXPECT_EQ(p.scale, 255.0);
-  ASSERT_OK_AND_ASSIGN(const Preprocess again, Preprocess::parse(p.to_json(), image));
-  EXPECT_EQ(p, again);
-
-  ASSERT_OK_AND_ASSIGN(const Architecture text, Architecture::parse(kText));
-  ASSERT_OK_AND_ASSIGN(const Preprocess words, Preprocess::parse(kTextPreprocess, text));
-  EXPECT_EQ(words.kind, ModelKind::text_transformer);
-  EXPECT_EQ(Json::parse(words.to_json()), Json::parse(kTextPreprocess));
-  std::string penn(kTextPreprocess);
-  penn.replace(penn.find("words"), 5, "penn_words");
-  ASSERT_OK_AND_ASSIGN(const Preprocess cut, Preprocess::parse(penn, text));
-  EXPECT_EQ(cut.tokeniser, weights::Tokeniser::penn_words);
-  EXPECT_EQ(Json::parse(cut.to_json()), Json::parse(penn));
-}
-
-TEST(Preprocess, RefusesBadRecords) {
-  ASSERT_OK_AND_ASSIGN(const Architecture image, Architecture::parse(kImage));
-  ASSERT_OK_AND_ASSIGN(const Architecture text, Architecture::parse(kText));
-  const auto refused = [](const char* record, const Architecture& architecture, const char* key,
-                          const Json& value) {
-    Json json = Json::parse(record);
-    json[key] = value;
-    SCOPED_TRACE(json.dump());
-    EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(json.dump(), architecture));
-  };
-  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(kTextPreprocess, image));
-  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(kImagePreprocess, text));
-  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse("[]", image));
-  EXPECT_ERROR(model_duplicate_key, Preprocess::parse(R"({"kind":"text","kind":"text"})", text));
-  refused(kImagePreprocess, image, "kind", "audio");
-  refused(kImagePreprocess, image, "mean", 0.5);
-  refused(kImagePreprocess, image, "mean", {0.5, 0.5});
-  refused(kImagePreprocess, image, "mean", {0.5, 0.5, "0.5"});
-  refused(kImagePreprocess, image, "mean", {0.5, 0.5, 1e300});
-  refused(kImagePreprocess, image, "std", {0.5, 0.5, 0.0});
-  refused(kImagePreprocess, image, "std", {0.5, 0.5, -0.5});
-  refused(kImagePreprocess, image, "std", {0.5, 0.5, 0.5, 0.5});
-  refused(kImagePreprocess, image, "scale", 0);
-  refused(kImagePreprocess, image, "scale", -255);
-  refused(kImagePreprocess, image, "resize", "bicubic");
-  refused(kImagePreprocess, image, "gray", "mean");
-  refused(kImagePreprocess, image, "layout", "CHW");
-  refused(kTextPreprocess, text, "tokeniser", "bpe");
-  refused(kTextPreprocess, text, "lowercase", false);
-  refused(kTextPreprocess, text, "lowercase", 1);
-  refused(kTextPreprocess, text, "truncate", "tail");
-  refused(kTextPreprocess, text, "mean", {0.5});
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import reference
 import torch
-from qama_export import export, tensor_file
+from qama_export import datasets, export, tensor_file
 from qama_export.models import build
 
 LABELS = ["a", "b", "c"]
@@ -113,6 +113,25 @@ class Models(Folder):
         self.assertLess((self.folder / "h").stat().st_size, (self.folder / "m").stat().st_size)
         export.write_schedule(self.folder / "h", self.folder / "s", sweeps=3)
         self.assertEqual(tensor_file.half_storage(self.folder / "s"), stored)
+
+    def test_keys_of_pictures_come_and_go(self):
+        model = trained(reference.vit_record())
+        record = datasets.preprocess_record("mnist")
+        self.assertEqual((record["fit"], record["background"]), ("content", "dark"))
+        export.export_model(model, self.folder / "m", record, LABELS)
+        export.write_pictures(self.folder / "m", self.folder / "p", fit="pad", margin=None,
+                              centre=None)
+
+        def metadata(name):
+            return tensor_file.read(self.folder / name)[1]
+
+        written = json.loads(metadata("p")["preprocess"])
+        self.assertEqual(written, {**datasets.preprocess_record("cifar10"), "mean": record["mean"],
+                                   "std": record["std"], "fit": "pad", "background": "dark"})
+        self.assertEqual(metadata("p")["sha256"], metadata("m")["sha256"])
+        export.export_model(model, self.folder / "t", {"kind": "text"}, LABELS)
+        with self.assertRaisesRegex(ValueError, "expected an image model"):
+            export.write_pictures(self.folder / "t", self.folder / "p", fit="pad")
 
     def test_schedules_have_rounds_and_blocks_of_their_own(self):
         model = trained(reference.vit_record())

@@ -27,6 +27,11 @@ SENTIMENT = ["negative", "positive"]
 TOKENISERS = {"imdb": "words", "sst2": "penn_words"}
 IMAGE_STATISTICS = {"mnist": ([0.1307], [0.3081]), "fashion-mnist": ([0.2860], [0.3530]),
                     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])}
+# How the pictures of a set were made of larger ones (FORMAT.md), so that others can be made alike.
+# CIFAR-10: whole pictures, scaled, before anything, which is what a record without these keys says.
+PICTURES = {"mnist": {"fit": "content", "background": "dark", "margin": 4, "centre": "mass"},
+            "fashion-mnist": {"fit": "content", "background": "dark", "margin": 0,
+                              "centre": "box"}}
 
 
 @dataclass
@@ -89,7 +94,7 @@ def preprocess_record(name):
                 "truncate": "head"}
     mean, std = IMAGE_STATISTICS[name]
     return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear",
-            "gray": "luma"}
+            "gray": "luma", **PICTURES.get(name, {})}
 
 
 def normalise(images, preprocess):

@@ -4,8 +4,10 @@ export_model() folds every running statistic into the two numbers a head that th
 write_golden() records the inputs and every named intermediate of one forward pass, spins included.
 
     python3 -m qama_export.export golden MODEL.safetensors --data DIR --dataset mnist --count 64
-    --out G.safetensors python3 -m qama_export.export info MODEL.safetensors python3 -m
-    qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
+        --out G.safetensors
+    python3 -m qama_export.export info MODEL.safetensors
+    python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
+    python3 -m qama_export.export pictures MODEL.safetensors --dataset mnist --out NEW.safetensors
 """
 import argparse
 import json
@@ -20,6 +22,9 @@ from .qama_v1 import QamaV1Attention
 from .solver import STARTS, Solver
 
 PRODUCER = "qama_export 0.1"
+FITS = ("stretch", "crop", "pad", "content")
+BACKGROUNDS = ("any", "dark", "light")
+CENTRES = ("box", "mass")
 
 
 def model_tensors(model, vocabulary=None):
@@ -162,6 +167,40 @@ def write_schedule(path, out, layers=None, **schedule):
     tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
 
 
+def write_pictures(path, out, **keys):
+    """Copies a model file with another way from a picture to its input (FORMAT.md, `preprocess`);
+    the tensors and their checksum stay the same.
+
+    keys: `fit`, `background`, `margin` and `centre`; None: the key goes.
+    """
+    tensors, metadata = tensor_file.read(path)
+    record = json.loads(metadata["preprocess"])
+    if record["kind"] != "image":
+        raise ValueError(f"{path}: it classifies texts, expected an image model")
+    for key, value in keys.items():
+        if value is None:
+            record.pop(key, None)
+        else:
+            record[key] = value
+    metadata["preprocess"] = json.dumps(record)
+    metadata.pop("sha256", None)
+    tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
+
+
+def add_picture_options(add):
+    """The options of a record's keys for pictures; `add` is a parser's add_argument."""
+    add("--fit", choices=FITS, help="how a picture of another size is brought to the model's")
+    add("--background", choices=BACKGROUNDS, help="what lies behind the things of the training set")
+    add("--margin", type=int, help="with --fit content: pixels left free on each side of the "
+        "longer side")
+    add("--centre", choices=CENTRES, help="with --fit content: what lies in the middle")
+
+
+def picture_keys(options):
+    """The keys of those options, None where one is not given."""
+    return {key: getattr(options, key) for key in ("fit", "background", "margin", "centre")}
+
+
 def write_half(path, out, dtype):
     """Copies a model file with its matrices in half precision; vectors and tables of numbers stay
     as they are.
@@ -202,6 +241,13 @@ def main():
     schedule.add_argument("--round-sweeps", type=int, default=6)
     schedule.add_argument("--t-round", type=float, default=1.0)
     schedule.add_argument("--out", required=True)
+    pictures = commands.add_parser("pictures", help="write a model file anew with another way from "
+                                   "a picture to its input")
+    pictures.add_argument("model")
+    pictures.add_argument("--dataset", choices=sorted(datasets.IMAGE_STATISTICS),
+                          help="the way that this set's pictures were made")
+    add_picture_options(pictures.add_argument)
+    pictures.add_argument("--out", required=True)
     half = commands.add_parser("half", help="write a model file anew with its matrices in half "
                                "precision")
     half.add_argument("model")
@@ -210,6 +256,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.command == "half":
         write_half(arguments.model, arguments.out, arguments.dtype)
+        return
+    if arguments.command == "pictures":
+        keys = picture_keys(arguments)
+        if arguments.dataset:
+            known = datasets.PICTURES.get(arguments.dataset, {})
+            keys = {key: known.get(key) if value is None else value for key, value in keys.items()}
+        write_pictures(arguments.model, arguments.out, **keys)
         return
     if arguments.command == "info":
         tensors, metadata = tensor_file.read(arguments.model)

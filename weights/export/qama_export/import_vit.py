@@ -129,6 +129,7 @@ def main():
     add("--mean", type=float, nargs="+", help="of each channel, bytes / 255 (default 0.5)")
     add("--std", type=float, nargs="+")
     add("--labels", nargs="+", help="names of the classes (default: their numbers)")
+    export.add_picture_options(add)
     add("--golden", help="golden file to write, from 2 random inputs")
     options = parser.parse_args()
     size = (options.image_size * 2)[:2]
@@ -146,6 +147,8 @@ def main():
                      f"and {options.channels} of the others")
     preprocess = {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear",
                   "gray": "luma"}
+    preprocess.update((key, value) for key, value in export.picture_keys(options).items()
+                      if value is not None)
     digest = export.export_model(model, options.out, preprocess, labels,
                                  {"imported_from": "vit-pytorch SimpleViT"})
     if options.golden:
