@@ -60,6 +60,7 @@ namespace qama {
   X(index_out_of_range, 205, "INDEX_OUT_OF_RANGE")                                                 \
   X(text_bad_encoding, 206, "TEXT_BAD_ENCODING")                                                   \
   X(image_blank, 207, "IMAGE_BLANK")                                                               \
+  X(text_empty, 208, "TEXT_EMPTY")                                                                 \
   /* problems and devices */                                                                       \
   X(problem_bad_format, 300, "PROBLEM_BAD_FORMAT")                                                 \
   X(problem_too_large, 301, "PROBLEM_TOO_LARGE")                                                   \
