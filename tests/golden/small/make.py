@@ -1,7 +1,6 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no
-shipped model has, for texts with neighbours and the maximum over tokens, for patches with an epsilon of
-their own, for half-precision files
-and for a model imported from vit-pytorch.
+shipped model has, for texts with neighbours and the maximum over tokens, for patches with an
+epsilon of their own, for half-precision files and for a model imported from vit-pytorch.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
 

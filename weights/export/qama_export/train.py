@@ -143,7 +143,8 @@ def parse(arguments=None):
             setattr(options, name, 0.0)
     unknown = set(filter(None, options.corrupt.split(","))) - set(augment.KINDS)
     if unknown:
-        parser.error(f"--corrupt {','.join(sorted(unknown))}: expected of {', '.join(augment.KINDS)}")
+        parser.error(f"--corrupt {','.join(sorted(unknown))}: expected of "
+                     f"{', '.join(augment.KINDS)}")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
         parser.error("--soft-labels is for texts and without --teacher")
     return options
