@@ -11,7 +11,7 @@ set(CMAKE_CXX_FLAGS_INIT -Wno-psabi)
 # One word, because it goes into test programs too; the core is chosen when it runs (QEMU_CPU).
 set(CMAKE_CROSSCOMPILING_EMULATOR ${CMAKE_CURRENT_LIST_DIR}/qemu-aarch64)
 
-# Libraries of the target only; headers of no architecture (CLI11, nlohmann-json, stb) are the host's packages, and
+# Libraries of the target only; headers of no architecture (CLI11, nlohmann-json) are the host's packages, and
 # Debian's cross compiler reads /usr/include behind its own.
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

@@ -4,10 +4,10 @@
 # in the table of toolchains/README.md.
 #
 # Targets for the rest of the tree: DNNL::dnnl, xsimd, xtensor, nlohmann_json::nlohmann_json, CLI11::CLI11,
-# ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_stb (headers of stb only), GTest::gtest, GTest::gmock,
-# GTest::gtest_main, benchmark::benchmark.
+# ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_png, qama_jpeg, GTest::gtest, GTest::gmock, GTest::gtest_main,
+# benchmark::benchmark.
 
-option(QAMA_STATIC_DEPS "Link zlib and libmd from their static archives" ${QAMA_STATIC})
+option(QAMA_STATIC_DEPS "Link zlib, libmd and the image libraries from their static archives" ${QAMA_STATIC})
 
 # Which implementation linear layers have: oneDNN's generated code, or the kernels of ops/simd/packed_linear.h. The
 # latter are better on ARM cores without SVE (toolchains/README.md has the figures) and need no oneDNN at all.
@@ -79,24 +79,32 @@ qama_require(Threads)
 set(ZLIB_USE_STATIC_LIBS ${QAMA_STATIC_DEPS})
 qama_require(ZLIB)
 
-if(QAMA_STATIC_DEPS)
-  set(md_names libmd.a)
-else()
-  set(md_names md)
-endif()
-find_library(QAMA_MD_LIBRARY NAMES ${md_names})
-find_path(QAMA_MD_INCLUDE_DIR sha2.h)
-find_path(QAMA_STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
-foreach(found QAMA_MD_LIBRARY QAMA_MD_INCLUDE_DIR QAMA_STB_INCLUDE_DIR)
-  if(NOT ${found})
-    message(FATAL_ERROR "${found} not found: run toolchains/bootstrap once, then configure again")
+# qama_c_library(<name> <header>): the target qama_<name> for a C library, static or shared as QAMA_STATIC_DEPS says;
+# no target where the library or its header is missing.
+function(qama_c_library name header)
+  string(TOUPPER ${name} upper)
+  set(file ${name})
+  if(QAMA_STATIC_DEPS)
+    set(file lib${name}.a)
+  endif()
+  find_library(QAMA_${upper}_LIBRARY NAMES ${file})
+  find_path(QAMA_${upper}_INCLUDE_DIR ${header})
+  if(QAMA_${upper}_LIBRARY AND QAMA_${upper}_INCLUDE_DIR)
+    add_library(qama_${name} INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(qama_${name} INTERFACE ${QAMA_${upper}_LIBRARY} ${ARGN})
+    target_include_directories(qama_${name} INTERFACE ${QAMA_${upper}_INCLUDE_DIR})
+  endif()
+endfunction()
+
+qama_c_library(md sha2.h)
+qama_c_library(png png.h ZLIB::ZLIB m)
+qama_c_library(jpeg jpeglib.h)
+foreach(library md png jpeg)
+  if(NOT TARGET qama_${library})
+    message(FATAL_ERROR "library '${library}' not found in the system or in '${QAMA_DEPS_PREFIX_DIR}': "
+                        "run toolchains/bootstrap once, then configure again")
   endif()
 endforeach()
-add_library(qama_md INTERFACE IMPORTED GLOBAL)
-target_link_libraries(qama_md INTERFACE ${QAMA_MD_LIBRARY})
-target_include_directories(qama_md INTERFACE ${QAMA_MD_INCLUDE_DIR})
-add_library(qama_stb INTERFACE IMPORTED GLOBAL)
-target_include_directories(qama_stb INTERFACE ${QAMA_STB_INCLUDE_DIR})
 
 if(QAMA_BUILD_TESTS)
   qama_require(GTest)

@@ -1,7 +1,6 @@
-// Images as 8-bit samples: decoding PNG, JPEG and binary PGM/PPM from memory, and bringing any
-// image to the size and channels that a model expects. A file is what its first bytes say, never
-// what its name says. To add a format: its magic and a branch in decode_image(). Normalising to
-// floats is the engine's business.
+// Images as 8-bit samples: decoding from memory, and bringing any image to the size and channels
+// that a model expects. A file is what its first bytes say, never what its name says. The formats,
+// and how to add one: decode/format.h. Normalising to floats is the engine's business.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +14,7 @@
 namespace qama::io {
 
 /// Bounds on images from outside, checked before anything is decoded.
-inline constexpr std::size_t kMaxImageFileBytes = std::size_t{64} << 20;
+inline constexpr std::size_t kMaxImageFileBytes = std::size_t{256} << 20;
 inline constexpr std::int32_t kMaxImageSide = 16384;
 inline constexpr std::int64_t kMaxImagePixels = std::int64_t{1} << 25;
 
@@ -27,8 +26,12 @@ struct Image {
   std::vector<std::uint8_t> pixels;
 };
 
-/// Decodes a whole file's bytes; `name` is for the error sentence. IMAGE_BAD_FORMAT (not an image,
-/// damaged, cut short, a kind of PNM that is not P5 or P6), IMAGE_TOO_LARGE.
+/// Decodes a whole file's bytes; `name` is for the error sentence. The image is upright: EXIF's
+/// orientation is applied. Alpha stays, palettes' and colour keys' too; 16 bits are scaled to 8 by
+/// rounding. A picture of more than kMaxImagePixels, up to 2^29, is reduced by a whole factor (the
+/// mean of its pixels) while it is read, so that reading takes some 100 MB at most beside the file;
+/// progressive JPEGs take up to 320 MB more. IMAGE_BAD_FORMAT (not an image, damaged, cut short, a
+/// format that this build does not read), IMAGE_TOO_LARGE.
 [[nodiscard]] Result<Image> decode_image(std::span<const std::uint8_t> bytes,
                                          std::string_view name);
 

@@ -24,7 +24,7 @@ class Classify final : public Command {
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
     app.add_option("INPUT", inputs_,
-                   "A PNG, JPEG, PGM or PPM file, an item of an IDX file as FILE.idx[.gz]:INDEX, a "
+                   "A PNG, JPEG or PNM file, an item of an IDX file as FILE.idx[.gz]:INDEX, a "
                    "text file, or - for standard input.")
         ->type_name("");
     app.add_option("--text", texts_, "Classify this text.")
