@@ -160,15 +160,15 @@ enum class FallbackReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view fallback_reason_name(FallbackReason reason) noexcept;
 
-/// What a solver answers. Plain data, filled without allocation. Chains that a deadline ended early
-/// count with all their sweeps.
+/// What a solver answers. Plain data, filled without allocation. A chain that a deadline stopped
+/// still counts its full number of sweeps.
 struct SolveResult {
   std::int64_t energy = 0;     ///< integer E(s) of the returned spins, exact; 0 for factors
   double real_energy = 0;      ///< the same in the problem's own units: energy / scale + offset
   std::int64_t proposals = 0;  ///< spin flips tried
   std::int64_t flips = 0;      ///< spin flips done
   std::int32_t sweeps =
-      0;  ///< of all chains: a restart is one, a round four, a group of recombined heads four
+      0;  ///< of all chains; a restart is one chain, a round or a group of recombined heads is four
   std::int32_t restarts = 0;   ///< restarts done, without those of rounds
   std::int32_t rounds = 0;     ///< rounds done
   const char* solved_by = "";  ///< kernel or device, static storage: "cpu:avx512 planes", "cim"

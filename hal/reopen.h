@@ -1,6 +1,6 @@
-// A device that may be down when it is opened: a stand-in that goes on trying, for callers who have
-// another device behind it (fallback.h). Jobs fail with the last error until it is reached; from
-// then on it is the device.
+// Opens a device that may be down. If it is, the caller gets a stand-in that goes on trying. Its
+// jobs fail with the last error until it reaches the device; then it passes every job on. It is
+// meant for callers who have a second device behind it (fallback.h).
 #pragma once
 
 #include <memory>
@@ -11,15 +11,15 @@
 
 namespace qama::hal {
 
-/// open_device(), but a device that merely cannot be reached now (DEVICE_UNAVAILABLE, DEVICE_LOST,
-/// DEVICE_BUSY, DEADLINE_EXCEEDED) is a stand-in: it supports every shape, holds `in_flight` jobs
-/// and tries again on a thread of its own, with back-off up to two seconds. What will not mend
-/// itself (a wrong address, certificate or key) is the error that open_device() has. The first job
-/// after it was reached compiles, i.e. allocates.
+/// As open_device(), but a stand-in where the device cannot be reached now (DEVICE_UNAVAILABLE,
+/// DEVICE_LOST, DEVICE_BUSY, DEADLINE_EXCEEDED). It supports every shape and holds `in_flight`
+/// jobs. Its own thread tries again after pauses of up to two seconds. An error that time does not
+/// mend (a wrong address, certificate or key) is returned. The first job on the device compiles: it
+/// allocates.
 [[nodiscard]] Result<std::shared_ptr<Device>> open_device_or_retry(std::string_view uri,
                                                                    std::int32_t in_flight = 8);
 
-/// Why a stand-in is not the device yet, also below with_fallback(); empty for anything else.
+/// The last error of a stand-in, also inside with_fallback(), that has no device yet; else empty.
 [[nodiscard]] std::string why_not_reached(const Device& device);
 
 }  // namespace qama::hal

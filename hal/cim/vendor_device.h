@@ -1,7 +1,7 @@
-// The vendor's on-premises terminal (qboson+http://, qboson+https://) through libcurl: seconds a
-// job, for what it is worth. Login, upload of the CSV matrix, submit exactly once, poll with
-// back-off, fetch, delete. As far as public: see hal/emulator/http_terminal.cpp for what had to be
-// assumed.
+// The vendor's on-premises terminal (qboson+http://, qboson+https://) through libcurl. A job takes
+// seconds. It logs in, uploads the matrix as CSV, submits exactly once, polls with growing pauses,
+// fetches the answer and deletes the job. Only a part of the vendor's interface is public;
+// hal/emulator/http_terminal.cpp lists what is assumed.
 //
 //   qboson+http://HOST:PORT?user=NAME&password_file=FILE
 //     [&machine_id=ID][&ancillas=N][&timeout_ms=N]

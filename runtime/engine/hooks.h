@@ -33,9 +33,9 @@ class Recorder {
 /// A QAMA layer of a sample, ready to be solved: as integers and as the real numbers behind them,
 /// with
 ///   J'_tij = coupling_scale[t] sum_d F_tdi F_tdj + coupling_shift[t]   (i != j)
-/// First-version QAMA has a spin for every bit of a token's number and couplings that are no such
-/// products: of its layers `factors` and what follows are empty, the integers are all there is.
-/// Views of the lane, valid during the call.
+/// First-version QAMA (qama_v1) has no such factors. Its layers have the integers only: `factors`
+/// and the fields after it are empty. Its tokens have several bits, each a spin.
+/// The views point into the lane. They are valid during the call.
 struct LayerProblem {
   std::int32_t layer = 0;   ///< block
   std::int32_t sample = 0;  ///< position in the batch
@@ -43,8 +43,8 @@ struct LayerProblem {
   std::uint64_t seed = 0;   ///< of this solve
   const hal::DenseView* problem = nullptr;
   std::int32_t heads = 0, tokens = 0, dim_head = 0;
-  std::int32_t bits = 1;    ///< spins of a token, spin i bits + k being bit k of token i
-  std::int64_t stride = 0;  ///< hal::row_stride(tokens)
+  std::int32_t bits = 1;                ///< spins of a token; spin i * bits + k is bit k of token i
+  std::int64_t stride = 0;              ///< hal::row_stride(tokens)
   std::span<const float> factors = {};  ///< F [heads][dim_head][stride], columns of tokens
   std::span<const double> fields = {};  ///< [heads][stride] rho h'
   std::span<const double> coupling_scale =
@@ -53,23 +53,23 @@ struct LayerProblem {
   double rho = 0, lambda = 0;
 };
 
-/// Receives every layer before it is solved, e.g. to record it. Layers on factors
-/// (PlanOptions::factors) have no integers and are not shown: to see all layers, make the plan
-/// without factors.
+/// Receives a layer before it is solved, for example to record it. It receives layers that have
+/// integers. A layer on factors has none; a plan with PlanOptions::factors = false makes integers
+/// for every layer.
 class ProblemSink {
  public:
   virtual ~ProblemSink() = default;
   virtual void problem(const LayerProblem& layer) = 0;
 };
 
-/// All hooks of a run. With a recorder or a sink the samples are run one after the other by the
-/// calling thread, in order; a profiler changes nothing.
+/// All hooks of a run. With a recorder or a sink, the calling thread runs the samples one after the
+/// other, in their order. A profiler changes nothing.
 struct Hooks {
   Recorder* recorder = nullptr;
   ProblemSink* problems = nullptr;
   Profiler* profiler = nullptr;
-  /// One entry a block: spins [count][H][N] as bytes 0 or 1, to be used in place of the device's.
-  /// Empty: every layer is solved; an empty entry: that layer is.
+  /// One entry a block: spins [count][H][N] as bytes 0 or 1, used in place of the device's answer.
+  /// A layer whose entry is empty is solved. Without entries every layer is solved.
   std::span<const std::span<const std::uint8_t>> forced_spins = {};
 };
 

@@ -1,10 +1,10 @@
-// Plan: everything that is decided before the first sample: the steps in their order, the kernels
-// and oneDNN primitives that do them, weights in the layout those want, and where in the arena
-// every intermediate lies. The steps are made where their operators are: steps/ and attention/.
+// Plan: everything that is decided before the first sample. It holds the steps in their order,
+// their kernels and oneDNN primitives, the weights in the layout of those kernels, and the place of
+// every intermediate in the arena. The folders steps/ and attention/ make the steps.
 //
-// The unit of work is one sample: a worker thread takes a sample through all steps in a lane of the
-// arena that is its own. So the answer of a sample depends on that sample, its index and the seed,
-// never on the batch it came in or on the number of threads.
+// One sample is the unit of work. A worker thread takes it through all steps in a lane of the arena
+// that is its own. So the answer depends on the sample, its index and the seed. It does not depend
+// on the batch or on the number of threads.
 #pragma once
 
 #include <cstddef>
@@ -24,11 +24,11 @@ struct Pipeline;  // pipeline.h
 struct PlanOptions {
   std::int32_t max_batch = 1;  ///< samples a run takes at most
   std::int32_t threads = 1;    ///< workers, each with its lanes of the arena; 1 .. kMaxThreads
-  /// Samples that a worker has on their way at the same time, each in a lane of its own: while a
-  /// device that lies elsewhere solves one, the worker goes on with the others. 1 .. kMaxInFlight
+  /// Samples that a worker works on at a time, each in its own lane: while a device on the network
+  /// solves one, the worker goes on with the others. 1 .. kMaxInFlight
   std::int32_t in_flight = 1;
-  /// QAMA layers of samples with many tokens (hal::first_factors_tokens) as factors, J never built,
-  /// for devices that take them (hal::forms_of). False: every layer as integers, for any device.
+  /// True: QAMA layers with many tokens (hal::first_factors_tokens) stay factors, for devices that
+  /// take them (hal::forms_of). False: every layer becomes integers, which every device takes.
   bool factors = true;
 };
 inline constexpr std::int32_t kMaxThreads = 256;

@@ -80,14 +80,14 @@ typedef struct qama_session_options {
   size_t arena_bytes;
   int32_t rounds;       /* after the restarts, for quality; < 0: as the model file says */
   int32_t round_sweeps; /* < 0: as the model file says */
-  int32_t in_flight;    /* samples of a batch that a thread has on their way at the same time, for
-                           devices that lie elsewhere; a device that holds fewer gets fewer. Each
-                           takes memory of the arena. At most 64; 0: 1 */
+  int32_t in_flight; /* samples that a thread works on at a time, each in its own part of the arena;
+                        at most 64; 0: 1. While a device on the network solves one, the thread
+                        goes on with the next. A device that holds fewer jobs gets fewer */
 } qama_session_options;
 
-/* Fills in the defaults. Structs only grow at their end. The macro of this name writes all fields
- * that this header knows. The function of this name, which programs built with the first header
- * call, writes the fields of that header. */
+/* Fills in the defaults. Later headers may add fields at the end of the struct. Programs call the
+ * macro, which passes the size of the struct that they know. The function of its name fills in the
+ * fields of the first version: programs that were built with the first header call it. */
 QAMA_API void qama_session_options_init(qama_session_options* options);
 QAMA_API void qama_session_options_init_size(qama_session_options* options, size_t struct_size);
 #define qama_session_options_init(options) \
