@@ -1,4 +1,4 @@
-"""Official layouts, tokeniser, packs and augmentation, on small files made here."""
+"""Official layouts, tokeniser and packs, on small files made here."""
 import gzip
 import lzma
 import struct
@@ -7,8 +7,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
-import torch
-from qama_export import augment, datasets, tokeniser
+from qama_export import datasets, tokeniser
 
 
 def idx(array):
@@ -110,19 +109,6 @@ class Tokeniser(unittest.TestCase):
         index = tokeniser.index_of(["<pad>", "<unk>", "a"])
         self.assertEqual(tokeniser.encode("a b a a", index, 3), [2, 1, 2])
         self.assertEqual(tokeniser.encode("  ", index, 3), [1])
-
-
-class Augmentation(unittest.TestCase):
-    def test_every_image_is_a_shift_or_mirror_of_its_own(self):
-        torch.manual_seed(1)
-        images = torch.arange(1, 37).view(1, 1, 6, 6).repeat(40, 1, 1, 1).to(torch.uint8)
-        moved = augment.shift_and_mirror(images, 1, True)
-        wide = torch.nn.functional.pad(images[0, 0].long(), (1, 1, 1, 1))
-        allowed = {tuple(part[y:y + 6, x:x + 6].flatten().tolist())
-                   for part in (wide, wide.flip(1)) for y in range(3) for x in range(3)}
-        seen = {tuple(image.flatten().tolist()) for image in moved}
-        self.assertLessEqual(seen, allowed)
-        self.assertGreater(len(seen), 9)
 
 
 if __name__ == "__main__":

@@ -233,6 +233,33 @@ class Gradient(unittest.TestCase):
 
 
 class Folding(unittest.TestCase):
+    def test_folded_statistics_come_back_as_they_were(self):
+        torch.manual_seed(4)
+        values = torch.randn(6, 2, 500).double() * torch.tensor([3.0, 0.2])[None, :, None] + 5
+
+        def moments():
+            return values.sum(2), (values * values).sum(2)
+
+        trained = HeadNorm(2, "batch", 1e-5, momentum=1.0).double()
+        with torch.no_grad():
+            trained.weight.copy_(torch.tensor([0.7, -1.5]))
+            trained.bias.copy_(torch.tensor([0.3, -0.4]))
+        expected = trained(moments, 500)
+        # What a reader of a model file has: scale and shift over mean 0 and variance 1 - eps.
+        read = HeadNorm(2, "batch", 1e-5).double().eval()
+        scale, shift = trained.eval().folded()
+        with torch.no_grad():
+            read.weight.copy_(scale[0])
+            read.bias.copy_(shift[0])
+            read.running_var.fill_(1 - 1e-5)
+        read.unfolding = []
+        read(moments, 500)
+        read.unfold()
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            torch.testing.assert_close(getattr(read, name), getattr(trained, name))
+        for mine, theirs in zip(read.train()(moments, 500), expected):
+            torch.testing.assert_close(mine, theirs)
+
     def test_folded_numbers_are_the_batch_norm_of_eval_mode(self):
         norm = HeadNorm(2, "batch", 1e-5).double().eval()
         with torch.no_grad():
