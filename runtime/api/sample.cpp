@@ -90,8 +90,8 @@ Result<Sample> SampleReader::text(std::string_view words, std::string_view name)
     out.doubt = Error{ErrorCode::text_empty, "text " + quote(name) + " has no word"};
   } else if (out.text.nothing_known()) {
     out.doubt = Error{ErrorCode::text_empty, "text " + quote(name) + ": none of its " +
-                                                        std::to_string(out.text.words) +
-                                                        " words is in the model's vocabulary"};
+                                                 std::to_string(out.text.words) +
+                                                 " words is in the model's vocabulary"};
   }
   return out;
 }

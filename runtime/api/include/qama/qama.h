@@ -181,7 +181,7 @@ typedef struct qama_answer {
   const qama_layer_solve* solves;
   /* Of a text, else 0. An answer for a text whose words are all unknown, or that has none, says
    * nothing of the text. */
-  int64_t words;         /* of the whole text, as the model's tokeniser counts them; 0: it is empty */
+  int64_t words;         /* of the whole text, as the model counts them; 0: it is empty */
   int32_t unknown_words; /* of those that the model read, how many its vocabulary lacks */
   int32_t truncated;     /* 1: the text is longer than the model's max_tokens, and its end was not
                             read */
