@@ -191,7 +191,7 @@ constexpr std::size_t kFirstAnswerBytes =
 Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t least, const char* type) {
   if (struct_size < least) {
     return Error{ErrorCode::invalid_argument, "struct_size is " + std::to_string(struct_size) +
-                                                  ", expected sizeof(" + type + "), " +
+                                                  ", expected sizeof(" + type + "), at least " +
                                                   std::to_string(least)};
   }
   return struct_size;

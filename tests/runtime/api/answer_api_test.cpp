@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <qama/qama.hpp>
 #include <string>
 #include <vector>
@@ -220,8 +221,9 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   qama_answer answer = new_answer();
   answer.struct_size = 0;
   EXPECT_EQ(qama_session_answer_images(images.session, &good, 1, &answer), 1);
-  EXPECT_EQ(std::string(qama_last_error()), "struct_size is 0, expected sizeof(qama_answer), " +
-                                                std::to_string(sizeof(qama_answer)));
+  EXPECT_EQ(std::string(qama_last_error()),
+            "struct_size is 0, expected sizeof(qama_answer), at least " +
+                std::to_string(offsetof(qama_answer, words)));
   answer = new_answer();
   EXPECT_EQ(qama_session_answer_images(nullptr, &good, 1, &answer), 1);
   EXPECT_EQ(qama_session_answer_images(images.session, nullptr, 1, &answer), 1);
@@ -235,6 +237,18 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   EXPECT_EQ(qama_session_answer_encoded(images.session, nullptr, 4, &answer), 1);
   const char* text = "some words";
   EXPECT_EQ(qama_session_answer_texts(images.session, &text, 1, &answer), 119);
+}
+
+// Programs built with the first header have no room for the words.
+TEST_F(Answers, OlderStructsAreNotWrittenBeyondTheirEnd) {
+  const auto pixels = random_pixels(784, 3);
+  const qama_image image{sizeof image, 28, 28, 1, 0, pixels.data()};
+  qama_answer answer = new_answer();
+  answer.struct_size = offsetof(qama_answer, words);
+  answer.words = 99;
+  ASSERT_EQ(qama_session_answer_images(images.session, &image, 1, &answer), 0);
+  EXPECT_GE(answer.class_index, 0);
+  EXPECT_EQ(answer.words, 99);
 }
 
 // An older library does not know a newer header's fields: they are 0, and elements lie where that
