@@ -84,7 +84,15 @@ Result<Sample> SampleReader::text(std::string_view words, std::string_view name)
   QAMA_RETURN_IF_ERROR(io::check_utf8(words, name));
   Sample out;
   out.tokens.resize(static_cast<std::size_t>(model_->architecture().max_tokens));
-  QAMA_ASSIGN_OR_RETURN(out.length, tokeniser_->encode(words, out.tokens));
+  QAMA_ASSIGN_OR_RETURN(out.text, tokeniser_->encode(words, out.tokens));
+  out.words = tokeniser_->words(words);
+  if (out.text.words == 0) {
+    out.doubt = Error{ErrorCode::text_empty, "text " + quote(name) + " has no word"};
+  } else if (out.text.nothing_known()) {
+    out.doubt = Error{ErrorCode::text_empty, "text " + quote(name) + ": none of its " +
+                                                 std::to_string(out.text.words) +
+                                                 " words is in the model's vocabulary"};
+  }
   return out;
 }
 
@@ -100,7 +108,7 @@ Status run_sample(Session& session, const Sample& sample, std::span<float> logit
   options.first_sample = sample.index;
   options.hooks = hooks;
   if (session.model().architecture().is_text()) {
-    return session.run_tokens(sample.tokens, {&sample.length, 1}, logits, options);
+    return session.run_tokens(sample.tokens, {&sample.text.length, 1}, logits, options);
   }
   return session.run_u8(sample.pixels, 1, logits, options);
 }

@@ -26,7 +26,10 @@ struct Sample {
   std::uint64_t index = 0;
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
-  std::int32_t length = 0;
+  Encoded text;                    ///< of a text: how many tokens it has
+  std::vector<std::string> words;  ///< of a text: those that the model gets, a token each, folded
+  /// Why an answer says nothing of the sample (TEXT_EMPTY), if it does.
+  std::optional<Error> doubt;
 };
 
 /// Makes samples for one model. One thread at a time.
@@ -43,7 +46,8 @@ class SampleReader {
   /// MODEL_WRONG_KIND.
   [[nodiscard]] Result<Sample> encoded(std::span<const std::uint8_t> bytes,
                                        std::string_view name) const;
-  /// A text. TEXT_BAD_ENCODING, MODEL_WRONG_KIND.
+  /// A text; one without a known word is a sample with a doubt. TEXT_BAD_ENCODING,
+  /// MODEL_WRONG_KIND.
   [[nodiscard]] Result<Sample> text(std::string_view words, std::string_view name) const;
 
   /// An image of any size into memory of the caller, input_pixels() bytes. Allocates nothing if the

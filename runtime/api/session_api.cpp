@@ -71,6 +71,7 @@ struct qama_session {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> lengths;
+  std::vector<runtime::Encoded> encoded;  // of images: zeros
   // and out: what answers point to.
   std::vector<float> answer_logits;
   std::vector<runtime::Guess> ranked;  // of one sample
@@ -190,7 +191,7 @@ constexpr std::size_t kFirstAnswerBytes =
 Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t least, const char* type) {
   if (struct_size < least) {
     return Error{ErrorCode::invalid_argument, "struct_size is " + std::to_string(struct_size) +
-                                                  ", expected sizeof(" + type + "), " +
+                                                  ", expected sizeof(" + type + "), at least " +
                                                   std::to_string(least)};
   }
   return struct_size;
@@ -207,6 +208,7 @@ void qama_session::allocate() {
     tokens.resize(batch * static_cast<std::size_t>(a.max_tokens));
     lengths.resize(batch);
   }
+  encoded.resize(batch);
   answer_logits.resize(batch * classes);
   ranked.resize(classes);
   top.resize(batch * classes);
@@ -245,7 +247,8 @@ Status qama_session::run_texts(const char* const* texts, std::int32_t count, std
     if (check)
       QAMA_RETURN_IF_ERROR(qama::io::check_utf8(texts[i], "texts[" + std::to_string(i) + "]"));
     QAMA_ASSIGN_OR_RETURN(
-        lengths[i], reader->tokeniser()->encode(texts[i], std::span(tokens).subspan(i * n, n)));
+        encoded[i], reader->tokeniser()->encode(texts[i], std::span(tokens).subspan(i * n, n)));
+    lengths[i] = encoded[i].length;
   }
   return session->run_tokens(std::span(tokens).first(batch * n), std::span(lengths).first(batch),
                              out, run_options());
@@ -259,6 +262,7 @@ Status qama_session::run_f32(const float* input, std::int32_t count, std::span<f
 
 Status qama_session::run_sample(runtime::Sample sample, std::span<float> out) {
   sample.index += first_sample;
+  encoded[0] = sample.text;
   return runtime::run_sample(*session, sample, out);
 }
 
@@ -326,6 +330,9 @@ Status qama_session::fill(std::int32_t sample, qama_answer& out) {
   out.logits = own.data();
   out.top = guesses.data();
   out.solves = layers;
+  out.words = encoded[i].words;
+  out.unknown_words = encoded[i].unknown;
+  out.truncated = encoded[i].truncated() ? 1 : 0;
   return {};
 }
 
@@ -384,6 +391,23 @@ int32_t qama_model_image_channels(const qama_model* model) {
 }
 int32_t qama_model_max_tokens(const qama_model* model) {
   return model == nullptr ? 0 : model->model->architecture().max_tokens;
+}
+
+qama_status qama_model_fit_encoded(const qama_model* model, const void* bytes, size_t size,
+                                   uint8_t* pixels) {
+  return runtime::guarded([&]() -> Status {
+    if (model == nullptr) return null_argument("model");
+    if (bytes == nullptr) return null_argument("bytes");
+    // A text model is told apart before its pixels, of which it has none.
+    QAMA_ASSIGN_OR_RETURN(const auto reader,
+                          runtime::SampleReader::create(model->model, model->name));
+    QAMA_ASSIGN_OR_RETURN(
+        const auto sample,
+        reader.encoded({static_cast<const std::uint8_t*>(bytes), size}, "in memory"));
+    if (pixels == nullptr) return null_argument("pixels");
+    std::copy(sample.pixels.begin(), sample.pixels.end(), pixels);
+    return {};
+  });
 }
 
 // ---- sessions -----------------------------------------------------------------------------------

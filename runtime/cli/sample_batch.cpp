@@ -3,11 +3,8 @@
 namespace qama::cli {
 
 Result<SampleBatch> SampleBatch::create(std::shared_ptr<const runtime::Model> model) {
-  SampleBatch out(std::move(model));
-  if (out.model_->architecture().is_text()) {
-    QAMA_ASSIGN_OR_RETURN(out.tokeniser_, runtime::Tokeniser::create(out.model_));
-  }
-  return out;
+  QAMA_ASSIGN_OR_RETURN(auto reader, runtime::SampleReader::create(model, "that is open"));
+  return SampleBatch(std::move(model), std::move(reader));
 }
 
 void SampleBatch::clear() {
@@ -18,13 +15,18 @@ void SampleBatch::clear() {
 }
 
 Status SampleBatch::add(const io::Sample& sample) {
-  if (tokeniser_) {
+  if (const runtime::Tokeniser* tokeniser = reader_.tokeniser()) {
     const auto width = static_cast<std::size_t>(model_->architecture().max_tokens);
     const std::size_t at = tokens_.size();
     tokens_.resize(at + width);
-    QAMA_ASSIGN_OR_RETURN(const std::int32_t length,
-                          tokeniser_->encode(sample.text, std::span(tokens_).subspan(at, width)));
-    lengths_.push_back(length);
+    QAMA_ASSIGN_OR_RETURN(const runtime::Encoded encoded,
+                          tokeniser->encode(sample.text, std::span(tokens_).subspan(at, width)));
+    lengths_.push_back(encoded.length);
+  } else if (!sample.name.empty()) {
+    QAMA_ASSIGN_OR_RETURN(runtime::Sample read, reader_.encoded(sample.file, sample.name));
+    read.index = static_cast<std::uint64_t>(sample.index);
+    add(read);
+    return {};
   } else {
     pixels_.insert(pixels_.end(), sample.image.pixels.begin(), sample.image.pixels.end());
   }
@@ -35,7 +37,7 @@ Status SampleBatch::add(const io::Sample& sample) {
 void SampleBatch::add(const runtime::Sample& sample) {
   pixels_.insert(pixels_.end(), sample.pixels.begin(), sample.pixels.end());
   tokens_.insert(tokens_.end(), sample.tokens.begin(), sample.tokens.end());
-  lengths_.push_back(sample.length);
+  lengths_.push_back(sample.text.length);
   indices_.push_back(sample.index);
 }
 
@@ -44,7 +46,8 @@ Status SampleBatch::run(runtime::Session& session, const runtime::Hooks& hooks) 
   options.indices = indices_;
   options.hooks = hooks;
   logits_.resize(size() * static_cast<std::size_t>(model_->classes()));
-  if (tokeniser_) return session.run_tokens(tokens_, lengths_, logits_, options);
+  if (reader_.tokeniser() != nullptr)
+    return session.run_tokens(tokens_, lengths_, logits_, options);
   return session.run_u8(pixels_, static_cast<std::int32_t>(size()), logits_, options);
 }
 

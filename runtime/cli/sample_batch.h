@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,7 +20,8 @@ class SampleBatch {
   [[nodiscard]] static Result<SampleBatch> create(std::shared_ptr<const runtime::Model> model);
 
   void clear();
-  /// Adds a sample of a data set whose samples the model takes.
+  /// Adds a sample of a data set whose samples the model takes. IMAGE_*: the file of one's own
+  /// image cannot be read; the batch stays as it is.
   Status add(const io::Sample& sample);
   void add(const runtime::Sample& sample);
   [[nodiscard]] std::size_t size() const noexcept { return indices_.size(); }
@@ -33,9 +33,10 @@ class SampleBatch {
   [[nodiscard]] std::uint64_t index(std::size_t sample) const { return indices_[sample]; }
 
  private:
-  explicit SampleBatch(std::shared_ptr<const runtime::Model> model) : model_(std::move(model)) {}
+  SampleBatch(std::shared_ptr<const runtime::Model> model, runtime::SampleReader reader)
+      : model_(std::move(model)), reader_(std::move(reader)) {}
   std::shared_ptr<const runtime::Model> model_;
-  std::optional<runtime::Tokeniser> tokeniser_;  ///< of a text model
+  runtime::SampleReader reader_;
   std::vector<std::uint8_t> pixels_;
   std::vector<std::int32_t> tokens_, lengths_;
   std::vector<std::uint64_t> indices_;

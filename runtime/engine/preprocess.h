@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,7 +30,21 @@ class ImageNormaliser {
   std::vector<float> table_;  // [channels][256]
 };
 
-/// The tokeniser "words" of the model file: lower-cases ASCII, "<br />" counts as a space, tokens
+/// The token of a word that the vocabulary lacks.
+inline constexpr std::int32_t kUnknownWord = 1;
+
+/// What encoding came to.
+struct Encoded {
+  std::int32_t length = 0;   ///< tokens that the model gets; 1 where a text has none
+  std::int64_t words = 0;    ///< tokens of the whole text; 0: it is empty
+  std::int32_t unknown = 0;  ///< of those that the model gets and its vocabulary lacks
+
+  [[nodiscard]] bool truncated() const noexcept { return words > length; }
+  /// Not one word for the model to go by: an empty text, or unknown words only.
+  [[nodiscard]] bool nothing_known() const noexcept { return words == 0 || unknown == length; }
+};
+
+/// The tokeniser "words" of the model file: folds the text (fold.h) and lower-cases ASCII; tokens
 /// are maximal runs of [a-z0-9'] and of bytes from 0x80 up, any other character is a token of its
 /// own; a word that the vocabulary lacks is 1, an empty text is one such word; the first max_tokens
 /// are kept. "penn_words" also cuts contractions as the Penn Treebank does, for models that learnt
@@ -43,9 +58,12 @@ class Tokeniser {
   Tokeniser(Tokeniser&&) noexcept;
   Tokeniser& operator=(Tokeniser&&) noexcept;
 
-  /// Fills `ids` (max_tokens elements, 0 behind the text) and returns the text's length in tokens.
-  /// Allocates nothing. INVALID_ARGUMENT if `ids` has another size.
-  Result<std::int32_t> encode(std::string_view text, std::span<std::int32_t> ids) const;
+  /// Fills `ids` (max_tokens elements, 0 behind the text). Allocates nothing. INVALID_ARGUMENT if
+  /// `ids` has another size.
+  Result<Encoded> encode(std::string_view text, std::span<std::int32_t> ids) const;
+  /// The tokens that the model gets, folded, in the text's own capitals; one empty word for a text
+  /// without any.
+  [[nodiscard]] std::vector<std::string> words(std::string_view text) const;
 
  private:
   struct Impl;

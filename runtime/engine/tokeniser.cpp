@@ -3,13 +3,14 @@
 #include <string>
 #include <unordered_map>
 
+#include "runtime/engine/fold.h"
 #include "runtime/engine/preprocess.h"
 
 namespace qama::runtime {
 namespace {
 
-constexpr std::int32_t kUnknown = 1;
-constexpr std::string_view kLineBreak = "<br />";
+/// Bytes of a word. A longer one counts as unknown, whether the vocabulary has it or not.
+constexpr std::size_t kLongest = 256;
 
 bool is_space(unsigned char c) noexcept {
   return c == ' ' || (c >= '\t' && c <= '\r');
@@ -26,6 +27,25 @@ char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+/// A word as it is read. Of one that is too long for any vocabulary, the beginning and the end.
+class Word {
+ public:
+  void add(char c) noexcept {
+    if (size_ == letters_.size()) {
+      std::copy(letters_.end() - kTail + 1, letters_.end(), letters_.end() - kTail);
+      --size_;
+    }
+    letters_[size_++] = c;
+  }
+  void clear() noexcept { size_ = 0; }
+  [[nodiscard]] std::string_view text() const noexcept { return {letters_.data(), size_}; }
+
+ private:
+  static constexpr std::size_t kTail = 3;  // the longest contraction
+  std::array<char, kLongest + 1 + kTail> letters_;
+  std::size_t size_ = 0;
+};
+
 }  // namespace
 
 struct Tokeniser::Impl {
@@ -34,8 +54,6 @@ struct Tokeniser::Impl {
   bool lowercase = true;
   bool contractions = false;  // cut off
   std::size_t max_tokens = 0;
-  /// A word longer than the vocabulary's longest cannot be in it.
-  static constexpr std::size_t kLongest = 256;
 
   bool same(std::string_view part, std::string_view folded) const noexcept {
     return std::equal(part.begin(), part.end(), folded.begin(), folded.end(),
@@ -54,13 +72,39 @@ struct Tokeniser::Impl {
 
   std::int32_t look_up(std::string_view word) const noexcept {
     std::array<char, kLongest> folded;
-    if (word.size() > folded.size()) return kUnknown;
+    if (word.size() > folded.size()) return kUnknownWord;
     if (lowercase) {
       std::transform(word.begin(), word.end(), folded.begin(), lower);
       word = {folded.data(), word.size()};
     }
     const auto found = ids.find(word);
-    return found == ids.end() ? kUnknown : found->second;
+    return found == ids.end() ? kUnknownWord : found->second;
+  }
+
+  /// Gives every token of `text` to sink(token).
+  template <typename Sink>
+  void split(std::string_view text, Sink&& sink) const {
+    Word word;
+    const auto finish = [&] {
+      if (word.text().empty()) return;
+      const std::size_t tail = contraction(word.text());
+      sink(word.text().substr(0, word.text().size() - tail));
+      if (tail > 0) sink(word.text().substr(word.text().size() - tail));
+      word.clear();
+    };
+    FoldedText folded(text);
+    for (auto piece = folded.next(); !piece.empty(); piece = folded.next()) {
+      for (std::size_t at = 0; at < piece.size(); ++at) {
+        const auto c = static_cast<unsigned char>(piece[at]);
+        if (is_word(c)) {
+          word.add(piece[at]);
+        } else {
+          finish();
+          if (!is_space(c)) sink(piece.substr(at, 1));
+        }
+      }
+    }
+    finish();
   }
 };
 
@@ -78,8 +122,7 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   impl->ids.reserve(words.size());
   // <pad> and <unk> are no words of a text.
   for (std::size_t id = 2; id < words.size(); ++id) {
-    if (words[id].size() <= Impl::kLongest)
-      impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
+    if (words[id].size() <= kLongest) impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
   }
   impl->lowercase = model->preprocess().lowercase;
   impl->contractions = model->preprocess().tokeniser == weights::Tokeniser::penn_words;
@@ -88,36 +131,32 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   return Tokeniser(std::move(impl));
 }
 
-Result<std::int32_t> Tokeniser::encode(std::string_view text, std::span<std::int32_t> ids) const {
+Result<Encoded> Tokeniser::encode(std::string_view text, std::span<std::int32_t> ids) const {
   if (ids.size() != impl_->max_tokens) {
     return Error{ErrorCode::invalid_argument, "room for " + std::to_string(ids.size()) +
                                                   " tokens, expected the model's " +
                                                   std::to_string(impl_->max_tokens)};
   }
   std::fill(ids.begin(), ids.end(), 0);
-  std::size_t count = 0;
-  std::size_t at = 0;
-  while (at < text.size() && count < ids.size()) {
-    const auto c = static_cast<unsigned char>(text[at]);
-    if (is_space(c)) {
-      ++at;
-    } else if (impl_->same(text.substr(at, kLineBreak.size()), kLineBreak)) {
-      at += kLineBreak.size();
-    } else if (is_word(c)) {
-      std::size_t end = at + 1;
-      while (end < text.size() && is_word(static_cast<unsigned char>(text[end]))) ++end;
-      const std::size_t tail = impl_->contraction(text.substr(at, end - at));
-      ids[count++] = impl_->look_up(text.substr(at, end - at - tail));
-      if (tail > 0 && count < ids.size())
-        ids[count++] = impl_->look_up(text.substr(end - tail, tail));
-      at = end;
-    } else {
-      ids[count++] = impl_->look_up(text.substr(at, 1));
-      ++at;
-    }
-  }
-  if (count == 0) ids[count++] = kUnknown;
-  return static_cast<std::int32_t>(count);
+  Encoded out;
+  impl_->split(text, [&](std::string_view word) {
+    ++out.words;
+    if (static_cast<std::size_t>(out.length) == ids.size()) return;
+    std::int32_t& id = ids[static_cast<std::size_t>(out.length++)];
+    id = impl_->look_up(word);
+    if (id == kUnknownWord) ++out.unknown;
+  });
+  if (out.length == 0) ids[static_cast<std::size_t>(out.length++)] = kUnknownWord;
+  return out;
+}
+
+std::vector<std::string> Tokeniser::words(std::string_view text) const {
+  std::vector<std::string> out;
+  impl_->split(text, [&](std::string_view word) {
+    if (out.size() < impl_->max_tokens) out.emplace_back(word);
+  });
+  if (out.empty()) out.emplace_back();
+  return out;
 }
 
 }  // namespace qama::runtime

@@ -1,5 +1,6 @@
 #include "runtime/io/byte_stream.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -35,6 +36,24 @@ Result<ByteStream> ByteStream::open(const std::string& path) {
   if (!out.file_) {
     return Error{ErrorCode::io_error, "file " + quote(path) + " cannot be opened: " +
                                           (errno != 0 ? std::strerror(errno) : "out of memory")};
+  }
+  gzbuffer(handle(out.file_.get()), kBufferBytes);
+  out.compressed_ = gzdirect(handle(out.file_.get())) == 0;
+  return out;
+}
+
+Result<ByteStream> ByteStream::standard_input() {
+  ByteStream out;
+  out.path_ = "-";
+  const int own = dup(STDIN_FILENO);
+  if (own < 0) {
+    return Error{ErrorCode::io_error,
+                 std::string("standard input cannot be read: ") + std::strerror(errno)};
+  }
+  out.file_.reset(gzdopen(own, "rb"));
+  if (!out.file_) {
+    close(own);
+    return Error{ErrorCode::io_error, "standard input cannot be read: out of memory"};
   }
   gzbuffer(handle(out.file_.get()), kBufferBytes);
   out.compressed_ = gzdirect(handle(out.file_.get())) == 0;

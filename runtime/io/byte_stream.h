@@ -18,6 +18,8 @@ class ByteStream {
  public:
   /// NOT_FOUND, IO_ERROR.
   [[nodiscard]] static Result<ByteStream> open(const std::string& path);
+  /// What comes from standard input, as the file "-". It is read once: no rewind(). IO_ERROR.
+  [[nodiscard]] static Result<ByteStream> standard_input();
 
   /// Reads up to out.size() bytes; fewer only at the end. DATASET_TRUNCATED where a gzip file stops
   /// in the middle, DATASET_BAD_FORMAT where it is corrupt, IO_ERROR.

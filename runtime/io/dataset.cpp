@@ -18,6 +18,11 @@ constexpr DatasetFormat kFormats[] = {
     {"imdb", "aclImdb/{train,test}/{neg,pos}/*.txt, or imdb_{train,test}.tsv[.gz]", "test",
      open_imdb},
     {"sst2", "SST-2/{train,dev}.tsv[.gz]", "dev", open_sst2},
+    {"folder", "[{train,test,dev}/]LABEL/FILE, images or .txt files", "", nullptr, open_folder},
+    {"table",
+     "a .csv or .tsv file, or {train,test,dev}.{csv,tsv} below DIR, with the columns file or text, "
+     "and label",
+     "", nullptr, open_table},
 };
 
 }  // namespace
@@ -29,9 +34,9 @@ Status Dataset::next(Sample& out) {
                                                     std::to_string(info_.samples) + " samples"};
   }
   out.index = position_;
-  QAMA_RETURN_IF_ERROR(read(out));
-  ++position_;
-  return {};
+  Status status = read(out);
+  if (status.ok() || info_.own) ++position_;
+  return status;
 }
 
 Status Dataset::skip(std::int64_t count) {
@@ -59,12 +64,14 @@ std::span<const DatasetFormat> dataset_formats() noexcept {
 }
 
 Result<std::unique_ptr<Dataset>> open_dataset(std::string_view name, const std::string& directory,
-                                              std::string_view split) {
+                                              std::string_view split, const OwnData& own) {
+  std::error_code error;
+  if (name.empty()) name = fs::is_directory(directory, error) ? "folder" : "table";
   std::string names;
   for (const DatasetFormat& format : kFormats) {
     if (format.name == name) {
+      if (format.open_own != nullptr) return format.open_own(format, directory, split, own);
       if (split.empty()) split = format.default_split;
-      std::error_code error;
       if (!fs::is_directory(directory, error)) {
         return Error{ErrorCode::not_found, "data set '" + std::string(name) +
                                                "': " + quote(directory) + " is not a directory"};

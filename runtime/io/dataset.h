@@ -1,5 +1,6 @@
-// Data sets in their official layouts, read sample by sample. A data set is added by a file
-// dataset_<name>.cpp with its opener and one line in the table of dataset.cpp.
+// Data sets in their official layouts, and labelled data of anybody's own, read sample by sample. A
+// data set is added by a file dataset_<name>.cpp with its opener and one line in the table of
+// dataset.cpp.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,10 @@ struct DatasetInfo {
   std::int64_t samples = 0;
   std::int32_t height = 0, width = 0, channels = 0;  ///< images only
   std::vector<std::string> classes;                  ///< one name a label
+  /// Anybody's own: images come as their files, of any size, and a sample that cannot be read is an
+  /// error of its own, behind which next() goes on.
+  bool own = false;
+  std::vector<std::string> left_out;  ///< of a folder: paths that belong to no sample
 };
 
 /// One sample; its memory is used again for the next one.
@@ -32,6 +37,17 @@ struct Sample {
   std::int32_t label = 0;  ///< 0 .. classes - 1
   Image image;             ///< image sets
   std::string text;        ///< text sets
+  // Data of one's own:
+  std::string name;                ///< path, or "table.csv:12"
+  std::vector<std::uint8_t> file;  ///< bytes of an image's file, in place of `image`
+};
+
+/// What a model wants of labelled data that is nobody's official set.
+struct OwnData {
+  SampleKind kind = SampleKind::image;
+  std::vector<std::string> labels;     ///< the model's, by class
+  std::string column;                  ///< of a table, its texts or files; "": "text" or "file"
+  std::string label_column = "label";  ///< of a table
 };
 
 /// A split, read from front to back in its own order. One thread at a time.
@@ -47,7 +63,8 @@ class Dataset {
   [[nodiscard]] std::int64_t position() const noexcept { return position_; }
 
   /// Reads the next sample. INDEX_OUT_OF_RANGE behind the last one; DATASET_BAD_FORMAT (a label out
-  /// of range, damaged data), DATASET_TRUNCATED, IO_ERROR.
+  /// of range, damaged data), DATASET_TRUNCATED, IO_ERROR; of one's own data also NOT_FOUND and
+  /// TEXT_BAD_ENCODING.
   Status next(Sample& out);
   /// Passes over `count` samples.
   Status skip(std::int64_t count);
@@ -70,16 +87,22 @@ struct DatasetFormat {
   /// Opens `split` below `directory`; `split` is one of "train", "test", "dev".
   Result<std::unique_ptr<Dataset>> (*open)(const DatasetFormat& format,
                                            const std::string& directory, std::string_view split);
+  /// The same for a layout of one's own data, in place of open.
+  Result<std::unique_ptr<Dataset>> (*open_own)(const DatasetFormat& format, const std::string& path,
+                                               std::string_view split,
+                                               const OwnData& own) = nullptr;
 };
 
 [[nodiscard]] std::span<const DatasetFormat> dataset_formats() noexcept;
 
-/// Opens a data set. `split`: "train", "test", "dev" or "" for the default. INVALID_ARGUMENT
-/// (unknown name or split), NOT_FOUND (directory or files), DATASET_EMPTY, DATASET_TRUNCATED,
-/// DATASET_BAD_FORMAT.
+/// Opens a data set. `name` "" is "folder" for a directory and "table" for a file. `split`:
+/// "train", "test", "dev" or "" for the default. `own` is for "folder" and "table".
+/// INVALID_ARGUMENT (unknown name or split), NOT_FOUND (directory or files), DATASET_EMPTY,
+/// DATASET_TRUNCATED, DATASET_BAD_FORMAT (also a label that is none of the model's).
 [[nodiscard]] Result<std::unique_ptr<Dataset>> open_dataset(std::string_view name,
                                                             const std::string& directory,
-                                                            std::string_view split);
+                                                            std::string_view split,
+                                                            const OwnData& own = {});
 
 /// The openers, one a file dataset_<layout>.cpp.
 [[nodiscard]] Result<std::unique_ptr<Dataset>> open_idx_dataset(const DatasetFormat& format,
@@ -94,6 +117,15 @@ struct DatasetFormat {
 [[nodiscard]] Result<std::unique_ptr<Dataset>> open_sst2(const DatasetFormat& format,
                                                          const std::string& directory,
                                                          std::string_view split);
+
+[[nodiscard]] Result<std::unique_ptr<Dataset>> open_folder(const DatasetFormat& format,
+                                                           const std::string& path,
+                                                           std::string_view split,
+                                                           const OwnData& own);
+[[nodiscard]] Result<std::unique_ptr<Dataset>> open_table(const DatasetFormat& format,
+                                                          const std::string& path,
+                                                          std::string_view split,
+                                                          const OwnData& own);
 
 /// The first of `names` that exists as a file below one of `folders` of `directory` ("" is the
 /// directory itself), or NOT_FOUND with everything that was looked for.

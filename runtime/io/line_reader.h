@@ -18,7 +18,8 @@ class LineReader {
  public:
   explicit LineReader(ByteStream stream) : stream_(std::move(stream)) {}
 
-  /// Reads the next line without its end ("\n" or "\r\n") and says whether there was one.
+  /// Reads the next line without its end ("\n" or "\r\n") and says whether there was one. A byte
+  /// order mark before the first one is no part of it.
   /// DATASET_BAD_FORMAT: longer than kMaxTextBytes; else the errors of ByteStream.
   [[nodiscard]] Result<bool> next(std::string& line) {
     line.clear();
@@ -27,16 +28,13 @@ class LineReader {
         QAMA_ASSIGN_OR_RETURN(end_, stream_.read(buffer_));
         at_ = 0;
         if (end_ == 0) {
-          if (line.empty()) return false;
-          ++number_;
-          return true;
+          return !line.empty() && counted(line);
         }
       }
       const char c = static_cast<char>(buffer_[at_++]);
       if (c == '\n') {
         if (!line.empty() && line.back() == '\r') line.pop_back();
-        ++number_;
-        return true;
+        return counted(line);
       }
       if (line.size() == kMaxTextBytes) return error("is too long");
       line += c;
@@ -59,6 +57,11 @@ class LineReader {
   [[nodiscard]] const std::string& path() const noexcept { return stream_.path(); }
 
  private:
+  bool counted(std::string& line) {
+    if (++number_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+    return true;
+  }
+
   ByteStream stream_;
   std::array<std::uint8_t, 1 << 14> buffer_{};
   std::size_t at_ = 0;

@@ -2,10 +2,12 @@
 // fails is reported and the next one is taken.
 #include <algorithm>
 
+#include "hal/base/quote.h"
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"
+#include "runtime/cli/text_inputs.h"
 
 namespace qama::cli {
 namespace {
@@ -18,6 +20,8 @@ class Classify final : public Command {
                 "qama classify -m weights/models/fashion-mnist-qama.safetensors shoe.png\n"
                 "qama classify -m MODEL t10k-images-idx3-ubyte.gz:7 --json\n"
                 "qama classify -m weights/models/imdb-qama.safetensors --text \"What a film!\"\n"
+                "qama classify -m MODEL --lines reviews.txt\n"
+                "qama classify -m MODEL reviews.csv --column review\n"
                 "cat shoe.png | qama classify -m MODEL -\n"};
   }
 
@@ -25,12 +29,24 @@ class Classify final : public Command {
     declare_model(app, model_path_);
     app.add_option("INPUT", inputs_,
                    "A PNG, JPEG or PNM file, an item of an IDX file as FILE.idx[.gz]:INDEX, a "
-                   "text file, or - for standard input.")
+                   "text file, a directory of .txt files, a table of texts as .csv or .tsv, or - "
+                   "for standard input.")
         ->type_name("");
     app.add_option("--text", texts_, "Classify this text.")
         ->type_name("TEXT")
         ->expected(1)
         ->take_all();
+    app.add_option("--lines", lines_,
+                   "Classify every line of this file as a text of its own; - is standard input.")
+        ->type_name("FILE")
+        ->expected(1)
+        ->take_all();
+    app.add_option("--column", column_,
+                   "The inputs are tables with a header line: classify the texts of this column.")
+        ->type_name("NAME");
+    app.add_flag("--strict", strict_,
+                 "Take an input that says nothing to the model for an error: a text that is empty "
+                 "or has no known word.");
     app.add_option("--top", top_, "List the K likeliest classes, the likeliest first.")
         ->type_name("K")
         ->check(CLI::Range(1, weights::kMaxDim))
@@ -39,20 +55,31 @@ class Classify final : public Command {
   }
 
   Status run(Console& console) override {
-    if (inputs_.empty() && texts_.empty()) {
-      return Error{ErrorCode::usage, "classify needs an INPUT or --text"};
+    if (inputs_.empty() && texts_.empty() && lines_.empty()) {
+      return Error{ErrorCode::usage, "classify needs an INPUT, --text or --lines"};
     }
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
+    if (!column_.empty() && !model->architecture().is_text()) {
+      return runtime::wrong_kind(model_path_, *model, "the texts of --column");
+    }
+    const auto answer = [&](const std::string& name, const Result<runtime::Sample>& sample) {
+      const Status status = classify(console, *session, name, sample);
+      if (!status.ok()) console.report(status.error());
+    };
+    const auto take = [&](const std::string& name, const Result<std::string>& text) {
+      answer(name, text.ok() ? reader.text(*text, name) : Result<runtime::Sample>(text.error()));
+    };
     for (const std::string& name : inputs_) {
-      const Status status = classify(console, *session, name, reader.read(name));
-      if (!status.ok()) console.report(status.error());
+      if (model->architecture().is_text() && holds_texts(name, column_)) {
+        every_text(name, column_, take);
+      } else {
+        answer(name, reader.read(name));
+      }
     }
-    for (const std::string& text : texts_) {
-      const Status status = classify(console, *session, text, reader.text(text, "--text"));
-      if (!status.ok()) console.report(status.error());
-    }
+    for (const std::string& text : texts_) answer(text, reader.text(text, "--text"));
+    for (const std::string& path : lines_) every_line(path, take);
     return {};
   }
 
@@ -60,7 +87,9 @@ class Classify final : public Command {
   Status classify(Console& console, runtime::Session& session, const std::string& name,
                   const Result<runtime::Sample>& sample) const {
     if (!sample.ok()) return sample.error();
+    if (strict_ && sample->doubt) return *sample->doubt;
     const runtime::Model& model = session.model();
+    const std::vector<std::string> notes = notes_of(*sample, name);
     std::vector<float> logits(static_cast<std::size_t>(model.classes()));
     QAMA_RETURN_IF_ERROR(runtime::run_sample(session, *sample, logits));
     std::vector<runtime::Guess> top(logits.size());
@@ -84,9 +113,16 @@ class Classify final : public Command {
       out["solved_by"] = solvers.text();
       if (!solvers.fallbacks().empty()) out["fallbacks"] = solvers.fallbacks();
       out["seed"] = session.seed();
+      if (model.architecture().is_text()) {
+        out["words"] = sample->text.words;
+        out["unknown_words"] = sample->text.unknown;
+        out["truncated"] = sample->text.truncated();
+      }
+      if (!notes.empty()) out["notes"] = notes;
       console.object(out);
       return {};
     }
+    for (const std::string& note : notes) console.log("note: " + note);
     std::string line = name + ": ";
     for (std::size_t i = 0; i < top.size(); ++i) {
       line +=
@@ -99,9 +135,21 @@ class Classify final : public Command {
     return {};
   }
 
-  std::string model_path_;
-  std::vector<std::string> inputs_;
-  std::vector<std::string> texts_;
+  /// What a person should know of the sample before they believe the answer.
+  static std::vector<std::string> notes_of(const runtime::Sample& sample, const std::string& name) {
+    std::vector<std::string> out;
+    if (sample.doubt) out.push_back(sample.doubt->message);
+    if (sample.text.truncated()) {
+      out.push_back(format("text %s: only the first %d of its %lld words are read",
+                           quote(name).c_str(), sample.text.length,
+                           static_cast<long long>(sample.text.words)));
+    }
+    return out;
+  }
+
+  std::string model_path_, column_;
+  std::vector<std::string> inputs_, texts_, lines_;
+  bool strict_ = false;
   std::int32_t top_ = 3;
   RunArguments run_;
 };

@@ -10,6 +10,7 @@
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/data_arguments.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
@@ -58,6 +59,7 @@ Result<std::int64_t> parse_count(const std::string& text) {
 struct Tally {
   std::int64_t samples = 0;
   std::int64_t correct = 0;
+  std::int64_t unread = 0;                           ///< samples of one's own that cannot be read
   std::vector<std::vector<std::int64_t>> confusion;  ///< [label][answer]
   std::vector<double> latency_us;
   double label_probability = 0;
@@ -71,32 +73,18 @@ class Eval final : public Command {
  public:
   CommandText text() const override {
     return {
-        .summary = "Measure accuracy and speed over a data set.",
+        .summary = "Measure accuracy and speed over a data set, or over your own labelled data.",
         .examples =
             "qama eval -m weights/models/mnist-qama.safetensors --dataset mnist --data DIR\n"
+            "qama eval -m MODEL --data MINE      (MINE/LABEL/*.png, or MINE/LABEL/*.txt)\n"
+            "qama eval -m MODEL --data mine.csv  (with the columns file or text, and label)\n"
             "qama eval -m MODEL --dataset imdb --data DIR --limit 1000 --threads 4 --json\n"
             "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"};
   }
 
   void declare(CLI::App& app) override {
-    std::vector<std::string> names;
-    std::string layouts = "Read the data set from this directory, in its official layout:";
-    for (const io::DatasetFormat& format : io::dataset_formats()) {
-      names.emplace_back(format.name);
-      layouts += "\n" + std::string(format.name) + ": " + std::string(format.layout);
-    }
     declare_model(app, model_path_);
-    app.add_option("--dataset", dataset_, "Evaluate on this data set.")
-        ->required()
-        ->type_name("NAME")
-        ->check(CLI::IsMember(names));
-    app.add_option("--data", directory_, layouts)->required()->type_name("DIR");
-    app.add_option("--split", split_,
-                   "Evaluate on this split; the labels of sst2's test split are not public, and "
-                   "its dev split stands for it.")
-        ->type_name("NAME")
-        ->check(CLI::IsMember({"train", "test", "dev"}))
-        ->default_str("test");
+    data_.declare(app, "Evaluate on");
     app.add_option("--limit", limit_, "Take only the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
@@ -125,15 +113,18 @@ class Eval final : public Command {
       QAMA_ASSIGN_OR_RETURN(record_count, parse_count(record_[1]));
     }
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
-    QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
+    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_));
     QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
     const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1
                                    ? 1
                                    : run_.threads * kSamplesAThread;
     run_.integers = !record_.empty();
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model_, model_path_, batch, console));
-    if (!split_.empty() && split_ != set->info().split) {
-      console.log("split '" + set->info().split + "' stands for '" + split_ + "'");
+    if (!data_.split.empty() && data_.split != set->info().split) {
+      console.log("split '" + set->info().split + "' stands for '" + data_.split + "'");
+    }
+    for (const std::string& path : set->info().left_out) {
+      console.log(quote(path) + " is left out: it is no file of a class");
     }
     ProblemRecorder recorder(record_.empty() ? "" : record_[0],
                              std::filesystem::path(model_path_).stem().string(), record_count);
@@ -171,6 +162,8 @@ class Eval final : public Command {
     const std::string set = "data set '" + info.name + "'";
     if (info.kind == io::SampleKind::text) {
       if (!a.is_text()) return wrong_kind(model_path_, *model_, "the texts of " + set);
+    } else if (info.own) {
+      return {};  // its labels are the model's, and its images are made to fit
     } else if (!a.is_image() || a.image_height != info.height || a.image_width != info.width ||
                a.image_channels != info.channels) {
       return wrong_kind(model_path_, *model_,
@@ -197,7 +190,7 @@ class Eval final : public Command {
     return {};
   }
 
-  Status run_samples(const Console& console, io::Dataset& set, const Shard& shard,
+  Status run_samples(Console& console, io::Dataset& set, const Shard& shard,
                      runtime::Session& session, ProblemRecorder& recorder, Tally& tally) const {
     const std::int64_t end = limit_ > 0 ? std::min(limit_, set.info().samples) : set.info().samples;
     const std::int64_t first = shard.index % shard.count;
@@ -210,18 +203,24 @@ class Eval final : public Command {
     std::vector<std::int32_t> labels;
     Progress progress(console, "qama: eval", total);
     io::Sample sample;
-    while (tally.samples < total) {
+    const auto most = static_cast<std::size_t>(session.plan().options().max_batch);
+    for (std::int64_t taken = 0; taken < total;) {
       batch.clear();
       labels.clear();
-      const std::int64_t count =
-          std::min<std::int64_t>(session.plan().options().max_batch, total - tally.samples);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t index = first + (tally.samples + i) * shard.count;
-        QAMA_RETURN_IF_ERROR(set.skip(index - set.position()));
-        QAMA_RETURN_IF_ERROR(set.next(sample));
-        QAMA_RETURN_IF_ERROR(batch.add(sample));
-        labels.push_back(sample.label);
+      for (; batch.size() < most && taken < total; ++taken) {
+        QAMA_RETURN_IF_ERROR(set.skip(first + taken * shard.count - set.position()));
+        Status status = set.next(sample);
+        if (status.ok()) status = batch.add(sample);
+        if (status.ok()) {
+          labels.push_back(sample.label);
+        } else if (set.info().own) {
+          console.report(status.error());
+          ++tally.unread;
+        } else {
+          return status;
+        }
       }
+      if (batch.size() == 0) continue;
       runtime::Hooks hooks;
       if (!recorder.full()) hooks.problems = &recorder;
       const auto start = std::chrono::steady_clock::now();
@@ -232,9 +231,11 @@ class Eval final : public Command {
         QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), batch.index(i), labels[i],
                                  batch.logits(i), tally));
       }
-      progress.update(tally.samples);
+      progress.update(taken);
     }
-    return {};
+    if (tally.samples > 0) return {};
+    return Error{ErrorCode::dataset_empty,
+                 "none of " + std::to_string(total) + " samples can be read"};
   }
 
   Status add(const runtime::Session& session, std::int32_t position, std::uint64_t index,
@@ -275,6 +276,7 @@ class Eval final : public Command {
       out["split"] = info.split;
       out["n"] = tally.samples;
       out["correct"] = tally.correct;
+      if (info.own) out["unread"] = tally.unread;
       out["accuracy"] = accuracy;
       out["mean_label_probability"] = tally.label_probability / n;
       out["confusion"] = tally.confusion;
@@ -302,6 +304,10 @@ class Eval final : public Command {
                         info.name.c_str(), info.split.c_str(),
                         static_cast<long long>(tally.correct),
                         static_cast<long long>(tally.samples), 100 * accuracy));
+    if (tally.unread > 0) {
+      console.line(format("%lld samples cannot be read and are not counted",
+                          static_cast<long long>(tally.unread)));
+    }
     console.line(format("mean probability of the label %.4f", tally.label_probability / n));
     console.line(format("latency us: p50 %.1f, p90 %.1f, p99 %.1f; %.1f %s/s", p50, p90, p99, rate,
                         info.kind == io::SampleKind::text ? "texts" : "images"));
@@ -321,9 +327,7 @@ class Eval final : public Command {
   }
 
   std::string model_path_;
-  std::string dataset_;
-  std::string directory_;
-  std::string split_;
+  DataArguments data_;
   std::int64_t limit_ = 0;
   std::string shard_;
   std::vector<std::string> record_;

@@ -15,7 +15,9 @@ class Explain final : public Command {
  public:
   CommandText text() const override {
     return {.summary = "Show what the heads selected for one input, and what a flip would cost.",
-            .examples = "qama explain -m MODEL shoe.png --html shoe.html\n"};
+            .examples =
+                "qama explain -m MODEL shoe.png --html shoe.html\n"
+                "qama explain -m MODEL --text \"A wonderful film.\"\n"};
   }
 
   void declare(CLI::App& app) override {
@@ -46,6 +48,7 @@ class Explain final : public Command {
       QAMA_RETURN_IF_ERROR(
           write_explanation_html(explanation, model->architecture(), input.pixels, html_));
     }
+    if (input.doubt) console.log("note: " + input.doubt->message);
     if (console.json) {
       console.object(explanation_json(explanation));
     } else {
@@ -76,6 +79,10 @@ class Explain final : public Command {
     out.seed = session.seed();
     out.solvers.add(session, 0);
     out.layers = std::move(watcher.layers);
+    out.words = input.words;
+    for (std::size_t i = 0; i < out.words.size(); ++i) {
+      out.known.push_back(input.tokens[i] != runtime::kUnknownWord);
+    }
     return out;
   }
 

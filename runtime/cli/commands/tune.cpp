@@ -10,9 +10,10 @@
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/data_arguments.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
-#include "runtime/engine/preprocess.h"
+#include "runtime/cli/sample_batch.h"
 #include "runtime/io/dataset.h"
 #include "weights/model_writer.h"
 
@@ -34,21 +35,8 @@ class Tune final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    std::vector<std::string> names;
-    for (const io::DatasetFormat& format : io::dataset_formats()) names.emplace_back(format.name);
     declare_model(app, model_path_);
-    app.add_option("--dataset", dataset_, "Take the samples from this data set.")
-        ->required()
-        ->type_name("NAME")
-        ->check(CLI::IsMember(names));
-    app.add_option("--data", directory_,
-                   "Read the data set from this directory; `qama help eval` gives the layouts.")
-        ->required()
-        ->type_name("DIR");
-    app.add_option("--split", split_, "Take the samples from this split.")
-        ->type_name("NAME")
-        ->check(CLI::IsMember({"train", "test", "dev"}))
-        ->default_str("test");
+    data_.declare(app, "Take the samples from");
     app.add_option("--samples", samples_, "Record the layers of the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{4}, std::int64_t{100000}))
@@ -113,36 +101,32 @@ class Tune final : public Command {
 
  private:
   /// Runs the first samples and keeps their layers.
-  Status record(const Console& console, const std::shared_ptr<const runtime::Model>& model,
+  Status record(Console& console, const std::shared_ptr<const runtime::Model>& model,
                 LayerCollector& collector) const {
     const weights::Architecture& a = model->architecture();
-    QAMA_ASSIGN_OR_RETURN(const auto set, io::open_dataset(dataset_, directory_, split_));
+    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model));
     if ((set->info().kind == io::SampleKind::text) != a.is_text()) {
-      return wrong_kind(model_path_, *model, "data set '" + dataset_ + "'");
+      return wrong_kind(model_path_, *model, "data set '" + set->info().name + "'");
     }
     RunArguments arguments;
     arguments.integers = true;  // every layer is looked at as integers
     QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(model, model_path_, 1, console));
-    std::optional<runtime::Tokeniser> tokeniser;
-    if (a.is_text()) {
-      QAMA_ASSIGN_OR_RETURN(tokeniser, runtime::Tokeniser::create(model));
-    }
-    std::vector<std::int32_t> tokens(static_cast<std::size_t>(a.max_tokens));
-    std::vector<float> logits(static_cast<std::size_t>(model->classes()));
+    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(model));
+    runtime::Hooks hooks;
+    hooks.problems = &collector;
     const std::int64_t total = std::min(samples_, set->info().samples);
     Progress progress(console, "qama: record", total);
     io::Sample sample;
     for (std::int64_t i = 0; i < total; ++i) {
-      QAMA_RETURN_IF_ERROR(set->next(sample));
-      runtime::RunOptions options;
-      options.first_sample = static_cast<std::uint64_t>(i);
-      options.hooks.problems = &collector;
-      if (tokeniser) {
-        QAMA_ASSIGN_OR_RETURN(const std::int32_t length, tokeniser->encode(sample.text, tokens));
-        QAMA_RETURN_IF_ERROR(session->run_tokens(tokens, {&length, 1}, logits, options));
-      } else {
-        QAMA_RETURN_IF_ERROR(session->run_u8(sample.image.pixels, 1, logits, options));
+      batch.clear();
+      Status status = set->next(sample);
+      if (status.ok()) status = batch.add(sample);
+      if (!status.ok() && set->info().own) {
+        console.report(status.error());
+        continue;
       }
+      QAMA_RETURN_IF_ERROR(status);
+      QAMA_RETURN_IF_ERROR(batch.run(*session, hooks));
       progress.update(i + 1);
     }
     return {};
@@ -184,7 +168,7 @@ class Tune final : public Command {
       }
       Json out;
       out["model"] = model_path_;
-      out["dataset"] = dataset_;
+      out["dataset"] = data_.dataset.empty() ? data_.path : data_.dataset;
       out["gap_percent"] = gap_percent_;
       out["share_percent"] = share_percent_;
       out["seed"] = seed_.value_or(1);
@@ -213,7 +197,8 @@ class Tune final : public Command {
     if (!out_.empty()) console.line("wrote " + out_);
   }
 
-  std::string model_path_, dataset_, directory_, split_, out_;
+  std::string model_path_, out_;
+  DataArguments data_;
   std::string device_ = "cpu:";
   std::int64_t samples_ = 200;
   double share_percent_ = 99;

@@ -11,6 +11,15 @@ std::string Explanation::verdict() const {
   return label + format(", %.1f %%", 100 * probability);
 }
 
+std::vector<std::string> Explanation::selected_words(const Layer& layer, std::int32_t t) const {
+  std::vector<std::string> out;
+  const auto n = static_cast<std::size_t>(layer.tokens);
+  for (std::size_t i = 0; i < std::min(n, words.size()); ++i) {
+    if (layer.mask[static_cast<std::size_t>(t) * n + i] != 0) out.push_back(words[i]);
+  }
+  return out;
+}
+
 Moments moments(std::span<const double> values) {
   Moments out;
   if (values.empty()) return out;

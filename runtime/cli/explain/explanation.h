@@ -34,9 +34,14 @@ struct Explanation {
   std::uint64_t seed = 0;
   runtime::SolveCounter solvers;
   std::vector<Layer> layers;
+  /// Of a text: its words, a token each in every layer, and whether the vocabulary has them.
+  std::vector<std::string> words;
+  std::vector<bool> known;
 
   /// "ankle boot, 99.3 %"
   [[nodiscard]] std::string verdict() const;
+  /// The words of a text of which head `t` of a layer selected something.
+  [[nodiscard]] std::vector<std::string> selected_words(const Layer& layer, std::int32_t t) const;
 };
 
 struct Moments {

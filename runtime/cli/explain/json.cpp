@@ -33,7 +33,17 @@ Json explanation_json(const Explanation& e) {
                           "mean_flip_energy", "least_flip_energy", "token_energies", "output"}) {
     out[key] = Json::array();
   }
+  if (!e.words.empty()) {
+    out["words"] = e.words;
+    out["known"] = e.known;
+    out["selected_words"] = Json::array();
+  }
   for (const Layer& layer : e.layers) {
+    if (!e.words.empty()) {
+      Json heads = Json::array();
+      for (std::int32_t t = 0; t < layer.heads; ++t) heads.push_back(e.selected_words(layer, t));
+      out["selected_words"].push_back(std::move(heads));
+    }
     out["energy"].push_back(layer.energy);
     out["energy_without_penalty"].push_back(layer.pure_energy);
     out["masks"].push_back(grid(layer, layer.mask));

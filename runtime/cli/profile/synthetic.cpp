@@ -46,7 +46,7 @@ void fill_text(Random& random, const weights::Architecture& a, runtime::Sample& 
   for (std::int32_t& id : sample.tokens) {
     id = static_cast<std::int32_t>(random.bits() % static_cast<std::uint64_t>(a.vocabulary));
   }
-  sample.length = a.max_tokens;
+  sample.text.length = a.max_tokens;
 }
 
 void fill_picture(Random& random, const weights::Architecture& a, runtime::Sample& sample) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <qama/qama.hpp>
 #include <string>
 #include <vector>
@@ -164,6 +165,25 @@ TEST_F(Answers, AllocateNothingForImagesOfTheModelsSize) {
   EXPECT_EQ(status, 0);
 }
 
+TEST_F(Answers, TheModelSeesOfAFileWhatTheAnswerIsFor) {
+  const Bytes png = png_file(50, 31, 3, sample_pixels(50, 31, 3));
+  std::vector<std::uint8_t> pixels(784);
+  ASSERT_EQ(qama_model_fit_encoded(images.model, png.data(), png.size(), pixels.data()), 0)
+      << qama_last_error();
+  std::vector<float> logits(10);
+  ASSERT_EQ(qama_session_classify_u8(images.session, pixels.data(), 1, logits.data()), 0);
+  qama_answer answer = new_answer();
+  ASSERT_EQ(qama_session_answer_encoded(images.session, png.data(), png.size(), &answer), 0);
+  EXPECT_EQ(std::vector<float>(answer.logits, answer.logits + 10), logits);
+
+  EXPECT_EQ(qama_model_fit_encoded(images.model, "text", 4, pixels.data()), 200);
+  EXPECT_EQ(qama_model_fit_encoded(nullptr, png.data(), png.size(), pixels.data()), 1);
+  EXPECT_EQ(qama_model_fit_encoded(images.model, nullptr, 4, pixels.data()), 1);
+  EXPECT_EQ(qama_model_fit_encoded(images.model, png.data(), png.size(), nullptr), 1);
+  const Opened texts(text_architecture(AttentionKind::softmax), 1);
+  EXPECT_EQ(qama_model_fit_encoded(texts.model, png.data(), png.size(), pixels.data()), 119);
+}
+
 TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   const auto pixels = random_pixels(784, 3);
   const qama_image good{sizeof good, 28, 28, 1, 0, pixels.data()};
@@ -201,8 +221,9 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   qama_answer answer = new_answer();
   answer.struct_size = 0;
   EXPECT_EQ(qama_session_answer_images(images.session, &good, 1, &answer), 1);
-  EXPECT_EQ(std::string(qama_last_error()), "struct_size is 0, expected sizeof(qama_answer), " +
-                                                std::to_string(sizeof(qama_answer)));
+  EXPECT_EQ(std::string(qama_last_error()),
+            "struct_size is 0, expected sizeof(qama_answer), at least " +
+                std::to_string(offsetof(qama_answer, words)));
   answer = new_answer();
   EXPECT_EQ(qama_session_answer_images(nullptr, &good, 1, &answer), 1);
   EXPECT_EQ(qama_session_answer_images(images.session, nullptr, 1, &answer), 1);
@@ -216,6 +237,18 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   EXPECT_EQ(qama_session_answer_encoded(images.session, nullptr, 4, &answer), 1);
   const char* text = "some words";
   EXPECT_EQ(qama_session_answer_texts(images.session, &text, 1, &answer), 119);
+}
+
+// Programs built with the first header have no room for the words.
+TEST_F(Answers, OlderStructsAreNotWrittenBeyondTheirEnd) {
+  const auto pixels = random_pixels(784, 3);
+  const qama_image image{sizeof image, 28, 28, 1, 0, pixels.data()};
+  qama_answer answer = new_answer();
+  answer.struct_size = offsetof(qama_answer, words);
+  answer.words = 99;
+  ASSERT_EQ(qama_session_answer_images(images.session, &image, 1, &answer), 0);
+  EXPECT_GE(answer.class_index, 0);
+  EXPECT_EQ(answer.words, 99);
 }
 
 // An older library does not know a newer header's fields: they are 0, and elements lie where that
@@ -254,6 +287,17 @@ TEST(AnswersOfTexts, AreWhatTheLogitsSay) {
   }
   const char* bad = "caf\xE9";
   EXPECT_EQ(qama_session_answer_texts(texts.session, &bad, 1, answers.data()), 206);
+  // What the model did not read.
+  std::string long_text;
+  for (int i = 0; i < 60; ++i) long_text += "w10 zebra ";
+  const char* odd[] = {long_text.c_str(), "\xC2\xA0"};
+  ASSERT_EQ(qama_session_answer_texts(texts.session, odd, 2, answers.data()), 0);
+  EXPECT_EQ(answers[0].words, 120);
+  EXPECT_EQ(answers[0].unknown_words, 25);
+  EXPECT_EQ(answers[0].truncated, 1);
+  EXPECT_EQ(answers[1].words, 0);
+  EXPECT_EQ(answers[1].unknown_words, 0);
+  EXPECT_EQ(answers[1].truncated, 0);
   EXPECT_STREQ(qama_last_error(), "text 'texts[0]': byte 3 is not valid UTF-8 text");
   const Bytes png = png_file(3, 3, 1, sample_pixels(3, 3, 1));
   EXPECT_EQ(qama_session_answer_encoded(texts.session, png.data(), png.size(), answers.data()),
@@ -308,6 +352,11 @@ TEST(CppAnswers, AreThoseOfTheCApi) {
   const auto encoded = session->answer_encoded(std::as_bytes(std::span(png)));
   ASSERT_TRUE(encoded.ok());
   EXPECT_EQ(encoded->class_index, one->class_index);
+  EXPECT_EQ(encoded->words, 0);
+  const auto seen = model->fit_encoded(std::as_bytes(std::span(png)));
+  ASSERT_TRUE(seen.ok());
+  EXPECT_EQ(*seen, std::vector<std::uint8_t>(pixels.begin(), pixels.begin() + 784));
+  EXPECT_STREQ(model->fit_encoded({}).status().name(), "INVALID_ARGUMENT");
   EXPECT_FALSE(session->answer_images({}).ok());
   EXPECT_STREQ(session->answer_text("words").status().name(), "MODEL_WRONG_KIND");
   EXPECT_STREQ(session->answer_file("/nowhere").status().name(), "NOT_FOUND");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
@@ -122,6 +123,128 @@ TEST_F(CliClassify, Texts) {
   EXPECT_EQ(lines[0]["top"], lines[2]["top"]);
 }
 
+TEST_F(CliClassify, TextsSayWhatTheModelDidNotRead) {
+  std::string long_text;
+  for (int i = 0; i < 50; ++i) long_text += "w10 ";
+  const Outcome outcome =
+      run_qama({"classify", "--json", "-m", text_, "--text", "w10 w11 zebra", "--text", "",
+                "--text", "\xF0\x9F\x98\x8D zebra", "--text", long_text});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  auto lines = outcome.json_lines();
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0]["words"], 3);
+  EXPECT_EQ(lines[0]["unknown_words"], 1);
+  EXPECT_EQ(lines[0]["truncated"], false);
+  EXPECT_FALSE(lines[0].contains("notes"));
+  EXPECT_EQ(lines[1]["words"], 0);
+  EXPECT_EQ(lines[1]["notes"][0], "text '--text' has no word");
+  EXPECT_EQ(lines[2]["unknown_words"], 2);
+  EXPECT_EQ(lines[2]["notes"][0],
+            "text '--text': none of its 2 words is in the model's vocabulary");
+  EXPECT_EQ(lines[3]["words"], 50);
+  EXPECT_EQ(lines[3]["truncated"], true);
+  EXPECT_THAT(lines[3]["notes"][0].get<std::string>(), HasSubstr("the first 40 of its 50 words"));
+  // A person gets the same beside the answer; an image model knows nothing of words.
+  const Outcome plain = run_qama({"classify", "-m", text_, "--text", ""});
+  EXPECT_EQ(plain.status, 0);
+  EXPECT_THAT(plain.err, HasSubstr("note: text '--text' has no word"));
+  const std::string picture = put("a.png", png_file(28, 28, 1, pixels_));
+  EXPECT_FALSE(
+      run_qama({"classify", "-q", "--json", "-m", qama_, picture}).json().contains("words"));
+}
+
+TEST_F(CliClassify, StrictRefusesATextThatSaysNothing) {
+  expect_error(run_qama({"classify", "-q", "--strict", "-m", text_, "--text", " \xC2\xA0"}),
+               "TEXT_EMPTY");
+  expect_error(run_qama({"classify", "-q", "--strict", "-m", text_, "--text", "zebra"}),
+               "TEXT_EMPTY");
+  EXPECT_EQ(run_qama({"classify", "-q", "--strict", "-m", text_, "--text", "w10 zebra"}).status, 0);
+}
+
+TEST_F(CliClassify, ManyTexts) {
+  const std::vector<std::string> texts = {"w10 w11", "w12", "", "w13 w14"};
+  std::vector<std::string> arguments = {"classify", "-q", "--json", "-m", text_};
+  for (const std::string& text : texts) arguments.insert(arguments.end(), {"--text", text});
+  const auto expected = run_qama(arguments).json_lines();
+  ASSERT_EQ(expected.size(), texts.size());
+  const auto expect_answers = [&](const std::vector<std::string>& more, const std::string& name,
+                                  const RunSetup& setup = {}) {
+    SCOPED_TRACE(name);
+    std::vector<std::string> all = {"classify", "-q", "--json", "-m", text_};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome outcome = run_qama(all, setup);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    const auto lines = outcome.json_lines();
+    ASSERT_EQ(lines.size(), texts.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      EXPECT_EQ(lines[i]["top"], expected[i]["top"]);
+      EXPECT_THAT(lines[i]["input"].get<std::string>(), HasSubstr(name));
+    }
+    return;
+  };
+  const std::string many = "\xEF\xBB\xBFw10 w11\r\nw12\r\n\r\nw13 w14\r\n";
+  expect_answers({"--lines", put("many", Bytes(many.begin(), many.end()))}, "many:");
+  RunSetup setup;
+  setup.input = many;
+  expect_answers({"--lines", "-"}, "-:", setup);
+  const std::string csv = "id,review\n1,w10 w11\n2,\"w12\"\n3,\n4,\"w13\nw14\"\n";
+  const std::string table = put("reviews.csv", Bytes(csv.begin(), csv.end()));
+  expect_answers({table, "--column", "review"}, "reviews.csv:");
+  setup.input = csv;
+  expect_answers({"-", "--column", "review"}, "-:", setup);
+  std::filesystem::create_directory(directory_.file("texts"));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    put_file(directory_.file("texts/" + std::to_string(i) + ".txt"), texts[i]);
+  }
+  expect_answers({directory_.file("texts")}, ".txt");
+
+  refused(text_, table, "USAGE");  // which column?
+  expect_error(run_qama({"classify", "-q", "-m", text_, table, "--column", "text"}),
+               "DATASET_BAD_FORMAT");
+  refused(text_, directory_.path().string() + "/texts/..", "DATASET_EMPTY");
+  expect_error(run_qama({"classify", "-q", "-m", text_, "--lines", directory_.file("absent")}),
+               "NOT_FOUND");
+  expect_error(run_qama({"classify", "-q", "-m", text_, "--lines", "-"}), "DATASET_EMPTY");
+  expect_error(run_qama({"classify", "-q", "-m", qama_, table, "--column", "review"}),
+               "MODEL_WRONG_KIND");
+}
+
+TEST_F(CliClassify, ALineThatIsNoTextIsAnErrorAmongAnswers) {
+  RunSetup setup;
+  setup.input = "w10\ncaf\xE9\nw11\n";
+  const Outcome outcome =
+      run_qama({"classify", "-q", "--json", "-m", text_, "--lines", "-"}, setup);
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.json_lines().size(), 2U);
+  EXPECT_THAT(outcome.err, HasSubstr("TEXT_BAD_ENCODING: text '-:2': byte 3"));
+}
+
+/// The faults that were found on the shipped models: the answer is that of the ASCII text.
+TEST_F(CliClassify, ShippedTextModelsReadWhatPeoplePaste) {
+  const std::string imdb = source_path("weights/models/imdb-qama.safetensors").string();
+  const std::vector<std::string> same = {
+      "Wonderful film.",
+      "\xEF\xBB\xBFWonderful film.",
+      "Wonderful\xC2\xA0"
+      "film.",
+      "Wonderful\xE2\x80\x8B"
+      "film.",
+      "<p>Wonderful&nbsp;<i>film</i>.</p>",
+  };
+  std::vector<std::string> arguments = {"classify", "-q", "--json", "-m", imdb};
+  for (const std::string& text : same) arguments.insert(arguments.end(), {"--text", text});
+  const auto lines = run_qama(arguments).json_lines();
+  ASSERT_EQ(lines.size(), same.size());
+  EXPECT_EQ(lines[0]["label"], "positive");
+  for (const auto& line : lines) EXPECT_EQ(line["top"], lines[0]["top"]) << line["input"];
+}
+
+TEST_F(CliClassify, AFileWithAByteOrderMarkOfTheReports) {
+  QAMA_SHARED_OR_SKIP(file, "reports/inputs/text/bom.txt");
+  const std::string imdb = source_path("weights/models/imdb-qama.safetensors").string();
+  EXPECT_EQ(run_qama({"classify", "-q", "--json", "-m", imdb, file}).json()["label"], "positive");
+}
+
 TEST_F(CliClassify, BadInputsEndInOneSentence) {
   const Bytes idx = idx_file({2, 28, 28}, sample_pixels(28, 56, 1));
   refused(qama_, put("note.png", {'h', 'e', 'l', 'l', 'o', '\n'}), "IMAGE_BAD_FORMAT");
@@ -150,6 +273,7 @@ TEST_F(CliClassify, BadInputsEndInOneSentence) {
 TEST_F(CliClassify, ModelsOfTheWrongKind) {
   refused(text_, put("one.idx", idx_file({1, 28, 28}, pixels_)) + ":0", "MODEL_WRONG_KIND");
   refused(text_, put("a.png", png_file(28, 28, 1, pixels_)), "TEXT_BAD_ENCODING");
+  refused(text_, put("utf16.txt", {0xFF, 0xFE, 'c', 0, 'a', 0}), "TEXT_BAD_ENCODING");
   refused(text_, put("latin1.txt", {'c', 'a', 'f', 0xE9}), "TEXT_BAD_ENCODING");
   expect_error(run_qama({"classify", "-q", "-m", qama_, "--text", "hello"}), "MODEL_WRONG_KIND");
 }

@@ -91,6 +91,64 @@ TEST_F(CliEval, ShardsAddUpToTheWhole) {
   expect_error(eval({"--limit", "2", "--shard", "3/5"}), "DATASET_EMPTY");
 }
 
+TEST_F(CliEval, OwnPicturesAreClassifysAnswers) {
+  // Of another size: they are made to fit, as classify does.
+  int right = 0;
+  std::string table = "file,label\n";
+  for (int i = 0; i < 6; ++i) {
+    const std::string folder = directory_.file("own/" + std::to_string(i % 3));
+    std::filesystem::create_directories(folder);
+    const std::string file = folder + "/" + std::to_string(i) + ".png";
+    put_file(file, png_file(20 + i, 31, 3, sample_pixels(20 + i, 31, 3)));
+    table += file + "," + std::to_string(i % 3) + "\n";
+    const std::string softmax = directory_.file("softmax");
+    if (i == 0) put_model(directory_, "softmax", small_vit(AttentionKind::softmax));
+    right += run_qama({"classify", "-q", "--json", "-m", softmax, file}).json()["class"] == i % 3;
+  }
+  put_file(directory_.file("own.csv"), table);
+  for (const std::string& data : {directory_.file("own"), directory_.file("own.csv")}) {
+    const auto result =
+        run_qama({"eval", "-q", "--json", "-m", directory_.file("softmax"), "--data", data}).json();
+    EXPECT_EQ(result["n"], 6);
+    EXPECT_EQ(result["correct"], right);
+    EXPECT_EQ(result["unread"], 0);
+  }
+}
+
+TEST_F(CliEval, WhatCannotBeReadIsListedAndCounted) {
+  for (const char* label : {"1", "7"}) {
+    std::filesystem::create_directories(directory_.file(std::string("own/") + label));
+  }
+  put_file(directory_.file("own/1/a.png"), png_file(28, 28, 1, sample_pixels(28, 28, 1)));
+  put_file(directory_.file("own/7/b.png"), "no picture");
+  put_file(directory_.file("own/notes"), "no folder");
+  const Outcome outcome =
+      run_qama({"eval", "--json", "-m", qama_, "--data", directory_.file("own")});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.json()["n"], 1);
+  EXPECT_EQ(outcome.json()["unread"], 1);
+  EXPECT_THAT(outcome.err, HasSubstr("IMAGE_BAD_FORMAT: image '" + directory_.file("own/7/b.png")));
+  EXPECT_THAT(outcome.err, HasSubstr("own/notes' is left out"));
+  std::filesystem::remove(directory_.file("own/1/a.png"));
+  EXPECT_THAT(run_qama({"eval", "-q", "-m", qama_, "--data", directory_.file("own")}).err,
+              HasSubstr("DATASET_EMPTY: none of 1 samples can be read"));
+  std::filesystem::create_directory(directory_.file("own/seven"));
+  expect_error(run_qama({"eval", "-q", "-m", qama_, "--data", directory_.file("own")}),
+               "DATASET_BAD_FORMAT");
+}
+
+TEST_F(CliEval, OwnTexts) {
+  put_file(directory_.file("own.tsv"), "text\tlabel\nw10 w11\t0\nw12\t1\n\"w13 w14\"\t0\n");
+  const auto result =
+      run_qama({"eval", "-q", "--json", "-m", text_, "--data", directory_.file("own.tsv")}).json();
+  EXPECT_EQ(result["n"], 3);
+  EXPECT_EQ(result["dataset"], "table");
+  const auto tuned = run_qama({"tune", "-q", "--json", "-m", text_, "--data",
+                               directory_.file("own.tsv"), "--samples", "4"});
+  EXPECT_EQ(tuned.status, 0) << tuned.err;
+  EXPECT_EQ(tuned.json()["dataset"], directory_.file("own.tsv"));
+}
+
 TEST_F(CliEval, LimitTakesTheFirst) {
   auto result = eval({"--limit", "5"}).json();
   EXPECT_EQ(result["n"], 5);

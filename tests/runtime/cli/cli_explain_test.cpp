@@ -109,7 +109,8 @@ TEST(CliExplain, ATextShorterThanTheModel) {
   ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
   ASSERT_OK_AND_ASSIGN(const auto tokeniser, runtime::Tokeniser::create(model));
   std::vector<std::int32_t> tokens(40);
-  ASSERT_OK_AND_ASSIGN(const std::int32_t length, tokeniser.encode(words, tokens));
+  ASSERT_OK_AND_ASSIGN(const auto encoded, tokeniser.encode(words, tokens));
+  const std::int32_t length = encoded.length;
   ASSERT_OK_AND_ASSIGN(const auto session,
                        runtime::Session::create(model, runtime::SessionOptions{}));
   Both both;
@@ -120,6 +121,34 @@ TEST(CliExplain, ATextShorterThanTheModel) {
   ASSERT_OK(session->run_tokens(tokens, {&length, 1}, logits, options));
   ASSERT_EQ(both.problems.at(0).tokens, length);
   expect_same(report, both, 40);
+}
+
+TEST(CliExplain, ATextShowsItsWords) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_text(AttentionKind::qama));
+  const std::vector<std::string> arguments = {"explain", "-q",     "-m",
+                                              path,      "--text", "W10, w11 <br>\x1B zebra!"};
+  std::vector<std::string> with_json = arguments;
+  with_json.push_back("--json");
+  const json report = run_qama(with_json).json();
+  const std::vector<std::string> words = {"W10", ",", "w11", "\x1B", "zebra", "!"};
+  ASSERT_EQ(report["words"], json(words));
+  EXPECT_EQ(report["known"], json({true, false, true, false, false, false}));
+  const std::string plain = run_qama(arguments).out;
+  for (std::size_t layer = 0; layer < report["masks"].size(); ++layer) {
+    for (std::size_t t = 0; t < report["masks"][layer].size(); ++t) {
+      std::vector<std::string> selected;
+      std::string line;
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        if (report["masks"][layer][t][i] == 0) continue;
+        selected.push_back(words[i]);
+        line += " " + (words[i] == "\x1B" ? "\\x1b" : words[i]);
+      }
+      EXPECT_EQ(report["selected_words"][layer][t], json(selected));
+      EXPECT_THAT(plain, HasSubstr("head " + std::to_string(t) + " selected " +
+                                   std::to_string(selected.size()) + " of 6:" + line + "\n"));
+    }
+  }
 }
 
 /// Keeps the integers of every layer, the spins and the token energies.

@@ -10,6 +10,7 @@
 
 #include "runtime/engine/model.h"
 #include "tests/test_support.h"
+#include "weights/model_file.h"
 #include "weights/model_writer.h"
 
 namespace qama::test {
@@ -102,6 +103,39 @@ inline std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint64_t 
   std::mt19937_64 random(seed);
   std::vector<std::uint8_t> out(count);
   for (std::uint8_t& v : out) v = static_cast<std::uint8_t>(random());
+  return out;
+}
+
+/// A text model whose vocabulary is `words` behind <pad> and <unk>.
+inline MemoryModel model_with(const std::vector<std::string>& words, std::int32_t max_tokens,
+                              weights::Tokeniser tokeniser = weights::Tokeniser::words) {
+  weights::Architecture a = text_architecture(weights::AttentionKind::softmax);
+  a.vocabulary = static_cast<std::int32_t>(words.size()) + 2;
+  a.max_tokens = max_tokens;
+  weights::Preprocess preprocess;
+  preprocess.kind = a.kind;
+  preprocess.tokeniser = tokeniser;
+  MemoryModel out;
+  auto writer = weights::model_writer(a, preprocess, {"0", "1", "2"}, "test");
+  EXPECT_OK(writer);
+  std::string text = "<pad>\n<unk>";
+  for (const std::string& word : words) text += "\n" + word;
+  for (const auto& spec : weights::expected_tensors(a)) {
+    if (spec.dtype == weights::Dtype::u8) {
+      EXPECT_OK(writer->add(spec.name, spec.dtype, {static_cast<std::int64_t>(text.size())},
+                            std::as_bytes(std::span(text))));
+      continue;
+    }
+    std::size_t count = 1;
+    for (const auto size : spec.shape) count *= static_cast<std::size_t>(size);
+    EXPECT_OK(writer->add_f32(spec.name, spec.shape, random_floats(count, 1, 0.1)));
+  }
+  auto bytes = writer->serialise();
+  EXPECT_OK(bytes);
+  out.bytes = std::move(*bytes);
+  auto model = runtime::Model::from_memory(out.bytes);
+  EXPECT_OK(model);
+  out.model = std::move(*model);
   return out;
 }
 

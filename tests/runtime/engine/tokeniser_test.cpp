@@ -10,50 +10,17 @@
 namespace qama::test {
 namespace {
 
-/// A text model whose vocabulary is `words` behind <pad> and <unk>.
-MemoryModel model_with(const std::vector<std::string>& words, std::int32_t max_tokens,
-                       weights::Tokeniser tokeniser = weights::Tokeniser::words) {
-  weights::Architecture a = text_architecture(weights::AttentionKind::softmax);
-  a.vocabulary = static_cast<std::int32_t>(words.size()) + 2;
-  a.max_tokens = max_tokens;
-  weights::Preprocess preprocess;
-  preprocess.kind = a.kind;
-  preprocess.tokeniser = tokeniser;
-  MemoryModel out;
-  auto writer = weights::model_writer(a, preprocess, {"0", "1", "2"}, "test");
-  EXPECT_OK(writer);
-  std::string text = "<pad>\n<unk>";
-  for (const std::string& word : words) text += "\n" + word;
-  for (const auto& spec : weights::expected_tensors(a)) {
-    if (spec.dtype == weights::Dtype::u8) {
-      EXPECT_OK(writer->add(spec.name, spec.dtype, {static_cast<std::int64_t>(text.size())},
-                            std::as_bytes(std::span(text))));
-      continue;
-    }
-    std::size_t count = 1;
-    for (const auto size : spec.shape) count *= static_cast<std::size_t>(size);
-    EXPECT_OK(writer->add_f32(spec.name, spec.shape, random_floats(count, 1, 0.1)));
-  }
-  auto bytes = writer->serialise();
-  EXPECT_OK(bytes);
-  out.bytes = std::move(*bytes);
-  auto model = runtime::Model::from_memory(out.bytes);
-  EXPECT_OK(model);
-  out.model = std::move(*model);
-  return out;
-}
-
 class Words : public testing::Test {
  protected:
   std::vector<std::int32_t> encode(const std::string& text) {
     auto tokeniser = runtime::Tokeniser::create(held.model);
     EXPECT_OK(tokeniser);
     std::vector<std::int32_t> ids(6, 99);
-    const auto length = tokeniser->encode(text, ids);
-    EXPECT_OK(length);
-    for (std::size_t i = static_cast<std::size_t>(*length); i < ids.size(); ++i)
-      EXPECT_EQ(ids[i], 0);
-    ids.resize(static_cast<std::size_t>(*length));
+    const auto encoded = tokeniser->encode(text, ids);
+    EXPECT_OK(encoded);
+    const auto length = static_cast<std::size_t>(encoded->length);
+    for (std::size_t i = length; i < ids.size(); ++i) EXPECT_EQ(ids[i], 0);
+    ids.resize(length);
     return ids;
   }
   MemoryModel held = model_with({"the", "film", "don't", "!", "\xC3\xA9t\xC3\xA9", "4", "<"}, 6);
@@ -73,6 +40,7 @@ TEST_F(Words, OtherCharactersAreTokens) {
 }
 TEST_F(Words, LineBreaksAreSpaces) {
   EXPECT_EQ(encode("the<br />film<BR />4"), (Ids{2, 3, 7}));
+  EXPECT_EQ(encode("the<p>film</p>4"), (Ids{2, 3, 7}));
   EXPECT_EQ(encode("<b"), (Ids{8, 1}));
   EXPECT_EQ(encode("<br /"), (Ids{8, 1, 1}));
 }
@@ -90,6 +58,55 @@ TEST_F(Words, EmptyTextIsOneUnknownWord) {
 TEST_F(Words, TheFirstTokensAreKept) {
   EXPECT_EQ(encode("the the the film film film 4 4"), (Ids{2, 2, 2, 3, 3, 3}));
   EXPECT_EQ(encode(std::string(100000, 'x')), (Ids{1}));
+}
+
+TEST_F(Words, EveryBlankAndQuoteCountsAsTheAsciiOne) {
+  EXPECT_EQ(encode("\xEF\xBB\xBFthe film"), (Ids{2, 3}));  // byte order mark
+  EXPECT_EQ(encode("the\xC2\xA0"
+                   "film"),
+            (Ids{2, 3}));  // no-break space
+  EXPECT_EQ(encode("the\xE2\x80\x8B"
+                   "film"),
+            (Ids{2, 3}));                                      // zero-width space
+  EXPECT_EQ(encode("don\xE2\x80\x99t!"), (Ids{4, 5}));         // typographic apostrophe
+  EXPECT_EQ(encode("film\xF0\x9F\x98\x8D!"), (Ids{3, 1, 5}));  // an emoji is its own word
+}
+TEST_F(Words, SaysWhatTheModelGets) {
+  auto tokeniser = runtime::Tokeniser::create(held.model);
+  ASSERT_OK(tokeniser);
+  std::vector<std::int32_t> ids(6);
+  const auto of = [&](const std::string& text) {
+    const auto out = tokeniser->encode(text, ids);
+    EXPECT_OK(out);
+    return *out;
+  };
+  runtime::Encoded all = of("the film of the film is the film");
+  EXPECT_EQ(all.length, 6);
+  EXPECT_EQ(all.words, 8);
+  EXPECT_EQ(all.unknown, 2);  // "of" and "is"
+  EXPECT_TRUE(all.truncated());
+  EXPECT_FALSE(all.nothing_known());
+  all = of("the film is the film is");
+  EXPECT_EQ(all.words, 6);
+  EXPECT_FALSE(all.truncated());
+  all = of("\xF0\x9F\x98\x8D so so");
+  EXPECT_EQ(all.unknown, 3);
+  EXPECT_TRUE(all.nothing_known());
+  all = of("\xC2\xA0 <p>");
+  EXPECT_EQ(all.length, 1);
+  EXPECT_EQ(all.words, 0);
+  EXPECT_EQ(all.unknown, 0);
+  EXPECT_TRUE(all.nothing_known());
+}
+TEST_F(Words, TheWordsAreThoseOfTheIds) {
+  auto tokeniser = runtime::Tokeniser::create(held.model);
+  ASSERT_OK(tokeniser);
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(tokeniser->words("The \xE2\x80\x9C"
+                             "film\xE2\x80\x9D!"),
+            (Texts{"The", "\"", "film", "\"", "!"}));
+  EXPECT_EQ(tokeniser->words("a b c d e f g"), (Texts{"a", "b", "c", "d", "e", "f"}));
+  EXPECT_EQ(tokeniser->words(" "), (Texts{""}));
 }
 
 class PennWords : public Words {

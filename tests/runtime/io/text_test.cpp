@@ -32,6 +32,18 @@ TEST(CheckUtf8, SaysWhere) {
   EXPECT_EQ(status.error().message, "text 'review.txt': byte 3 is not valid UTF-8 text");
 }
 
+TEST(CheckUtf8, NamesUtf16) {
+  for (const std::string& bad : {std::string("\xFF\xFE"
+                                             "a\0",
+                                             4),
+                                 std::string("\xFE\xFF\0a", 4)}) {
+    const Status status = check_utf8(bad, "review.txt");
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::text_bad_encoding);
+    EXPECT_EQ(status.error().message.substr(0, 44), "text 'review.txt' is UTF-16, expected UTF-8:");
+  }
+}
+
 TEST(ReadFile, LimitAndMissingFile) {
   const test::TempDir directory;
   test::put_file(directory.file("ten"), "0123456789");

@@ -1,5 +1,8 @@
 """Official layouts, tokeniser and packs, on small files made here."""
+import contextlib
 import gzip
+import io
+import json
 import lzma
 import struct
 import tempfile
@@ -7,7 +10,16 @@ import unittest
 from pathlib import Path
 
 import numpy as np
-from qama_export import datasets, tokeniser
+from qama_export import datasets, fold, solver, tokeniser
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "text"
+
+
+def table(name):
+    """The rows of a table that the runtime's tests read, too."""
+    rows = [line.split("\t") for line in (GOLDEN / name).read_text("ascii").splitlines()[1:]]
+    assert len(rows) > 40
+    return rows
 
 
 def idx(array):
@@ -109,6 +121,112 @@ class Tokeniser(unittest.TestCase):
         index = tokeniser.index_of(["<pad>", "<unk>", "a"])
         self.assertEqual(tokeniser.encode("a b a a", index, 3), [2, 1, 2])
         self.assertEqual(tokeniser.encode("  ", index, 3), [1])
+
+    def test_agrees_with_the_table_that_the_runtime_keeps(self):
+        rows = table("tokens.tsv")
+        for kind, text, tokens in rows:
+            raw = json.loads(text).encode("latin-1").decode("utf-8", "surrogateescape")
+            expected = [word.encode("latin-1") for word in json.loads(tokens)]
+            self.assertEqual(tokeniser.split(raw, kind), expected, (kind, text))
+
+
+class Fold(unittest.TestCase):
+    def test_every_character_becomes_what_the_table_says(self):
+        becomes = {}
+        for first, last, rule in table("fold.tsv"):
+            for code in range(int(first, 16), int(last, 16) + 1):
+                becomes[code] = (f" {chr(code)} " if rule == "own" else
+                                 chr(code - 0xFEE0) if rule == "ascii" else json.loads(rule))
+        self.assertEqual(fold.TABLE, becomes)
+        self.assertEqual(fold.fold("a\u00a0b\u2019s"), "a b's")
+
+    def test_html(self):
+        self.assertEqual(fold.fold("<p>Tom &amp; <i>J</i>erry<br/>&#8220;x&rdquo;"),
+                         ' Tom & Jerry "x"')
+        self.assertEqual(fold.fold("&lt;br&gt; <3 <grin> &amp;quot;"), "<br> <3 <grin> &quot;")
+
+
+class Own(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+
+    def put(self, name, content):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    def load(self, path="", name="own-texts", **more):
+        """The data set and what was said on standard error."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            data = datasets.load(name, self.root / path, **more)
+        return data, said.getvalue()
+
+    def test_folders_with_and_without_a_test_part(self):
+        for number in range(20):
+            self.put(f"one/bad/{number:02}.txt", "poor film")
+            self.put(f"one/good/{number:02}.txt", "\ufeffgood\u00a0film")
+        self.put("one/good/.hidden", "x")
+        data, said = self.load("one")
+        self.assertEqual((len(data.train), len(data.test)), (36, 4))
+        self.assertEqual(data.labels, ["bad", "good"])
+        self.assertEqual(sorted(data.test_labels.tolist()), [0, 0, 1, 1])
+        self.assertEqual(data.vocabulary, ["<pad>", "<unk>", "film", "good", "poor"])
+        self.assertEqual(data.train[-1].tolist(), [3, 2])
+        self.assertEqual(said, "")
+        self.put("two/train/good/a.txt", "good")
+        self.put("two/test/good/a.txt", "film")
+        self.put("two/test/good/notes.md", "x")
+        self.put("two/test/good/b.txt", b"caf\xe9")
+        data, said = self.load("two", vocabulary=["<pad>", "<unk>", "good"])
+        self.assertEqual([ids.tolist() for ids in data.test], [[1]])
+        self.assertIn("notes.md is left out", said)
+        self.assertIn("b.txt cannot be read", said)
+        self.assertIn("1 samples cannot be read", said)
+
+    def test_tables(self):
+        self.put("a.txt", "from a file")
+        self.put("train.csv", "id,text,label\n1,\"good, \"\"very\"\"\",up\n\n2,bad,down\n")
+        self.put("test.tsv", "\ufefffile\tlabel\na.txt\tup\n")
+        data, _ = self.load(vocabulary=["<pad>", "<unk>", "good", "from", '"'])
+        self.assertEqual([ids.tolist() for ids in data.train], [[2, 1, 4, 1, 4], [1]])
+        self.assertEqual(data.train_labels.tolist(), [1, 0])
+        self.assertEqual([ids.tolist() for ids in data.test], [[3, 1, 1]])
+
+    def test_faults_name_their_place(self):
+        for text, expected in (("text\nx\n", "line 1: no column has the name 'label'; there are "
+                                "'text'"),
+                               ("text,label\nx\n", "line 2: 1 fields, expected 2"),
+                               ("text,label\n", "has no rows"),
+                               ('text,label\n"x,y\n', "line 2: ")):
+            self.put("t.csv", text)
+            with self.assertRaisesRegex(ValueError, expected):
+                self.load("t.csv")
+        self.put("two/train/good/a.txt", "x")
+        self.put("two/test/bad/a.txt", "x")
+        with self.assertRaisesRegex(ValueError, "label 'bad' of the test part, expected one of"):
+            self.load("two")
+        with self.assertRaisesRegex(ValueError, "expected a directory, a .csv or a .tsv file"):
+            self.load("absent")
+
+    @unittest.skipUnless(solver.find_library(), "SKIPPED: no libqama")
+    def test_images_are_what_the_runtime_sees(self):
+        for part in ("train", "test"):
+            for label in "ab":
+                self.put(f"{part}/{label}/x.pgm", b"P5 4 4 255 " + bytes(range(16)))
+        self.put("train/a/y.png", "no picture")
+        data, said = self.load(name="own-images", pictures={"shape": (8, 4, 1), "patch": 4})
+        self.assertEqual(data.train.shape, (2, 1, 8, 4))
+        self.assertIn("y.png cannot be read: image 'in memory'", said)
+        # Columns keep their place; two rows come from one.
+        np.testing.assert_array_equal(data.train[0, 0, 0], [0, 1, 2, 3])
+        np.testing.assert_array_equal(data.train[0, 0, 7], [12, 13, 14, 15])
+        record = datasets.preprocess_record("own-images")
+        self.assertAlmostEqual(record["mean"][0], data.train.mean() / 255, places=3)
+        self.assertNotIn("fit", record)
 
 
 if __name__ == "__main__":

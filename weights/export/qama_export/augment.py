@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 # data set -> (largest shift in pixels, mirror left-right): digits are never mirrored.
-POLICIES = {"mnist": (2, False), "fashion-mnist": (2, True), "cifar10": (4, True)}
+POLICIES = {"mnist": (2, False), "fashion-mnist": (2, True), "cifar10": (4, True),
+            "own-images": (2, False)}
 
 
 def shift_and_mirror(images, shift, mirror):

@@ -4,7 +4,7 @@ machine.
 load(name, root) looks for `root/name.npz` (a pack), then for the official files in root or
 root/<folder>: IDX (also .gz), cifar-10-batches-bin, aclImdb folders, GLUE SST-2 tsv; the text sets
 also as {train,test}-tsv.xz files with "label TAB rating TAB id TAB text". A new set is one function
-and one line in LOADERS.
+and one line in LOADERS. "own-images" and "own-texts" are anybody's own labelled data (own.py).
 """
 import gzip
 import itertools
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import tokeniser
+from . import own, tokeniser
 
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
            "Bag",
@@ -24,7 +24,7 @@ FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SENTIMENT = ["negative", "positive"]
 # SST-2 is written in the Penn Treebank's way ("does n't"), what a user types is not.
-TOKENISERS = {"imdb": "words", "sst2": "penn_words"}
+TOKENISERS = {"imdb": "words", "sst2": "penn_words", "own-texts": "words"}
 IMAGE_STATISTICS = {"mnist": ([0.1307], [0.3081]), "fashion-mnist": ([0.2860], [0.3530]),
                     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])}
 # How the pictures of a set were made of larger ones (FORMAT.md), so that others can be made alike.
@@ -48,11 +48,14 @@ class Dataset:
     vectors: np.ndarray | None = None
 
 
-def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None):
+def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None,
+         pictures=None):
     """The data set `name`; for text, with the given vocabulary or one built from its training texts
     and filled up to vocabulary_size with words that have a vector.
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
+    pictures: how own images are read: {"shape": (height, width, channels), "patch", "fit",
+    "library"}.
     """
     if name not in LOADERS:
         raise ValueError(f"data set '{name}', expected one of {', '.join(NAMES)}")
@@ -60,7 +63,7 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
     pack = root / f"{name}.npz"
     if pack.exists():
         return load_pack(name, pack, vocabulary, max_tokens)
-    data = LOADERS[name](root)
+    data = LOADERS[name](root, **(pictures or {} if name == "own-images" else {}))
     if not is_text(name):
         return data
     kind = TOKENISERS[name]
@@ -196,9 +199,29 @@ def load_sst2(root):
     return Dataset("sst2", *part("train"), *part("dev"), SENTIMENT)
 
 
+def load_own_texts(root):
+    return Dataset("own-texts", *own.load(root, True, own.text_of))
+
+
+def load_own_images(root, shape=(32, 32, 3), patch=4, fit="stretch", library=None):
+    """Images of anybody's own, as a model of `shape` sees them. Their mean and deviation become
+    those of the record."""
+    IMAGE_STATISTICS["own-images"] = [0.5] * shape[2], [0.25] * shape[2]
+    PICTURES["own-images"] = {} if fit == "stretch" else {"fit": fit}
+    fitter = own.Fitter(shape, patch, preprocess_record("own-images"), library)
+    train, train_labels, test, test_labels, names = own.load(root, False, fitter.read)
+    fitter.close()
+    train, test = np.stack(train), np.stack(test)
+    values = train.transpose(1, 0, 2, 3).reshape(shape[2], -1) / 255.0
+    IMAGE_STATISTICS["own-images"] = ([round(float(v), 4) for v in values.mean(1)],
+                                      [round(max(float(v), 0.01), 4) for v in values.std(1)])
+    return Dataset("own-images", train, train_labels, test, test_labels, names)
+
+
 LOADERS = {"mnist": load_idx("mnist", [str(digit) for digit in range(10)]),
            "fashion-mnist": load_idx("fashion-mnist", FASHION),
-           "cifar10": load_cifar10, "imdb": load_imdb, "sst2": load_sst2}
+           "cifar10": load_cifar10, "imdb": load_imdb, "sst2": load_sst2,
+           "own-images": load_own_images, "own-texts": load_own_texts}
 NAMES = tuple(LOADERS)
 
 

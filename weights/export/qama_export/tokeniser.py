@@ -1,11 +1,13 @@
 """The tokenisers of text models and their vocabulary; the runtime implements the same rules.
 
-"words": ASCII-lowercase, "<br />" is a space; a token is a maximal run of [a-z0-9'] or bytes
->= 0x80, any other ASCII character that is no space is a token of its own. "penn_words" also
-cuts contractions off as the Penn Treebank does. Ids: 0 "<pad>", 1 "<unk>", then words.
+Both fold a text first (fold.py). "words": ASCII-lowercase; a token is a maximal run of [a-z0-9']
+or bytes >= 0x80, any other ASCII character that is no space is a token of its own. "penn_words"
+also cuts contractions off as the Penn Treebank does. Ids: 0 "<pad>", 1 "<unk>", then words.
 """
 import re
 from collections import Counter
+
+from .fold import fold
 
 PAD, UNKNOWN = 0, 1
 _TOKEN = re.compile(rb"[a-z0-9'\x80-\xff]+|[^\sa-z0-9'\x80-\xff]")
@@ -14,8 +16,7 @@ _CONTRACTION = re.compile(rb"(.+?)(n't|'s|'m|'d|'re|'ve|'ll)", re.DOTALL)
 
 def split(text, kind="words"):
     """Tokens of a str, as bytes."""
-    raw = text.encode("utf-8", "surrogateescape").lower().replace(b"<br />", b" ")
-    words = _TOKEN.findall(raw)
+    words = _TOKEN.findall(fold(text).encode("utf-8", "surrogateescape").lower())
     if kind == "words":
         return words
     cut = (_CONTRACTION.fullmatch(word) for word in words)

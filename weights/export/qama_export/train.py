@@ -32,6 +32,10 @@ PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=1
                                  batch=128, lr=2e-3, patch=4),
            "cifar10": dict(dim=128, depth=4, heads=8, dim_head=16, mlp=256, epochs=60, batch=128,
                            lr=2e-3, patch=4),
+           "own-images": dict(dim=96, depth=3, heads=8, dim_head=12, mlp=192, epochs=30, batch=32,
+                              lr=2e-3, patch=4),
+           "own-texts": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=10, batch=32,
+                             lr=1e-3, dropout=0.3, word_dropout=0.1),
            "imdb": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=64, lr=1e-3,
                         dropout=0.3, word_dropout=0.1),
            "sst2": dict(dim=64, depth=1, heads=1, dim_head=64, mlp=128, epochs=6, batch=128,
@@ -44,7 +48,12 @@ def parse(arguments=None):
                                      formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("--dataset", required=True, choices=datasets.NAMES)
-    add("--data", required=True, help="folder of the official files or of NAME.npz packs")
+    add("--data", required=True, help="folder of the official files or of NAME.npz packs; own "
+        "data:\n"
+        "DIR/LABEL/*, DIR/{train,test}/LABEL/*, or tables (own.py)")
+    add("--image", default="32x32x3", help="own-images: the model's HEIGHTxWIDTHxCHANNELS")
+    add("--fit", default="stretch", choices=["stretch", "crop", "pad"],
+        help="own-images: how an image of another size is brought to the model's")
     add("--out", required=True, help="folder of this run")
     add("--attention", required=True, choices=["qama", "qama_v1", "softmax", *rivals.KINDS])
     for name in ("dim", "depth", "heads", "dim-head", "mlp", "patch", "epochs", "batch"):
@@ -145,6 +154,12 @@ def parse(arguments=None):
     if unknown:
         parser.error(f"--corrupt {','.join(sorted(unknown))}: expected of "
                      f"{', '.join(augment.KINDS)}")
+    try:
+        options.image = tuple(int(n) for n in options.image.split("x"))
+        if len(options.image) != 3 or min(options.image) < 1:
+            raise ValueError
+    except ValueError:
+        parser.error(f"--image {options.image}, expected HEIGHTxWIDTHxCHANNELS")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
         parser.error("--soft-labels is for texts and without --teacher")
     return options
@@ -377,7 +392,9 @@ class Run:
         torch.set_num_threads(options.threads if options.device == "cpu" else 1)
         torch.manual_seed(options.seed)
         self.data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
-                                  vocabulary_size=options.vocabulary, vectors=options.vectors)
+                                  vocabulary_size=options.vocabulary, vectors=options.vectors,
+                                  pictures={"shape": options.image, "patch": options.patch,
+                                            "fit": options.fit, "library": options.library})
         for part, limit in (("train", options.train_samples), ("test", options.test_samples)):
             if limit:
                 order = np.random.default_rng(1).permutation(len(getattr(self.data, part)))[:limit]

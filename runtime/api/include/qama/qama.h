@@ -63,6 +63,11 @@ QAMA_API int32_t qama_model_image_width(const qama_model* model);
 QAMA_API int32_t qama_model_image_channels(const qama_model* model);
 /* Text models: tokens of a text at most; 0 for image models. */
 QAMA_API int32_t qama_model_max_tokens(const qama_model* model);
+/* What an image model sees of the bytes of an image file: height x width x channels bytes, as
+ * qama_session_classify_u8 takes them. Training reads its images by this, too. IMAGE_*,
+ * MODEL_WRONG_KIND. */
+QAMA_API qama_status qama_model_fit_encoded(const qama_model* model, const void* bytes, size_t size,
+                                            uint8_t* pixels);
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -174,6 +179,12 @@ typedef struct qama_answer {
   const float* logits;   /* by class */
   const qama_guess* top; /* all classes, the likeliest first */
   const qama_layer_solve* solves;
+  /* Of a text, else 0. An answer for a text whose words are all unknown, or that has none, says
+   * nothing of the text. */
+  int64_t words;         /* of the whole text, as the model counts them; 0: it is empty */
+  int32_t unknown_words; /* of those that the model read, how many its vocabulary lacks */
+  int32_t truncated;     /* 1: the text is longer than the model's max_tokens, and its end was not
+                            read */
 } qama_answer;
 
 /* Answers for `count` images (<= max_batch). Allocates only where an image needs another size. */

@@ -85,6 +85,9 @@ struct Answer {
   std::span<const float> logits;
   std::span<const qama_guess> top;
   std::span<const qama_layer_solve> solves;
+  std::int64_t words = 0;  ///< of a text, here and below
+  std::int32_t unknown_words = 0;
+  bool truncated = false;
 
   Answer() = default;
   explicit Answer(const qama_answer& c)
@@ -96,7 +99,10 @@ struct Answer {
         fallback(view(c.fallback)),
         logits(c.logits, static_cast<std::size_t>(c.classes)),
         top(c.top, static_cast<std::size_t>(c.classes)),
-        solves(c.solves, static_cast<std::size_t>(c.layers)) {}
+        solves(c.solves, static_cast<std::size_t>(c.layers)),
+        words(c.words),
+        unknown_words(c.unknown_words),
+        truncated(c.truncated != 0) {}
 
  private:
   static std::string_view view(const char* text) { return text == nullptr ? "" : text; }
@@ -234,6 +240,19 @@ class Model {
   /// Of a text model; 0 for image models.
   [[nodiscard]] std::int32_t max_tokens() const noexcept {
     return qama_model_max_tokens(handle_.get());
+  }
+
+  /// What an image model sees of an image file: height x width x channels bytes.
+  [[nodiscard]] Expected<std::vector<std::uint8_t>> fit_encoded(
+      std::span<const std::byte> bytes) const {
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(height()) *
+                                     static_cast<std::size_t>(width()) *
+                                     static_cast<std::size_t>(channels()));
+    if (const qama_status code =
+            qama_model_fit_encoded(handle_.get(), bytes.data(), bytes.size(), pixels.data())) {
+      return Status(code);
+    }
+    return pixels;
   }
 
   [[nodiscard]] Expected<std::size_t> arena_bytes(const SessionOptions& options = {}) const {
