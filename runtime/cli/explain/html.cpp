@@ -10,13 +10,22 @@
 namespace qama::cli {
 namespace {
 
-/// The picture as squares of its pixels, to be used again and again.
-std::string picture_symbol(const weights::Architecture& a, std::span<const std::uint8_t> pixels) {
-  std::string out = format(
-      "<svg width=\"0\" height=\"0\" style=\"position:absolute\"><symbol id=\"input\" viewBox=\"0 "
-      "0 %d %d\" "
-      "preserveAspectRatio=\"none\">",
-      a.image_width, a.image_height);
+constexpr double kSmallMap = 112;  // pixels: the masks, side by side
+constexpr double kLargeMap = 252;  // the energies
+constexpr double kLongMap = 660;   // tokens of a text, flips
+constexpr std::int32_t kLongRow = 64;
+
+std::string shape_of_picture(const weights::Architecture& a) {
+  return format("%d %d", a.image_width, a.image_height);
+}
+
+/// The picture as squares of its pixels: shown once, and used again behind every mask.
+std::string input_picture(const weights::Architecture& a, std::span<const std::uint8_t> pixels) {
+  std::string out =
+      open_svg(static_cast<int>(kSmallMap),
+               static_cast<int>(kSmallMap * a.image_height / a.image_width), "The input") +
+      "<symbol id=\"input\" viewBox=\"0 0 " + shape_of_picture(a) +
+      "\" preserveAspectRatio=\"none\"><g shape-rendering=\"crispEdges\">";
   const auto channels = static_cast<std::size_t>(a.image_channels);
   for (std::int32_t y = 0; y < a.image_height; ++y) {
     for (std::int32_t x = 0; x < a.image_width; ++x) {
@@ -33,136 +42,251 @@ std::string picture_symbol(const weights::Architecture& a, std::span<const std::
                  x, y, red, green, blue);
     }
   }
-  return out + "</symbol></svg>";
+  return out + "</g></symbol><use href=\"#input\" width=\"100%\" height=\"100%\"/></svg>";
 }
 
-/// A cell's style: from dark (nothing of the token selected) to clear, over the picture or yellow
-/// without.
-std::string shade(double part, bool picture) {
-  const auto blend = [part](int dark, int clear) {
-    return static_cast<int>(std::lround(dark + (clear - dark) * part));
-  };
-  if (!picture)
-    return format("fill=\"#%02x%02x%02x\"", blend(0x2b, 0xff), blend(0x34, 0xd3),
-                  blend(0x40, 0x4d));
-  return format("fill=\"#%02x%02x%02x\" fill-opacity=\"%.2f\"", blend(0x10, 0xff),
-                blend(0x18, 0xd3), blend(0x20, 0x4d), 0.78 - 0.56 * part);
+/// Tokens in a row of a map.
+std::int32_t row_of_tokens(const weights::Architecture& a, const Layer& layer) {
+  return a.is_image() ? a.grid_cols() / a.token_pool_cols : std::min(layer.tokens, kLongRow);
 }
 
-/// Tokens as cells over the picture; `cell` gives a cell's style from its index.
-template <typename Cell>
-std::string token_grid(const weights::Architecture& a, std::int32_t tokens, bool picture, int size,
-                       const Cell& cell) {
-  const std::int32_t columns =
-      a.is_image() ? a.grid_cols() / a.token_pool_cols : std::min(tokens, 32);
-  const std::int32_t rows = (tokens + columns - 1) / columns;
-  const double step = static_cast<double>(size) / columns;
-  const double height = step * rows;
-  std::string out = format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" viewBox=\"0 0 %d "
-      "%.2f\">",
-      size, height, size, height);
-  if (picture) out += format("<use href=\"#input\" width=\"%d\" height=\"%.2f\"/>", size, height);
-  for (std::int32_t i = 0; i < tokens; ++i) {
-    out += format(
-               "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" stroke=\"#8893a0\" "
-               "stroke-width=\"0.3\" ",
-               step * (i % columns), step * (i / columns), step, step) +
-           cell(static_cast<std::size_t>(i)) + "/>";
+/// The side of a token in a map: `width` of a picture's row; of a text at most kLongMap.
+double side_of_token(const weights::Architecture& a, std::int32_t columns, double width) {
+  return a.is_image() ? width / columns : std::min(kLongMap / columns, 24.0);
+}
+
+std::string figure(const std::string& content, const std::string& caption, double width) {
+  return format("<figure style=\"width:%.0fpx\">", width) + content + "<figcaption>" +
+         escaped(caption) + "</figcaption></figure>";
+}
+
+/// What the page says of one input.
+class ExplanationPage {
+ public:
+  ExplanationPage(const Explanation& e, const weights::Architecture& a) : e_(e), a_(a) {}
+
+  [[nodiscard]] HtmlPage write(std::span<const std::uint8_t> pixels) const {
+    HtmlPage page("What the heads selected: " + e_.input,
+                  e_.model_path + " says " + e_.verdict() + "; solved by " + e_.solvers.text());
+    if (a_.is_image())
+      page.markup(figure(input_picture(a_, pixels), "the input, as the model gets it", 240));
+    page.text(
+        "Point at a cell for its value. With a keyboard: go to a picture with Tab, and to its "
+        "cells with the arrow keys.");
+    for (const Layer& layer : e_.layers) {
+      add_masks(page, layer);
+      add_energies(page, layer);
+      add_flips(page, layer);
+    }
+    page.script_for_maps();
+    return page;
   }
-  return out + "</svg>";
-}
-std::string figure(const std::string& svg, const std::string& caption) {
-  return "<figure>" + svg + "<figcaption>" + escaped(caption) + "</figcaption></figure>";
-}
 
-/// Figure 3: which tokens every head selected.
-void add_masks(HtmlPage& page, const weights::Architecture& a, const Layer& layer) {
-  const bool picture = a.is_image();
-  const auto n = static_cast<std::size_t>(layer.tokens);
-  const auto heads = static_cast<std::size_t>(layer.heads);
-  page.heading("Layer " + std::to_string(layer.block) +
-               ": masks of the heads (the paper's Fig. 3)");
-  page.text(layer.bits == 1 ? "A token that a head selected is clear, the others are dark."
-                            : "The more of a token a head selected, the clearer it is.");
-  std::string masks = "<div class=\"row\">";
-  for (std::size_t t = 0; t < heads; ++t) {
-    const std::span<const std::int32_t> levels(layer.mask.data() + t * n, n);
-    const auto count =
-        std::count_if(levels.begin(), levels.end(), [](std::int32_t level) { return level != 0; });
-    masks += figure(
-        token_grid(a, layer.tokens, picture, picture ? 112 : 480,
-                   [&](std::size_t i) {
-                     return shade(static_cast<double>(levels[i]) / layer.top(), picture);
-                   }),
-        "head " + std::to_string(t) + ": " + std::to_string(count) + " of " + std::to_string(n));
+ private:
+  /// "token 12 (row 1, column 5)", or of a text "token 12 'film'".
+  [[nodiscard]] std::string token_name(std::size_t i) const {
+    std::string out = "token " + std::to_string(i);
+    if (a_.is_image()) {
+      const auto columns = static_cast<std::size_t>(e_.columns);
+      return out + format(" (row %zu, column %zu)", i / columns, i % columns);
+    }
+    return i < e_.words.size() ? out + " '" + e_.words[i] + "'" : out;
   }
-  if (picture)
-    masks += figure(
-        "<svg width=\"112\" height=\"112\"><use href=\"#input\" width=\"112\" "
-        "height=\"112\"/></svg>",
-        "input");
-  page.markup(masks + "</div>");
-}
 
-/// Figure 4: the energy of every token, and the distribution of the layer's output.
-void add_energies(HtmlPage& page, const weights::Architecture& a, const Layer& layer) {
-  const bool picture = a.is_image();
-  const auto n = static_cast<std::size_t>(layer.tokens);
-  const auto heads = static_cast<std::size_t>(layer.heads);
-  page.heading("Layer " + std::to_string(layer.block) +
-               ": energy of the tokens and output (Fig. 4)");
-  std::vector<double> average(n);
-  for (std::size_t k = 0; k < layer.token_energy.size(); ++k)
-    average[k % n] += layer.token_energy[k] / static_cast<double>(heads);
-  const auto ends = std::minmax_element(average.begin(), average.end());
-  const double least = *ends.first;
-  const double greatest = *ends.second;
-  const double range = std::max(greatest - least, 1e-12);
-  const Moments m = moments(layer.output);
-  page.text(
-      format("Energy without the penalty: %.2f in all. Output of the layer: mean %.3f, "
-             "standard deviation %.3f.",
-             layer.pure_energy, m.mean, m.deviation));
-  page.markup(
-      "<div class=\"row\">" +
-      figure(token_grid(a, layer.tokens, false, picture ? 240 : 480,
-                        [&](std::size_t i) {
-                          return "fill=\"" + warmth((greatest - average[i]) / range) +
-                                 "\"><title>" + format("token %zu: %.3f", i, average[i]) +
-                                 "</title></rect><rect width=\"0\" height=\"0\" ";
-                        }),
-             format("energy a token, mean over the heads: red %.2f, blue %.2f", least, greatest)) +
-      figure(histogram(layer.output, "values of the layer's output"),
-             "distribution of the layer's output") +
-      "</div>");
-}
+  /// A text as it was read, each word the stronger marked the more heads selected it.
+  [[nodiscard]] std::string marked_words(const Layer& layer) const {
+    const auto n = static_cast<std::size_t>(layer.tokens);
+    const auto heads = static_cast<std::size_t>(layer.heads);
+    std::string out = "<p class=\"words\">";
+    for (std::size_t i = 0; i < n && i < e_.words.size(); ++i) {
+      double part = 0;
+      std::string who;
+      for (std::size_t t = 0; t < heads; ++t) {
+        const std::int32_t level = layer.mask[t * n + i];
+        part += static_cast<double>(level) / layer.top() / static_cast<double>(heads);
+        if (level != 0) who += (who.empty() ? "" : ", ") + std::to_string(t);
+      }
+      std::string says = token_name(i) + (who.empty()  ? ": not selected"
+                                          : heads == 1 ? ": selected"
+                                                       : ": selected by head " + who);
+      const bool unknown = i < e_.known.size() && !e_.known[i];
+      if (unknown) says += ", not in the vocabulary";
+      out += format("<span class=\"%s%s\" style=\"--part:%.2f\" title=\"", who.empty() ? "" : "on",
+                    unknown ? " unknown" : "", part) +
+             escaped(says) + "\">" + escaped(e_.words[i]) + "</span> ";
+    }
+    return out + "</p>";
+  }
 
-/// Figure 5: the energy after every single flip, against the energy of the answer.
-void add_flips(HtmlPage& page, const Layer& layer) {
-  page.heading("Layer " + std::to_string(layer.block) + ": energy after one flip (Fig. 5)");
-  page.text(format(
-      "Red plane: energy of the answer, %.2f. Surface: energy after flipping one spin, %.2f on "
-      "average, %.2f at "
-      "least; nothing below the plane means that no single flip makes the answer better.",
-      layer.energy, moments(layer.flip_energy).mean, least_flip(layer)));
-  page.markup(surface_chart(layer.flip_energy, layer.heads, layer.tokens * layer.bits, layer.energy,
-                            "head", layer.bits == 1 ? "token" : "bit of a token", "energy"));
-}
+  /// Figure 3: which tokens every head selected.
+  void add_masks(HtmlPage& page, const Layer& layer) const {
+    const bool picture = a_.is_image();
+    const auto n = static_cast<std::size_t>(layer.tokens);
+    const std::string number = std::to_string(layer.block);
+    page.heading("Layer " + number + ": masks of the heads (the paper's Fig. 3)");
+    if (!picture && !e_.words.empty()) {
+      page.text(layer.heads == 1 ? "The words that the head selected are marked."
+                                 : "The more heads selected a word, the stronger it is marked.");
+      page.markup(marked_words(layer));
+      if (layer.heads == 1) return;
+    } else {
+      page.text(layer.bits == 1 ? "A token that a head selected is bright, the others are dark."
+                                : "The more of a token a head selected, the brighter it is.");
+    }
+    std::string masks = "<div class=\"row\">";
+    for (std::int32_t t = 0; t < layer.heads; ++t) {
+      CellMap map;
+      map.columns = row_of_tokens(a_, layer);
+      map.side = side_of_token(a_, map.columns, kSmallMap);
+      const double width = map.side * map.columns;
+      if (picture)
+        map.behind = format("<use href=\"#input\" width=\"%.0f\" height=\"%.2f\"/>", width,
+                            map.side * (layer.tokens / map.columns));
+      std::int32_t count = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::int32_t level = layer.mask[static_cast<std::size_t>(t) * n + i];
+        const double part = static_cast<double>(level) / layer.top();
+        count += level != 0 ? 1 : 0;
+        map.fills.push_back(mask_fill(part));
+        map.texts.push_back(format("head %d, ", t) + token_name(i) +
+                            (level == 0        ? ": not selected"
+                             : layer.bits == 1 ? ": selected"
+                                               : format(": %d of %d", level, layer.top())));
+      }
+      const std::string says =
+          "head " + std::to_string(t) + ": " + std::to_string(count) + " of " + std::to_string(n);
+      map.title = "Layer " + number + ", tokens that a head selected, " + says;
+      masks += figure(cell_map(map), says, width);
+    }
+    page.markup(masks + "</div>");
+    page.value_line();
+  }
+
+  /// Nothing of the token selected: dark, above the picture; all of it: orange and clear.
+  [[nodiscard]] std::string mask_fill(double part) const {
+    const auto mix = [part](int dark, int clear) {
+      return static_cast<int>(std::lround(dark + (clear - dark) * part));
+    };
+    return format("fill=\"#%02x%02x%02x\" fill-opacity=\"%.2f\"", mix(0x20, 0xff), mix(0x2a, 0x95),
+                  mix(0x36, 0x1e), a_.is_image() ? 0.72 - 0.3 * part : 1.0);
+  }
+
+  /// Figure 4: the energy of every token, and the distribution of the layer's output.
+  void add_energies(HtmlPage& page, const Layer& layer) const {
+    const auto n = static_cast<std::size_t>(layer.tokens);
+    const std::string number = std::to_string(layer.block);
+    page.heading("Layer " + number + ": energy of the tokens and output (Fig. 4)");
+    std::vector<double> average(n);
+    for (std::size_t k = 0; k < layer.token_energy.size(); ++k)
+      average[k % n] += layer.token_energy[k] / layer.heads;
+    const Moments m = moments(layer.output);
+    page.text(
+        format("Energy without the penalty: %.2f in all. Output of the layer: mean %.3f, "
+               "standard deviation %.3f.",
+               layer.pure_energy, m.mean, m.deviation));
+    const ColourScale scale(average);
+    CellMap map;
+    map.title = "Layer " + number + ", energy of every token, mean over the heads";
+    map.columns = row_of_tokens(a_, layer);
+    map.side = side_of_token(a_, map.columns, kLargeMap);
+    for (std::size_t i = 0; i < n; ++i) {
+      map.fills.push_back("fill=\"" + scale(average[i]) + "\"");
+      map.texts.push_back(token_name(i) + format(": %.3f", average[i]));
+    }
+    page.markup("<div class=\"row\">" +
+                figure(cell_map(map) + scale.bar("Scale of the energies"),
+                       "energy of a token, mean over the heads",
+                       std::max(map.side * map.columns, kLargeMap)) +
+                figure(histogram(layer.output, "values of the layer's output"),
+                       "distribution of the layer's output", 420) +
+                "</div>");
+    page.value_line();
+  }
+
+  /// Figure 5: the energy after every single flip, against the energy of the answer.
+  void add_flips(HtmlPage& page, const Layer& layer) const {
+    const std::int32_t spins = layer.tokens * layer.bits;
+    const std::string number = std::to_string(layer.block);
+    page.heading("Layer " + number + ": energy after one flip (Fig. 5)");
+    page.text(format(
+        "Red plane: energy of the answer, %.2f. Surface: energy after flipping one spin, %.2f on "
+        "average, %.2f at least. Nothing below the plane means that no single flip makes the "
+        "answer better.",
+        layer.energy, moments(layer.flip_energy).mean, least_flip(layer)));
+    SurfaceChart surface;
+    surface.title = "Layer " + number + ", energy after flipping one spin, by head and token";
+    surface.rows = layer.heads;
+    surface.columns = spins;
+    surface.plane = layer.energy;
+    surface.row_label = "head";
+    surface.column_label = layer.bits == 1 ? "token" : "bit of a token";
+    surface.z_label = "energy";
+    std::vector<double> z = layer.flip_energy;
+    if (layer.heads == 1 && spins > kLongRow) {  // a long head in rows, as in the map below
+      surface.rows = (spins + kLongRow - 1) / kLongRow;
+      surface.columns = kLongRow;
+      surface.row_label = "row";
+      surface.column_label += " of the row";
+      z.resize(static_cast<std::size_t>(surface.rows * surface.columns), layer.energy);
+    }
+    surface.z = z;
+    page.markup(surface_chart(surface));
+    page.markup(figure(
+        cell_map(flip_map(layer)) + ColourScale(costs_of(layer), 0, ColourScale::Growth::kRoot)
+                                        .bar("Scale of what a flip costs"),
+        "what flipping a spin costs, head by head", kLongMap));
+    page.value_line();
+  }
+
+  [[nodiscard]] static std::vector<double> costs_of(const Layer& layer) {
+    std::vector<double> costs;
+    for (const double energy : layer.flip_energy) costs.push_back(energy - layer.energy);
+    return costs;
+  }
+
+  /// Heads x spins; a long head has several rows.
+  [[nodiscard]] CellMap flip_map(const Layer& layer) const {
+    const std::vector<double> costs = costs_of(layer);
+    const ColourScale scale(costs, 0, ColourScale::Growth::kRoot);
+    const std::int32_t spins = layer.tokens * layer.bits;
+    CellMap map;
+    map.title = "Layer " + std::to_string(layer.block) +
+                ", what flipping a spin costs: a row a head, a column a token";
+    map.columns = std::min(spins, kLongRow);
+    map.numbered = spins <= kLongRow;
+    map.side = std::min((kLongMap - kMapLabels) / map.columns, 24.0);
+    map.row_height = 24;
+    const std::int32_t lines = (spins + map.columns - 1) / map.columns;
+    for (std::int32_t t = 0; t < layer.heads; ++t) {
+      for (std::int32_t line = 0; line < lines; ++line)
+        map.row_names.push_back(line == 0 ? "head " + std::to_string(t) : "");
+      for (std::int32_t i = 0; i < lines * map.columns; ++i) {
+        if (i >= spins) {  // the rest of a head's last row
+          map.fills.emplace_back("fill=\"none\"");
+          map.texts.emplace_back();
+          continue;
+        }
+        const auto k = static_cast<std::size_t>(t * spins + i);
+        map.fills.push_back("fill=\"" + scale(costs[k]) + "\"");
+        std::string who = "head " + std::to_string(t) + ", " +
+                          token_name(static_cast<std::size_t>(i / layer.bits));
+        if (layer.bits > 1) who += ", bit " + std::to_string(i % layer.bits);
+        map.texts.push_back(
+            who + format(": flipping costs %.3f, to %.3f", costs[k], layer.flip_energy[k]));
+      }
+    }
+    return map;
+  }
+
+  const Explanation& e_;
+  const weights::Architecture& a_;
+};
 
 }  // namespace
 
 Status write_explanation_html(const Explanation& e, const weights::Architecture& a,
                               std::span<const std::uint8_t> pixels, const std::string& path) {
-  HtmlPage page("What the heads selected: " + e.input,
-                e.model_path + " says " + e.verdict() + "; solved by " + e.solvers.text());
-  if (a.is_image()) page.markup(picture_symbol(a, pixels));
-  for (const Layer& layer : e.layers) {
-    add_masks(page, a, layer);
-    add_energies(page, a, layer);
-    add_flips(page, layer);
-  }
-  return page.write(path);
+  return ExplanationPage(e, a).write(pixels).write(path);
 }
 
 }  // namespace qama::cli

@@ -12,6 +12,24 @@ char mark(std::int32_t level, std::int32_t top) {
   return level == top ? '#' : static_cast<char>('0' + std::clamp(10 * level / top, 1, 9));
 }
 
+/// A picture's tokens as they lie in it, as many heads side by side as 80 columns take.
+void print_grids(const Explanation& e, const Layer& layer, Console& console) {
+  const std::int32_t width = std::max(e.columns, 7) + 2;
+  const std::int32_t side = std::max(78 / width, 1);
+  for (std::int32_t first = 0; first < layer.heads; first += side) {
+    for (std::int32_t row = -1; row < layer.tokens / e.columns; ++row) {
+      std::string line;
+      for (std::int32_t t = first; t < std::min(first + side, layer.heads); ++t) {
+        std::string words = row < 0 ? "head " + std::to_string(t) : "";
+        for (std::int32_t i = row * e.columns; row >= 0 && i < (row + 1) * e.columns; ++i)
+          words += mark(layer.mask[static_cast<std::size_t>(t * layer.tokens + i)], layer.top());
+        line += format("  %-*s", width - 2, words.c_str());
+      }
+      console.line(line.substr(0, line.find_last_not_of(' ') + 1));
+    }
+  }
+}
+
 constexpr std::size_t kColumns = 100;
 
 /// The words that a head selected, in lines of kColumns.
@@ -44,19 +62,9 @@ void print_explanation(const Explanation& e, Console& console) {
                layer.block, layer.energy, layer.pure_energy, chosen, layer.mask.size(),
                layer.bits == 1 ? "spins" : "tokens", moments(layer.flip_energy).mean - layer.energy,
                least_flip(layer) - layer.energy, m.mean, m.deviation));
-    for (std::int32_t t = 0; t < layer.heads; ++t) {
-      if (!e.words.empty()) {
-        print_words(e, layer, t, console);
-        continue;
-      }
-      std::string line = format("  head %d  ", t);
-      for (std::int32_t i = 0; i < layer.tokens; ++i) {
-        line +=
-            mark(layer.mask[static_cast<std::size_t>(t) * static_cast<std::size_t>(layer.tokens) +
-                            static_cast<std::size_t>(i)],
-                 layer.top());
-      }
-      console.line(line);
+    if (e.columns > 0) print_grids(e, layer, console);
+    for (std::int32_t t = 0; e.columns == 0 && t < layer.heads; ++t) {
+      print_words(e, layer, t, console);
     }
   }
 }

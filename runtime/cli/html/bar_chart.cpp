@@ -6,65 +6,78 @@
 #include "runtime/cli/html/svg.h"
 
 namespace qama::cli {
+namespace {
 
-std::string bar_chart(const std::vector<std::string>& part_names, const std::vector<BarRow>& rows,
-                      std::string_view unit, bool hatched) {
-  constexpr int kWidth = 1000;
-  constexpr int kLeft = 230;
-  constexpr int kRight = 90;
-  constexpr int kBar = 26;
-  constexpr int kGap = 12;
-  double most = 0;
-  for (const BarRow& row : rows) {
-    double sum = 0;
-    for (const double part : row.parts) sum += part;
-    most = std::max(most, sum);
+constexpr int kRowHeight = 46;
+constexpr int kBarTop = 18;
+constexpr int kBarHeight = 22;
+/// What is left at the right for nothing but the end of the scale.
+constexpr double kFullWidth = 96;  // per cent
+
+double sum_of(const BarRow& row) {
+  double sum = 0;
+  for (const double part : row.parts) sum += part;
+  return sum;
+}
+
+std::string bar_box(double x, int y, double width, const std::string& fill) {
+  return format("<rect x=\"%.3f%%\" y=\"%d\" width=\"%.3f%%\" height=\"%d\" fill=\"", x, y, width,
+                kBarHeight) +
+         fill + "\"";
+}
+
+}  // namespace
+
+std::string bar_chart(const BarChart& chart) {
+  double most = chart.most;
+  if (!(most > 0)) {
+    for (const BarRow& row : chart.rows) most = std::max(most, sum_of(row));
   }
   if (!(most > 0)) most = 1;
-  const double step = tick_step(most, 6);
-  const double scale = (kWidth - kLeft - kRight) / most;
-  const int bars = static_cast<int>(rows.size()) * (kBar + kGap);
-  const int legend_rows = static_cast<int>((part_names.size() + 4) / 5);
-  std::string out = open_svg(kWidth, bars + 40 + 20 * legend_rows);
-  if (hatched) {
+  const int bars = static_cast<int>(chart.rows.size()) * kRowHeight;
+  std::string out = open_wide_svg(bars + 22, chart.title);
+  if (chart.hatched) {
     out +=
         "<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
         "patternTransform=\"rotate(45)\"><rect width=\"3\" height=\"6\" fill=\"#ffffff\" "
         "fill-opacity=\"0.55\"/></pattern></defs>";
   }
-  for (double x = 0; x <= most * 1.0001; x += step) {
-    out += line_at(kLeft + x * scale, 0, kLeft + x * scale, bars);
-    out += words_at(kLeft + x * scale, bars + 16, number(x), "middle");
+  const double step = tick_step(most, 4);
+  for (double value = 0; value <= most * 1.0001; value += step) {
+    const double x = value / most * kFullWidth;
+    out += line_at_percent(x, 0, bars);
+    out += words_at_percent(x, bars + 16, number(value) + (value == 0 ? " " + chart.unit : ""));
   }
-  out += words_at(kWidth - kRight + 12, bars + 16, unit);
-  int y = kGap / 2;
-  for (const BarRow& row : rows) {
-    out += words_at(kLeft - 10, y + kBar * 0.7, row.name, "end");
-    double x = kLeft;
-    double sum = 0;
-    for (std::size_t i = 0; i < row.parts.size(); ++i) {
-      const double width = row.parts[i] * scale;
-      const std::string box = format(
-          "<rect x=\"%.2f\" y=\"%d\" width=\"%.2f\" height=\"%d\" fill=\"", x, y, width, kBar);
-      const std::string name = i < part_names.size() ? part_names[i] : "";
-      out += box + colour(i) + "\"><title>" +
-             escaped(name + " " + number(row.parts[i]) + " " + std::string(unit)) +
-             "</title></rect>";
-      if (hatched) out += box + "url(#hatch)\"/>";
+  int y = 0;
+  for (const BarRow& row : chart.rows) {
+    const double sum = sum_of(row);
+    const bool cut = sum > most * 1.0001;
+    out += words_at(0, y + 13, row.name);
+    out += words_at_percent(100, y + 13, number(sum) + " " + chart.unit + (cut ? ", cut off" : ""));
+    double x = 0;
+    for (std::size_t i = 0; i < row.parts.size() && x < kFullWidth; ++i) {
+      const double width = std::min(row.parts[i] / most * kFullWidth, kFullWidth - x);
+      if (!(width > 0)) continue;
+      const std::string name = i < chart.part_names.size() ? chart.part_names[i] : "";
+      out += bar_box(x, y + kBarTop, width, colour(i)) + "><title>" +
+             escaped(name + " " + number(row.parts[i]) + " " + chart.unit) + "</title></rect>";
+      if (chart.hatched)
+        out += bar_box(x, y + kBarTop, width, "url(#hatch)") + " pointer-events=\"none\"/>";
       x += width;
-      sum += row.parts[i];
     }
-    out += words_at(x + 6, y + kBar * 0.7, number(sum));
-    y += kBar + kGap;
+    if (cut)
+      out += format("<text class=\"cut\" x=\"%.1f%%\" y=\"%d\" text-anchor=\"end\">&#187;</text>",
+                    kFullWidth, y + kBarTop + 17);
+    y += kRowHeight;
   }
-  for (std::size_t i = 0; i < part_names.size(); ++i) {
-    const double lx = 10 + static_cast<double>(i % 5) * 196;
-    const double ly = bars + 36 + 20 * static_cast<double>(i / 5);
-    out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"12\" fill=\"%s\"/>", lx,
-                  ly - 10, colour(i));
-    out += words_at(lx + 17, ly, part_names[i]);
-  }
-  return out + "</svg>";
+  return out + "</svg>" + legend(chart.part_names);
+}
+
+std::string legend(const std::vector<std::string>& names) {
+  std::string out = "<ul class=\"legend\">";
+  for (std::size_t i = 0; i < names.size(); ++i)
+    out += format("<li><i style=\"background:%s\"></i>", colour(i)) + escaped(names[i]) + "</li>";
+  return out + "</ul>";
 }
 
 }  // namespace qama::cli

@@ -24,14 +24,14 @@ std::string histogram(std::span<const double> values, std::string_view label) {
   }
   const double most = *std::max_element(counts.begin(), counts.end());
   const double width = static_cast<double>(kWidth - 2 * kLeft) / kBins;
-  std::string out = open_svg(kWidth, kHeight);
+  std::string out = open_svg(kWidth, kHeight, "Histogram: " + std::string(label));
   for (std::size_t i = 0; i < kBins; ++i) {
     const double height = counts[i] / most * (kHeight - kBottom - 10);
     out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>",
                   kLeft + static_cast<double>(i) * width, kHeight - kBottom - height, width - 1,
                   height, colour(0));
   }
-  out += line_at(kLeft, kHeight - kBottom, kWidth - kLeft, kHeight - kBottom, "#aab3bf");
+  out += line_at(kLeft, kHeight - kBottom, kWidth - kLeft, kHeight - kBottom, "axis");
   const double step = tick_step(range, 5);
   for (double x = std::ceil(low / step) * step; x <= low + range; x += step) {
     out += words_at(kLeft + (x - low) / range * (kWidth - 2 * kLeft), kHeight - kBottom + 16,

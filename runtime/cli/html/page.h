@@ -1,5 +1,6 @@
-// One HTML page that stands alone: style and SVG inside, no script, nothing fetched. `qama profile`
-// and `qama explain` write theirs with it.
+// One HTML page that stands alone: style, SVG and a few lines of script inside, nothing fetched. It
+// is light or dark as the reader's system is, and fits a narrow screen. `qama profile` and `qama
+// explain` write theirs with it.
 #pragma once
 
 #include <string>
@@ -24,6 +25,10 @@ class HtmlPage {
   /// The first column is left-aligned text, the others are numbers or words, right-aligned.
   void table(const std::vector<std::string>& head,
              const std::vector<std::vector<std::string>>& rows);
+  /// Where the value of the cell that is pointed at is written: of the maps since the last one.
+  void value_line();
+  /// Last of all: makes the cells of maps answer to the pointer and the arrow keys.
+  void script_for_maps();
   /// Writes the page. IO_ERROR.
   Status write(const std::string& path);
 

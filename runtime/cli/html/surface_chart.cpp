@@ -8,12 +8,13 @@
 namespace qama::cli {
 namespace {
 
-constexpr double kWidth = 760;
-constexpr double kHeight = 470;
+constexpr double kWidth = 640;
+constexpr double kHeight = 430;
+constexpr double kLeft = 70;
 constexpr double kRise = 190;   // pixels that the largest z stands above the lowest
-constexpr double kBack = 190;   // pixels that the last row lies behind the first
-constexpr double kShear = 170;  // and to the right of it
-constexpr double kBase = kHeight - 60;
+constexpr double kBack = 150;   // pixels that the last row lies behind the first
+constexpr double kShear = 130;  // and to the right of it
+constexpr double kBase = kHeight - 64;
 
 struct Point {
   double x, y;
@@ -25,93 +26,123 @@ std::string polygon(std::initializer_list<Point> points, const std::string& styl
   return out + "\" " + style + "/>";
 }
 
-/// Where the grid lies on the picture. Every spin is a cell, so that a single row or column has a
-/// surface, too.
-struct Surface {
-  std::span<const double> z;
-  std::int32_t rows = 0, columns = 0;
-  double plane = 0, low = 0, range = 0;
-
-  [[nodiscard]] Point at(double row, double column, double value) const {
-    const double across = (kWidth - kShear - 140) / columns;
-    const double depth = row / rows;
-    return Point{80 + column * across + depth * kShear,
-                 kBase - depth * kBack - (value - low) / range * kRise};
+/// Where the grid lies on the picture. A single row or column is drawn twice: a ribbon.
+class Surface {
+ public:
+  explicit Surface(const SurfaceChart& chart)
+      : chart_(chart),
+        rows_(std::max(chart.rows, 2)),
+        columns_(std::max(chart.columns, 2)),
+        colours_(chart.z, chart.plane, ColourScale::Growth::kRoot) {
+    const auto [least, greatest] = std::minmax_element(chart.z.begin(), chart.z.end());
+    low_ = std::min(*least, chart.plane);
+    range_ = std::max(std::max(*greatest, chart.plane) - low_, 1e-12);
   }
 
-  /// The plane of the state itself: every flip that is worth nothing lies on it, better ones below.
+  /// The plane of the answer itself, a little larger than the surface. A flip that is worth nothing
+  /// lies on it, a better one below.
   [[nodiscard]] std::string level() const {
-    return polygon(
-        {at(0, 0, plane), at(0, columns, plane), at(rows, columns, plane), at(rows, 0, plane)},
-        "fill=\"#d62d2d\" fill-opacity=\"0.45\" stroke=\"#a01818\"");
+    const double plane = chart_.plane;
+    const double across = 0.03 * (columns_ - 1);
+    const double back = 0.06 * (rows_ - 1);
+    const double right = columns_ - 1 + across;
+    const double far = rows_ - 1 + back;
+    return polygon({at(-back, -across, plane), at(-back, right, plane), at(far, right, plane),
+                    at(far, -across, plane)},
+                   "fill=\"#d62d2d\" fill-opacity=\"0.5\" stroke=\"#d62d2d\"");
   }
 
-  [[nodiscard]] std::string cell(std::int32_t row, std::int32_t column) const {
-    const double value = z[static_cast<std::size_t>(row) * static_cast<std::size_t>(columns) +
-                           static_cast<std::size_t>(column)];
-    const double near = row + 0.12;
-    const double far = row + 0.88;
-    return polygon({at(near, column, value), at(near, column + 1, value),
-                    at(far, column + 1, value), at(far, column, value)},
-                   "fill=\"" + warmth((value - plane) / range * 0.5 + 0.5) +
-                       "\" stroke=\"#68727f\" stroke-width=\"0.4\"") +
-           polygon({at(near, column, plane), at(near, column + 1, plane),
-                    at(near, column + 1, value), at(near, column, value)},
-                   "fill=\"#9aa8b8\" stroke=\"#7d8996\" stroke-width=\"0.3\"");
-  }
-
-  [[nodiscard]] std::string ticks() const {
+  /// From the back to the front and from the left to the right: what is nearer hides what is not.
+  [[nodiscard]] std::string cells() const {
     std::string out;
-    const double step = tick_step(range, 5);
-    for (double value = std::ceil(low / step) * step; value <= low + range; value += step) {
+    for (std::int32_t row = rows_ - 1; row-- > 0;) {
+      for (std::int32_t column = 0; column + 1 < columns_; ++column) out += cell(row, column);
+      out += wall(row, columns_ - 1, row + 1, columns_ - 1);
+    }
+    for (std::int32_t column = 0; column + 1 < columns_; ++column)
+      out += wall(0, column, 0, column + 1);
+    return out;
+  }
+
+  [[nodiscard]] std::string labels() const {
+    std::string out = words_at(8, 16, chart_.z_label);
+    const double step = tick_step(range_, 7);
+    for (double value = std::ceil(low_ / step) * step; value <= low_ + range_; value += step) {
       const Point p = at(0, 0, value);
-      out += line_at(p.x - 6, p.y, p.x, p.y, "#68727f") +
-             words_at(p.x - 9, p.y + 4, number(value), "end");
+      out += line_at(p.x - 6, p.y, p.x, p.y, "axis") +
+             words_at(p.x - 9, p.y + 4, number(std::fabs(value) < step * 1e-6 ? 0 : value), "end");
     }
-    return out;
+    const std::int32_t every = std::max(columns_ / 6, 1);
+    for (std::int32_t column = 0; column < columns_; column += every) {
+      const Point p = at(0, column, low_);
+      out += words_at(p.x, p.y + 26, std::to_string(column), "middle");
+    }
+    out += words_at(at(0, (columns_ - 1) / 2.0, low_).x, kBase + 52, chart_.column_label, "middle");
+    if (chart_.rows < 2) return out;
+    for (std::int32_t row = 0; row < rows_; row += std::max((rows_ + 3) / 4, 1)) {
+      const Point p = at(row, columns_ - 1, low_);
+      out += words_at(p.x + 22, p.y + 8, std::to_string(row));
+    }
+    const Point side = at((rows_ - 1) / 2.0, columns_ - 1, low_);
+    return out + words_at(side.x + 44, side.y + 26, chart_.row_label);
   }
 
-  /// Numbers of rows and columns.
-  [[nodiscard]] std::string numbers() const {
-    std::string out;
-    for (std::int32_t row = 0; row < rows && rows <= 16; ++row) {
-      const Point p = at(row + 0.5, columns, low);
-      out += words_at(p.x + 4, p.y + 4, std::to_string(row), "start", " fill-opacity=\"0.6\"");
-    }
-    const std::int32_t every = std::max(columns / 8, 1);
-    for (std::int32_t column = 0; column < columns; column += every) {
-      const Point p = at(0, column + 0.5, low);
-      out += words_at(p.x, p.y + 16, std::to_string(column), "middle", " fill-opacity=\"0.6\"");
-    }
-    return out;
+ private:
+  [[nodiscard]] Point at(double row, double column, double value) const {
+    const double across = (kWidth - kShear - kLeft - 40) / (columns_ - 1);
+    const double depth = row / (rows_ - 1);
+    return {kLeft + column * across + depth * kShear,
+            kBase - depth * kBack - (value - low_) / range_ * kRise};
   }
+  [[nodiscard]] double z(std::int32_t row, std::int32_t column) const {
+    const std::int32_t r = std::min(row, chart_.rows - 1);
+    const std::int32_t c = std::min(column, chart_.columns - 1);
+    return chart_.z[static_cast<std::size_t>(r) * static_cast<std::size_t>(chart_.columns) +
+                    static_cast<std::size_t>(c)];
+  }
+  [[nodiscard]] Point top(std::int32_t row, std::int32_t column) const {
+    return at(row, column, z(row, column));
+  }
+
+  /// The face between four spins, as bright as light from the left and the front makes it.
+  [[nodiscard]] std::string cell(std::int32_t row, std::int32_t column) const {
+    const double a = z(row, column), b = z(row, column + 1);
+    const double c = z(row + 1, column + 1), d = z(row + 1, column);
+    const double unit = kRise / range_;
+    const double x = (b + c - a - d) / 2 * unit / 24;
+    const double y = (c + d - a - b) / 2 * unit / 48;
+    const double facing = (0.5 * x + 0.35 * y + 0.8) / std::sqrt(x * x + y * y + 1);
+    const double light = 0.62 + 0.55 * std::clamp(facing, 0.0, 1.0);
+    return polygon(
+        {top(row, column), top(row, column + 1), top(row + 1, column + 1), top(row + 1, column)},
+        "fill=\"" + colours_((a + b + c + d) / 4, light) + "\" class=\"face\"");
+  }
+
+  /// From the surface down to the plane, along an edge that is seen from outside.
+  [[nodiscard]] std::string wall(std::int32_t row, std::int32_t column, std::int32_t to_row,
+                                 std::int32_t to_column) const {
+    return polygon({top(row, column), top(to_row, to_column), at(to_row, to_column, chart_.plane),
+                    at(row, column, chart_.plane)},
+                   "class=\"wall\"");
+  }
+
+  const SurfaceChart& chart_;
+  std::int32_t rows_, columns_;
+  double low_ = 0, range_ = 0;
+  ColourScale colours_;
 };
 
 }  // namespace
 
-std::string surface_chart(std::span<const double> z, std::int32_t rows, std::int32_t columns,
-                          double plane, std::string_view row_label, std::string_view column_label,
-                          std::string_view z_label) {
-  if (rows < 1 || columns < 1 ||
-      z.size() != static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns)) {
+std::string surface_chart(const SurfaceChart& chart) {
+  if (chart.rows < 1 || chart.columns < 1 ||
+      chart.z.size() !=
+          static_cast<std::size_t>(chart.rows) * static_cast<std::size_t>(chart.columns)) {
     return {};
   }
-  const auto [least, greatest] = std::minmax_element(z.begin(), z.end());
-  const double low = std::min(*least, plane);
-  const double range = std::max(std::max(*greatest, plane) - low, 1e-12);
-  const Surface surface{z, rows, columns, plane, low, range};
-  std::string out = open_svg(static_cast<int>(kWidth), static_cast<int>(kHeight));
-  out += surface.level();
-  // From the back to the front, each head a ribbon of columns with their flips' energies.
-  for (std::int32_t row = rows; row-- > 0;) {
-    for (std::int32_t column = 0; column < columns; ++column) out += surface.cell(row, column);
-  }
-  out += surface.ticks();
-  out += words_at(8, 16, z_label);
-  out += words_at(surface.at(0, columns / 2.0, low).x, kBase + 34, column_label, "middle");
-  const Point side = surface.at(rows / 2.0, columns, low);
-  out += words_at(side.x + 16, side.y + 16, row_label);
-  return out + surface.numbers() + "</svg>";
+  const Surface surface(chart);
+  return open_svg(static_cast<int>(kWidth), static_cast<int>(kHeight), chart.title, "surface") +
+         surface.level() + surface.cells() + surface.labels() + "</svg>";
 }
 
 }  // namespace qama::cli

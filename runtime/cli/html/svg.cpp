@@ -1,6 +1,7 @@
 #include "runtime/cli/html/svg.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "runtime/cli/console.h"
@@ -12,20 +13,36 @@ namespace {
 constexpr const char* kPalette[] = {"#3b6fb6", "#e08a2b", "#4f9d69", "#b4473f", "#7d62a8",
                                     "#8a6d4f", "#c774a8", "#7a7f87", "#a9a53a", "#3aa3ad"};
 
+using Rgb = std::array<double, 3>;
+constexpr Rgb kViridis[] = {{68, 1, 84},    {65, 68, 135},  {42, 120, 142},
+                            {34, 168, 132}, {122, 209, 81}, {253, 231, 37}};
+constexpr Rgb kBlue = {42, 95, 170}, kWhite = {250, 250, 250}, kRed = {178, 44, 52};
+
+std::string blend(const Rgb& from, const Rgb& to, double part, double light) {
+  std::string out = "#";
+  for (std::size_t k = 0; k < 3; ++k) {
+    const double value = light * (from[k] + (to[k] - from[k]) * part);
+    out += format("%02x", static_cast<unsigned>(std::lround(std::clamp(value, 0.0, 255.0))));
+  }
+  return out;
+}
+
 }  // namespace
 
 const char* colour(std::size_t index) noexcept {
   return kPalette[index % std::size(kPalette)];
 }
 
+std::string ramp(double value, double light) {
+  constexpr std::size_t kLast = std::size(kViridis) - 1;
+  const double at = std::clamp(value, 0.0, 1.0) * kLast;
+  const std::size_t below = std::min(static_cast<std::size_t>(at), kLast - 1);
+  return blend(kViridis[below], kViridis[below + 1], at - static_cast<double>(below), light);
+}
+
 std::string warmth(double value) {
-  const double v = std::clamp(value, 0.0, 1.0);
-  const double away = std::fabs(v - 0.5) * 2;
-  const auto blend = [away](double end) {
-    return static_cast<int>(std::lround(250 + (end - 250) * away));
-  };
-  return v < 0.5 ? format("#%02x%02x%02x", blend(42), blend(95), blend(170))
-                 : format("#%02x%02x%02x", blend(178), blend(44), blend(52));
+  const double v = std::clamp(value, -1.0, 1.0);
+  return blend(kWhite, v < 0 ? kBlue : kRed, std::fabs(v), 1.0);
 }
 
 std::string number(double value) {
@@ -43,11 +60,20 @@ double tick_step(double range, int parts) {
   return 10 * power;
 }
 
-std::string open_svg(int width, int height) {
+std::string open_svg(int width, int height, std::string_view title, const char* classes) {
   return format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-      "role=\"img\">",
-      width, height, width, height);
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"scaled %s\" viewBox=\"0 0 %d %d\" "
+             "style=\"max-width:%dpx\" role=\"img\"><title>",
+             classes, width, height, width) +
+         escaped(title) + "</title>";
+}
+
+std::string open_wide_svg(int height, std::string_view title) {
+  return format(
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"wide\" height=\"%d\" "
+             "role=\"img\"><title>",
+             height) +
+         escaped(title) + "</title>";
 }
 
 std::string words_at(double x, double y, std::string_view words, const char* anchor,
@@ -56,9 +82,22 @@ std::string words_at(double x, double y, std::string_view words, const char* anc
          escaped(words) + "</text>";
 }
 
-std::string line_at(double x1, double y1, double x2, double y2, const char* stroke) {
-  return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"/>", x1, y1, x2,
-                y2, stroke);
+std::string line_at(double x1, double y1, double x2, double y2, const char* kind) {
+  return format("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", kind, x1,
+                y1, x2, y2);
+}
+
+std::string words_at_percent(double x, double y, std::string_view words) {
+  return format("<text x=\"%.2f%%\" y=\"%.1f\" text-anchor=\"%s\">", x, y,
+                x < 3    ? "start"
+                : x > 97 ? "end"
+                         : "middle") +
+         escaped(words) + "</text>";
+}
+
+std::string line_at_percent(double x, double y1, double y2) {
+  return format("<line class=\"grid\" x1=\"%.2f%%\" y1=\"%.1f\" x2=\"%.2f%%\" y2=\"%.1f\"/>", x, y1,
+                x, y2);
 }
 
 }  // namespace qama::cli

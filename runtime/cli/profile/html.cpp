@@ -22,7 +22,7 @@ void add_latencies(HtmlPage& page, const Profile& profile) {
     series.push_back({name_of(device), latencies(device)});
   }
   page.heading("Latency of a sample, measured: share of runs at or below");
-  page.markup(cumulative_chart(series, "us, logarithmic"));
+  page.markup(cumulative_chart("Share of runs at or below a latency", series, "us, logarithmic"));
 }
 
 /// The operators of a plan, those that take longest first.
@@ -40,34 +40,52 @@ std::vector<std::string> kinds_of(const DeviceProfile& device) {
   return kinds;
 }
 
-/// A chart a device, each to its own scale: beside an emulator's computing, the others would
-/// vanish.
+/// Where bars end: an emulator's own computing, a thousand times longer, would leave nothing of the
+/// others. Its bars are cut.
+double scale_of(const Profile& profile, const std::vector<BarRow>& rows) {
+  double most = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (profile.devices[i].info.is_emulated) continue;
+    double sum = 0;
+    for (const double part : rows[i].parts) sum += part;
+    most = std::max(most, 1.5 * sum);
+  }
+  return profile.devices.size() > 1 ? most : 0;
+}
+
 void add_kinds(HtmlPage& page, const Profile& profile) {
   page.heading("A sample by kind of work, measured (p50 of each, microseconds)");
   const std::vector<std::string> kinds = kinds_of(profile.devices[0]);
-  std::vector<std::string> names(
-      kinds.begin(),
-      kinds.begin() + static_cast<std::ptrdiff_t>(std::min(kinds.size(), kMostKinds)));
-  if (kinds.size() > kMostKinds) names.emplace_back("others");
+  BarChart chart;
+  chart.title = "Microseconds of a sample by device and kind of work";
+  chart.unit = "us";
+  chart.part_names.assign(kinds.begin(), kinds.begin() + static_cast<std::ptrdiff_t>(
+                                                             std::min(kinds.size(), kMostKinds)));
+  if (kinds.size() > kMostKinds) chart.part_names.emplace_back("others");
   for (const DeviceProfile& device : profile.devices) {
     BarRow row{name_of(device), {}};
-    for (std::size_t k = 0; k < names.size(); ++k) {
+    for (std::size_t k = 0; k < chart.part_names.size(); ++k) {
       row.parts.push_back(median(sums(device, [&](const auto& step) {
         const auto at = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), step.op) -
                                                  kinds.begin());
         return k < kMostKinds ? at == k : at >= kMostKinds;
       })));
     }
-    page.markup(bar_chart(names, {row}, "us"));
+    chart.rows.push_back(std::move(row));
   }
+  chart.most = scale_of(profile, chart.rows);
+  page.markup(bar_chart(chart));
 }
 
 void add_measured_solve(HtmlPage& page, const Profile& profile) {
-  std::vector<std::string> names;
+  BarChart chart;
+  chart.title = "Microseconds of a solve by device and part";
+  chart.unit = "us";
   for (const Part& part : kParts) {
-    names.emplace_back(part.machine ? std::string(part.name) + " (own clock)" : part.name);
+    chart.part_names.emplace_back(part.machine ? std::string(part.name) + " (own clock)"
+                                               : part.name);
   }
-  names.emplace_back("emulator's computing");
+  chart.part_names.emplace_back("emulator's computing");
   page.heading("A solve, measured (p50 of each part, microseconds)");
   for (const DeviceProfile& device : profile.devices) {
     BarRow row{device.uri, {}};
@@ -75,15 +93,19 @@ void add_measured_solve(HtmlPage& page, const Profile& profile) {
       row.parts.push_back(part.machine && modelled(device) ? 0 : part_median(device, part));
     }
     row.parts.push_back(modelled(device) ? rest_median(device) : 0);
-    page.markup(bar_chart(names, {row}, "us"));
+    chart.rows.push_back(std::move(row));
   }
+  chart.most = scale_of(profile, chart.rows);
+  page.markup(bar_chart(chart));
 }
 
 void add_modelled_solve(HtmlPage& page, const Profile& profile) {
-  std::vector<BarRow> rows;
-  std::vector<std::string> names;
+  BarChart chart;
+  chart.title = "Modelled microseconds of a solve by device and part";
+  chart.unit = "us";
+  chart.hatched = true;
   for (const Part& part : kParts) {
-    if (part.machine) names.emplace_back(part.name);
+    if (part.machine) chart.part_names.emplace_back(part.name);
   }
   for (const DeviceProfile& device : profile.devices) {
     if (!modelled(device)) continue;
@@ -91,11 +113,11 @@ void add_modelled_solve(HtmlPage& page, const Profile& profile) {
     for (const Part& part : kParts) {
       if (part.machine) row.parts.push_back(part_median(device, part));
     }
-    rows.push_back(std::move(row));
+    chart.rows.push_back(std::move(row));
   }
-  if (rows.empty()) return;
+  if (chart.rows.empty()) return;
   page.heading("A solve, modelled by the emulator (device time, microseconds)");
-  page.markup(bar_chart(names, rows, "us", true));
+  page.markup(bar_chart(chart));
 }
 
 void add_provenance(HtmlPage& page, const Profile& profile) {
