@@ -5,7 +5,7 @@
 #
 # Targets for the rest of the tree: DNNL::dnnl, xsimd, xtensor, nlohmann_json::nlohmann_json, CLI11::CLI11,
 # ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_png, qama_jpeg, GTest::gtest, GTest::gmock, GTest::gtest_main,
-# benchmark::benchmark.
+# benchmark::benchmark; where they are found, qama_webp, qama_gif, qama_tiff.
 
 option(QAMA_STATIC_DEPS "Link zlib, libmd and the image libraries from their static archives" ${QAMA_STATIC})
 
@@ -40,10 +40,11 @@ endif()
 
 # A build folder follows the recipe: what was found in the prefix of an older one is looked for again.
 if(DEFINED CACHE{QAMA_LAST_PREFIX} AND NOT QAMA_LAST_PREFIX STREQUAL QAMA_DEPS_PREFIX_DIR)
-  foreach(package dnnl xsimd xtensor xtl)
-    string(FIND "${${package}_DIR}" "${QAMA_LAST_PREFIX}/" at)
+  get_cmake_property(names CACHE_VARIABLES)
+  foreach(name IN LISTS names)
+    string(FIND "$CACHE{${name}}" "${QAMA_LAST_PREFIX}/" at)
     if(at EQUAL 0)
-      unset(${package}_DIR CACHE)
+      unset(${name} CACHE)
     endif()
   endforeach()
 endif()
@@ -105,6 +106,22 @@ foreach(library md png jpeg)
                         "run toolchains/bootstrap once, then configure again")
   endif()
 endforeach()
+
+# Formats of pictures that a build may do without; a file of one is then refused by its name. TIFF needs half a dozen
+# compression libraries, which a static program would carry.
+set(QAMA_OPTIONAL_FORMATS webp gif tiff)
+set(with_tiff ON)
+if(QAMA_STATIC_DEPS)
+  set(with_tiff OFF)
+endif()
+option(QAMA_WITH_WEBP "Read WebP images, where libwebp is found" ON)
+option(QAMA_WITH_GIF "Read GIF images, where giflib is found" ON)
+option(QAMA_WITH_TIFF "Read TIFF images, where libtiff is found" ${with_tiff})
+qama_c_library(webp webp/decode.h m)
+qama_c_library(gif gif_lib.h)
+if(QAMA_WITH_TIFF)
+  qama_c_library(tiff tiffio.h)
+endif()
 
 if(QAMA_BUILD_TESTS)
   qama_require(GTest)

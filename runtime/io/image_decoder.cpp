@@ -10,7 +10,8 @@ namespace qama::io {
 namespace {
 
 /// In this order; to add one, see decode/format.h.
-constexpr const ImageFormat* kFormats[] = {&png_format, &jpeg_format, &pnm_format};
+constexpr const ImageFormat* kFormats[] = {&png_format, &jpeg_format, &pnm_format, &bmp_format,
+                                           &gif_format, &webp_format, &tiff_format};
 
 struct Foreign {
   std::string_view magic;

@@ -109,4 +109,12 @@ void Canvas::add_row(const std::uint8_t* samples) noexcept {
   if (in_band == factor_ || complete()) finish_band(in_band);
 }
 
+Image upright(Image image, Orientation orientation) {
+  if (orientation == 1) return image;
+  Canvas canvas(image.width, image.height, image.channels, 1, orientation);
+  const std::size_t row_bytes = static_cast<std::size_t>(image.width) * image.channels;
+  for (std::int32_t y = 0; y < image.height; ++y) canvas.add_row(&image.pixels[row_bytes * y]);
+  return canvas.take();
+}
+
 }  // namespace qama::io

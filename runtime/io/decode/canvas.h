@@ -50,4 +50,7 @@ class Canvas {
   Image image_;
 };
 
+/// An image whose rows were read in the order of its file, turned as `orientation` says.
+[[nodiscard]] Image upright(Image image, Orientation orientation);
+
 }  // namespace qama::io

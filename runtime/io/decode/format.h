@@ -31,6 +31,10 @@ struct ImageFormat {
 extern const ImageFormat png_format;
 extern const ImageFormat jpeg_format;
 extern const ImageFormat pnm_format;
+extern const ImageFormat bmp_format;
+extern const ImageFormat gif_format;
+extern const ImageFormat webp_format;
+extern const ImageFormat tiff_format;
 
 /// Whether `magic` stands at `at`.
 [[nodiscard]] inline bool has_magic(Bytes bytes, std::string_view magic, std::size_t at = 0) {

@@ -59,7 +59,8 @@ void on_read(png_structp png, png_bytep out, std::size_t bytes) {
   reader.left -= bytes;
 }
 
-void read_palette(Reader& reader) {
+/// Not inlined: what it has on the stack must not lie beside setjmp().
+[[gnu::noinline]] void read_palette(Reader& reader) {
   png_colorp colours = nullptr;
   png_get_PLTE(reader.png, reader.info, &colours, &reader.colours);
   png_bytep alphas = nullptr;
