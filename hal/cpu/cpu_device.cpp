@@ -78,6 +78,7 @@ Status CpuSolver::submit(std::int32_t slot, const Problem& problem, const SolveO
   QAMA_RETURN_IF_ERROR(check_fits(workload_, problem));
   QAMA_RETURN_IF_ERROR(validate(options.schedule));
   const auto start = Clock::now();
+  cancelled_ = false;
   result_ = SolveResult{};
   QAMA_RETURN_IF_ERROR(anneal(problem, options, start, result_));
   const ProblemShape shape = shape_of(problem);

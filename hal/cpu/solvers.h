@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -36,6 +37,9 @@ class CpuSolver : public Solver {
  public:
   Status submit(std::int32_t slot, const Problem& problem, const SolveOptions& options) final;
   Status wait(std::int32_t slot, std::span<std::uint64_t> spins, SolveResult& result) final;
+  /// Ends the job that another thread is in, as its deadline would, if it has one. Its answer
+  /// counts.
+  void cancel(std::int32_t /*slot*/) noexcept final { cancelled_ = true; }
 
  protected:
   CpuSolver(const Kernel& kernel, const Workload& workload);
@@ -51,6 +55,7 @@ class CpuSolver : public Solver {
 
   const Kernel& kernel_;
   const Workload workload_;
+  std::atomic<bool> cancelled_ = false;  ///< since the job began
 
  private:
   AlignedBuffer<std::uint64_t> answer_;
@@ -64,12 +69,17 @@ inline std::int32_t counted(std::int64_t sweeps) {
   return static_cast<std::int32_t>(std::min<std::int64_t>(sweeps, INT32_MAX));
 }
 
-/// Watches a job's deadline. A kernel asks before every sweep; the sweeps end while there is still
-/// time for the final descent, which is taken to last as long as kSweepsOfDescent of them.
+/// A deadline from here on (36 years) is none: the job may be cancelled, but nobody reads the
+/// clock.
+inline constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 50;
+
+/// Watches a job's deadline, and whether it is cancelled, if it has a deadline. A kernel asks
+/// before every sweep; the sweeps end while there is still time for the final descent, which is
+/// taken to last as long as kSweepsOfDescent of them.
 class Deadline {
  public:
-  Deadline(Clock::time_point start, std::int64_t deadline_us)
-      : start_(start), limit_us_(deadline_us) {}
+  Deadline(Clock::time_point start, std::int64_t deadline_us, const std::atomic<bool>& cancelled)
+      : start_(start), limit_us_(deadline_us), cancelled_(cancelled) {}
   [[nodiscard]] bool given() const { return limit_us_ > 0; }
   void start_group() {
     if (!given()) return;  // the clock is read for deadlines only
@@ -79,11 +89,14 @@ class Deadline {
   /// Whether another group of restarts would be too late, after one that took as long as the last.
   [[nodiscard]] bool no_time_for_another() const {
     if (!given()) return false;
+    if (cancelled_ || limit_us_ >= kNoLimitUs) return cancelled_;
     const double now = microseconds_since(start_);
     return now + (now - group_us_) > static_cast<double>(limit_us_);
   }
   static bool stop(void* context) {
     auto& self = *static_cast<Deadline*>(context);
+    if (self.cancelled_.load(std::memory_order_relaxed)) return true;
+    if (self.limit_us_ >= kNoLimitUs) return false;
     const double now = microseconds_since(self.start_);
     const double sweep =
         self.asked_ > 0 ? (now - self.group_us_) / static_cast<double>(self.asked_) : 0.0;
@@ -95,6 +108,7 @@ class Deadline {
   static constexpr double kSweepsOfDescent = 8;
   const Clock::time_point start_;
   const std::int64_t limit_us_;
+  const std::atomic<bool>& cancelled_;
   double group_us_ = 0;
   std::int64_t asked_ = 0;
 };

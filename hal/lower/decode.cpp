@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 namespace qama::hal {
 namespace {
@@ -9,6 +11,46 @@ namespace {
 bool is_set(std::span<const std::uint64_t> spins, std::int64_t bit) {
   return ((spins[static_cast<std::size_t>(bit / 64)] >> (bit % 64)) & 1U) != 0;
 }
+
+/// A sum of doubles that rounds once, at the end: its terms as a few doubles whose exact sum it is
+/// and none of which overlaps another, the smallest first (Shewchuk 1997; Python's fsum).
+class ExactSum {
+ public:
+  void add(double value) {
+    std::size_t kept = 0;
+    for (double part : parts_) {
+      if (std::fabs(value) < std::fabs(part)) std::swap(value, part);
+      const double sum = value + part;
+      const double rest = part - (sum - value);
+      if (rest != 0) parts_[kept++] = rest;
+      value = sum;
+    }
+    parts_.resize(kept);
+    parts_.push_back(value);
+  }
+  /// The nearest double.
+  [[nodiscard]] double result() const {
+    std::size_t at = parts_.size();
+    if (at == 0) return 0;
+    double sum = parts_[--at];
+    double rest = 0;
+    while (at > 0 && rest == 0) {
+      const double high = sum;
+      sum = high + parts_[--at];
+      rest = parts_[at] - (sum - high);
+    }
+    // Half way between two doubles: what is below decides.
+    if (at > 0 && rest != 0 && (rest < 0) == (parts_[at - 1] < 0)) {
+      const double twice = 2 * rest;
+      const double other = sum + twice;
+      if (twice == other - sum) sum = other;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<double> parts_;
+};
 
 }  // namespace
 
@@ -38,22 +80,29 @@ double energy_of(const QamaLayer& layer, std::span<const std::uint64_t> spins) {
 }
 
 double value_of(const ProblemFile& file, std::span<const std::uint64_t> spins) {
-  double value = 0;
-  switch (file.kind) {
-    case ProblemKind::qama:
-      return energy_of(file.layer, spins);
-    case ProblemKind::qubo:
-      for (const Edge& edge : file.graph.edges) {
-        if (is_set(spins, edge.first) && is_set(spins, edge.second)) value += edge.weight;
-      }
-      return value;
-    case ProblemKind::maxcut:
-      for (const Edge& edge : file.graph.edges) {
-        if (is_set(spins, edge.first) != is_set(spins, edge.second)) value += edge.weight;
-      }
-      return value;
+  if (file.kind == ProblemKind::qama) return energy_of(file.layer, spins);
+  ExactSum value;
+  value.add(file.offset);
+  for (const Edge& edge : file.graph.edges) {
+    const bool first = is_set(spins, edge.first);
+    const bool second = is_set(spins, edge.second);
+    switch (file.kind) {
+      case ProblemKind::qubo:
+        if (first && second) value.add(edge.weight);
+        break;
+      case ProblemKind::maxcut:
+        if (first != second) value.add(edge.weight);
+        break;
+      case ProblemKind::ising:
+        // A field is a coupling with a spin that is +1.
+        value.add((edge.first == edge.second ? first : first == second) ? edge.weight
+                                                                        : -edge.weight);
+        break;
+      case ProblemKind::qama:
+        break;
+    }
   }
-  return value;
+  return value.result();
 }
 
 double Decode::read(const ProblemFile& file, std::span<std::uint64_t> spins) const {

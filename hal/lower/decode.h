@@ -13,12 +13,13 @@ namespace qama::hal {
 /// as in problem.h.
 [[nodiscard]] double energy_of(const QamaLayer& layer, std::span<const std::uint64_t> spins);
 
-/// What a file's problem minimises or maximises, in double from its own numbers: a layer's energy,
-/// a quadratic form's value, the weight of a cut (exact up to 2^53).
+/// What a file's problem minimises or maximises, from its own numbers: a layer's energy in double;
+/// a quadratic form's or an Ising problem's value or the weight of a cut, with its offset, as the
+/// double nearest to the exact sum.
 [[nodiscard]] double value_of(const ProblemFile& file, std::span<const std::uint64_t> spins);
 
 struct Decode {
-  ProblemKind kind = ProblemKind::qama;
+  bool larger_is_better = false;
   bool exact = false;  ///< every weight is represented without rounding, at scale 1
   /// A max-cut's vertex that was fixed to side 0, which costs nothing as both sides may be swapped,
   /// and which turns its edges into fields; -1: none (qubo; a complete graph of two weights, which
@@ -28,7 +29,7 @@ struct Decode {
   /// Turns a device's spins into an answer to the file's problem; its value_of().
   [[nodiscard]] double read(const ProblemFile& file, std::span<std::uint64_t> spins) const;
 
-  [[nodiscard]] bool maximises() const noexcept { return kind == ProblemKind::maxcut; }
+  [[nodiscard]] bool maximises() const noexcept { return larger_is_better; }
   /// Whether value `a` is better than `b`.
   [[nodiscard]] bool better(double a, double b) const noexcept {
     return maximises() ? a > b : a < b;

@@ -11,6 +11,15 @@ struct SparseIsing {
   std::vector<Edge> couplings;  ///< first < second
   std::vector<double> fields;
   std::int32_t fixed = -1;
+
+  /// Adds a coupling; those of one pair follow each other.
+  void add(std::int32_t i, std::int32_t j, double weight) {
+    if (!couplings.empty() && couplings.back().first == i && couplings.back().second == j) {
+      couplings.back().weight += weight;
+    } else {
+      couplings.push_back({i, j, weight});
+    }
+  }
 };
 
 /// The vertex with the largest sum of |w|: fixing it frees the most room in 16 bits.
@@ -43,26 +52,40 @@ bool stays_two_valued(const EdgeList& graph) {
 SparseIsing to_ising(const ProblemFile& file) {
   SparseIsing out;
   out.fields.assign(static_cast<std::size_t>(file.graph.size), 0.0);
-  if (file.kind == ProblemKind::qubo) {
+  const auto field = [&](std::int32_t i) -> double& {
+    return out.fields[static_cast<std::size_t>(i)];
+  };
+  if (file.kind == ProblemKind::maxcut) {
+    // w [s_i != s_j] = w (s_i + s_j - 2 s_i s_j), and with s_fixed = 0 only w s_i is left.
+    out.fixed = stays_two_valued(file.graph) ? -1 : heaviest_vertex(file.graph);
     for (const Edge& edge : file.graph.edges) {
-      if (edge.first == edge.second) {
-        out.fields[static_cast<std::size_t>(edge.first)] = -edge.weight;
-      } else {
-        out.couplings.push_back({edge.first, edge.second, -edge.weight});
-      }
+      field(edge.first) += edge.weight;
+      field(edge.second) += edge.weight;
+      if (edge.first != out.fixed && edge.second != out.fixed)
+        out.add(edge.first, edge.second, -2 * edge.weight);
     }
+    if (out.fixed >= 0) field(out.fixed) = 0;
     return out;
   }
-  // w [s_i != s_j] = w (s_i + s_j - 2 s_i s_j), and with s_fixed = 0 only w s_i is left.
-  out.fixed = stays_two_valued(file.graph) ? -1 : heaviest_vertex(file.graph);
+  // Devices hold what a spin gains.
+  const double sign = file.maximises() ? 1 : -1;
   for (const Edge& edge : file.graph.edges) {
-    out.fields[static_cast<std::size_t>(edge.first)] += edge.weight;
-    out.fields[static_cast<std::size_t>(edge.second)] += edge.weight;
-    if (edge.first != out.fixed && edge.second != out.fixed) {
-      out.couplings.push_back({edge.first, edge.second, -2 * edge.weight});
+    const double gain = sign * edge.weight;
+    const bool linear = edge.first == edge.second;
+    if (file.kind == ProblemKind::qubo) {
+      if (linear) {
+        field(edge.first) += gain;
+      } else {
+        out.add(edge.first, edge.second, gain);
+      }
+    } else if (linear) {  // h (2 x - 1)
+      field(edge.first) += 2 * gain;
+    } else {  // J (2 x_i - 1) (2 x_j - 1)
+      field(edge.first) -= 2 * gain;
+      field(edge.second) -= 2 * gain;
+      out.add(edge.first, edge.second, 4 * gain);
     }
   }
-  if (out.fixed >= 0) out.fields[static_cast<std::size_t>(out.fixed)] = 0;
   return out;
 }
 

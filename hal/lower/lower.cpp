@@ -114,8 +114,13 @@ Status build_rows(const ProblemFile& file, SparseBuild& out) {
 std::int32_t values_of(const EdgeList& graph) {
   std::vector<double> values;
   std::int64_t pairs = 0;
+  const Edge* last = nullptr;
   for (const Edge& edge : graph.edges) {
     if (edge.first == edge.second) continue;
+    // Weights of one pair that add up to something else than a double.
+    if (last != nullptr && last->first == edge.first && last->second == edge.second)
+      return kPlaneValues + 1;
+    last = &edge;
     ++pairs;
     if (std::find(values.begin(), values.end(), edge.weight) != values.end()) continue;
     values.push_back(edge.weight);
@@ -133,7 +138,7 @@ Result<DenseBuild> to_dense(const ProblemFile& file) {
   QAMA_RETURN_IF_ERROR(check_dense(file.shape()));
   try {
     DenseBuild out;
-    out.decode.kind = file.kind;
+    out.decode.larger_is_better = file.maximises();
     QAMA_ASSIGN_OR_RETURN(out.buffer, ProblemBuffer::create(file.shape()));
     if (file.kind == ProblemKind::qama) {
       QAMA_RETURN_IF_ERROR(build_layer(file.layer, out.buffer));
@@ -153,7 +158,7 @@ Result<SparseBuild> to_sparse(const ProblemFile& file) {
   }
   try {
     SparseBuild out;
-    out.decode.kind = file.kind;
+    out.decode.larger_is_better = file.maximises();
     QAMA_RETURN_IF_ERROR(build_rows(file, out));
     return out;
   } catch (const std::bad_alloc&) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -12,6 +13,8 @@
 #include "hal/base/random.h"
 #include "hal/form.h"
 #include "hal/lower/lower.h"
+#include "hal/search/best_known.h"
+#include "hal/search/landscape.h"
 
 namespace qama::hal {
 namespace {
@@ -26,6 +29,18 @@ constexpr std::int64_t kMostRestarts = 1 << 30;
 /// A schedule that is fitted to a time limit leaves time for one part and some more.
 constexpr std::int32_t kTriedSweeps = 16;
 constexpr double kPartsInTime = 1.3;
+constexpr double kPartsInTimeWithSearch = 2.0;  ///< where answers are improved afterwards
+/// Restarts a part where 16 bits do not hold the weights: each part's answer is improved.
+constexpr std::int64_t kRoundedRestartsAPart = 4;
+/// Answers are improved up to so many couplings in both directions (16 bytes each); where 16 bits
+/// hold the weights, up to fewer: little is to be gained.
+constexpr std::int64_t kMostTerms = std::int64_t{1} << 25;
+constexpr std::int64_t kMostTermsOfExact = std::int64_t{1} << 22;
+/// Problems that are searched even where 16 bits hold their weights.
+constexpr std::int32_t kAlwaysSearchedSpins = 64;
+/// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
+constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
+constexpr std::chrono::milliseconds kStopInterval{5};
 
 double microseconds(Clock::duration time) {
   return std::chrono::duration<double, std::micro>(time).count();
@@ -36,12 +51,36 @@ std::int64_t most_restarts(const SolveRequest& request) {
   return request.time_limit_ms > 0 ? kMostRestarts : kDefaultSolveRestarts;
 }
 
+/// Calls cancel() of solvers as long as a stop is asked for, until it ends itself.
+class Watcher {
+ public:
+  Watcher(const std::atomic<bool>* stop, std::span<const std::unique_ptr<Solver>> solvers) {
+    if (stop == nullptr) return;
+    thread_ = std::jthread([stop, solvers](const std::stop_token& end) {
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      std::condition_variable_any woken;
+      while (!end.stop_requested()) {
+        if (stop->load()) {
+          for (const auto& solver : solvers) solver->cancel(0);
+        }
+        woken.wait_for(lock, end, kStopInterval, [] { return false; });
+      }
+    });
+  }
+
+ private:
+  std::jthread thread_;
+};
+
 class Search {
  public:
-  Search(const ProblemFile& file, const Lowered& lowered, const SolveRequest& request,
-         const SolveHooks& hooks)
+  /// Without a landscape the device's answers stay as they are.
+  Search(const ProblemFile& file, const Lowered& lowered, const Landscape* landscape,
+         const SolveRequest& request, const SolveHooks& hooks)
       : file_(file),
         problem_(lowered.problem()),
+        landscape_(landscape),
         request_(request),
         hooks_(hooks),
         most_restarts_(most_restarts(request)) {
@@ -49,6 +88,10 @@ class Search {
     best_.decode = lowered.decode();
     best_.sweeps = request.schedule.sweeps;
     a_part_ = file.kind == ProblemKind::qama ? kLayerRestartsAPart : kGraphRestartsAPart;
+    if (landscape_ == nullptr) return;
+    // Sparse rows are annealed side by side, many at a time.
+    if (!best_.decode.exact && best_.form != Form::sparse) a_part_ = kRoundedRestartsAPart;
+    searches_ = !best_.decode.exact || landscape_->size() <= kAlwaysSearchedSpins;
   }
 
   Result<BestAnswer> run(Device& device) {
@@ -66,6 +109,7 @@ class Search {
         file_.kind != ProblemKind::qama) {
       QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
     }
+    const Watcher watcher(request_.stop, solvers);
     std::vector<std::jthread> helpers;
     for (std::size_t i = 1; i < solvers.size(); ++i) {
       helpers.emplace_back([this, &solver = *solvers[i]] { work(solver, false); });
@@ -75,12 +119,19 @@ class Search {
     best_.solve_us = elapsed_us();
     if (!status_.ok()) return status_.error();
     best_.target_reached = reaches_target(best_.value);
+    best_.stopped = asked_to_stop();
     return std::move(best_);
   }
 
  private:
   [[nodiscard]] double elapsed_us() const { return microseconds(Clock::now() - start_); }
   [[nodiscard]] double limit_us() const { return 1000 * request_.time_limit_ms; }
+  [[nodiscard]] bool asked_to_stop() const {
+    return request_.stop != nullptr && request_.stop->load();
+  }
+  [[nodiscard]] bool is_limited() const {
+    return request_.time_limit_ms > 0 || request_.stop != nullptr;
+  }
   [[nodiscard]] bool reaches_target(double value) const {
     return request_.target && !best_.decode.better(*request_.target, value);
   }
@@ -98,6 +149,26 @@ class Search {
         static_cast<std::int32_t>(std::min<std::int64_t>(a_part_, most_restarts_ - first));
     if (request_.time_limit_ms > 0) {
       out.deadline_us = std::max<std::int64_t>(1, static_cast<std::int64_t>(limit_us() - elapsed));
+    } else if (request_.stop != nullptr) {
+      out.deadline_us = kNoLimitUs;
+    }
+    return out;
+  }
+
+  /// Steps of a search that take about as long as a part's sweeps.
+  [[nodiscard]] std::int64_t search_steps(const SolveOptions& options) const {
+    if (!searches_) return 0;
+    const double size = landscape_->size();
+    const double proposals = size * options.schedule.sweeps * options.schedule.restarts;
+    const double neighbours = static_cast<double>(landscape_->terms()) / size;
+    return static_cast<std::int64_t>(proposals / (size + 4 * neighbours + 16));
+  }
+
+  [[nodiscard]] Halt halt() const {
+    Halt out{request_.stop};
+    if (request_.time_limit_ms > 0) {
+      out.deadline = start_ + std::chrono::duration_cast<Clock::duration>(
+                                  std::chrono::duration<double, std::micro>(limit_us()));
     }
     return out;
   }
@@ -110,7 +181,8 @@ class Search {
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(problem_, options, spins, result));
     const double sweep_us = microseconds(Clock::now() - before) / kTriedSweeps;
-    const double fit = limit_us() / (kPartsInTime * std::max(sweep_us, 0.001));
+    const double parts = searches_ ? kPartsInTimeWithSearch : kPartsInTime;
+    const double fit = limit_us() / (parts * std::max(sweep_us, 0.001));
     best_.sweeps =
         static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * best_.sweeps));
     return {};
@@ -118,12 +190,15 @@ class Search {
 
   void work(Solver& solver, bool reports) {
     std::vector<std::uint64_t> spins = make_spins();
+    const std::unique_ptr<Improver> improver =
+        landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
       const std::int64_t first = part * a_part_;
       if (first >= most_restarts_) return;
       const double elapsed = elapsed_us();
       if (reports && hooks_.progress && !hooks_.progress(elapsed / 1000, first)) stop_ = true;
+      if (asked_to_stop()) stop_ = true;
       // The first part always runs: there is an answer, however short the limit.
       const bool late = request_.time_limit_ms > 0 && elapsed >= limit_us();
       if (part > 0 && (late || stop_.load())) return;
@@ -134,13 +209,26 @@ class Search {
       Status status = solver.solve(problem_, options, spins, result);
       const double busy_us = microseconds(Clock::now() - before);
       if (status.ok()) status = check_energy(spins, result.energy);
+      double value = 0;
+      std::vector<std::uint64_t> energy;
+      if (status.ok()) {
+        value = best_.decode.read(file_, spins);
+        if (improver != nullptr) {
+          improver->improve(spins, options.seed, search_steps(options), halt());
+          energy = improver->energy();
+          value = value_of(file_, spins);
+        }
+      }
       const std::lock_guard lock(mutex_);
       if (!status.ok()) {
+        // A job that a stop cancelled is no failure if there is an answer.
+        const bool cancelled = status.error().code == ErrorCode::cancelled && asked_to_stop();
+        if (cancelled && !best_.spins.empty()) return;
         if (status_.ok()) status_ = std::move(status);
         stop_ = true;
         return;
       }
-      add(part, spins, result, busy_us);
+      add(part, spins, value, energy, result, busy_us);
     }
   }
 
@@ -156,33 +244,46 @@ class Search {
   }
 
   /// Takes one part's answer into account. Called with the lock held.
-  void add(std::int64_t part, std::vector<std::uint64_t>& spins, const SolveResult& result,
-           double busy_us) {
+  void add(std::int64_t part, const std::vector<std::uint64_t>& spins, double value,
+           const std::vector<std::uint64_t>& energy, const SolveResult& result, double busy_us) {
     best_.proposals += result.proposals;
     best_.flips += result.flips;
-    best_.total_sweeps += result.sweeps;
+    std::int64_t sweeps = result.sweeps;
+    // The device counts chains with all their sweeps, also those that end early.
+    if (is_limited()) sweeps = std::min(sweeps, result.proposals / file_.shape().spins());
+    best_.total_sweeps += sweeps;
     best_.restarts += result.restarts;
     best_.rounds += result.rounds;
     best_.busy_us += busy_us;
-    const double value = best_.decode.read(file_, spins);
-    // Of equal values the first part's answer counts.
-    if (best_.spins.empty() || best_.decode.better(value, best_.value) ||
-        (value == best_.value && part < best_part_)) {
+    if (best_.spins.empty() || is_better(part, value, energy)) {
       best_part_ = part;
       best_.value = value;
       best_.spins = spins;
       best_.solved_by = result.solved_by;
+      best_energy_ = energy;
     }
     if (reaches_target(value)) stop_ = true;
   }
 
+  /// Whether a part's answer is better than the best one so far; of equals the first part's is.
+  [[nodiscard]] bool is_better(std::int64_t part, double value,
+                               const std::vector<std::uint64_t>& energy) const {
+    if (energy.empty()) {
+      return best_.decode.better(value, best_.value) || (value == best_.value && part < best_part_);
+    }
+    // Different energies may be one double.
+    return is_lower(energy, best_energy_) || (energy == best_energy_ && part < best_part_);
+  }
+
   const ProblemFile& file_;
   const Problem problem_;
+  const Landscape* const landscape_;
   const SolveRequest& request_;
   const SolveHooks& hooks_;
   const std::int64_t most_restarts_;
   std::string uri_;
   std::int64_t a_part_ = 0;
+  bool searches_ = false;
   const Clock::time_point start_ = Clock::now();
 
   std::atomic<std::int64_t> next_part_ = 0;
@@ -191,9 +292,47 @@ class Search {
   Status status_;
   BestAnswer best_;
   std::int64_t best_part_ = 0;
+  std::vector<std::uint64_t> best_energy_;  ///< of an improver; empty without one
 };
 
+/// All states, in the file's own numbers.
+Result<BestAnswer> solve_exactly(const ProblemFile& file, const SolveRequest& request,
+                                 const SolveHooks& hooks) {
+  const auto start = Clock::now();
+  QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
+  BestAnswer out;
+  out.decode.larger_is_better = file.maximises();
+  // A layer's couplings are products, in double.
+  out.decode.exact = file.kind != ProblemKind::qama;
+  if (hooks.prepared) hooks.prepared(Form::dense, out.decode);
+  Halt halt{request.stop};
+  if (request.time_limit_ms > 0) {
+    halt.deadline = start + std::chrono::duration_cast<Clock::duration>(
+                                std::chrono::duration<double, std::milli>(request.time_limit_ms));
+  }
+  const Exhaustive found = try_all(landscape, halt);
+  const ProblemShape shape = file.shape();
+  for (std::int32_t t = 0; t < shape.heads; ++t) {
+    const std::uint64_t bits = static_cast<std::uint64_t>(found.state) >> (t * shape.tokens);
+    out.spins.push_back(bits & ((std::uint64_t{1} << shape.tokens) - 1));
+  }
+  out.value = value_of(file, out.spins);
+  out.optimal = found.complete;
+  out.stopped = !found.complete && request.stop != nullptr && request.stop->load();
+  out.target_reached = request.target && !out.decode.better(*request.target, out.value);
+  out.solved_by = "exact:";
+  out.proposals = found.states;
+  out.flips = found.states - 1;
+  out.solve_us = out.busy_us = microseconds(Clock::now() - start);
+  return out;
+}
+
 }  // namespace
+
+const char* default_device(const ProblemFile& file, bool asks_for_annealing) noexcept {
+  const bool exact = file.kind != ProblemKind::qama && file.shape().spins() <= kExactSpins;
+  return exact && !asks_for_annealing ? "exact:" : "cpu:";
+}
 
 SolveRequest default_request(ProblemKind kind) {
   SolveRequest out;
@@ -231,9 +370,16 @@ Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveReq
                                                   std::to_string(schedule.rounds) +
                                                   " rounds, expected form 'dense'"};
   }
+  const std::string& uri = device.info().uri;
+  if (uri == "exact:" && form == Form::dense) return solve_exactly(file, request, hooks);
   QAMA_ASSIGN_OR_RETURN(const Lowered lowered, lower(file, form));
   if (hooks.prepared) hooks.prepared(form, lowered.decode());
-  return Search(file, lowered, request, hooks).run(device);
+  const std::int64_t most = lowered.decode().exact ? kMostTermsOfExact : kMostTerms;
+  if (file.kind == ProblemKind::qama || !uri.starts_with("cpu:") ||
+      Landscape::terms_of(file) > most)
+    return Search(file, lowered, nullptr, request, hooks).run(device);
+  QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
+  return Search(file, lowered, &landscape, request, hooks).run(device);
 }
 
 }  // namespace qama::hal

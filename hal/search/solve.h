@@ -6,11 +6,17 @@
 //   request.time_limit_ms = 100;
 //   const auto answer = solve(*file, *device, request);   // answer->value, answer->spins
 //
+// `exact:` tries all states in the file's own numbers and proves the best one. `cpu:` anneals in 16
+// bits; then each part's answer is improved in the file's own numbers, and those decide which
+// answer is best (landscape.h). Where 16 bits hold all weights, the annealer's answer only descends
+// once more, by flips of coupled pairs; small problems are searched in any case.
+//
 // Restarts go to a solver in parts. Part k has a seed of its own, so that the first parts of a
 // longer run are those of a shorter one, and without a time limit or a target the answer does not
 // depend on the number of threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -38,10 +44,18 @@ struct SolveRequest {
   std::optional<Form> form;      ///< none: the fastest (hal/form.h)
   std::uint64_t seed = 1;
   std::int32_t threads = 1;
+  /// The search ends as soon as somebody sets it, also from a signal handler; the best answer so
+  /// far counts. Null: nobody does. Only cpu: and exact: end a part that has begun.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 /// The schedule that suits this kind of problem.
 [[nodiscard]] SolveRequest default_request(ProblemKind kind);
+
+/// The device for a caller that names none: "exact:" for a graph, a quadratic form or an Ising
+/// problem of at most 24 variables, unless the caller asks for something of the annealer (a
+/// schedule, a form, restarts); else "cpu:". A layer is solved as its model solves it.
+[[nodiscard]] const char* default_device(const ProblemFile& file, bool asks_for_annealing) noexcept;
 
 /// Calls out of solve(), from the thread that called it.
 struct SolveHooks {
@@ -56,11 +70,14 @@ struct BestAnswer {
   std::vector<std::uint64_t> spins;  ///< [heads][words_per_head]
   double value = 0;                  ///< in the file's own terms (value_of), from its own numbers
   bool target_reached = false;       ///< false without a target
+  bool optimal = false;              ///< proven: all states were tried
+  bool stopped = false;              ///< SolveRequest::stop ended the search
   const char* solved_by = "";        ///< kernel or device, static storage
   Form form = Form::dense;           ///< in which it was solved
   Decode decode;            ///< whether weights are exact, whether larger values are better
-  std::int32_t sweeps = 0;  ///< of a restart, after fit_sweeps
-  /// Sums over all parts.
+  std::int32_t sweeps = 0;  ///< of a restart, after fit_sweeps; exact: 0, as are restarts
+  /// Sums over all parts. A time limit or a stop may cut sweeps short: total_sweeps has those that
+  /// the proposals amount to.
   std::int64_t restarts = 0, rounds = 0, total_sweeps = 0, proposals = 0, flips = 0;
   double solve_us = 0;  ///< wall time
   double busy_us = 0;   ///< of all threads inside their solvers

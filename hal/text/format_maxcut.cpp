@@ -1,45 +1,42 @@
-// maxcut: "n m", then m times "i j w"; vertices from 1, whole weights. Maximise the weight between
-// s = 0 and s = 1.
-#include <cmath>
+// maxcut: "n m", then m times "i j w"; vertices from 1. Maximise the weight between s = 0 and s
+// = 1. Rudy files and the G-set are of this form.
+#include <algorithm>
 
-#include "hal/text/edge_lines.h"
 #include "hal/text/formats.h"
+#include "hal/text/pairs.h"
 
 namespace qama::hal {
 namespace {
 
-Status check(const Scanner& scan, std::int64_t i, std::int64_t j, double weight) {
-  if (i == j) {
-    return scan.error(ErrorCode::problem_bad_format,
-                      "an edge from vertex " + std::to_string(i) + " to itself");
-  }
-  if (weight != std::nearbyint(weight) || std::fabs(weight) > kMaxIntegerWeight) {
-    return scan.error(ErrorCode::problem_bad_value,
-                      "an edge's weight must be a whole number of at most 2^30");
-  }
-  return {};
+/// "g27", "g27.txt": the G-set.
+bool is_of_the_g_set(std::string_view name) {
+  name = name.substr(name.find_last_of('/') + 1);
+  if (name.ends_with(".txt")) name.remove_suffix(4);
+  return name.size() > 1 && name[0] == 'g' &&
+         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
-/// The last of the table: takes what no other format claims.
-bool sniff(std::string_view /*bytes*/, std::string_view /*name*/) noexcept {
-  return true;
+/// By its name, or because nothing else makes sense: without a linear term and without a negative
+/// weight a quadratic form's minimum is x = 0.
+std::string claim(std::string_view bytes, std::string_view name) {
+  std::string reason = claim_by_name(name, {".mc", ".maxcut", ".rud", ".rudy"});
+  if (!reason.empty()) return reason;
+  if (is_of_the_g_set(name)) return "the name of the G-set";
+  const PairSurvey survey = survey_pairs(bytes);
+  if (!survey.well_formed || survey.loops > 0 || survey.negative > 0) return {};
+  return "weights that are all positive";
 }
 
-Result<ProblemFile> parse(std::string_view bytes, std::string_view name) {
-  Scanner scan(bytes, name);
-  ProblemFile out;
-  out.kind = ProblemKind::maxcut;
-  QAMA_ASSIGN_OR_RETURN(out.graph,
-                        parse_edge_lines(scan, {"number of vertices", "number of edges", check}));
-  return out;
-}
-
-std::string print(const ProblemFile& file) {
-  return print_edge_lines(file.graph, 17);
+Result<ProblemFile> parse(std::string_view bytes, std::string_view name,
+                          const ReadOptions& options) {
+  return parse_counted_pairs(bytes, name, ProblemKind::maxcut,
+                             {"number of vertices", "number of edges"}, options);
 }
 
 }  // namespace
 
-extern const ProblemFormat kMaxcutFormat{"maxcut", ProblemKind::maxcut, sniff, parse, print};
+extern const ProblemFormat kMaxcutFormat{
+    "maxcut", ProblemKind::maxcut, "the weight of the edges between s = 0 and s = 1", true, claim,
+    parse,    print_counted_pairs};
 
 }  // namespace qama::hal

@@ -6,70 +6,90 @@
 //
 // J_tij = sum_d sg_td F_tid F_tjd for i != j. Minimise the paper's Eq. 3,
 // E = - sum_t sum_{i<j} J_tij s_ti s_tj - rho sum h_ti s_ti + lambda sum_i sum_{t<u} s_ti s_ui.
+#include <algorithm>
+
+#include "hal/base/quote.h"
 #include "hal/text/formats.h"
-#include "hal/text/scanner.h"
+#include "hal/text/lines.h"
 
 namespace qama::hal {
 namespace {
 
-Result<QamaLayer> parse_layer(Scanner& scan) {
+/// The line that comes next, with exactly `words` words; `what` is the first that may be missing.
+Status next_row(Lines& lines, std::size_t words, std::string_view what) {
+  if (!lines.next()) {
+    return lines.error(ErrorCode::problem_bad_format,
+                       "the file ends, " + std::string(what) + " is missing");
+  }
+  return lines.at_most(words);
+}
+
+Result<QamaLayer> parse_layer(Lines& lines) {
   QamaLayer out;
-  if (scan.word() != "qama") {
-    return scan.error(ErrorCode::problem_bad_format, "expected 'qama' and a name");
+  if (!lines.next() || lines.word(0) != "qama" || lines.size() < 2) {
+    return lines.error(ErrorCode::problem_bad_format, "expected 'qama' and a name");
   }
-  out.name = scan.word();
-  QAMA_ASSIGN_OR_RETURN(const std::int64_t heads, scan.integer("number of heads", 1, kMaxHeads));
-  QAMA_ASSIGN_OR_RETURN(const std::int64_t tokens, scan.integer("number of tokens", 1, kMaxTokens));
-  QAMA_ASSIGN_OR_RETURN(const std::int64_t rank, scan.integer("number of columns", 1, kMaxRank));
-  QAMA_ASSIGN_OR_RETURN(out.rho, scan.number("rho"));
-  QAMA_ASSIGN_OR_RETURN(out.lambda, scan.number("lambda"));
+  out.name = lines.word(1);
+  QAMA_RETURN_IF_ERROR(lines.at_most(2));
+  QAMA_RETURN_IF_ERROR(next_row(lines, 5, "number of heads"));
+  QAMA_ASSIGN_OR_RETURN(const std::int64_t heads,
+                        lines.integer(0, "number of heads", 1, kMaxHeads));
+  QAMA_ASSIGN_OR_RETURN(const std::int64_t tokens,
+                        lines.integer(1, "number of tokens", 1, kMaxTokens));
+  QAMA_ASSIGN_OR_RETURN(const std::int64_t rank,
+                        lines.integer(2, "number of columns", 1, kMaxRank));
+  QAMA_ASSIGN_OR_RETURN(out.rho, lines.number(3, "rho"));
+  QAMA_ASSIGN_OR_RETURN(out.lambda, lines.number(4, "lambda"));
   if (out.lambda < 0) {
-    return scan.error(ErrorCode::problem_bad_value, "lambda is negative, expected 0 or more");
-  }
-  // At most 64 * (2^20 * 4097 + 4096): far from overflow. Every number takes a digit and a
-  // separator.
-  const std::int64_t numbers = heads * (rank + tokens * (rank + 1));
-  if (static_cast<std::uint64_t>(numbers) > (scan.bytes_left() + 1) / 2) {
-    return scan.error(ErrorCode::problem_bad_format, "the file is too short for " +
-                                                         std::to_string(heads) + " heads of " +
-                                                         std::to_string(tokens) + " tokens and " +
-                                                         std::to_string(rank) + " columns");
+    return lines.error(ErrorCode::problem_bad_value, "lambda is negative, expected 0 or more");
   }
   out.heads = static_cast<std::int32_t>(heads);
   out.tokens = static_cast<std::int32_t>(tokens);
   out.rank = static_cast<std::int32_t>(rank);
-  out.signs.reserve(static_cast<std::size_t>(heads * rank));
-  out.fields.reserve(static_cast<std::size_t>(heads * tokens));
-  out.factors.reserve(static_cast<std::size_t>(heads * tokens * rank));
+  // At most 2^38 numbers: no overflow. Every number takes a digit and a separator, and no more are
+  // reserved than the bytes that are there have room for, whatever the second line says.
+  const std::size_t room = lines.bytes_left() / 2 + 1;
+  out.signs.reserve(std::min(static_cast<std::size_t>(heads * rank), room));
+  out.fields.reserve(std::min(static_cast<std::size_t>(heads * tokens), room));
+  out.factors.reserve(std::min(static_cast<std::size_t>(heads * tokens * rank), room));
+  const auto columns = static_cast<std::size_t>(rank);
   for (std::int64_t t = 0; t < heads; ++t) {
-    for (std::int64_t d = 0; d < rank; ++d) {
-      QAMA_ASSIGN_OR_RETURN(const double sign, scan.number("a column's sign"));
+    QAMA_RETURN_IF_ERROR(next_row(lines, columns, "a column's sign"));
+    for (std::size_t d = 0; d < columns; ++d) {
+      QAMA_ASSIGN_OR_RETURN(const double sign, lines.number(d, "a column's sign"));
       if (sign != 1.0 && sign != -1.0) {
-        return scan.error(ErrorCode::problem_bad_value, "a column's sign must be +1 or -1");
+        return lines.error(ErrorCode::problem_bad_value, "a column's sign must be +1 or -1");
       }
       out.signs.push_back(sign);
     }
     for (std::int64_t i = 0; i < tokens; ++i) {
-      QAMA_ASSIGN_OR_RETURN(const double field, scan.number("a field"));
+      QAMA_RETURN_IF_ERROR(next_row(lines, columns + 1, "a field"));
+      QAMA_ASSIGN_OR_RETURN(const double field, lines.number(0, "a field"));
       out.fields.push_back(field);
-      for (std::int64_t d = 0; d < rank; ++d) {
-        QAMA_ASSIGN_OR_RETURN(const double factor, scan.number("a factor"));
+      for (std::size_t d = 0; d < columns; ++d) {
+        QAMA_ASSIGN_OR_RETURN(const double factor, lines.number(d + 1, "a factor"));
         out.factors.push_back(factor);
       }
     }
   }
-  QAMA_RETURN_IF_ERROR(scan.end());
+  if (lines.next()) {
+    return lines.error(
+        ErrorCode::problem_bad_format,
+        quote(lines.word(0)) + " follows the last number, expected the end of the file");
+  }
   return out;
 }
 
-bool sniff(std::string_view bytes, std::string_view name) noexcept {
-  return Scanner(bytes, name).word() == "qama";
+std::string claim(std::string_view bytes, std::string_view name) {
+  Lines lines(bytes, name);
+  return lines.next() && lines.word(0) == "qama" ? "the first word 'qama'" : "";
 }
 
-Result<ProblemFile> parse(std::string_view bytes, std::string_view name) {
-  Scanner scan(bytes, name);
+Result<ProblemFile> parse(std::string_view bytes, std::string_view name,
+                          const ReadOptions& /*options*/) {
+  Lines lines(bytes, name);
   ProblemFile out;
-  QAMA_ASSIGN_OR_RETURN(out.layer, parse_layer(scan));
+  QAMA_ASSIGN_OR_RETURN(out.layer, parse_layer(lines));
   return out;
 }
 
@@ -102,6 +122,7 @@ std::string print(const ProblemFile& file) {
 
 }  // namespace
 
-extern const ProblemFormat kQamaFormat{"qama", ProblemKind::qama, sniff, parse, print};
+extern const ProblemFormat kQamaFormat{
+    "qama", ProblemKind::qama, "the layer's energy (Eq. 3)", false, claim, parse, print};
 
 }  // namespace qama::hal

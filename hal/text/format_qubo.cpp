@@ -1,42 +1,37 @@
 // qubo: "n m", then m times "i j w"; variables from 1, i = j is a linear term. Minimise
-// sum w x_i x_j.
-#include "hal/text/edge_lines.h"
+// sum w x_i x_j. With the options symmetric and maximise: MQLib's files.
 #include "hal/text/formats.h"
+#include "hal/text/pairs.h"
 
 namespace qama::hal {
 namespace {
 
-/// By its name, else by a linear term among its lines.
-bool sniff(std::string_view bytes, std::string_view name) noexcept {
-  if (name.ends_with(".qubo") || name.ends_with(".bqp")) return true;
-  if (name.ends_with(".mc")) return false;
-  Scanner scan(bytes, name);
-  scan.word();
-  scan.word();
-  while (true) {
-    const std::string_view i = scan.word();
-    const std::string_view j = scan.word();
-    if (scan.word().empty()) return false;
-    if (i == j) return true;
-  }
+/// By its name, or by linear terms of at least half the variables, one of them negative: no graph
+/// has so many edges from a vertex to itself. A single one may be dirt in a graph.
+std::string claim(std::string_view bytes, std::string_view name) {
+  std::string reason = claim_by_name(name, {".qubo", ".bqp"});
+  if (!reason.empty()) return reason;
+  if (!claim_by_name(name, {".mc", ".maxcut", ".rud", ".rudy"}).empty()) return {};
+  const PairSurvey survey = survey_pairs(bytes);
+  if (!survey.well_formed || survey.negative_loops == 0 || 2 * survey.loops < survey.variables)
+    return {};
+  return "linear terms of half the variables or more";
 }
 
-Result<ProblemFile> parse(std::string_view bytes, std::string_view name) {
-  Scanner scan(bytes, name);
-  ProblemFile out;
-  out.kind = ProblemKind::qubo;
-  const auto check = [](const Scanner&, std::int64_t, std::int64_t, double) { return Status(); };
-  QAMA_ASSIGN_OR_RETURN(out.graph,
-                        parse_edge_lines(scan, {"number of variables", "number of terms", check}));
-  return out;
-}
-
-std::string print(const ProblemFile& file) {
-  return print_edge_lines(file.graph, 9);
+Result<ProblemFile> parse(std::string_view bytes, std::string_view name,
+                          const ReadOptions& options) {
+  return parse_counted_pairs(bytes, name, ProblemKind::qubo,
+                             {"number of variables", "number of terms"}, options);
 }
 
 }  // namespace
 
-extern const ProblemFormat kQuboFormat{"qubo", ProblemKind::qubo, sniff, parse, print};
+extern const ProblemFormat kQuboFormat{"qubo",
+                                       ProblemKind::qubo,
+                                       "the sum of w x_i x_j over x in {0, 1}, i = j is linear",
+                                       true,
+                                       claim,
+                                       parse,
+                                       print_counted_pairs};
 
 }  // namespace qama::hal

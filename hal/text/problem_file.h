@@ -17,7 +17,8 @@ namespace qama::hal {
 enum class ProblemKind : std::uint8_t {
   qama,    ///< a layer: minimise its energy
   maxcut,  ///< a graph: maximise the weight between s = 0 and s = 1
-  qubo,    ///< a quadratic form: minimise sum w x_i x_j
+  qubo,    ///< a quadratic form: minimise sum w x_i x_j over x in {0, 1}
+  ising,   ///< fields and couplings: minimise sum h_i s_i + sum J_ij s_i s_j over s in {-1, +1}
 };
 [[nodiscard]] std::string_view name_of(ProblemKind kind) noexcept;
 
@@ -25,7 +26,6 @@ enum class ProblemKind : std::uint8_t {
 /// the bytes that are there. A file within them can still be too large to solve (to_dense).
 inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << 28;
 inline constexpr std::int32_t kMaxRank = 4096;
-inline constexpr double kMaxIntegerWeight = 1073741824.0;  ///< 2^30, of a max-cut edge
 
 /// A QAMA layer in factor form.
 struct QamaLayer {
@@ -47,10 +47,12 @@ struct Edge {
   double weight = 0;
 };
 
-/// A graph (maxcut) or a quadratic form (qubo), sparse.
+/// A graph (maxcut), a quadratic form (qubo) or an Ising problem, sparse.
 struct EdgeList {
   std::int32_t size = 0;
-  std::vector<Edge> edges;  ///< sorted, every pair once; qubo: first == second is linear
+  /// Sorted. A pair occurs once, or several times where the sum of its weights is no double: all
+  /// count. qubo, ising: first == second is linear.
+  std::vector<Edge> edges;
 };
 
 /// A problem as read. `layer` belongs to kind qama, `graph` to the other kinds.
@@ -58,6 +60,18 @@ struct ProblemFile {
   ProblemKind kind = ProblemKind::qama;
   QamaLayer layer;
   EdgeList graph;
+  bool maximise = false;  ///< qubo, ising: the largest value is wanted
+  double offset = 0;      ///< added to every value
+  /// How it was read, for people; empty and 1 for what comes from memory.
+  std::string format = {};        ///< the format's name
+  std::string guessed_from = {};  ///< why this format: "the name .qubo"; empty: it was asked for
+  std::int32_t index_base = 1;    ///< the number of the first variable in the file
+  bool symmetric = false;         ///< a pair stood for both of its directions
+
+  /// Whether larger values are better.
+  [[nodiscard]] bool maximises() const noexcept {
+    return kind == ProblemKind::maxcut || (kind != ProblemKind::qama && maximise);
+  }
 
   /// Heads x spins as devices see it; generic problems have one head.
   [[nodiscard]] ProblemShape shape() const noexcept {

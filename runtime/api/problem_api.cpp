@@ -13,8 +13,8 @@
 #include "hal/lower/decode.h"
 #include "hal/platform/file.h"
 #include "hal/search/solve.h"
-#include "hal/text/edge_lines.h"
 #include "hal/text/formats.h"
+#include "hal/text/pairs.h"
 #include "runtime/api/api_error.h"
 
 namespace {
@@ -30,7 +30,6 @@ namespace hal = qama::hal;
 
 struct qama_problem {
   hal::ProblemFile file;
-  double offset = 0;  ///< of a quadratic form
 };
 
 namespace {
@@ -51,10 +50,9 @@ Status check_finite(const char* what, const double* values, std::size_t count) {
                    std::to_string(*bad) + ", expected a finite number"};
 }
 
-void publish(hal::ProblemFile file, double offset, qama_problem** out) {
+void publish(hal::ProblemFile file, qama_problem** out) {
   auto handle = std::make_unique<qama_problem>();
   handle->file = std::move(file);
-  handle->offset = offset;
   *out = handle.release();
 }
 
@@ -86,15 +84,9 @@ class Pairs {
       return bad(ErrorCode::problem_bad_value,
                  "has weight " + std::to_string(weight) + ", expected a finite number");
     }
-    if (file_.kind == hal::ProblemKind::maxcut) {
-      if (i == j) {
-        return bad(ErrorCode::problem_bad_value,
-                   "joins vertex " + std::to_string(i) + " with itself");
-      }
-      if (weight != std::nearbyint(weight) || std::fabs(weight) > hal::kMaxIntegerWeight) {
-        return bad(ErrorCode::problem_bad_value, "has weight " + std::to_string(weight) +
-                                                     ", expected a whole number of at most 2^30");
-      }
+    if (file_.kind == hal::ProblemKind::maxcut && i == j) {
+      return bad(ErrorCode::problem_bad_value,
+                 "joins vertex " + std::to_string(i) + " with itself");
     }
     ++seen_;
     file_.graph.edges.push_back({std::min(i, j), std::max(i, j), weight});
@@ -104,7 +96,9 @@ class Pairs {
   Status finish(double offset, qama_problem** out) {
     QAMA_RETURN_IF_ERROR(check_finite("offset", &offset, 1));
     hal::sort_and_merge(file_.graph);
-    publish(std::move(file_), offset, out);
+    file_.offset = offset;
+    file_.index_base = 0;
+    publish(std::move(file_), out);
     return {};
   }
 
@@ -121,7 +115,7 @@ class Pairs {
 Status from_text(std::string_view bytes, const char* name, const char* format, qama_problem** out) {
   QAMA_ASSIGN_OR_RETURN(auto file,
                         hal::parse_problem(bytes, name, format == nullptr ? "" : format));
-  publish(std::move(file), 0, out);
+  publish(std::move(file), out);
   return {};
 }
 
@@ -160,7 +154,7 @@ Status from_factors(std::int32_t heads, std::int32_t tokens, std::int32_t rank,
   }
   layer.fields.assign(fields, fields + rows);
   layer.factors.assign(factors, factors + numbers);
-  publish(std::move(file), 0, out);
+  publish(std::move(file), out);
   return {};
 }
 
@@ -202,9 +196,13 @@ Result<hal::SolveRequest> to_request(const qama_problem& problem,
   }
   out.threads = std::max(1, options.threads);
   out.seed = options.seed;
+  if (options.restarts == 0) {
+    return Error{ErrorCode::invalid_argument,
+                 "0 restarts, expected 1 or more, or less than 0 for the default"};
+  }
   out.restarts = std::max(0, options.restarts);
   out.time_limit_ms = options.time_limit_ms;
-  if (!std::isnan(options.target)) out.target = options.target - problem.offset;
+  if (!std::isnan(options.target)) out.target = options.target;
   if (options.form != nullptr) {
     QAMA_ASSIGN_OR_RETURN(out.form, hal::parse_form(options.form));
   }
@@ -222,6 +220,12 @@ Result<hal::SolveRequest> to_request(const qama_problem& problem,
   return out;
 }
 
+/// Whether options are set that mean something to the annealer only.
+bool asks_for_annealing(const qama_solve_options& options) {
+  return options.sweeps >= 0 || options.restarts > 0 || options.t_start != 0 ||
+         options.t_end != 0 || options.rounds > 0 || options.start != 0 || options.form != nullptr;
+}
+
 Status solve(const qama_problem& problem, const qama_solve_options* given, std::uint8_t* answer,
              qama_solution* solution) {
   if (answer == nullptr) return null_argument("answer");
@@ -234,8 +238,11 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   }
   QAMA_ASSIGN_OR_RETURN(const auto options, read_options(given));
   QAMA_ASSIGN_OR_RETURN(const auto request, to_request(problem, options));
-  QAMA_ASSIGN_OR_RETURN(const auto device,
-                        hal::open_device(options.device == nullptr ? "cpu:" : options.device));
+  QAMA_ASSIGN_OR_RETURN(
+      const auto device,
+      hal::open_device(options.device != nullptr
+                           ? options.device
+                           : hal::default_device(problem.file, asks_for_annealing(options))));
   QAMA_ASSIGN_OR_RETURN(const auto best, hal::solve(problem.file, *device, request));
   for_each_spin(problem.file.shape(), [&](std::size_t at, std::size_t word, std::uint64_t bit) {
     answer[at] = (best.spins[word] & bit) != 0 ? 1 : 0;
@@ -244,7 +251,7 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   qama_solution out{};
   out.struct_size = solution->struct_size;
   out.exact_weights = best.decode.exact ? 1 : 0;
-  out.value = best.value + problem.offset;
+  out.value = best.value;
   out.target_reached = best.target_reached ? 1 : 0;
   out.sweeps = best.sweeps;
   out.form = hal::name_of(best.form).data();  // of a string literal, so it ends with a zero
@@ -255,6 +262,7 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   out.total_sweeps = best.total_sweeps;
   out.proposals = best.proposals;
   out.flips = best.flips;
+  out.optimal = best.optimal ? 1 : 0;
   // A newer header's fields, which this library does not know, are 0.
   std::memset(solution, 0, out.struct_size);
   std::memcpy(solution, &out, std::min<std::size_t>(out.struct_size, sizeof out));
@@ -404,7 +412,7 @@ qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answe
     for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
       if (answer[at] != 0) spins[word] |= bit;
     });
-    *value = hal::value_of(problem->file, spins) + problem->offset;
+    *value = hal::value_of(problem->file, spins);
     return {};
   });
 }
@@ -416,6 +424,7 @@ void qama_solve_options_init_size(qama_solve_options* options, size_t struct_siz
   defaults.threads = 1;
   defaults.seed = 1;
   defaults.sweeps = -1;
+  defaults.restarts = -1;
   defaults.target = std::numeric_limits<double>::quiet_NaN();
   defaults.round_sweeps = -1;
   std::memcpy(options, &defaults, defaults.struct_size);

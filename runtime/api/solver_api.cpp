@@ -303,7 +303,7 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     solver->tokens = tokens;
     solver->options.seed = chosen.seed;
     solver->options.schedule.sweeps = chosen.sweeps;
-    solver->options.schedule.restarts = std::max(1, chosen.restarts);
+    solver->options.schedule.restarts = chosen.restarts;
     if (chosen.t_start > 0) solver->options.schedule.t_start = chosen.t_start;
     if (chosen.t_end > 0) solver->options.schedule.t_end = chosen.t_end;
     solver->options.schedule.rounds = chosen.rounds;

@@ -97,6 +97,7 @@ class FactorsSolver final : public CpuSolver {
         std::memcpy(answer(), spins_.data(), words * sizeof(std::uint64_t));
       }
       if (options.deadline_us > 0) {
+        if (cancelled_) break;
         const double spent = microseconds_since(start);
         if (spent + spent / (restart + 1) > static_cast<double>(options.deadline_us)) break;
       }

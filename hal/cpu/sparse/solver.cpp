@@ -45,7 +45,7 @@ class SparseSolver final : public CpuSolver {
     const double unit = problem.row_norm > 0 ? problem.row_norm : row_norm(problem);
     fill_temperatures(unit, schedule.t_start, schedule.t_end, schedule.sweeps,
                       temperatures_.data());
-    Deadline deadline(start, options.deadline_us);
+    Deadline deadline(start, options.deadline_us, cancelled_);
     AnnealJob job = job_of(options, temperatures_.data(), deadline);
     job.problem.shape = {1, problem.spins};
     job.problem.fields = problem.fields;

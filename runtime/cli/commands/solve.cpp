@@ -9,8 +9,10 @@
 #include "hal/platform/file.h"
 #include "hal/search/solve.h"
 #include "hal/text/formats.h"
+#include "hal/text/lines.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 
 namespace qama::cli {
 namespace {
@@ -23,15 +25,22 @@ class Solve final : public Command {
     return {
         .summary = "Solve one problem from a file.",
         .notes =
-            "A problem file has numbers with white space between them, in one of these formats:\n"
-            "  qama    a QAMA layer in factor form; the first word is 'qama'\n"
-            "  maxcut  'n m', then m times 'i j w': vertices from 1, whole weights; maximises the "
-            "cut\n"
-            "  qubo    'n m', then m times 'i j w': variables from 1, i = j is a linear term;\n"
-            "          minimises the sum of w x_i x_j over x in {0,1}\n"
-            "Without --format, the first word 'qama' means qama; a name that ends in .qubo or "
-            ".bqp, or a linear\n"
-            "term, means qubo; everything else is maxcut.\n",
+            "A problem file has a line for every pair of variables, in one of these formats:\n"
+            "  qama        a QAMA layer in factor form; the first word is 'qama'\n"
+            "  maxcut      'n m', then m lines 'i j w': vertices from 1; maximises the cut\n"
+            "  qubo        'n m', then m lines 'i j w': variables from 1, i = j is a linear term;\n"
+            "              minimises the sum of w x_i x_j over x in {0,1}\n"
+            "  ising       the same lines with s in {-1,+1}: 'i i h' and 'i j J'\n"
+            "  qbsolv      'p qubo 0 max n m', then lines 'i j w': variables from 0\n"
+            "  coo         lines 'i j w' alone: variables from 0; dimod's '# vartype=SPIN' counts\n"
+            "  dimacs      'p edge n m', then m lines 'e i j' or 'e i j w'; maximises the cut\n"
+            "  mtx         MatrixMarket; minimises x^T A x. mtx-maxcut: the weights of a graph\n"
+            "  csv         a matrix M, a row a line; minimises - s^T M s, as the vendor's machine\n"
+            "              does. csv-qubo: minimises x^T M x\n"
+            "A line of the first word c, and what follows #, % or //, is a comment. A line 'offset "
+            "W' is added to every value. Files may be packed by gzip.\n"
+            "Without --format, the file's name or its first line decides; the answer says which. "
+            "A list of pairs that could be a graph or a QUBO is refused.\n",
         .examples =
             "qama solve layer.txt --sweeps 200 --restarts 64\n"
             "qama solve G1.mc --time-limit 1000 --target 11624 --json\n"
@@ -45,7 +54,14 @@ class Solve final : public Command {
     app.add_option("--format", format_,
                    "Read the file in this format; by default, its name and content decide.")
         ->type_name("NAME")
-        ->check(CLI::IsMember(hal::problem_format_names()));
+        ->check(CLI::IsMember(hal::problem_format_names(), CLI::ignore_case));
+    app.add_flag("--maximise", maximise_,
+                 "Look for the largest value of a qubo or an ising, not the smallest.");
+    app.add_flag("--symmetric", symmetric_,
+                 "Take i j and j i as one entry of a symmetric matrix, given once or twice: of a "
+                 "qubo x^T Q x it counts twice, of a graph or an ising once.");
+    app.add_option("--out", out_, "Write the spins to this file, as 0 and 1, a head a line.")
+        ->type_name("FILE");
     app.add_option("--sweeps", sweeps_,
                    "Let the annealer do N sweeps in each restart; 0 only descends.")
         ->type_name("N")
@@ -55,7 +71,10 @@ class Solve final : public Command {
         ->type_name("N")
         ->check(CLI::Range(1, kMaxRestarts))
         ->default_str("32; with --time-limit: as many as fit");
-    app.add_option("--time-limit", time_limit_ms_, "Begin no restart after MS milliseconds.")
+    app.add_option(
+           "--time-limit", time_limit_ms_,
+           "Begin no restart after MS milliseconds; one under way cuts its sweeps short and "
+           "descends. The first part always runs.")
         ->type_name("MS")
         ->check(CLI::Range(1.0, 1e9));
     app.add_option("--target", target_,
@@ -97,7 +116,12 @@ class Solve final : public Command {
                    "factors for qama; by default, the fastest form.")
         ->type_name("NAME")
         ->check(CLI::IsMember(forms));
-    declare_device(app, device_);
+    app.add_option("--device", device_,
+                   "Solve on this device: cpu:, cpu:KERNEL, exact:, cim://HOST:PORT, ... `qama "
+                   "devices` lists those of this machine.")
+        ->type_name("URI")
+        ->default_str(
+            "exact: up to 24 variables without options of the annealer, else cpu:; layers cpu:");
     declare_threads(app, threads_);
     declare_seed(app, seed_, "1");
   }
@@ -110,9 +134,12 @@ class Solve final : public Command {
         const std::vector<std::uint8_t> bytes,
         platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file, hal::parse_problem(text, path_, format_));
+    QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file,
+                          hal::parse_problem(text, path_, {format_, maximise_, symmetric_}));
     QAMA_ASSIGN_OR_RETURN(const hal::SolveRequest request, request_for(file.kind));
-    QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
+    const std::string uri =
+        device_.empty() ? hal::default_device(file, asks_for_annealing()) : device_;
+    QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(uri));
 
     // Against time where there is a limit, else against the number of restarts.
     const bool timed = request.time_limit_ms > 0;
@@ -121,24 +148,44 @@ class Solve final : public Command {
                             : restarts_.value_or(hal::kDefaultSolveRestarts));
     hal::SolveHooks hooks;
     hooks.prepared = [&](hal::Form form, const hal::Decode& decode) {
+      console.log("problem " + quote(path_) + ", read as " + hal::describe_format(file) + ", " +
+                  std::to_string(file.shape().spins()) + " spins");
+      if (is_exhaustive(*device)) {
+        console.log("device exact:, all states, in the file's own numbers");
+        return;
+      }
       const char* weights = form == hal::Form::factors ? "in float"
                             : decode.exact             ? "exact"
                                                        : "rounded to 16 bits";
-      console.log("problem " + quote(path_) + ", " + std::string(hal::name_of(file.kind)) + ", " +
-                  std::to_string(file.shape().spins()) + " spins, device " + device->info().uri +
-                  ", seed " + std::to_string(request.seed) + ", couplings as " +
-                  std::string(hal::name_of(form)) + ", weights " + weights);
+      const bool improves = !decode.exact && file.kind != hal::ProblemKind::qama &&
+                            device->info().uri.starts_with("cpu:");
+      console.log("device " + device->info().uri + ", seed " + std::to_string(request.seed) +
+                  ", couplings as " + std::string(hal::name_of(form)) + ", weights " + weights +
+                  (improves ? ", answers improved in the file's own numbers" : ""));
     };
     hooks.progress = [&](double elapsed_ms, std::int64_t restarts) {
       progress.update(timed ? static_cast<std::int64_t>(elapsed_ms) : restarts);
       return true;
     };
     QAMA_ASSIGN_OR_RETURN(const hal::BestAnswer answer, hal::solve(file, *device, request, hooks));
+    if (!out_.empty())
+      QAMA_RETURN_IF_ERROR(write_file(out_, spins_text(file.shape(), answer.spins, true)));
     report(console, file, *device, answer);
     return {};
   }
 
  private:
+  /// Spins up to which they are printed without being asked for.
+  static constexpr std::int64_t kPrintedSpins = 300;
+
+  static bool is_exhaustive(const hal::Device& device) { return device.info().uri == "exact:"; }
+
+  /// Whether an option is of the annealer only.
+  [[nodiscard]] bool asks_for_annealing() const {
+    return sweeps_ || t_start_ || t_end_ || restarts_ || !form_.empty() || schedule_.rounds > 0 ||
+           start_kind_ != "guessed";
+  }
+
   /// What the options ask for; what they leave open suits the kind of problem.
   Result<hal::SolveRequest> request_for(hal::ProblemKind kind) const {
     hal::SolveRequest out = hal::default_request(kind);
@@ -164,9 +211,9 @@ class Solve final : public Command {
     return out;
   }
 
-  /// Spins as 0 and 1, head after head.
+  /// Spins as 0 and 1, head after head; in `lines` a head a line.
   static std::string spins_text(const hal::ProblemShape& shape,
-                                const std::vector<std::uint64_t>& spins) {
+                                const std::vector<std::uint64_t>& spins, bool lines = false) {
     std::string out;
     const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
     for (std::size_t t = 0; t < static_cast<std::size_t>(shape.heads); ++t) {
@@ -174,6 +221,7 @@ class Solve final : public Command {
         const std::uint64_t word = spins[t * words + static_cast<std::size_t>(i / 64)];
         out += ((word >> (i % 64)) & 1U) != 0 ? '1' : '0';
       }
+      if (lines) out += '\n';
     }
     return out;
   }
@@ -185,23 +233,31 @@ class Solve final : public Command {
     const std::uint64_t seed = seed_.value_or(1);
     const double ns_per_proposal =
         answer.proposals > 0 ? 1000 * answer.busy_us / static_cast<double>(answer.proposals) : 0;
-    const bool is_cut = file.kind == hal::ProblemKind::maxcut;
-    const auto cut = static_cast<std::int64_t>(answer.value);
+    const char* name = file.kind == hal::ProblemKind::maxcut ? "cut" : "energy";
     if (console.json) {
       Json out;
       out["file"] = path_;
       out["kind"] = hal::name_of(file.kind);
+      out["format"] = file.format;
+      out["guessed_format"] = file.guessed_from.empty() ? Json() : Json(file.format);
+      if (!file.guessed_from.empty()) out["guessed_from"] = file.guessed_from;
+      out["convention"] = hal::describe_convention(file);
       out["n"] = shape.spins();
       if (file.kind == hal::ProblemKind::qama) {
         out["heads"] = shape.heads;
         out["tokens"] = shape.tokens;
       }
-      if (is_cut) {
-        out["cut"] = cut;
+      // Whole numbers stay whole.
+      constexpr double kLargestWhole = 9007199254740992.0;  // 2^53
+      if (answer.value == std::nearbyint(answer.value) &&
+          std::fabs(answer.value) <= kLargestWhole) {
+        out[name] = static_cast<std::int64_t>(answer.value);
       } else {
-        out["energy"] = answer.value;
+        out[name] = answer.value;
       }
+      out["optimal"] = answer.optimal;
       out["spins"] = spins;
+      if (!out_.empty()) out["out"] = out_;
       out["solve_us"] = answer.solve_us;
       out["sweeps"] = answer.sweeps;
       out["restarts"] = answer.restarts;
@@ -217,33 +273,56 @@ class Solve final : public Command {
       out["form"] = hal::name_of(answer.form);
       out["weights_exact"] = answer.decode.exact;
       if (target_) out["target_reached"] = answer.target_reached;
+      if (answer.stopped) out["stopped"] = true;
       console.object(out);
       return;
     }
+    std::string value;
+    hal::append_number(value, answer.value, 0);
     console.line(format("kind       %s, %lld spins", std::string(hal::name_of(file.kind)).c_str(),
                         static_cast<long long>(shape.spins())));
-    console.line(is_cut ? "cut        " + std::to_string(cut)
-                        : format("energy     %.10g", answer.value));
+    console.line("read as    " + hal::describe_format(file));
+    console.line("means      " + hal::describe_convention(file));
+    console.line(format("%-10s ", name) + value + (answer.optimal ? ", optimal" : ""));
     if (target_) {
       console.line(std::string("target     ") +
                    (answer.target_reached ? "reached" : "not reached"));
     }
-    console.line(
-        format("time       %.1f us, %.2f ns a proposal", answer.solve_us, ns_per_proposal));
-    console.line(format("work       %d sweeps x %lld restarts, %lld proposals, %lld flips",
-                        answer.sweeps, static_cast<long long>(answer.restarts),
-                        static_cast<long long>(answer.proposals),
-                        static_cast<long long>(answer.flips)));
-    console.line("device     " + device.info().uri + ", kernel " + answer.solved_by + ", seed " +
-                 std::to_string(seed));
-    console.line("spins      " + spins);
+    if (answer.stopped) console.line("stopped    the best answer so far");
+    if (is_exhaustive(device)) {
+      console.line(format("time       %.1f us", answer.solve_us));
+      console.line(format("work       %lld of %lld states",
+                          static_cast<long long>(answer.proposals),
+                          static_cast<long long>(std::int64_t{1} << shape.spins())));
+      console.line("device     exact:");
+    } else {
+      console.line(
+          format("time       %.1f us, %.2f ns a proposal", answer.solve_us, ns_per_proposal));
+      const bool cut_short = time_limit_ms_ > 0 || answer.stopped;
+      console.line(format(
+          "work       %s%d sweeps x %lld restarts, %lld proposals, %lld flips",
+          cut_short ? "at most " : "", answer.sweeps, static_cast<long long>(answer.restarts),
+          static_cast<long long>(answer.proposals), static_cast<long long>(answer.flips)));
+      console.line("device     " + device.info().uri + ", kernel " + answer.solved_by + ", seed " +
+                   std::to_string(seed));
+    }
+    if (!out_.empty()) {
+      console.line("spins      in " + quote(out_));
+    } else if (shape.spins() > kPrintedSpins) {
+      console.line(format("spins      %lld, not printed: --out FILE or --json has them",
+                          static_cast<long long>(shape.spins())));
+    } else {
+      console.line("spins      " + spins);
+    }
   }
 
   std::string path_;
   std::string format_;
   std::string form_;
   std::string start_kind_ = "guessed";
-  std::string device_ = "cpu:";
+  std::string device_;  ///< empty: hal::default_device
+  std::string out_;
+  bool maximise_ = false, symmetric_ = false;
   hal::Schedule schedule_;  ///< what rounds are
   std::optional<std::int32_t> sweeps_;
   std::optional<double> t_start_, t_end_;

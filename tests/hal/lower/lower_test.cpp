@@ -135,7 +135,7 @@ TEST(Lower, AnAnswerIsReadInTheFilesTerms) {
   EXPECT_EQ(spins[0], 0b110U);
   EXPECT_TRUE(build.decode.maximises());
   EXPECT_TRUE(build.decode.better(7, 3));
-  ASSERT_OK_AND_ASSIGN(const ProblemFile qubo, parse_problem("2 1\n1 1 -2\n", "file"));
+  ASSERT_OK_AND_ASSIGN(const ProblemFile qubo, parse_problem("2 1\n1 1 -2\n", "file", "qubo"));
   ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse(qubo));
   std::uint64_t one[] = {1};
   EXPECT_EQ(rows.decode.read(qubo, one), -2);

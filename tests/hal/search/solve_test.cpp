@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "hal/text/formats.h"
 #include "tests/test_support.h"
@@ -118,6 +121,58 @@ TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
   hooks.progress = [](double, std::int64_t) { return false; };
   ASSERT_OK_AND_ASSIGN(const BestAnswer first, solve(file, *device_, request, hooks));
   EXPECT_EQ(first.restarts, 32);
+}
+
+TEST_F(SolveTest, AStopKeepsTheBestAnswerSoFar) {
+  const ProblemFile file = graph(1200, 7);
+  SolveRequest request = default_request(file.kind);
+  request.schedule.sweeps = kMaxSweeps;
+  std::atomic<bool> stop = false;
+  request.stop = &stop;
+  std::jthread user([&stop] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    stop = true;
+  });
+  ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
+  EXPECT_TRUE(answer.stopped);
+  EXPECT_GT(answer.value, 0);
+  EXPECT_EQ(answer.value, value_of(file, answer.spins));
+  // The sweeps that it did, not those that it was asked for.
+  EXPECT_LT(answer.total_sweeps, kMaxSweeps);
+  stop = false;
+  request.schedule.sweeps = 2;
+  request.restarts = 2;
+  user.join();
+  ASSERT_OK_AND_ASSIGN(const BestAnswer unstopped, solve(file, *device_, request));
+  EXPECT_FALSE(unstopped.stopped);
+  request.stop = nullptr;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer without, solve(file, *device_, request));
+  EXPECT_EQ(unstopped.spins, without.spins);
+  EXPECT_EQ(unstopped.total_sweeps, without.total_sweeps);
+}
+
+TEST_F(SolveTest, AllStatesInTheFilesOwnNumbers) {
+  ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
+  ProblemFile file = graph(12, 8);
+  for (Edge& edge : file.graph.edges) edge.weight *= 1e9 / 7;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer proven,
+                       solve(file, *exact, default_request(ProblemKind::maxcut)));
+  EXPECT_TRUE(proven.optimal);
+  EXPECT_TRUE(proven.decode.exact);
+  EXPECT_EQ(proven.restarts, 0);
+  ASSERT_OK_AND_ASSIGN(const BestAnswer annealed,
+                       solve(file, *device_, default_request(ProblemKind::maxcut)));
+  EXPECT_FALSE(annealed.optimal);
+  EXPECT_FALSE(annealed.decode.exact);
+  EXPECT_EQ(annealed.value, proven.value);
+  EXPECT_STREQ(default_device(file, false), "exact:");
+  EXPECT_STREQ(default_device(file, true), "cpu:");
+  EXPECT_STREQ(default_device(graph(25, 1), false), "cpu:");
+  ASSERT_OK_AND_ASSIGN(const ProblemFile layer,
+                       parse_problem("qama x\n1 1 1 1 0\n1\n0.5 1\n", "file"));
+  EXPECT_STREQ(default_device(layer, false), "cpu:");
+  EXPECT_ERROR(problem_too_large,
+               solve(graph(25, 1), *exact, default_request(ProblemKind::maxcut)));
 }
 
 TEST_F(SolveTest, BadRequestsAreRefused) {

@@ -59,6 +59,16 @@ TEST_F(CliSolve, MaxCutOfAFiveCycle) {
   int cut = 0;
   for (std::size_t i = 0; i < 5; ++i) cut += spins[i] != spins[(i + 1) % 5] ? 1 : 0;
   EXPECT_EQ(cut, 4);
+  EXPECT_EQ(result["format"], "maxcut");
+  EXPECT_EQ(result["guessed_format"], "maxcut");
+  EXPECT_EQ(result["guessed_from"], "the name .mc");
+  EXPECT_EQ(result["optimal"], true);
+  EXPECT_EQ(result["device"], "exact:");
+  EXPECT_EQ(result["proposals"], 32);
+  result = solve({file, "--device", "cpu:", "--format", "maxcut"});
+  EXPECT_EQ(result["cut"], 4);
+  EXPECT_TRUE(result["guessed_format"].is_null());
+  EXPECT_EQ(result["optimal"], false);
   EXPECT_EQ(result["seed"], 1);
   EXPECT_EQ(result["sweeps"], 1000);
   EXPECT_EQ(result["restarts"], 32);
@@ -74,7 +84,7 @@ TEST_F(CliSolve, AnnealerFindsWhatExhaustiveSearchFinds) {
   for (unsigned seed = 1; seed <= 3; ++seed) {
     const std::string file = put("g", graph(16, seed));
     for (const char* kind : {"maxcut", "qubo"}) {
-      const auto annealed = solve({file, "--format", kind});
+      const auto annealed = solve({file, "--format", kind, "--device", "cpu:"});
       const auto exact = solve({file, "--format", kind, "--device", "exact:"});
       EXPECT_EQ(exact["device"], "exact:");
       const char* value = std::string(kind) == "maxcut" ? "cut" : "energy";
@@ -89,7 +99,8 @@ TEST_F(CliSolve, QuboWithLinearTerms) {
   EXPECT_EQ(result["kind"], "qubo");
   EXPECT_EQ(result["energy"], -3.5);
   EXPECT_EQ(result["spins"], "101");
-  EXPECT_EQ(result["weights_exact"], false);
+  EXPECT_EQ(result["weights_exact"], true);
+  EXPECT_EQ(solve({directory_.file("p"), "--device", "cpu:"})["weights_exact"], false);
 }
 
 TEST_F(CliSolve, EnergyIsThatOfTheFilesOwnNumbers) {
@@ -216,6 +227,7 @@ TEST_F(CliSolve, TargetStopsTheSearch) {
   const auto not_reached = solve({file, "--target", "5", "--restarts", "20"});
   EXPECT_EQ(not_reached["target_reached"], false);
   EXPECT_EQ(not_reached["restarts"], 20);
+  expect_error(run_qama({"solve", "-q", put("loop", "3 2\n1 2 1\n2 2 1\n")}), "PROBLEM_BAD_FORMAT");
   const auto energy = solve({file, "--format", "qubo", "--target", "0"});
   EXPECT_EQ(energy["target_reached"], true);
 }
@@ -243,9 +255,16 @@ TEST_F(CliSolve, StandardInputAndPlainOutput) {
   setup.input = "2 1\n1 2 7\n";
   const Outcome outcome = run_qama({"solve", "-"}, setup);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("cut        7\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("seed 1"));
-  EXPECT_THAT(outcome.err, HasSubstr("weights exact"));
+  EXPECT_THAT(outcome.out, HasSubstr("cut        7, optimal\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("read as    maxcut (from weights that are all positive)\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("means      maximises the weight of the edges"));
+  EXPECT_THAT(outcome.out, HasSubstr("work       4 of 4 states"));
+  EXPECT_THAT(outcome.out, testing::Not(HasSubstr("seed")));
+  const Outcome annealed = run_qama({"solve", "-", "--sweeps", "10"}, setup);
+  EXPECT_THAT(annealed.out, HasSubstr("cut        7\n"));
+  EXPECT_THAT(annealed.out, HasSubstr("work       10 sweeps x 32 restarts"));
+  EXPECT_THAT(annealed.out, HasSubstr("seed 1"));
+  EXPECT_THAT(annealed.err, HasSubstr("weights exact"));
 }
 
 TEST_F(CliSolve, BadFiles) {
@@ -260,7 +279,6 @@ TEST_F(CliSolve, BadFiles) {
   refused("hello world\n", "PROBLEM_BAD_FORMAT");
   refused("2 1\n1 2\n", "PROBLEM_BAD_FORMAT");
   refused("2 1\n1 2 x\n", "PROBLEM_BAD_FORMAT");
-  refused("2 1\n1 2 0.5\n", "PROBLEM_BAD_VALUE");
   refused("2 1\n1 2 nan\n", "PROBLEM_BAD_VALUE", {"--format", "qubo"});
   refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--form", "dense"});
   refused("20000 1\n1 2 1\n", "PROBLEM_TOO_LARGE", {"--rounds", "1"});
@@ -274,6 +292,83 @@ TEST_F(CliSolve, BadFiles) {
   const Outcome too_many = run_qama({"solve", "-q", put("p", graph(40, 1)), "--device", "exact:"});
   EXPECT_EQ(too_many.status, 1);
   EXPECT_THAT(too_many.err, testing::StartsWith("qama: error: "));
+}
+
+TEST_F(CliSolve, WeightsOfMoreThan16Bits) {
+  const std::string least = put("min2.qubo", "2 3\n1 2 200000\n1 1 -1\n2 2 -2\n");
+  const std::string wide =
+      put("range.mc", "5 6\n1 2 1000000000\n2 3 1\n3 4 2\n4 5 3\n1 5 -2\n1 3 -4\n");
+  const std::string big =
+      put("big.qubo", "4 6\n1 2 1e18\n3 4 1e18\n1 1 -1\n2 2 -2\n3 3 -3\n4 4 -1\n");
+  for (const char* device : {"exact:", "cpu:"}) {
+    EXPECT_EQ(solve({least, "--device", device})["energy"], -2) << device;
+    EXPECT_EQ(solve({least, "--device", device})["spins"], "01") << device;
+    EXPECT_EQ(solve({wide, "--device", device})["cut"], 1000000006) << device;
+    EXPECT_EQ(solve({big, "--device", device})["energy"], -5) << device;
+  }
+  // All digits, in text too.
+  const Outcome outcome = run_qama({"solve", "-q", put("d.qubo", "1 1\n1 1 -123456789.0625\n")});
+  EXPECT_THAT(outcome.out, HasSubstr("energy     -123456789.0625, optimal"));
+}
+
+TEST_F(CliSolve, OtherConventions) {
+  const std::string file = put("m.bqp", "3 5\n1 1 4\n2 2 2\n3 3 3\n1 2 -5\n2 3 -2\n");
+  EXPECT_EQ(solve({file})["energy"], 0);
+  auto result = solve({file, "--maximise", "--symmetric"});
+  EXPECT_EQ(result["energy"], 7);
+  EXPECT_EQ(result["spins"], "101");
+  EXPECT_THAT(result["convention"].get<std::string>(), HasSubstr("counts twice"));
+  EXPECT_EQ(solve({file, "--maximise", "--device", "cpu:", "--target", "7"})["target_reached"],
+            true);
+  EXPECT_EQ(solve({put("s.ising", "2 2\noffset 1\n1 1 0.5\n1 2 -1\n")})["energy"], -0.5);
+  EXPECT_EQ(
+      run_qama({"solve", "-q", put("layer", "qama x\n1 1 1 1 0\n1\n0 0\n"), "--maximise"}).status,
+      1);
+}
+
+TEST_F(CliSolve, ManySpinsGoToAFile) {
+  const std::string file = put("g.mc", graph(400, 3));
+  Outcome outcome = run_qama({"solve", "-q", file, "--sweeps", "1", "--restarts", "1"});
+  EXPECT_THAT(outcome.out, HasSubstr("spins      400, not printed: --out FILE or --json has them"));
+  const std::string out = directory_.file("spins");
+  outcome = run_qama({"solve", "-q", file, "--sweeps", "1", "--restarts", "1", "--out", out});
+  EXPECT_THAT(outcome.out, HasSubstr("spins      in '" + out));
+  std::ifstream read(out);
+  std::string spins;
+  std::getline(read, spins);
+  EXPECT_EQ(spins.size(), 400U);
+  EXPECT_EQ(solve({file, "--sweeps", "1", "--restarts", "1"})["spins"], spins);
+}
+
+TEST_F(CliSolve, ReportedInputs) {
+  QAMA_SHARED_OR_SKIP(inputs, "reports/inputs/problem");
+  const auto is = [&](const std::string& name, const char* value, double expected,
+                      std::vector<std::string> more = {}) {
+    SCOPED_TRACE(name);
+    more.insert(more.begin(), inputs / name);
+    EXPECT_EQ(solve(more)[value], expected);
+    more.insert(more.end(), {"--device", "cpu:"});
+    EXPECT_EQ(solve(more)[value], expected);
+  };
+  const auto refused = [&](const std::string& name, const std::string& sentence) {
+    const Outcome outcome = run_qama({"solve", "-q", inputs / name});
+    EXPECT_EQ(outcome.status, 1) << name;
+    EXPECT_THAT(outcome.err, HasSubstr(sentence)) << name;
+  };
+  is("min2_200000.qubo", "energy", -2);
+  is("assign4_P100000.qubo", "energy", -799990);
+  is("range.mc", "cut", 1000000006);
+  is("bigpen.qubo", "energy", -5);
+  is("path.txt", "cut", 3);
+  is("nolin.qubo", "energy", -3);
+  is("nolin.txt", "energy", -3, {"--format", "QUBO"});
+  is("mqlib_like.bqp", "energy", 0);
+  is("mqlib_like.bqp", "energy", 7, {"--maximise", "--symmetric"});
+  is("qbsolv.qubo", "energy", -5);
+  is("hash.mc", "cut", 1);
+  refused("selfloop.txt", "could be a qubo or a maxcut");
+  refused("nolin.txt", "could be a qubo or a maxcut");
+  refused("ragged.mc", "line 2: a weight is missing");
 }
 
 TEST_F(CliSolve, SharedInstancesComeCloseToTheBestKnown) {

@@ -50,7 +50,7 @@ TEST(CliUsage, WrongUsageIsTwo) {
       {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--record", "dir"},
       {"eval", "-m", "m", "--dataset", "mnist", "--data", "d", "--record", "dir", "x"},
       {"solve"},
-      {"solve", "f", "--format", "ising"},
+      {"solve", "f", "--format", "sudoku"},
       {"solve", "f", "--restarts", "0"},
       {"solve", "f", "--t-start", "0"},
       {"solve", "f", "--target", "nan"},

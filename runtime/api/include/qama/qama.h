@@ -76,7 +76,9 @@ typedef struct qama_session_options {
   int32_t max_batch;    /* samples a run at most; 0: 1 */
   int32_t threads;      /* 0: 1 */
   uint64_t seed;        /* of the annealer; 0: the default */
-  const char* device;   /* device URI; NULL: "cpu:" */
+  const char* device; /* device URI; NULL: "exact:" for at most 24 variables of another problem than
+                         a layer if no field of the annealer is set (sweeps, restarts, t_start,
+                         t_end, start, rounds, form), else "cpu:" */
   const char* fallback; /* "never", "error", "deadline", "hedge"; NULL: "error" */
   int64_t deadline_us;  /* per sample; 0: none */
   int32_t sweeps;       /* < 0: as the model file says */
@@ -212,15 +214,17 @@ QAMA_API qama_status qama_session_answer_file(qama_session* session, const char*
  * (PROBLEM_TOO_LARGE). The functions copy what they are given. */
 typedef struct qama_problem qama_problem;
 
-/* A file, or "-" for standard input, or its bytes. `format`: "qama", "maxcut", "qubo"; NULL: the
- * file decides. PROBLEM_BAD_FORMAT names the line. */
+/* A file, or "-" for standard input, or its bytes, also packed by gzip. `format`: "qama", "maxcut",
+ * "qubo", "ising", "qbsolv", "coo", "dimacs", "mtx", "mtx-maxcut", "csv", "csv-qubo"; NULL: the
+ * file decides, and PROBLEM_BAD_FORMAT where it could be two things. PROBLEM_BAD_FORMAT names the
+ * line. */
 QAMA_API qama_status qama_problem_open(const char* path, const char* format, qama_problem** out);
 QAMA_API qama_status qama_problem_from_text(const void* text, size_t bytes, const char* format,
                                             qama_problem** out);
 
 /* Max-cut: choose a side for every vertex; maximise the weight of the edges between the sides. Edge
- * k joins first[k] and second[k]; an edge that occurs again adds to the first one. `weights`: whole
- * numbers up to 2^30; NULL: all 1. */
+ * k joins first[k] and second[k]; an edge that occurs again adds to the first one. `weights`:
+ * NULL: all 1. */
 QAMA_API qama_status qama_problem_from_graph(int32_t vertices, int64_t edges, const int32_t* first,
                                              const int32_t* second, const double* weights,
                                              qama_problem** out);
@@ -264,7 +268,7 @@ typedef struct qama_solve_options {
                            answer, whatever the number of threads */
   int32_t sweeps;       /* of a restart; < 0: 200 for a layer, else 1000, or fewer if the time
                            limit is short */
-  int32_t restarts;     /* at most; <= 0: 32, or as many as fit into the time limit */
+  int32_t restarts;     /* at most; < 0: 32, or as many as fit into the time limit; 0 is refused */
   double time_limit_ms; /* no part of 16 restarts (graphs: 32) begins later, the first one
                            excepted; 0: none */
   double target;        /* stop at this value or a better one; NaN: none */
@@ -276,9 +280,11 @@ typedef struct qama_solve_options {
                      so far */
   int32_t round_sweeps; /* < 0: the default */
   double t_round;       /* first temperature of a round; 0: the default */
-  const char* device;   /* device URI; NULL: "cpu:" */
-  const char* form;     /* how couplings are held: "dense", "planes", "sparse", "factors"; NULL: the
-                           fastest form */
+  const char* device; /* device URI; NULL: "exact:" for at most 24 variables of another problem than
+                         a layer if no field of the annealer is set (sweeps, restarts, t_start,
+                         t_end, start, rounds, form), else "cpu:" */
+  const char* form;   /* how couplings are held: "dense", "planes", "sparse", "factors"; NULL: the
+                         fastest form */
 } qama_solve_options;
 
 /* Fills in the defaults that this header knows. */
@@ -302,6 +308,8 @@ typedef struct qama_solution {
   int64_t total_sweeps;
   int64_t proposals;
   int64_t flips;
+  int32_t optimal; /* 1: all states were tried (`exact:`), there is no better answer */
+  int32_t reserved;
 } qama_solution;
 
 /* Searches for the best answer and writes it to `answer`, qama_problem_variables() bytes 0 or 1.
