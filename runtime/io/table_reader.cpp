@@ -99,7 +99,7 @@ Result<bool> TableReader::read_row(std::vector<std::string>& row) {
   if (c == -1) return false;
   std::string field;
   // A byte order mark is no part of the first name.
-  for (const char mark : columns_.empty() ? kByteOrderMark : std::string_view()) {
+  for (const char mark : row_line_ == 1 ? kByteOrderMark : std::string_view()) {
     if (c != static_cast<unsigned char>(mark)) break;
     field += mark;
     QAMA_ASSIGN_OR_RETURN(c, get());

@@ -49,6 +49,15 @@ TEST_F(TableTest, TabsMarksAndGzip) {
   EXPECT_THAT(tabs, ElementsAre(Row{"1, 2", "3\t4"}));
   ASSERT_OK_AND_ASSIGN(const auto table, open("\xEF\xBB\xBF\"text\",label\n"));
   EXPECT_THAT(table.columns(), ElementsAre("text", "label"));
+  ASSERT_OK_AND_ASSIGN(auto again, open("\xEF\xBB\xBF"
+                                        "text,label\n\xEF\xBB\xBFx,y\n"));
+  Row first;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const bool more, again.next(first));
+    EXPECT_TRUE(more);
+    EXPECT_THAT(first, ElementsAre("\xEF\xBB\xBFx", "y"));
+    ASSERT_OK(again.rewind());
+  }
   const std::string_view text = "a,b\n1,2\n";
   test::put_file(directory_.file("t.csv.gz"), test::gzipped(test::Bytes(text.begin(), text.end())));
   ASSERT_OK_AND_ASSIGN(auto packed, TableReader::open(directory_.file("t.csv.gz")));
