@@ -11,6 +11,7 @@
 #include "hal/text/formats.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/interrupt.h"
 
 namespace qama::cli {
 namespace {
@@ -131,10 +132,14 @@ class Solve final : public Command {
     };
     hooks.progress = [&](double elapsed_ms, std::int64_t restarts) {
       progress.update(timed ? static_cast<std::int64_t>(elapsed_ms) : restarts);
-      return true;
+      return Interrupt::signal() == 0;
     };
+    const Interrupt interrupt;
     QAMA_ASSIGN_OR_RETURN(const hal::BestAnswer answer, hal::solve(file, *device, request, hooks));
     report(console, file, *device, answer);
+    if (Interrupt::signal() != 0) {
+      console.stopped_by(Interrupt::signal(), "this is the best answer so far");
+    }
     return {};
   }
 
@@ -217,6 +222,7 @@ class Solve final : public Command {
       out["form"] = hal::name_of(answer.form);
       out["weights_exact"] = answer.decode.exact;
       if (target_) out["target_reached"] = answer.target_reached;
+      if (Interrupt::signal() != 0) out["stopped"] = true;
       console.object(out);
       return;
     }
