@@ -95,7 +95,9 @@ class Checker {
 
 Result<std::shared_ptr<const GoldenFile>> GoldenFile::open(const std::string& path) {
   QAMA_ASSIGN_OR_RETURN(auto file, TensorFile::open(path, kGoldenFormat));
-  return check(std::move(file));
+  auto checked = check(std::move(file));
+  if (!checked.ok()) return in_file(path, checked.error());
+  return checked;
 }
 
 Result<std::shared_ptr<const GoldenFile>> GoldenFile::from_memory(std::span<const std::byte> data) {

@@ -191,7 +191,9 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
   QAMA_ASSIGN_OR_RETURN(auto file, TensorFile::open(path, kModelFormat));
-  return check(std::move(file));
+  auto checked = check(std::move(file));
+  if (!checked.ok()) return in_file(path, checked.error());
+  return checked;
 }
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::from_memory(std::span<const std::byte> data) {

@@ -1,17 +1,15 @@
 #include "weights/model_writer.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "hal/base/checked.h"
 #include "hal/base/quote.h"
 #include "hal/base/random.h"
+#include "hal/platform/output_file.h"
 #include "weights/model_file.h"
 #include "weights/strict_json.h"
 
@@ -173,20 +171,7 @@ Result<std::vector<std::byte>> TensorFileWriter::serialise() const {
 
 Status TensorFileWriter::write(const std::string& path) const {
   QAMA_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, serialise());
-  const std::string temporary = path + ".tmp";
-  const auto fail = [&](const char* action) {
-    const int number = errno;
-    std::remove(temporary.c_str());
-    return Error{ErrorCode::io_error, quote(path) + ": cannot " + action + ": " +
-                                          std::generic_category().message(number)};
-  };
-  std::FILE* stream = std::fopen(temporary.c_str(), "wb");
-  if (stream == nullptr) return fail("create");
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), stream) == bytes.size();
-  const bool closed = std::fclose(stream) == 0;
-  if (!written || !closed) return fail("write");
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) return fail("rename");
-  return {};
+  return platform::write_file(path, bytes);
 }
 
 Result<TensorFileWriter> model_writer(const Architecture& architecture,

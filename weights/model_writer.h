@@ -38,7 +38,7 @@ class TensorFileWriter {
 
   /// The file's bytes. INVALID_ARGUMENT if the header would break the profile's bounds.
   [[nodiscard]] Result<std::vector<std::byte>> serialise() const;
-  /// Writes to `path` + ".tmp" and renames. IO_ERROR.
+  /// Writes the file as hal/platform/output_file.h does. Its errors, too.
   Status write(const std::string& path) const;
 
  private:

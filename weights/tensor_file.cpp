@@ -329,6 +329,12 @@ Result<Json> TensorFile::Impl::read_header(std::span<const std::byte>& data) con
     return Error{ErrorCode::model_truncated,
                  "file: " + std::to_string(bytes.size()) + " bytes, expected at least 8"};
   }
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (start.starts_with(kPointer)) {
+    return Error{ErrorCode::model_truncated,
+                 "the file is a pointer of Git LFS, not what it points to: run `git lfs pull`"};
+  }
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length > kMaxHeaderBytes) {
@@ -480,12 +486,19 @@ Status TensorFile::Impl::check(TensorFormat format) {
 TensorFile::TensorFile(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 TensorFile::~TensorFile() = default;
 
+Error in_file(const std::string& path, Error error) {
+  error.message = "file " + quote(path) + ": " + error.message;
+  return error;
+}
+
 Result<std::shared_ptr<const TensorFile>> TensorFile::open(const std::string& path,
                                                            TensorFormat format) {
   auto impl = std::make_unique<Impl>();
   QAMA_ASSIGN_OR_RETURN(impl->mapping, platform::MappedFile::open(path));
   impl->bytes = impl->mapping.bytes();
-  QAMA_RETURN_IF_ERROR(impl->check(format));
+  if (const Status status = impl->check(format); !status.ok()) {
+    return in_file(path, status.error());
+  }
   return std::shared_ptr<const TensorFile>(new TensorFile(std::move(impl)));
 }
 

@@ -97,6 +97,9 @@ struct TensorFormat {
   std::string_view version;
 };
 
+/// The same error, with the file's name before its sentence.
+[[nodiscard]] Error in_file(const std::string& path, Error error);
+
 /// An open, fully checked file. Immutable: may be shared between threads. Views stay valid as long
 /// as the shared_ptr (for from_memory without a copy: as long as the caller's memory, too).
 class TensorFile {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
@@ -51,6 +52,18 @@ template <typename Take>
     if (!take(item.substr(0, equals), value)) return item;
   }
   return std::nullopt;
+}
+
+/// The key that `query` has twice, or nothing.
+[[nodiscard]] inline std::optional<std::string_view> repeated_option(std::string_view query) {
+  std::vector<std::string_view> seen;
+  std::optional<std::string_view> twice;
+  static_cast<void>(refused_option(query, [&](std::string_view key, std::string_view) {
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) twice = key;
+    seen.push_back(key);
+    return !twice;
+  }));
+  return twice;
 }
 
 /// DEVICE_UNKNOWN: the address and what is wrong with it.

@@ -5,7 +5,8 @@ namespace qama::hal::cim {
 namespace {
 
 Error absent(const char* scheme) {
-  return {ErrorCode::device_unavailable,
+  // Not DEVICE_UNAVAILABLE: it does not mend itself, so nothing stands in for it.
+  return {ErrorCode::unsupported,
           std::string("device '") + scheme +
               "': this build has no coherent Ising machine (QAMA_WITH_CIM=OFF)"};
 }

@@ -42,6 +42,8 @@ Result<LinkOptions> parse_link_options(std::string_view rest, bool tls) {
   out.endpoint.host = std::string(parts.host);
   if (!number_in<std::uint16_t>(parts.port, 1, 65535, out.endpoint.port))
     return bad_address(rest, "expected a port of 1 to 65535");
+  if (const auto twice = repeated_option(parts.query))
+    return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = refused_option(
       parts.query, [&out](auto key, auto value) { return take_option(out, key, value); });
   if (refused)

@@ -140,8 +140,10 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   const int failed =
       getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
   if (failed != 0 || list == nullptr) {
-    return Error{ErrorCode::device_unavailable,
-                 "host " + quote(endpoint.host) + ": " + gai_strerror(failed)};
+    // A wrong address, as far as anybody can tell: nothing stands in for it.
+    return Error{ErrorCode::device_unknown,
+                 "host " + quote(endpoint.host) +
+                     " is no name that this machine knows: " + gai_strerror(failed)};
   }
   const addrinfo* chosen = list;
   if (!endpoint.tls) {
@@ -298,9 +300,13 @@ Result<Stream> Stream::connect(const StreamFactory& factory, TimePoint deadline)
       const unsigned long code = ERR_peek_error();
       const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
       ERR_clear_error();
+      // Expired, not yet valid, another's name: OpenSSL's reason alone says none of it.
+      const long verified = SSL_get_verify_result(ssl);
+      const std::string detail =
+          verified == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verified);
       return Error{ErrorCode::device_auth,
-                   "TLS with " + where +
-                       " failed: " + (reason != nullptr ? reason : "the other end hung up")};
+                   "TLS with " + where + " failed: " +
+                       (reason != nullptr ? reason : "the other end hung up") + detail};
     }
     if (!wait_for(out.fd_, why == SSL_ERROR_WANT_WRITE, -1, deadline)) {
       return Error{ErrorCode::deadline_exceeded, "no TLS handshake with " + where + " in time"};

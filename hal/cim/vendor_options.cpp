@@ -58,6 +58,8 @@ Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls) {
   VendorOptions out;
   out.base = sentence(tls ? "https://" : "http://", address);
   std::string password_file;
+  if (const auto twice = repeated_option(parts.query))
+    return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = refused_option(parts.query, [&](auto key, auto value) {
     return take_option(out, password_file, key, value);
   });

@@ -163,6 +163,7 @@ Error Terminal::transport_error(CURLcode code) {
   if (code == CURLE_ABORTED_BY_CALLBACK) return {ErrorCode::cancelled, "the job was cancelled"};
   const ErrorCode kind = code == CURLE_OPERATION_TIMEDOUT         ? ErrorCode::deadline_exceeded
                          : code == CURLE_PEER_FAILED_VERIFICATION ? ErrorCode::device_auth
+                         : code == CURLE_COULDNT_RESOLVE_HOST     ? ErrorCode::device_unknown
                                                                   : ErrorCode::device_unavailable;
   return make_error(kind, "the terminal at ", quote(options_.base), ": ",
                     curl_.easy_strerror(code));

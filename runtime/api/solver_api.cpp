@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hal/base/aligned.h"
@@ -13,6 +14,7 @@
 #include "hal/device.h"
 #include "hal/form.h"
 #include "hal/lower/problem_builder.h"
+#include "hal/platform/process.h"
 #include "hal/platform/thread_pool.h"
 #include "runtime/api/api_error.h"
 
@@ -74,6 +76,8 @@ struct qama_solver {
   bool long_heads = false;  ///< there may be samples that are solved on factors
   std::vector<Worker> workers;
   std::unique_ptr<qama::platform::ThreadPool> pool;
+  qama::platform::ProcessMark made_in;  ///< threads and connections do not follow a fork
+  bool has_threads = false;
 
   struct Batch {
     qama_solver* self;
@@ -237,6 +241,7 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
 }
 
 Status qama_solver::run(Batch batch, std::int32_t samples) {
+  if (has_threads && made_in.is_other()) return made_in.error("the solver");
   if (samples < 0) {
     return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(samples)};
   }
@@ -327,12 +332,16 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     }
     QAMA_ASSIGN_OR_RETURN(solver->pool,
                           qama::platform::ThreadPool::create(static_cast<std::int32_t>(threads)));
+    solver->has_threads =
+        threads > 1 || !std::string_view(uri == nullptr ? "cpu:" : uri).starts_with("cpu:");
     *out = solver.release();
     return {};
   });
 }
 
 void qama_solver_destroy(qama_solver* solver) {
+  // What the threads of another process hold cannot be taken back here: it stays as it is.
+  if (solver != nullptr && solver->has_threads && solver->made_in.is_other()) return;
   delete solver;
 }
 

@@ -121,7 +121,10 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     sentence += ", device " + session->device()->info().uri + ", seed " +
                 std::to_string(session->seed()) + ", " + schedules_text(session->schedules());
     const std::string down = hal::why_not_reached(*session->device());
-    if (!down.empty()) sentence += " (the device is down: " + down + ")";
+    if (!down.empty()) {
+      console.log("warning: device " + quote(device) + " cannot be reached: " + down +
+                  "; the CPU solves until it can (--fallback never makes this an error)");
+    }
   } else {
     sentence += ", " +
                 std::string(weights::name_of(session->model().architecture().attention.kind)) +

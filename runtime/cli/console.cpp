@@ -39,6 +39,17 @@ void Console::report(const Error& error) {
                error.message.c_str());
 }
 
+void Console::stopped_by(int signal, std::string_view what_is_kept) {
+  stopped_ = signal;
+  std::fflush(stdout);
+  std::fprintf(stderr, "qama: stopped by the user: %.*s\n", static_cast<int>(what_is_kept.size()),
+               what_is_kept.data());
+}
+
+bool Console::reader_left() const noexcept {
+  return write_error_ == EPIPE;
+}
+
 Status Console::finish() {
   errno = 0;
   if (std::fflush(stdout) != 0 && write_error_ == 0) write_error_ = errno != 0 ? errno : EIO;

@@ -32,11 +32,19 @@ class Console {
   /// `qama: error: NAME: sentence`; the program will end with 1.
   void report(const Error& error);
   [[nodiscard]] bool failed() const noexcept { return failed_; }
+  /// The command ended early because of this signal, and says so; the program will end with 128 +
+  /// n.
+  void stopped_by(int signal, std::string_view what_is_kept);
+  /// That signal; 0: none.
+  [[nodiscard]] int stopped() const noexcept { return stopped_; }
+  /// Standard output is a pipe that nobody reads any more.
+  [[nodiscard]] bool reader_left() const noexcept;
   /// Writes out what is buffered. IO_ERROR if standard output did not take all of the result.
   Status finish();
 
  private:
   bool failed_ = false;
+  int stopped_ = 0;
   int write_error_ = 0;  ///< errno of the first write that failed
 };
 

@@ -28,13 +28,24 @@ void occupy_standard_descriptors() {
   }
 }
 
+/// What the environment lets libraries print would stand in the middle of the results.
+void silence_libraries() {
+  for (const char* name : {"ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKLDNN_VERBOSE", "ONEDNN_JIT_DUMP",
+                           "DNNL_JIT_DUMP", "MKLDNN_JIT_DUMP"}) {
+    unsetenv(name);
+  }
+}
+
 }  // namespace
 }  // namespace qama::cli
 
 int main(int argc, char** argv) {
   qama::cli::occupy_standard_descriptors();
-  // A reader that went away is an error of a write, with a sentence, rather than a silent death.
+  qama::cli::silence_libraries();
+  // A reader that went away is an error of a write, after which the command still ends in order;
+  // a limit on the size of files is one, too.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return qama::cli::Program().run(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -1,11 +1,16 @@
 #include "runtime/cli/program.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <sstream>
 
+#include "hal/base/quote.h"
 #include "qama/qama.h"
 #include "runtime/cli/manual/help_text.h"
+#include "runtime/cli/numbers.h"
 
 namespace qama::cli {
 namespace {
@@ -26,6 +31,44 @@ constexpr CommandText kText{
         "qama eval -m MODEL --dataset mnist --data DIR --threads 4\n"
         "qama help solve\n"};
 
+/// Characters to insert, to remove or to replace until `from` is `to` (Levenshtein).
+std::size_t edits_between(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < to.size(); ++j) {
+      const std::size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+/// The command that `word` may be meant for; empty if none is near.
+std::string command_like(std::string_view word) {
+  std::string best;
+  std::size_t fewest = 1 + std::max<std::size_t>(word.size() / 3, 1);
+  for (const CommandEntry& entry : commands()) {
+    const std::string name = entry.name;
+    const bool begun = word.size() > 1 && name.starts_with(word);
+    const std::size_t edits = begun ? 0 : edits_between(word, name);
+    if (edits >= fewest) continue;
+    fewest = edits;
+    best = name;
+  }
+  return best;
+}
+
+int report_unknown(std::string_view word) {
+  const std::string like = command_like(word);
+  const std::string hint = like.empty() ? "" : "; did you mean '" + like + "'?";
+  std::fprintf(stderr, "qama: error: USAGE: unknown command %s%s (see `qama --help`)\n",
+               quote(word).c_str(), hint.c_str());
+  return kUsage;
+}
+
 /// CLI11's message, as one sentence of ours. Several of its messages have more than one line.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string message = error.what();
@@ -42,7 +85,8 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 Program::Program() : app_(kText, "qama") {
-  app_.set_version_flag("--version", std::string("qama ") + qama_version(), "Print the version.");
+  app_.set_version_flag("-V,--version", std::string("qama ") + qama_version(),
+                        "Print the version.");
   app_.set_help_flag("-h,--help", "Print this help.");
   app_.require_subcommand(1);
   app_.formatter(std::make_shared<HelpFormatter>());
@@ -57,11 +101,21 @@ Program::Program() : app_(kText, "qama") {
       sub->add_flag("--json", console_.json, "Print the result as JSON.");
       sub->add_flag("-q,--quiet", console_.quiet, "Print no logs and no progress.");
     }
+    read_decimal_numbers(*sub);
     entries_.push_back({sub.get(), std::move(command)});
   }
 }
 
 int Program::run(int argc, char** argv) {
+  if (argc < 2) {
+    std::fputs("qama: error: USAGE: a command is missing (see `qama --help`)\n", stderr);
+    return kUsage;
+  }
+  const std::string_view first = argv[1];
+  const std::vector<std::string> names = command_names();
+  if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
+    return report_unknown(first);
+  }
   try {
     app_.parse(argc, argv);
   } catch (const CLI::Success& request) {
@@ -75,11 +129,20 @@ int Program::run(int argc, char** argv) {
   return kUsage;
 }
 
+/// Where the reader of a pipe went away, nobody wants to hear of it: the program ends as any other
+/// does, by SIGPIPE, but after its files are written.
+void Program::end_with_reader() const {
+  if (!console_.reader_left()) return;
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+}
+
 int Program::print(const CLI::Success& request) {
   std::ostringstream text;
   app_.exit(request, text, text);
   console_.text(text.view());
   const Status written = console_.finish();
+  end_with_reader();
   if (written.ok()) return EXIT_SUCCESS;
   console_.report(written.error());
   return kFailed;
@@ -88,12 +151,15 @@ int Program::print(const CLI::Success& request) {
 int Program::run(Command& command) {
   const Status status = command.run(console_);
   const Status written = console_.finish();
+  end_with_reader();
   if (!status.ok()) {
     console_.report(status.error());
     if (status.error().code == ErrorCode::usage) return kUsage;
   } else if (!written.ok()) {
     console_.report(written.error());
   }
+  constexpr int kSignalled = 128;  // as a shell counts
+  if (console_.stopped() != 0) return kSignalled + console_.stopped();
   return console_.failed() ? kFailed : EXIT_SUCCESS;
 }
 

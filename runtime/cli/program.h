@@ -1,5 +1,5 @@
 // The command line as a whole: all commands, one of them run, its error turned into a sentence and
-// the exit status: 0 ok, 1 failed, 2 wrong usage.
+// the exit status: 0 ok, 1 failed, 2 wrong usage, 128 + n if signal n stopped it (130: Ctrl-C).
 #pragma once
 
 #include <memory>
@@ -21,6 +21,7 @@ class Program {
   /// What --help or --version print.
   int print(const CLI::Success& request);
   int run(Command& command);
+  void end_with_reader() const;
 
   struct Entry {
     CLI::App* app;

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "hal/base/quote.h"
 #include "hal/lower/lower.h"
+#include "hal/platform/output_file.h"
 #include "hal/text/formats.h"
 
 namespace qama::cli {
@@ -74,16 +74,11 @@ void ProblemRecorder::problem(const runtime::LayerProblem& layer) {
   const bool factors = !layer.factors.empty();
   const std::string path =
       (std::filesystem::path(directory_) / (name + (factors ? ".txt" : ".qubo"))).string();
-  std::ofstream file(path, std::ios::binary);
   const std::string text =
       hal::to_text(factors ? hal::ProblemFile{.layer = to_factors(layer, name), .graph = {}}
                            : hal::to_qubo(*layer.problem));
-  file.write(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.flush().good()) {
-    status_ = Error{ErrorCode::io_error, "file " + quote(path) + " cannot be written"};
-    return;
-  }
-  ++written_;
+  status_ = platform::write_file(path, text);
+  if (status_.ok()) ++written_;
 }
 
 void LayerCollector::problem(const runtime::LayerProblem& layer) {

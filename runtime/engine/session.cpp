@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <cmath>
 #include <limits>
 #include <new>
 #include <vector>
 
 #include "hal/base/aligned.h"
+#include "hal/platform/process.h"
 #include "hal/platform/thread_pool.h"
 #include "hal/reopen.h"
 #include "runtime/engine/pipeline.h"
@@ -21,6 +24,20 @@ Error bad_count(const char* what, std::size_t got, std::size_t expected) {
 }
 
 constexpr std::string_view kLocalDevice = "cpu:";
+
+/// The first of `values` that is not a finite number, or their count. One pass over the bits, which
+/// the compiler vectorises, finds that there is none.
+std::size_t first_not_finite(std::span<const float> values) noexcept {
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  std::uint32_t any = 0;
+  for (const float value : values) {
+    any |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
+  }
+  if (any == 0) return values.size();
+  const auto found = std::find_if_not(values.begin(), values.end(),
+                                      [](float value) { return std::isfinite(value); });
+  return static_cast<std::size_t>(found - values.begin());
+}
 
 /// A sample on its way through the steps, which may stop at one that waits for a device.
 struct Flight {
@@ -53,6 +70,8 @@ struct Session::Impl {
   std::vector<Flight> flights;                                // one a lane
   std::int32_t in_flight = 1;                                 // what the device holds of the plan's
   std::unique_ptr<platform::ThreadPool> pool;
+  platform::ProcessMark made_in;  // threads and connections do not follow a fork
+  bool has_threads = false;
   std::atomic<std::int32_t> next_sample{0};  // of a run with several in flight
 
   // What the last run left; one entry a sample.
@@ -82,10 +101,17 @@ struct Session::Impl {
   void begin(Flight& flight, std::int32_t sample, std::int32_t worker) noexcept;
   bool advance(Flight& flight) noexcept;
   Status run_steps(Flight& flight) const;
+  Status check_input(const SampleRun& run) const;
+  Status check_logits(const SampleRun& run) const;
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Session::~Session() = default;
+Session::~Session() {
+  // What the threads of another process hold cannot be taken back here: it stays as it is.
+  if (impl_ != nullptr && impl_->has_threads && impl_->made_in.is_other()) {
+    static_cast<void>(impl_.release());
+  }
+}
 
 const Plan& Session::plan() const noexcept {
   return *impl_->plan;
@@ -166,6 +192,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     }
     QAMA_RETURN_IF_ERROR(impl->make_lanes(arena));
     QAMA_ASSIGN_OR_RETURN(impl->pool, platform::ThreadPool::create(impl->plan->options().threads));
+    impl->has_threads = impl->pool->threads() > 1 ||
+                        (impl->device != nullptr && !options.device.starts_with(kLocalDevice));
     return std::unique_ptr<Session>(new Session(std::move(impl)));
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::out_of_memory, "not enough memory for a session with an arena of " +
@@ -232,6 +260,7 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
 /// What is common to all inputs: checks the arguments and remembers them.
 Status Session::Impl::start(std::int32_t count, std::span<float> logits, const RunOptions& options,
                             bool text) {
+  if (has_threads && made_in.is_other()) return made_in.error("the session");
   const weights::Architecture& a = plan->model().architecture();
   if (a.is_text() != text) {
     return Error{ErrorCode::model_wrong_kind, text ? "text for a model that classifies images"
@@ -387,6 +416,7 @@ Status Session::Impl::run_steps(Flight& flight) const {
   SampleRun& run = flight.run;
   Profiler* const profiler = run.hooks->profiler;
   Recorder* const recorder = run.hooks->recorder;
+  if (flight.step == 0 && run.image != nullptr) QAMA_RETURN_IF_ERROR(check_input(run));
   for (std::size_t& i = flight.step; i < p.steps.size(); ++i) {
     const Step& step = *p.steps[i];
     if (run.waiting) {
@@ -409,7 +439,27 @@ Status Session::Impl::run_steps(Flight& flight) const {
       recorder->tensor(tap.name, run.sample, {values, static_cast<std::size_t>(all)});
     }
   }
-  return {};
+  return check_logits(run);
+}
+
+Status Session::Impl::check_input(const SampleRun& run) const {
+  const std::span<const float> input(run.image, plan->model().input_floats());
+  const std::size_t bad = first_not_finite(input);
+  if (bad == input.size()) return {};
+  return Error{ErrorCode::problem_bad_value,
+               "sample " + std::to_string(run.sample) + ": input " + std::to_string(bad) + " is " +
+                   std::to_string(input[bad]) + ", expected a finite number"};
+}
+
+Status Session::Impl::check_logits(const SampleRun& run) const {
+  const std::span<const float> logits(
+      run.logits, static_cast<std::size_t>(plan->model().architecture().classes));
+  const std::size_t bad = first_not_finite(logits);
+  if (bad == logits.size()) return {};
+  return Error{ErrorCode::problem_bad_value,
+               "sample " + std::to_string(run.sample) + ": logit " + std::to_string(bad) + " is " +
+                   std::to_string(logits[bad]) +
+                   ", expected a finite number: the input or the weights are out of range"};
 }
 
 Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,

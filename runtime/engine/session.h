@@ -55,7 +55,9 @@ struct RunOptions {
   Hooks hooks = {};
 };
 
-/// One thread at a time. Several sessions may share a plan and a device.
+/// One thread at a time. Several sessions may share a plan and a device. A session with threads of
+/// its own (several workers, or another device than the CPU) does not follow a fork: in the child
+/// its runs fail with UNSUPPORTED, and its destructor leaves everything as it is.
 class Session {
  public:
   ~Session();
@@ -85,7 +87,8 @@ class Session {
   /// sample the others' logits are valid and its own are NaN.
   Status run_u8(std::span<const std::uint8_t> pixels, std::int32_t count, std::span<float> logits,
                 const RunOptions& options = {});
-  /// Images already normalised: count x channels x height x width.
+  /// Images already normalised: count x channels x height x width. PROBLEM_BAD_VALUE for a sample
+  /// with a value that is not finite.
   Status run_f32(std::span<const float> input, std::int32_t count, std::span<float> logits,
                  const RunOptions& options = {});
   /// Texts: tokens count x max_tokens (ids beyond a sample's length are ignored), lengths [count]

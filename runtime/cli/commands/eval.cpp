@@ -3,7 +3,6 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "hal/base/quote.h"
@@ -12,6 +11,7 @@
 #include "runtime/cli/command.h"
 #include "runtime/cli/data_arguments.h"
 #include "runtime/cli/files.h"
+#include "runtime/cli/interrupt.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
 #include "runtime/cli/sample_batch.h"
@@ -112,6 +112,7 @@ class Eval final : public Command {
     if (!record_.empty()) {
       QAMA_ASSIGN_OR_RETURN(record_count, parse_count(record_[1]));
     }
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--answers", answers_}}, {model_path_, data_.path}));
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
     QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_));
     QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
@@ -136,22 +137,22 @@ class Eval final : public Command {
       QAMA_RETURN_IF_ERROR(recorder.prepare());
     }
 
-    std::ofstream answers;
-    if (!answers_.empty()) {
-      answers.open(answers_, std::ios::binary);
-      if (!answers) return unwritable(answers_);
-    }
     Tally tally;
     tally.confusion.assign(static_cast<std::size_t>(model_->classes()),
                            std::vector<std::int64_t>(static_cast<std::size_t>(model_->classes())));
+    const Interrupt interrupt;
     QAMA_RETURN_IF_ERROR(run_samples(console, *set, shard, *session, recorder, tally));
-    if (!answers_.empty() && !(answers << tally.lines).flush()) return unwritable(answers_);
+    if (!answers_.empty()) QAMA_RETURN_IF_ERROR(write_file(answers_, tally.lines));
     if (record_count > 0) {
       if (!recorder.status().ok()) return recorder.status();
       console.log("recorded " + std::to_string(recorder.written()) + " problems below " +
                   quote(record_[0]));
     }
-    report(console, set->info(), shard, *session, tally);
+    if (tally.samples > 0) report(console, set->info(), shard, *session, tally);
+    if (Interrupt::signal() != 0) {
+      console.stopped_by(Interrupt::signal(),
+                         "these are the figures of " + std::to_string(tally.samples) + " samples");
+    }
     return {};
   }
 
@@ -204,7 +205,7 @@ class Eval final : public Command {
     Progress progress(console, "qama: eval", total);
     io::Sample sample;
     const auto most = static_cast<std::size_t>(session.plan().options().max_batch);
-    for (std::int64_t taken = 0; taken < total;) {
+    for (std::int64_t taken = 0; taken < total && Interrupt::signal() == 0;) {
       batch.clear();
       labels.clear();
       for (; batch.size() < most && taken < total; ++taken) {
@@ -233,7 +234,7 @@ class Eval final : public Command {
       }
       progress.update(taken);
     }
-    if (tally.samples > 0) return {};
+    if (tally.samples > 0 || Interrupt::signal() != 0) return {};
     return Error{ErrorCode::dataset_empty,
                  "none of " + std::to_string(total) + " samples can be read"};
   }
@@ -297,6 +298,7 @@ class Eval final : public Command {
       out["threads"] = run_.threads;
       out["shard"] = {{"index", shard.index % shard.count}, {"of", shard.count}};
       out["checksum"] = checksum;
+      if (Interrupt::signal() != 0) out["stopped"] = true;
       console.object(out);
       return;
     }

@@ -7,6 +7,7 @@
 #include "runtime/cli/command.h"
 #include "runtime/cli/explain/report.h"
 #include "runtime/cli/explain/watcher.h"
+#include "runtime/cli/files.h"
 
 namespace qama::cli {
 namespace {
@@ -36,6 +37,7 @@ class Explain final : public Command {
   Status run(Console& console) override {
     if (input_.empty() && text_.empty())
       return Error{ErrorCode::usage, "explain needs an INPUT or --text"};
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, {model_path_, input_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     QAMA_RETURN_IF_ERROR(need_qama(*model, model_path_, "explain"));
     QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));

@@ -1,6 +1,7 @@
 // `qama profile`: where the time goes, on one or several devices side by side over the same inputs.
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/profile/collect.h"
 #include "runtime/cli/profile/report.h"
 #include "runtime/cli/report.h"
@@ -65,6 +66,10 @@ class ProfileCommand final : public Command {
 
   Status run(Console& console) override {
     if (request_.devices.empty()) request_.devices.emplace_back("cpu:");
+    std::vector<std::string> inputs = request_.inputs;
+    inputs.push_back(request_.model_path);
+    QAMA_RETURN_IF_ERROR(
+        check_outputs({{"--csv", csv_}, {"--trace", trace_}, {"--html", html_}}, inputs));
     QAMA_ASSIGN_OR_RETURN(const Profile profile, collect_profile(request_, console));
     if (!csv_.empty()) QAMA_RETURN_IF_ERROR(write_profile_csv(profile, csv_));
     if (!trace_.empty()) QAMA_RETURN_IF_ERROR(write_profile_trace(profile, trace_));

@@ -13,6 +13,7 @@
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/files.h"
+#include "runtime/cli/interrupt.h"
 
 namespace qama::cli {
 namespace {
@@ -130,13 +131,14 @@ class Solve final : public Command {
     if (target_ && !std::isfinite(*target_)) {
       return Error{ErrorCode::usage, "--target must be a finite number"};
     }
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {path_}));
     QAMA_ASSIGN_OR_RETURN(
         const std::vector<std::uint8_t> bytes,
         platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file,
                           hal::parse_problem(text, path_, {format_, maximise_, symmetric_}));
-    QAMA_ASSIGN_OR_RETURN(const hal::SolveRequest request, request_for(file.kind));
+    QAMA_ASSIGN_OR_RETURN(hal::SolveRequest request, request_for(file.kind));
     const std::string uri =
         device_.empty() ? hal::default_device(file, asks_for_annealing()) : device_;
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(uri));
@@ -167,10 +169,15 @@ class Solve final : public Command {
       progress.update(timed ? static_cast<std::int64_t>(elapsed_ms) : restarts);
       return true;
     };
+    const Interrupt interrupt;
+    request.stop = Interrupt::flag();
     QAMA_ASSIGN_OR_RETURN(const hal::BestAnswer answer, hal::solve(file, *device, request, hooks));
     if (!out_.empty())
       QAMA_RETURN_IF_ERROR(write_file(out_, spins_text(file.shape(), answer.spins, true)));
     report(console, file, *device, answer);
+    if (Interrupt::signal() != 0) {
+      console.stopped_by(Interrupt::signal(), "this is the best answer so far");
+    }
     return {};
   }
 

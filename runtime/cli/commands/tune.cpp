@@ -11,6 +11,8 @@
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/data_arguments.h"
+#include "runtime/cli/files.h"
+#include "runtime/cli/interrupt.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
 #include "runtime/cli/sample_batch.h"
@@ -58,6 +60,7 @@ class Tune final : public Command {
   }
 
   Status run(Console& console) override {
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {model_path_, data_.path}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     const weights::Architecture& a = model->architecture();
     if (!a.is_qama()) {
@@ -71,13 +74,14 @@ class Tune final : public Command {
     options.share = share_percent_ / 100;
     options.seed = seed_.value_or(1);
     LayerCollector collector(a.depth, samples_);
+    const Interrupt interrupt;
     QAMA_RETURN_IF_ERROR(record(console, model, collector));
 
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
     std::vector<hal::Tuned> now;
     std::vector<hal::Tuned> found;
     Progress progress(console, "qama: tune, blocks", a.depth);
-    for (std::int32_t block = 0; block < a.depth; ++block) {
+    for (std::int32_t block = 0; block < a.depth && Interrupt::signal() == 0; ++block) {
       const auto& layers = collector.layers[static_cast<std::size_t>(block)];
       if (layers.empty()) {
         return Error{ErrorCode::unsupported,
@@ -94,8 +98,14 @@ class Tune final : public Command {
       QAMA_ASSIGN_OR_RETURN(found.emplace_back(), hal::tune(*device, problems, options));
       progress.update(block + 1);
     }
-    if (!out_.empty()) QAMA_RETURN_IF_ERROR(write(*model, found));
+    const bool all = found.size() == static_cast<std::size_t>(a.depth);
+    if (!out_.empty() && all) QAMA_RETURN_IF_ERROR(write(*model, found));
     report(console, collector, now, found);
+    if (!all) {
+      console.stopped_by(Interrupt::signal(), std::to_string(found.size()) + " of " +
+                                                  std::to_string(a.depth) + " blocks are tuned" +
+                                                  (out_.empty() ? "" : ", no model is written"));
+    }
     return {};
   }
 
@@ -117,7 +127,7 @@ class Tune final : public Command {
     const std::int64_t total = std::min(samples_, set->info().samples);
     Progress progress(console, "qama: record", total);
     io::Sample sample;
-    for (std::int64_t i = 0; i < total; ++i) {
+    for (std::int64_t i = 0; i < total && Interrupt::signal() == 0; ++i) {
       batch.clear();
       Status status = set->next(sample);
       if (status.ok()) status = batch.add(sample);
@@ -173,7 +183,9 @@ class Tune final : public Command {
       out["share_percent"] = share_percent_;
       out["seed"] = seed_.value_or(1);
       out["blocks"] = std::move(blocks);
-      if (!out_.empty()) out["out"] = out_;
+      const bool all = found.size() == static_cast<std::size_t>(collector.layers.size());
+      if (!out_.empty() && all) out["out"] = out_;
+      if (!all) out["stopped"] = true;
       console.object(out);
       return;
     }
@@ -194,7 +206,7 @@ class Tune final : public Command {
                    share_percent_));
       }
     }
-    if (!out_.empty()) console.line("wrote " + out_);
+    if (!out_.empty() && found.size() == collector.layers.size()) console.line("wrote " + out_);
   }
 
   std::string model_path_, out_;

@@ -113,7 +113,7 @@ std::string commands_section(const std::vector<CommandTable>& commands) {
 
 constexpr const char* kExitStatus =
     "0 if all went well. 1 after a failure: one line on standard error gives the error's name and\n"
-    "a sentence. 2 after wrong usage.\n";
+    "a sentence. 2 after wrong usage. 130 after Ctrl-C: what was reached is printed.\n";
 constexpr const char* kFiles =
     ".TP\n\\fI/usr/share/qama/models/*.safetensors\\fR\nTrained models.\n";
 

@@ -1,5 +1,5 @@
 // A line for every part of every run.
-#include <fstream>
+#include <string>
 
 #include "runtime/cli/files.h"
 #include "runtime/cli/profile/figures.h"
@@ -8,14 +8,14 @@
 namespace qama::cli {
 
 Status write_profile_csv(const Profile& profile, const std::string& path) {
-  std::ofstream file(path, std::ios::binary);
-  file << "device,run,input,part,op,implementation,measured_us,modelled_us\n";
+  std::string file = "device,run,input,part,op,implementation,measured_us,modelled_us\n";
   const auto line = [&](const DeviceProfile& device, std::size_t run, std::int32_t input,
                         const std::string& part, const std::string& op,
                         const std::string& implementation, double value, bool is_modelled) {
     const std::string number = format("%.3f", value);
-    file << '"' << device.uri << "\"," << run << ',' << input << ',' << part << ',' << op << ",\""
-         << implementation << "\"," << (is_modelled ? "," + number : number + ",") << '\n';
+    file += '"' + device.uri + "\"," + std::to_string(run) + ',' + std::to_string(input) + ',' +
+            part + ',' + op + ",\"" + implementation + "\"," +
+            (is_modelled ? "," + number : number + ",") + '\n';
   };
   for (const DeviceProfile& device : profile.devices) {
     for (std::size_t r = 0; r < device.runs.size(); ++r) {
@@ -37,8 +37,7 @@ Status write_profile_csv(const Profile& profile, const std::string& path) {
       }
     }
   }
-  if (!file.flush().good()) return unwritable(path);
-  return {};
+  return write_file(path, file);
 }
 
 }  // namespace qama::cli

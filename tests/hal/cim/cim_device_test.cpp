@@ -9,6 +9,7 @@
 #include "hal/cim/cim_device.h"
 #include "hal/device.h"
 #include "hal/emulator/fault.h"
+#include "hal/reopen.h"
 #include "tests/hal/cim/emulator_process.h"
 #include "tests/hal/cim/problems.h"
 
@@ -378,6 +379,9 @@ TEST(Uri, RefusalsAreOneSentence) {
   EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:0"));
   EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:99999"));
   EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:5?reads=0"));
+  EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:5?reads=1&reads=1"));
+  // A name that nobody knows is a wrong address: no stand-in waits for it.
+  EXPECT_ERROR(device_unknown, open_device_or_retry("cim://no-such-host.invalid:5"));
   EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:5?colour=red"));
   EXPECT_ERROR(device_auth, open_device("cim://192.0.2.1:7010"));
   EXPECT_ERROR(device_auth, open_device("cims://127.0.0.1:7010"));

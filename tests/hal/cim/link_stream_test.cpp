@@ -24,8 +24,9 @@ class TlsTest : public ::testing::Test {
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=" +
         name + " -keyout " + dir_.file(name + ".key") + " -out " + dir_.file(name + ".pem"));
   }
-  bool certificate(const std::string& name, const std::string& by) {
-    write_text(name + ".ext", "subjectAltName=IP:127.0.0.1\n");
+  bool certificate(const std::string& name, const std::string& by,
+                   const std::string& address = "127.0.0.1") {
+    write_text(name + ".ext", "subjectAltName=IP:" + address + "\n");
     return run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=" + name +
                " -keyout " + dir_.file(name + ".key") + " -out " + dir_.file(name + ".csr")) &&
            run("openssl x509 -req -days 2 -in " + dir_.file(name + ".csr") + " -CA " +
@@ -71,6 +72,21 @@ TEST_F(TlsTest, CertificatesOfBothEnds) {
   EXPECT_FALSE(open_device(emulator.uri()).ok());
   EXPECT_ERROR(io_error, open_device(emulator.uri(client("nobody", "ca"), "cims://")));
   expect_solves(emulator.uri(client("client", "ca"), "cims://"));
+}
+
+TEST_F(TlsTest, ARefusedCertificateIsRefusedByItsReason) {
+  if (!run("openssl version")) GTEST_SKIP() << "SKIPPED: no openssl program";
+  ASSERT_TRUE(authority("ca") && authority("other") && certificate("client", "ca") &&
+              certificate("elsewhere", "ca", "127.0.0.2"));
+  EmulatorProcess emulator({"--tls-cert", dir_.file("elsewhere.pem"), "--tls-key",
+                            dir_.file("elsewhere.key"), "--tls-ca", dir_.file("ca.pem")});
+  const auto reason = [&](const std::string& ca) {
+    const auto opened = open_device(emulator.uri(client("client", ca), "cims://"));
+    EXPECT_ERROR(device_auth, opened);
+    return opened.ok() ? std::string() : opened.error().message;
+  };
+  EXPECT_NE(reason("ca").find("IP address mismatch"), std::string::npos) << reason("ca");
+  EXPECT_NE(reason("other").find("issuer"), std::string::npos) << reason("other");
 }
 
 TEST_F(TlsTest, PreSharedKey) {

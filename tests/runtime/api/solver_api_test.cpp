@@ -2,6 +2,8 @@
 // threads, and errors in place of crashes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <limits>
@@ -149,6 +151,26 @@ TEST(CApiSolver, ThreadsDoNotChangeTheAnswer) {
           << threads << ", again";
     }
   }
+}
+
+TEST(CApiSolver, ThreadsDoNotFollowAFork) {
+  const Batch batch;
+  auto solver = create(3);
+  const Answer before = solve(solver.get(), batch, nullptr, 5);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    std::vector<std::uint8_t> spins(kBatch * kHeads * kTokens);
+    const qama_status got =
+        qama_solver_solve_f32(solver.get(), kBatch, batch.couplings.data(), batch.fields.data(),
+                              kLambda, nullptr, 5, spins.data(), nullptr);
+    solver.reset();
+    _exit(got == static_cast<qama_status>(ErrorCode::unsupported) ? 7 : 1);
+  }
+  int ended = 0;
+  ASSERT_EQ(waitpid(child, &ended, 0), child);
+  EXPECT_TRUE(WIFEXITED(ended) && WEXITSTATUS(ended) == 7) << ended;
+  EXPECT_EQ(solve(solver.get(), batch, nullptr, 5), before);
 }
 
 TEST(CApiSolver, FactorsAndCouplingsAgree) {

@@ -1,13 +1,17 @@
 #include "tests/runtime/cli/process.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "tests/runtime/io/sample_files.h"
 #include "tests/test_support.h"
@@ -25,6 +29,16 @@ void redirect(const std::string& path, int flags, int descriptor) {
   const int file = open(path.c_str(), flags, 0600);
   if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
   close(file);
+}
+
+/// Sends `signal` once the program has logged something and had time to begin its work.
+void signal_later(pid_t child, int signal, const std::string& log) {
+  using std::chrono::milliseconds;
+  for (int tries = 0; tries < 600 && slurp(log).empty(); ++tries) {
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  std::this_thread::sleep_for(milliseconds(300));
+  kill(child, signal);
 }
 
 }  // namespace
@@ -73,11 +87,16 @@ Outcome run_qama(const std::vector<std::string>& arguments, const RunSetup& setu
       const std::size_t equals = variable.find('=');
       setenv(variable.substr(0, equals).c_str(), variable.substr(equals + 1).c_str(), 1);
     }
+    if (setup.most_file_bytes > 0) {
+      const rlimit limit{setup.most_file_bytes, setup.most_file_bytes};
+      setrlimit(RLIMIT_FSIZE, &limit);
+    }
     execvp(argv[0], argv.data());
     _exit(127);
   }
   Outcome outcome;
   int status = 0;
+  if (child > 0 && setup.signal != 0) signal_later(child, setup.signal, directory.file("err"));
   if (child < 0 || waitpid(child, &status, 0) != child) {
     ADD_FAILURE() << "cannot run " << words[0];
     return outcome;

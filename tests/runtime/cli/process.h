@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct RunSetup {
   std::string input;                     ///< standard input
   std::string output;                    ///< path to open as standard output instead; "-": closed
   std::vector<std::string> environment;  ///< NAME=value, added
+  int signal = 0;                        ///< sent a moment after the first log line
+  std::size_t most_file_bytes = 0;       ///< the limit RLIMIT_FSIZE; 0: none
 };
 
 /// `qama` with these arguments; through QAMA_EMULATOR in a cross build.

@@ -1,8 +1,12 @@
 // Sessions: answers depend on the sample, its index and the seed alone; arguments are checked;
 // hooks see what they should; an error of one sample stays its own.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "hal/device.h"
@@ -316,6 +320,71 @@ TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {
   // The session is none the worse for it.
   input[784 + 100] = 0;
   EXPECT_OK(three->run_f32(input, 3, logits));
+}
+
+TEST_F(Sessions, InputsThatAreNotFiniteAreRefusedByEveryKind) {
+  std::vector<weights::Architecture> kinds = {mnist_architecture(AttentionKind::softmax),
+                                              mnist_architecture(AttentionKind::qama)};
+  for (const AttentionKind kind : kOtherKinds) kinds.push_back(with_kind(kinds[0], kind));
+  for (const weights::Architecture& a : kinds) {
+    const MemoryModel held = make_model(a, 3);
+    ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {}));
+    std::vector<float> logits(10);
+    for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
+      auto input = random_floats(784, 1);
+      input[500] = bad;
+      const Status status = one->run_f32(input, 1, logits);
+      EXPECT_ERROR(problem_bad_value, status);
+      EXPECT_THAT(describe(status), testing::HasSubstr("sample 0: input 500 is "))
+          << name_of(a.attention.kind);
+      EXPECT_TRUE(std::isnan(logits[0]));
+    }
+    // Finite, but not for long.
+    EXPECT_ERROR(
+        problem_bad_value,
+        one->run_f32(std::vector<float>(784, std::numeric_limits<float>::max()), 1, logits));
+    EXPECT_OK(one->run_f32(random_floats(784, 1), 1, logits));
+  }
+}
+
+/// Runs `body` in a forked child, which ends with its result; -1 if it does not end in time.
+template <typename Body>
+int in_child(Body&& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(Sessions, ThreadsDoNotFollowAFork) {
+  const MemoryModel held = make_model(mnist_architecture(AttentionKind::qama), 3);
+  ASSERT_OK_AND_ASSIGN(auto two, Session::create(held.model, {.max_batch = 8, .threads = 2}));
+  ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {}));
+  const auto input = random_floats(std::size_t{8} * 784, 1);
+  std::vector<float> logits(80);
+  ASSERT_OK(two->run_f32(input, 8, logits));
+  EXPECT_EQ(in_child([&] {
+              const Status status = two->run_f32(input, 8, logits);
+              two.reset();
+              return status.error().code == ErrorCode::unsupported ? 7 : 1;
+            }),
+            7);
+  // A session without threads works there, too.
+  EXPECT_EQ(in_child([&] {
+              std::vector<float> same(10);
+              const auto first = std::span(input).first(784);
+              const bool ok = one->run_f32(first, 1, same).ok() &&
+                              std::equal(same.begin(), same.end(), logits.begin());
+              one.reset();
+              return ok ? 7 : 1;
+            }),
+            7);
+  EXPECT_OK(two->run_f32(input, 8, logits));
 }
 
 TEST(TextSessions, TokensAreChecked) {

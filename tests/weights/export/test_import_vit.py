@@ -3,9 +3,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
+import scripts
 import torch
 import vit_package
-from qama_export import export, import_vit
+from qama_export import export, import_vit, tensor_file
 
 
 def package_model():
@@ -65,8 +67,86 @@ class Import(unittest.TestCase):
                 import_vit.import_state(broken, (8, 16), dim_head=6)
         with self.assertRaisesRegex(ValueError, "multiples of the patch"):
             import_vit.import_state(state, (9, 16), dim_head=6)
-        with self.assertRaisesRegex(ValueError, "--dim-head, 64"):
+        with self.assertRaisesRegex(ValueError, "--dim-head, 5"):
+            import_vit.import_state(state, (8, 16), dim_head=5)
+        with self.assertRaisesRegex(ValueError, "9 x 6"):
+            import_vit.import_state(state, (8, 16), dim_head=6, heads=9)
+
+    def test_heads_are_never_guessed(self):
+        state = package_model().state_dict()
+        with self.assertRaisesRegex(ValueError, "18 wide, which does not say how many heads"):
             import_vit.import_state(state, (8, 16))
+        self.assertEqual(import_vit.import_state(state, (8, 16), heads=3).record["dim_head"], 6)
+
+
+class Script(unittest.TestCase):
+    """The importer as a user calls it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        model = package_model()
+        torch.save(model.state_dict(), self.folder / "vit.pt")
+        self.inputs = torch.randn(3, 3, 8, 16)
+        with torch.no_grad():
+            self.logits = model(self.inputs)
+
+    def run_script(self, *arguments):
+        return scripts.call(import_vit, self.folder, arguments)
+
+    def check_refused(self, sentence, *arguments):
+        status, text = self.run_script(*arguments)
+        self.assertEqual(status, 1, text)
+        self.assertEqual(text.count("\n"), 1, text)
+        self.assertRegex(text, sentence)
+
+    def test_own_samples_find_the_heads_and_become_the_golden(self):
+        torch.save({"input": self.inputs, "logits": self.logits}, self.folder / "samples.pt")
+        status, text = self.run_script("vit.pt", "--image-size", 8, 16, "--samples", "samples.pt",
+                                       "--out", "m.safetensors", "--golden", "g.safetensors")
+        self.assertEqual(status, 0, text)
+        model, _, _ = export.import_model(self.folder / "m.safetensors")
+        self.assertEqual(model.record["heads"], 3)
+        golden, _ = tensor_file.read(self.folder / "g.safetensors")
+        np.testing.assert_array_equal(golden["input"], self.inputs.numpy())
+        np.testing.assert_array_equal(golden["logits"], self.logits.numpy())
+        # The same as arrays of NumPy; with heads that do not fit; of another model.
+        np.savez(self.folder / "samples.npz", input=self.inputs.numpy(),
+                 logits=self.logits.numpy())
+        self.check_refused("samples.npz: the imported model's logits differ .* with 9 heads",
+                           "vit.pt", "--image-size", 8, 16, "--samples", "samples.npz", "--heads",
+                           9, "--out", "x")
+        torch.save({"input": self.inputs, "logits": self.logits + 1}, self.folder / "other.pt")
+        self.check_refused("other.pt: the imported model's logits differ", "vit.pt",
+                           "--image-size", 8, 16, "--samples", "other.pt", "--out", "x")
+        self.assertFalse((self.folder / "x").exists())
+
+    def test_every_error_is_one_sentence(self):
+        (self.folder / "text.pt").write_text("no checkpoint")
+        (self.folder / "cut.pt").write_bytes((self.folder / "vit.pt").read_bytes()[:500])
+        torch.save(package_model(), self.folder / "whole.pt")
+        torch.save([1, 2], self.folder / "list.pt")
+        torch.save({"input": torch.zeros(1)}, self.folder / "half.pt")
+        before = (self.folder / "vit.pt").read_bytes()
+        out = ("--image-size", 8, 16, "--out", "m.safetensors")
+        for sentence, arguments in {
+                "missing.pt: No such file": ("missing.pt", *out),
+                "text.pt: no file of torch.save": ("text.pt", *out),
+                "cut.pt: no file of torch.save": ("cut.pt", *out),
+                "whole.pt: no file of torch.save": ("whole.pt", *out),
+                "list.pt: no state_dict": ("list.pt", *out),
+                "vit.pt: attention 18 wide, which does not say": ("vit.pt", *out),
+                "multiples of the patch": ("vit.pt", *out, "--heads", 3, "--image-size", 9),
+                "half.pt: expected the tensors": ("vit.pt", *out, "--samples", "half.pt"),
+                "folder .*no/such does not exist": ("vit.pt", *out, "--heads", 3, "--out",
+                                                    "no/such/m"),
+                "--out vit.pt is the file of the checkpoint": ("vit.pt", *out, "--out", "vit.pt"),
+                "--golden m is the file of --out": ("vit.pt", "--image-size", 8, "--out", "m",
+                                                    "--golden", "m")}.items():
+            with self.subTest(sentence):
+                self.check_refused(sentence, *arguments)
+        self.assertEqual((self.folder / "vit.pt").read_bytes(), before)
 
 
 if __name__ == "__main__":

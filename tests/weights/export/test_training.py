@@ -3,21 +3,28 @@ libqama."""
 import contextlib
 import itertools
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 import tempfile
+import time
 import types
 import unittest
 from pathlib import Path
 
 import numpy as np
 import reference
+import scripts
 import torch
-from qama_export import export, train
+from qama_export import export, fleet, pack, sweep, text_teacher, train
 from qama_export.half_products import half_products
 from qama_export.models import build
 from qama_export.solver import Solver, find_library
 
 LIBRARY = find_library()
+PACKAGE = Path(train.__file__).resolve().parents[1]
 
 
 def write_task(root):
@@ -204,6 +211,144 @@ class TakeOver(unittest.TestCase):
         self.assertEqual(taken, len(new.state_dict()) - 1)
         self.assertTrue(torch.equal(new.embed.weight[2], old.embed.weight[4]))
         self.assertTrue(torch.equal(new.embed.weight[3], before[3]))
+
+
+ARGUMENTS = ("--dataset", "mnist", "--attention", "softmax", "--dim", "16", "--depth", "1",
+             "--heads", "2", "--dim-head", "4", "--mlp", "16", "--patch", "7", "--batch", "32",
+             "--golden", "1", "--out", "run")
+
+
+class Script(unittest.TestCase):
+    """The training as a user calls it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        write_task(self.root)
+
+    def start(self, *extra, module="train"):
+        arguments = (*ARGUMENTS, "--data", str(self.root)) if module == "train" else ()
+        return subprocess.Popen([sys.executable, "-m", "qama_export." + module, *arguments, *extra],
+                                cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)})
+
+    def run_script(self, *extra, module=train):
+        """(exit status, standard error)."""
+        return scripts.call(module, self.root, (*(ARGUMENTS if module is train else ()), "--data",
+                                                self.root, *extra))
+
+    def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("--epochs", "100000", "--eval-every", "0", "--restart")
+            while "started" not in process.stdout.readline():
+                pass
+            # Well inside the first epoch or a later one: the training has no end of its own.
+            time.sleep(1)
+            process.send_signal(number)
+            _, text = process.communicate(timeout=100)
+            self.assertEqual(process.returncode, 128 + number, text)
+            self.assertRegex(text, r"train: stopped by the user: at step \d+ of 1600000; "
+                             r"run/checkpoint.pt is kept, and the same command with --resume")
+            self.assertNotIn("Traceback", text)
+            step = torch.load(self.root / "run" / "checkpoint.pt")["step"]
+            self.assertGreater(step, 0)
+        status, text = self.run_script("--epochs", "1")
+        self.assertEqual(status, 1)
+        self.assertRegex(text, "run holds a training that was stopped .*--resume goes on")
+
+    def test_a_checkpoint_comes_before_the_first_epoch_ends(self):
+        options = train.parse(["--dataset", "mnist", "--data", str(self.root), "--out",
+                               str(self.root / "first"), "--attention", "softmax", "--dim", "16",
+                               "--depth", "1", "--heads", "2", "--dim-head", "4", "--mlp", "16",
+                               "--patch", "7", "--batch", "32", "--max-steps", "10"])
+        run = train.Run(options)
+        self.addCleanup(run.log_file.close)
+        saved, original = [], run.checkpoint
+        run.checkpoint = lambda: (saved.append(run.step), original())
+        run.train()
+        self.assertEqual(saved, [8, 10])
+
+    def test_a_finished_folder_is_not_restarted_unasked(self):
+        status, text = self.run_script("--max-steps", "3")
+        self.assertEqual(status, 0, text)
+        before = (self.root / "run" / "model.safetensors").read_bytes()
+        status, text = self.run_script("--max-steps", "5")
+        self.assertEqual(status, 1)
+        self.assertEqual(text.count("\n"), 1)
+        self.assertRegex(text, "run holds a finished training .*--restart begins anew")
+        self.assertEqual((self.root / "run" / "model.safetensors").read_bytes(), before)
+        status, text = self.run_script("--max-steps", "5", "--restart")
+        self.assertEqual(status, 0, text)
+        lines = (self.root / "run" / "log.jsonl").read_text().splitlines()
+        self.assertEqual(json.loads(lines[-1])["step"], 5)
+        self.assertEqual(json.loads(lines[0])["step"], 0)
+
+    def test_what_is_missing_is_named(self):
+        for sentence, more in {
+                "folder none does not exist, expected one with the four IDX": ("--data", "none"),
+                "data set 'cifar10' needs data_batch_1.bin": ("--dataset", "cifar10"),
+                "none.pt: No such file": ("--start-from", "none.pt"),
+                "none.safetensors: No such file": ("--teacher", "none.safetensors"),
+                "none.so cannot be loaded": ("--attention", "qama", "--library",
+                                             "none.so")}.items():
+            with self.subTest(sentence):
+                status, text = self.run_script("--max-steps", "1", *more)
+                self.assertEqual(status, 1, text)
+                self.assertRegex(text, sentence)
+                self.assertEqual(text.count("\n"), 1, text)
+
+    def test_the_other_scripts_say_one_sentence_too(self):
+        (self.root / "bad.json").write_text("{")
+        (self.root / "bad.safetensors").write_text("too short to be one")
+        for sentence, module, arguments in (
+                ("bad.json: no JSON", fleet, ("bad.json", "--data", ".", "--out", "fleet")),
+                ("bad.safetensors: ", export, ("info", "bad.safetensors")),
+                ("none: No such file", export, ("half", "none", "--dtype", "f16", "--out", "x")),
+                ("folder none does not", pack, ("mnist", "--data", "none", "--out", "x")),
+                ("folder none does not", text_teacher, ("sst2", "--data", "none", "--out", "x")),
+                ("no row begins with", sweep, ("run", "--rows", "X", "--data", ".", "--out",
+                                               "x"))):
+            with self.subTest(module.__name__):
+                status, text = scripts.call(module, self.root, arguments)
+                self.assertEqual(status, 1, text)
+                self.assertRegex(text, sentence)
+                self.assertEqual(text.count("\n"), 1, text)
+
+    def test_a_missing_package_is_named(self):
+        (self.root / "sitecustomize.py").write_text(
+            "import importlib.util\nfind = importlib.util.find_spec\n"
+            "importlib.util.find_spec = lambda name, *rest: None if name == 'torch' else "
+            "find(name, *rest)\n")
+        found = subprocess.run([sys.executable, "-m", "qama_export.train", "--help"],
+                               cwd=self.root, capture_output=True, text=True, check=False,
+                               env={**os.environ,
+                                    "PYTHONPATH": f"{PACKAGE}{os.pathsep}{self.root}"})
+        self.assertEqual(found.returncode, 1)
+        self.assertIn("apt-get install python3-torch", found.stderr)
+        self.assertEqual(found.stderr.count("\n"), 1)
+
+    def test_a_fleet_goes_on_where_it_was_stopped(self):
+        runs = [{"name": "one", "arguments": " ".join(
+            ["--dataset mnist --attention softmax --dim 16 --depth 1 --heads 2 --dim-head 4 "
+             "--mlp 16 --patch 7 --batch 32 --golden 1 --eval-every 0 --epochs 100000"])}]
+        (self.root / "runs.json").write_text(json.dumps(runs))
+        line = ("runs.json", "--data", str(self.root), "--out", "fleet")
+        process = self.start(*line, module="fleet")
+        log = self.root / "fleet" / "one" / "log.jsonl"
+        while process.poll() is None and not (log.exists() and "started" in log.read_text()):
+            time.sleep(0.1)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, 130, text)
+        self.assertTrue((self.root / "fleet" / "one" / "checkpoint.pt").exists(), text)
+        step = torch.load(self.root / "fleet" / "one" / "checkpoint.pt")["step"]
+        runs[0]["arguments"] += f" --max-steps {step + 2}"
+        (self.root / "runs.json").write_text(json.dumps(runs))
+        self.assertEqual(self.start(*line, module="fleet").wait(200), 0)
+        self.assertEqual(json.loads(log.read_text().splitlines()[-1])["step"], step + 2)
+        self.assertIn("resumed", log.read_text())
 
 
 @unittest.skipUnless(LIBRARY, "libqama.so is not built: the solver binding stays untested")

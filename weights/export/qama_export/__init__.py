@@ -4,3 +4,18 @@ The package needs Python >= 3.11, numpy and torch (>= 1.13) and the runtime's sh
 (solver.py); nothing else. A new attention kind gets a class beside QamaAttention and a line in
 models.make_attention.
 """
+import importlib.util
+import sys
+
+
+def _check_packages():
+    """A script of the package says what is missing in one sentence, before it imports it."""
+    for name in ("numpy", "torch"):
+        if importlib.util.find_spec(name) is None:
+            sys.exit(f"qama_export: error: the Python package '{name}' is missing for "
+                     f"{sys.executable}: on Debian, `apt-get install python3-{name}` installs it "
+                     "for /usr/bin/python3")
+
+
+if sys.argv[:1] == ["-m"]:  # what Python has there while it looks for the script
+    _check_packages()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from . import own, tokeniser
+from .command import replacing
 
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
            "Bag",
@@ -60,10 +61,15 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
     if name not in LOADERS:
         raise ValueError(f"data set '{name}', expected one of {', '.join(NAMES)}")
     root = Path(root)
+    if not root.is_dir() and not (name.startswith("own-") and root.exists()):
+        raise FileNotFoundError(f"folder {root} does not exist, expected one with {LAYOUTS[name]}")
     pack = root / f"{name}.npz"
     if pack.exists():
         return load_pack(name, pack, vocabulary, max_tokens)
-    data = LOADERS[name](root, **(pictures or {} if name == "own-images" else {}))
+    try:
+        data = LOADERS[name](root, **(pictures or {} if name == "own-images" else {}))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; data set '{name}' needs {LAYOUTS[name]}") from error
     if not is_text(name):
         return data
     kind = TOKENISERS[name]
@@ -223,6 +229,15 @@ LOADERS = {"mnist": load_idx("mnist", [str(digit) for digit in range(10)]),
            "cifar10": load_cifar10, "imdb": load_imdb, "sst2": load_sst2,
            "own-images": load_own_images, "own-texts": load_own_texts}
 NAMES = tuple(LOADERS)
+_IDX = ("the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+        "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz")
+LAYOUTS = {"mnist": _IDX, "fashion-mnist": _IDX + " (Debian: dataset-fashion-mnist)",
+           "cifar10": "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+           "imdb": "aclImdb's train and test folders with pos and neg, or imdb_train.tsv and "
+           "imdb_test.tsv",
+           "sst2": "GLUE's train.tsv and dev.tsv",
+           "own-images": "files LABEL/NAME, or a .csv or .tsv with the columns file and label",
+           "own-texts": "files LABEL/NAME, or a .csv or .tsv with the columns text and label"}
 
 
 # ---- word vectors
@@ -309,7 +324,8 @@ def save_pack(data, path):
         arrays["vocabulary"] = pack_words(data.vocabulary)
     if data.vectors is not None:
         arrays["vectors"] = data.vectors
-    np.savez_compressed(path, **arrays)
+    with replacing(path) as out:
+        np.savez_compressed(out, **arrays)
 
 
 def load_pack(name, path, vocabulary=None, max_tokens=None):

@@ -15,7 +15,7 @@ import json
 import numpy as np
 import torch
 
-from . import datasets, tensor_file
+from . import command, datasets, tensor_file
 from .models import SimpleViT, TextTransformer, build
 from .qama_attention import QamaAttention
 from .qama_v1 import QamaV1Attention
@@ -97,9 +97,9 @@ def import_model(path):
     return model, metadata, None if words is None else words.tobytes().decode().split("\n")
 
 
-def write_golden(model, path, model_sha256, inputs, labels):
+def write_golden(model, path, model_sha256, inputs, labels, logits=None):
     """Records model(*inputs) in eval mode; inputs: (images,) or (tokens, lengths); labels: array
-    [B]."""
+    [B]; logits: another program's, in place of the model's."""
     # In double: what a runtime differs from it by is then its own rounding, not PyTorch's too.
     # Float parameters survive the way there and back unchanged.
     model.eval().double()
@@ -107,6 +107,8 @@ def write_golden(model, path, model_sha256, inputs, labels):
     with torch.no_grad():
         model(*(x.double() if x.is_floating_point() else x for x in inputs), trace=trace)
     model.float()
+    if logits is not None:
+        trace["logits"] = logits
     if len(inputs) == 1:
         tensors = {"input": inputs[0].cpu().float().numpy()}
     else:
@@ -291,4 +293,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,20 +1,26 @@
 """A trained SimpleViT of the public vit-pytorch package as a model file of this project.
 
     python3 -m qama_export.import_vit checkpoint.pt --image-size 32 --out model.safetensors
-        --mean 0.4914 0.4822 0.4465 --std 0.2470 0.2435 0.2616 --labels airplane automobile ...
+        --heads 16 --mean 0.4914 0.4822 0.4465 --std 0.2470 0.2435 0.2616 --labels airplane ...
 
 checkpoint.pt: the state_dict of vit_pytorch.SimpleViT (release 1.2.2 or later) as torch.save wrote
 it, alone or under "model" or "state_dict". The architecture is read off the tensors' shapes; what
-they do not tell is asked for: the image's size, and --dim-head where it is not the package's
-default of 64. Positions are computed, as the package does. --golden writes inputs and logits for
-`qama verify`.
+they do not tell is asked for: the image's size, and --heads or --dim-head. Positions are computed,
+as the package does.
+
+--samples FILE: what your own model answers, as torch.save({"input": x, "logits": model(x)}, FILE)
+or as the same two arrays of an .npz. The importer compares its model with it, and finds the heads
+by it. --golden writes inputs and logits for `qama verify`: those of --samples, else of 2 random
+inputs.
 """
 import argparse
+import pickle
 import re
 
+import numpy as np
 import torch
 
-from . import export
+from . import command, export
 from .models import build, sincos_2d
 
 # Tensor of the package -> tensor of a model file; the blocks' are below.
@@ -23,17 +29,50 @@ NAMES = {"to_patch_embedding.1": "patch.norm1", "to_patch_embedding.2": "patch.l
 BLOCK_NAMES = {"0.norm": "attn.norm", "0.to_qkv": "attn.qkv", "0.to_out": "attn.out",
                "1.net.0": "mlp.norm",
                "1.net.1": "mlp.fc1", "1.net.3": "mlp.fc2"}
+TOLERANCE = 1e-3  # of logits that two programs compute in float
 BLOCK = re.compile(r"transformer\.layers\.(\d+)\.(.+)")
 
 
 def read_checkpoint(path):
     """The state_dict in a checkpoint: alone, under "model" or "state_dict", also saved by
     DataParallel."""
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = load(path)
     for key in ("state_dict", "model"):
-        if key in found and isinstance(found[key], dict):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
+    if not isinstance(found, dict) or not found or not all(
+            isinstance(name, str) and torch.is_tensor(value) for name, value in found.items()):
+        raise ValueError("no state_dict in it, expected torch.save(model.state_dict(), FILE)")
     return {name.removeprefix("module."): value for name, value in found.items()}
+
+
+def load(path):
+    """What torch.save wrote, as long as it is nothing but tensors; OSError, ValueError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError,
+            ValueError) as error:
+        raise ValueError("no file of torch.save with nothing but tensors in it (a whole model is "
+                         "saved by torch.save(model.state_dict(), FILE))") from error
+
+
+def read_samples(path):
+    """(inputs float32 [n,C,H,W], logits float32 [n,classes]) of --samples."""
+    if str(path).endswith(".npz"):
+        with np.load(path) as file:
+            found = {name: torch.from_numpy(file[name]) for name in file.files}
+    else:
+        found = load(path)
+    if not isinstance(found, dict) or not all(
+            torch.is_tensor(found.get(name)) for name in ("input", "logits")):
+        raise ValueError("expected the tensors 'input' and 'logits'")
+    inputs, logits = found["input"].detach().float(), found["logits"].detach().float()
+    if inputs.dim() != 4 or logits.dim() != 2 or len(inputs) != len(logits) or not len(inputs):
+        raise ValueError(f"input {list(inputs.shape)} and logits {list(logits.shape)}, expected "
+                         "[n, channels, height, width] and [n, classes]")
+    if not (inputs.isfinite().all() and logits.isfinite().all()):
+        raise ValueError("a number in it is not finite")
+    return inputs, logits
 
 
 def our_name(name):
@@ -66,7 +105,25 @@ def renamed(state):
     return found
 
 
-def read_record(found, image_size, channels=None, dim_head=64):
+def choose_heads(inner, dim_head=None, heads=None):
+    """(heads, dim_head) of an attention `inner` wide; ValueError where nobody says which."""
+    if heads is None and dim_head is None:
+        if inner == 1:
+            return 1, 1
+        raise ValueError(f"attention {inner} wide, which does not say how many heads: give "
+                         "--heads, --dim-head (vit-pytorch's default is 64) or --samples")
+    for option, value in (("--heads", heads), ("--dim-head", dim_head)):
+        if value is not None and (value < 1 or inner % value):
+            raise ValueError(f"attention {inner} wide, expected a multiple of {option}, {value}")
+    heads = heads or inner // dim_head
+    dim_head = dim_head or inner // heads
+    if heads * dim_head != inner:
+        raise ValueError(f"attention {inner} wide, expected --heads times --dim-head, {heads} x "
+                         f"{dim_head}")
+    return heads, dim_head
+
+
+def read_record(found, image_size, channels=None, dim_head=None, heads=None):
     """The architecture record of renamed tensors; image_size (height, width)."""
     def shape(name):
         if name not in found:
@@ -80,26 +137,23 @@ def read_record(found, image_size, channels=None, dim_head=64):
     if patch * patch * channels != patch_dim:
         raise ValueError(f"patches of {patch_dim} numbers, expected a square times {channels} "
                          "channels")
-    if any(size % patch for size in image_size):
+    if any(size < 1 or size % patch for size in image_size):
         raise ValueError(f"image of {image_size[0]} x {image_size[1]}, expected multiples of the "
                          f"patch, {patch}")
-    inner = shape("blocks.0.attn.out.weight")[1]
-    if inner % dim_head:
-        raise ValueError(f"attention {inner} wide, expected a multiple of --dim-head, {dim_head}")
+    heads, dim_head = choose_heads(shape("blocks.0.attn.out.weight")[1], dim_head, heads)
     depth = 1 + max(int(name.split(".")[1]) for name in found if name.startswith("blocks."))
     return {"kind": "simple_vit",
             "image": {"height": image_size[0], "width": image_size[1], "channels": channels},
             "patch": patch, "token_pool": [1, 1], "dim": dim, "depth": depth,
-            "heads": inner // dim_head,
-            "dim_head": dim_head, "mlp": shape("blocks.0.mlp.fc1.weight")[0],
+            "heads": heads, "dim_head": dim_head, "mlp": shape("blocks.0.mlp.fc1.weight")[0],
             "classes": shape("head.weight")[0], "gelu": "erf", "norm_eps": 1e-5, "pool": "mean",
             "attention": {"kind": "softmax"}}
 
 
-def import_state(state, image_size, channels=None, dim_head=64):
+def import_state(state, image_size, channels=None, dim_head=None, heads=None):
     """models.SimpleViT with the weights of a state_dict of the package."""
     found = renamed(state)
-    record = read_record(found, image_size, channels, dim_head)
+    record = read_record(found, image_size, channels, dim_head, heads)
     found["position"] = sincos_2d(image_size[0] // record["patch"],
                                   image_size[1] // record["patch"],
                                   record["dim"])
@@ -116,6 +170,39 @@ def import_state(state, image_size, channels=None, dim_head=64):
     return model
 
 
+def distance(model, samples):
+    """Largest difference from the logits of --samples, as a part of the largest of them."""
+    inputs, logits = samples
+    with torch.no_grad():
+        ours = model(inputs)
+    if ours.shape != logits.shape:
+        raise ValueError(f"logits {list(logits.shape)}, expected {list(ours.shape)}")
+    return float((ours - logits).abs().max() / logits.abs().max().clamp(min=1e-6))
+
+
+def import_checked(state, image_size, samples, channels=None, dim_head=None, heads=None):
+    """import_state(), with the heads with which the model answers as `samples` say."""
+    wide = state.get("transformer.layers.0.0.to_out.weight")
+    tried = [heads]
+    if heads is None and dim_head is None and wide is not None and wide.dim() == 2:
+        tried = [n for n in range(1, wide.shape[1] + 1) if wide.shape[1] % n == 0]
+    best = None
+    for number in tried:
+        model = import_state(state, image_size, channels, dim_head, number)
+        expected = [model.record["image"][key] for key in ("channels", "height", "width")]
+        if list(samples[0].shape[1:]) != expected:
+            raise ValueError(f"inputs of {list(samples[0].shape[1:])}, expected {expected}: "
+                             "channels, height, width")
+        found = distance(model, samples)
+        if best is None or found < best[0]:
+            best = (found, model)
+    if best[0] > TOLERANCE:
+        raise ValueError(f"the imported model's logits differ from those of --samples by "
+                         f"{100 * best[0]:.2g} %, with {best[1].record['heads']} heads: is it the "
+                         "same model, in eval mode, and are these its inputs after normalisation?")
+    return best[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
@@ -125,19 +212,36 @@ def main():
     add("--image-size", type=int, nargs="+", required=True,
         help="side, or height and width, in pixels")
     add("--channels", type=int, default=3)
-    add("--dim-head", type=int, default=64)
+    add("--heads", type=int, help="of the attention")
+    add("--dim-head", type=int, help="width of a head; either, where no --samples are given")
+    add("--samples", help="inputs and logits of your own model")
     add("--mean", type=float, nargs="+", help="of each channel, bytes / 255 (default 0.5)")
     add("--std", type=float, nargs="+")
     add("--labels", nargs="+", help="names of the classes (default: their numbers)")
     export.add_picture_options(add)
-    add("--golden", help="golden file to write, from 2 random inputs")
+    add("--golden", help="golden file to write, from the samples or 2 random inputs")
     options = parser.parse_args()
     size = (options.image_size * 2)[:2]
+    if len(options.image_size) > 2 or min(size) < 1 or options.channels < 1:
+        parser.error("expected one or two sizes and channels, all of them 1 or more")
+    command.refuse_overwriting({"--out": options.out, "--golden": options.golden},
+                               {"the checkpoint": options.checkpoint,
+                                "--samples": options.samples})
+    samples = None
     try:
-        model = import_state(read_checkpoint(options.checkpoint), size, options.channels,
-                             options.dim_head)
+        file = options.checkpoint
+        state = read_checkpoint(file)
+        if options.samples:
+            file = options.samples
+            samples = read_samples(file)
+            model = import_checked(state, size, samples, options.channels, options.dim_head,
+                                   options.heads)
+        else:
+            model = import_state(state, size, options.channels, options.dim_head, options.heads)
     except ValueError as error:
-        parser.exit(1, f"{options.checkpoint}: {error}\n")
+        raise ValueError(f"{file}: {error}") from error
+    print(f"{options.out}: {model.record['heads']} heads of {model.record['dim_head']}, "
+          f"{model.record['depth']} blocks, {model.record['classes']} classes")
     classes = model.record["classes"]
     labels = options.labels or [str(number) for number in range(classes)]
     mean, std = (values or [0.5] * options.channels for values in (options.mean, options.std))
@@ -152,12 +256,16 @@ def main():
     digest = export.export_model(model, options.out, preprocess, labels,
                                  {"imported_from": "vit-pytorch SimpleViT"})
     if options.golden:
-        torch.manual_seed(1)
-        inputs = torch.randn(2, options.channels, *size)
-        with torch.no_grad():
-            answers = model(inputs).argmax(1).numpy()
-        export.write_golden(model, options.golden, digest, (inputs,), answers)
+        if samples is None:
+            torch.manual_seed(1)
+            inputs = torch.randn(2, options.channels, *size)
+            with torch.no_grad():
+                logits = model(inputs)
+        else:
+            inputs, logits = samples
+        export.write_golden(model, options.golden, digest, (inputs,), logits.argmax(1).numpy(),
+                            logits=None if samples is None else logits)
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -6,7 +6,7 @@
 import argparse
 from pathlib import Path
 
-from . import datasets
+from . import command, datasets
 
 
 def main():
@@ -29,4 +29,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -35,11 +35,11 @@ def find_library():
     if named:
         return named
     root = Path(__file__).resolve().parents[3]
-    for folder in ("build/release/lib", "build/release", "build/release/runtime",
-                   "build/release/bin"):
-        candidate = root / folder / "libqama.so"
-        if candidate.exists():
-            return str(candidate)
+    for build in ("release", "demo"):
+        for folder in ("runtime", "lib", "bin", ""):
+            candidate = root / "build" / build / folder / "libqama.so"
+            if candidate.exists():
+                return str(candidate)
     return ctypes.util.find_library("qama")
 
 
@@ -48,8 +48,13 @@ def load_library(path=None):
     found."""
     path = path or find_library()
     if not path:
-        raise RuntimeError(f"libqama.so not found: build the runtime or set {LIBRARY_VARIABLE}")
-    library = ctypes.CDLL(str(path))
+        raise RuntimeError("libqama.so is not built: `cmake --build --preset demo --target "
+                           "qama_shared` (or release) builds it after the demo; "
+                           f"{LIBRARY_VARIABLE}=FILE names another one")
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise RuntimeError(f"{path} cannot be loaded: {error}") from error
     pointer, i32, u64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
     library.qama_last_error.restype = ctypes.c_char_p
     library.qama_solver_options_init.argtypes = [ctypes.POINTER(_Options)]

@@ -20,6 +20,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import command
+
 # Epochs of the shipped models of the data set.
 FULL_EPOCHS = {"mnist": 14, "fashion-mnist": 18, "cifar10": 16}
 SHAPES = {"mnist": dict(dim=64, depth=2, mlp=128), "fashion-mnist": dict(dim=64, depth=2, mlp=128),
@@ -241,4 +243,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

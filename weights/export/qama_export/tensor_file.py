@@ -11,6 +11,8 @@ import struct
 
 import numpy as np
 
+from .command import replacing
+
 ALIGNMENT = 64
 DTYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8}
 NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
@@ -80,7 +82,7 @@ def write(path, tensors, metadata, storage=None):
     header = json.dumps({"__metadata__": {**metadata, "sha256": digest}, **entries},
                         separators=(",", ":")).encode()
     header += b" " * (-(8 + len(header)) % ALIGNMENT)
-    with open(path, "wb") as out:
+    with replacing(path) as out:
         out.write(struct.pack("<Q", len(header)))
         out.write(header)
         out.writelines(chunks)

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from . import datasets, export, tokeniser
+from . import command, datasets, export, tokeniser
 
 WIDTHS = (1, 2, 3, 4, 5)  # words that a filter sees
 BATCH = 64
@@ -140,9 +140,10 @@ def write(path, vocabulary, texts, labels, soft):
     """texts: lists of ids; labels: int64, -1 where there is none; soft: probabilities [n,
     classes]."""
     tokens, lengths = datasets.pack_texts(texts)
-    np.savez_compressed(path, tokens=tokens, lengths=lengths, labels=labels.astype(np.int8),
-                        probabilities=soft.numpy().astype(np.float16),
-                        vocabulary=datasets.pack_words(vocabulary))
+    with command.replacing(path) as out:
+        np.savez_compressed(out, tokens=tokens, lengths=lengths, labels=labels.astype(np.int8),
+                            probabilities=soft.numpy().astype(np.float16),
+                            vocabulary=datasets.pack_words(vocabulary))
 
 
 def read(path, vocabulary, max_tokens):
@@ -231,4 +232,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -11,6 +11,7 @@ once: fleet.py.
 import argparse
 import json
 import math
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import augment, datasets, export, rivals, text_teacher
+from . import augment, command, datasets, export, rivals, text_teacher
 from .half_products import half_products
 from .models import build
 from .qama_attention import HeadNorm
@@ -133,6 +134,9 @@ def parse(arguments=None):
     add("--test-samples", type=int, default=0)
     add("--golden", type=int, default=4, help="test samples in golden.safetensors")
     add("--resume", action="store_true", help="go on from OUT/checkpoint.pt where there is one")
+    add("--restart", action="store_true", help="begin anew where OUT holds a training already")
+    add("--checkpoint-every", type=float, default=60, help="seconds between checkpoints within an "
+        "epoch")
     add("--start-from", help="weights.pt of another run of the same shape, or any model file: "
         "every tensor of the same\n"
         "name and shape is taken, word vectors by their words")
@@ -160,6 +164,8 @@ def parse(arguments=None):
             raise ValueError
     except ValueError:
         parser.error(f"--image {options.image}, expected HEIGHTxWIDTHxCHANNELS")
+    if options.resume and options.restart:
+        parser.error("--resume and --restart exclude each other")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
         parser.error("--soft-labels is for texts and without --teacher")
     return options
@@ -299,6 +305,8 @@ def evaluate(model, batches, batch=250):
     right, loss, count = 0.0, 0.0, 0
     with torch.no_grad():
         for inputs, labels in batches.test(batch):
+            if command.stop.signal:
+                raise command.Stopped("during an evaluation")
             logits = model(*inputs)
             loss += functional.cross_entropy(logits, labels, reduction="sum").double()
             right += (logits.argmax(1) == labels).sum()
@@ -380,6 +388,69 @@ class Teacher:
         return (1 - self.weight) * of_labels.mean() + self.weight * self.temperature ** 2 * distance
 
 
+def check_folder(out, options):
+    """ValueError where a training lies in `out` and nobody says what becomes of it."""
+    model, saved, log = (out / name for name in ("model.safetensors", "checkpoint.pt", "log.jsonl"))
+    if options.restart:
+        saved.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+    elif options.resume:
+        return
+    elif is_finished(out):
+        raise ValueError(f"{out} holds a finished training ({model.name}): --restart begins anew, "
+                         "--resume goes on if there are more epochs now, another --out keeps it")
+    elif saved.exists():
+        raise ValueError(f"{out} holds a training that was stopped ({saved.name}): --resume goes "
+                         "on, --restart begins anew")
+
+
+def is_finished(out):
+    """Whether the training in the folder `out` wrote its model, and did not go on since."""
+    model, saved = out / "model.safetensors", out / "checkpoint.pt"
+    return model.exists() and not (saved.exists()
+                                   and saved.stat().st_mtime > model.stat().st_mtime)
+
+
+class Progress:
+    """Where a training is and how long it takes: a line that is written over on a terminal; a line
+    after five seconds and every half minute elsewhere. On standard error."""
+
+    def __init__(self, run):
+        self.run, self.terminal = run, sys.stderr.isatty()
+        self.began, self.first = time.monotonic(), run.step
+        self.last, self.drawn = self.began, False
+        self.pause = 0.5 if self.terminal else 5
+
+    def left(self):
+        """Seconds until all steps are done, at the pace so far."""
+        done = max(1, self.run.step - self.first)
+        return (time.monotonic() - self.began) / done * (self.run.total - self.run.step)
+
+    def update(self):
+        run, now = self.run, time.monotonic()
+        if now - self.last < self.pause:
+            return
+        self.last, self.pause = now, 0.5 if self.terminal else 30
+        line = (f"{run.out.name}: epoch {1 + (run.step - 1) // run.epoch_steps} of "
+                f"{math.ceil(run.total / run.epoch_steps)}, step {run.step} of {run.total}, "
+                f"{duration(self.left())} left")
+        self.drawn = self.terminal
+        print(f"\r\033[K{line}" if self.terminal else line, end="" if self.terminal else "\n",
+              file=sys.stderr, flush=True)
+
+    def clear(self):
+        if self.drawn:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self.drawn = False
+
+
+def duration(seconds):
+    """Some seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class Run:
     """One training run; everything that a checkpoint restores."""
 
@@ -388,6 +459,7 @@ class Run:
         self.began = time.monotonic() - late
         self.options, self.device = options, torch.device(options.device)
         self.out = Path(options.out)
+        check_folder(self.out, options)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(options.threads if options.device == "cpu" else 1)
         torch.manual_seed(options.seed)
@@ -429,6 +501,7 @@ class Run:
         self.epoch_steps = steps
         self.planned = options.max_steps or steps * options.epochs
         self.step, self.total, self.spent = 0, self.planned, 0.0
+        self.progress, self.saved_at = None, None
         self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
         self.average = None
         if options.start_from and options.start_from.endswith(".safetensors"):
@@ -452,6 +525,8 @@ class Run:
         line = json.dumps({**values, "step": self.step,
                            "epoch": round(self.step / self.epoch_steps, 3),
                            "seconds": round(self.spent + self.elapsed(), 1)})
+        if self.progress:
+            self.progress.clear()
         self.log_file.write(line + "\n")
         self.log_file.flush()
         print(self.out.name, line, flush=True)
@@ -464,9 +539,20 @@ class Run:
                  "average": self.average}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
-        temporary = self.out / "checkpoint.tmp"
-        torch.save(state, temporary)
-        temporary.replace(self.out / "checkpoint.pt")
+        with command.replacing(self.out / "checkpoint.pt") as out:
+            torch.save(state, out)
+        self.saved_at = time.monotonic()
+
+    def keep(self):
+        """Within an epoch: a checkpoint from time to time, one in the first epoch, and one when the
+        user stops the training."""
+        if command.stop.signal:
+            self.checkpoint()
+            raise command.Stopped(f"at step {self.step} of {self.total}")
+        early = self.step == max(1, min(self.epoch_steps // 2, 200))
+        due = time.monotonic() - (self.saved_at or self.began) > self.options.checkpoint_every
+        if early or due:
+            self.checkpoint()
 
     def restore(self):
         state = torch.load(self.out / "checkpoint.pt", map_location="cpu")
@@ -558,6 +644,7 @@ class Run:
         pace_from, paced_steps, paced_seconds = None, 0, 0.0
         running, counted = torch.zeros((), device=self.device), 0
         self.model.train()
+        self.progress = Progress(self)
         while self.step < self.total:
             epoch, first = divmod(self.step, self.epoch_steps)
             generator = torch.Generator().manual_seed(options.seed * 100003 + epoch)
@@ -602,20 +689,24 @@ class Run:
                              total=self.total)
                     running.zero_()
                     counted = 0
+                self.progress.update()
+                self.keep()
             done = epoch + 1
             if options.eval_every and done % options.eval_every == 0 and self.step < self.total:
                 accuracy, loss = self.evaluate()
                 self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5))
                 self.checkpoint()
+        self.progress.clear()
         self.checkpoint()
 
     def finish(self):
         """Last evaluation, weights, model file, goldens."""
         accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
-        torch.save(self.model.state_dict(), self.out / "weights.pt")
+        with command.replacing(self.out / "weights.pt") as out:
+            torch.save(self.model.state_dict(), out)
         skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "soft_labels",
-                   "resume", "golden", "time_limit",
+                   "resume", "restart", "checkpoint_every", "golden", "time_limit",
                    "limit_from")
         if self.teacher is None:
             skipped += ("teacher_weight", "teacher_temperature")
@@ -650,12 +741,19 @@ class Run:
 
 def main():
     run = Run(parse())
+    command.stop.watch()
     parameters = sum(p.numel() for p in run.model.parameters())
     run.log(event="started", parameters=parameters, planned=run.planned,
             torch=torch.__version__, options=vars(run.options))
-    run.train()
-    run.finish()
+    try:
+        run.train()
+        run.finish()
+    except command.Stopped as stopped:
+        if run.saved_at is None:
+            raise command.Stopped("before there was anything to keep") from stopped
+        raise command.Stopped(f"{stopped}; {run.out}/checkpoint.pt is kept, and the same command "
+                              "with --resume goes on from there") from stopped
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -3,7 +3,9 @@
  * qama.hpp (a test compares the two).
  *
  * Threads: a qama_model and a qama_problem are immutable, and threads may share them; a
- * qama_session and a qama_solver serve one thread at a time.
+ * qama_session and a qama_solver serve one thread at a time. After fork(), the child may use and
+ * destroy those of one thread on "cpu:"; others fail there with UNSUPPORTED, and destroying them
+ * frees nothing.
  * Errors: a function that can fail returns a code. 0 is success; other numbers have a stable name,
  * qama_status_name(), and never change. qama_last_error() gives the same thread a sentence with
  * what was expected and what was found.

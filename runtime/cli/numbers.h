@@ -1,0 +1,13 @@
+// How the command line reads numbers: decimal, the same for every option.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace qama::cli {
+
+/// Every option of `app` whose value is called N (whole) or MS, T, E or PERCENT (real) takes
+/// decimal numbers alone: no octal, no hexadecimal, no second sign, no "nan" and no "inf". A number
+/// that its type does not hold is refused.
+void read_decimal_numbers(CLI::App& app);
+
+}  // namespace qama::cli
