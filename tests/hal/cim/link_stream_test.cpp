@@ -86,7 +86,11 @@ TEST_F(TlsTest, ARefusedCertificateIsRefusedByItsReason) {
     return opened.ok() ? std::string() : opened.error().message;
   };
   EXPECT_NE(reason("ca").find("IP address mismatch"), std::string::npos) << reason("ca");
-  EXPECT_NE(reason("other").find("issuer"), std::string::npos) << reason("other");
+  // OpenSSL names the foreign authority by one reason or the other.
+  const std::string foreign = reason("other");
+  EXPECT_TRUE(foreign.find("issuer") != std::string::npos ||
+              foreign.find("self-signed certificate") != std::string::npos)
+      << foreign;
 }
 
 TEST_F(TlsTest, PreSharedKey) {

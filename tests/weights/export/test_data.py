@@ -209,7 +209,7 @@ class Own(unittest.TestCase):
         self.put("two/test/bad/a.txt", "x")
         with self.assertRaisesRegex(ValueError, "label 'bad' of the test part, expected one of"):
             self.load("two")
-        with self.assertRaisesRegex(ValueError, "expected a directory, a .csv or a .tsv file"):
+        with self.assertRaisesRegex(FileNotFoundError, "does not exist, expected one with files"):
             self.load("absent")
 
     @unittest.skipUnless(solver.find_library(), "SKIPPED: no libqama")
