@@ -49,7 +49,8 @@ std::size_t edits_between(std::string_view from, std::string_view to) {
 /// The command that `word` may be meant for; empty if none is near.
 std::string command_like(std::string_view word) {
   std::string best;
-  std::size_t fewest = 1 + std::max<std::size_t>(word.size() / 3, 1);
+  // Two letters in the wrong order are two edits.
+  std::size_t fewest = word.size() < 4 ? 2 : 3;
   for (const CommandEntry& entry : commands()) {
     const std::string name = entry.name;
     const bool begun = word.size() > 1 && name.starts_with(word);

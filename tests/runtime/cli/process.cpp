@@ -87,6 +87,8 @@ Outcome run_qama(const std::vector<std::string>& arguments, const RunSetup& setu
       const std::size_t equals = variable.find('=');
       setenv(variable.substr(0, equals).c_str(), variable.substr(equals + 1).c_str(), 1);
     }
+    // Whoever runs the tests in the background may have it ignored.
+    std::signal(SIGINT, SIG_DFL);
     if (setup.most_file_bytes > 0) {
       const rlimit limit{setup.most_file_bytes, setup.most_file_bytes};
       setrlimit(RLIMIT_FSIZE, &limit);

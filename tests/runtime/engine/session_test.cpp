@@ -327,8 +327,8 @@ TEST_F(Sessions, InputsThatAreNotFiniteAreRefusedByEveryKind) {
                                               mnist_architecture(AttentionKind::qama)};
   for (const AttentionKind kind : kOtherKinds) kinds.push_back(with_kind(kinds[0], kind));
   for (const weights::Architecture& a : kinds) {
-    const MemoryModel held = make_model(a, 3);
-    ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {}));
+    const MemoryModel other = make_model(a, 3);
+    ASSERT_OK_AND_ASSIGN(auto one, Session::create(other.model, {}));
     std::vector<float> logits(10);
     for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()}) {
@@ -362,9 +362,9 @@ int in_child(Body&& body) {
 }
 
 TEST_F(Sessions, ThreadsDoNotFollowAFork) {
-  const MemoryModel held = make_model(mnist_architecture(AttentionKind::qama), 3);
-  ASSERT_OK_AND_ASSIGN(auto two, Session::create(held.model, {.max_batch = 8, .threads = 2}));
-  ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {}));
+  const MemoryModel other = make_model(mnist_architecture(AttentionKind::qama), 3);
+  ASSERT_OK_AND_ASSIGN(auto two, Session::create(other.model, {.max_batch = 8, .threads = 2}));
+  ASSERT_OK_AND_ASSIGN(auto one, Session::create(other.model, {}));
   const auto input = random_floats(std::size_t{8} * 784, 1);
   std::vector<float> logits(80);
   ASSERT_OK(two->run_f32(input, 8, logits));

@@ -213,6 +213,11 @@ class TakeOver(unittest.TestCase):
         self.assertTrue(torch.equal(new.embed.weight[3], before[3]))
 
 
+def heed_interrupts():
+    """Whoever runs the tests in the background may have it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 ARGUMENTS = ("--dataset", "mnist", "--attention", "softmax", "--dim", "16", "--depth", "1",
              "--heads", "2", "--dim-head", "4", "--mlp", "16", "--patch", "7", "--batch", "32",
              "--golden", "1", "--out", "run")
@@ -231,7 +236,8 @@ class Script(unittest.TestCase):
         arguments = (*ARGUMENTS, "--data", str(self.root)) if module == "train" else ()
         return subprocess.Popen([sys.executable, "-m", "qama_export." + module, *arguments, *extra],
                                 cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)})
+                                text=True, preexec_fn=heed_interrupts,
+                                env={**os.environ, "PYTHONPATH": str(PACKAGE)})
 
     def run_script(self, *extra, module=train):
         """(exit status, standard error)."""
