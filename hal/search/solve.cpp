@@ -129,9 +129,7 @@ class Search {
   [[nodiscard]] bool asked_to_stop() const {
     return request_.stop != nullptr && request_.stop->load();
   }
-  [[nodiscard]] bool is_limited() const {
-    return request_.time_limit_ms > 0 || request_.stop != nullptr;
-  }
+  [[nodiscard]] bool is_cut_short() const { return request_.time_limit_ms > 0 || asked_to_stop(); }
   [[nodiscard]] bool reaches_target(double value) const {
     return request_.target && !best_.decode.better(*request_.target, value);
   }
@@ -149,7 +147,7 @@ class Search {
         static_cast<std::int32_t>(std::min<std::int64_t>(a_part_, most_restarts_ - first));
     if (request_.time_limit_ms > 0) {
       out.deadline_us = std::max<std::int64_t>(1, static_cast<std::int64_t>(limit_us() - elapsed));
-    } else if (request_.stop != nullptr) {
+    } else if (request_.stop != nullptr && uri_.starts_with("cpu:")) {
       out.deadline_us = kNoLimitUs;
     }
     return out;
@@ -250,7 +248,7 @@ class Search {
     best_.flips += result.flips;
     std::int64_t sweeps = result.sweeps;
     // The device counts chains with all their sweeps, also those that end early.
-    if (is_limited()) sweeps = std::min(sweeps, result.proposals / file_.shape().spins());
+    if (is_cut_short()) sweeps = std::min(sweeps, result.proposals / file_.shape().spins());
     best_.total_sweeps += sweeps;
     best_.restarts += result.restarts;
     best_.rounds += result.rounds;
