@@ -28,8 +28,8 @@ std::optional<Indexed> split_index(const std::string& name) {
 }  // namespace
 
 Result<SampleReader> SampleReader::create(std::shared_ptr<const Model> model,
-                                          std::string model_name) {
-  SampleReader out(std::move(model), std::move(model_name));
+                                          std::string model_name, PictureOptions pictures) {
+  SampleReader out(std::move(model), std::move(model_name), pictures);
   if (out.model_->architecture().is_text()) {
     QAMA_ASSIGN_OR_RETURN(out.tokeniser_, Tokeniser::create(out.model_));
   }
@@ -61,21 +61,24 @@ Result<Sample> SampleReader::read(const std::string& name) const {
                                                     " is not a number of a record"};
   }
   QAMA_ASSIGN_OR_RETURN(const io::Image image, io::read_idx_image(indexed->file, index));
-  Sample out;
+  QAMA_ASSIGN_OR_RETURN(Sample out, picture(image, name, true));
   out.index = static_cast<std::uint64_t>(index);
-  QAMA_ASSIGN_OR_RETURN(out.pixels,
-                        io::fit_image(image, a.image_height, a.image_width, a.image_channels));
   return out;
 }
 
 Result<Sample> SampleReader::encoded(std::span<const std::uint8_t> bytes,
                                      std::string_view name) const {
   if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
-  const weights::Architecture& a = model_->architecture();
   QAMA_ASSIGN_OR_RETURN(const io::Image image, io::decode_image(bytes, name));
+  return picture(image, name, false);
+}
+
+Result<Sample> SampleReader::picture(const io::Image& image, std::string_view name,
+                                     bool of_data_set) const {
   Sample out;
-  QAMA_ASSIGN_OR_RETURN(out.pixels,
-                        io::fit_image(image, a.image_height, a.image_width, a.image_channels));
+  out.pixels.resize(model_->input_pixels());
+  QAMA_ASSIGN_OR_RETURN(out.picture, fit(image, out.pixels, of_data_set));
+  if (out.picture.blank) out.doubt = blank(name);
   return out;
 }
 
@@ -96,10 +99,24 @@ Result<Sample> SampleReader::text(std::string_view words, std::string_view name)
   return out;
 }
 
-Status SampleReader::fit(const io::ImageView& image, std::span<std::uint8_t> pixels) const {
+Result<io::PictureNotes> SampleReader::fit(const io::ImageView& image,
+                                           std::span<std::uint8_t> pixels, bool of_data_set) const {
   if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
   const weights::Architecture& a = model_->architecture();
-  return io::fit_image(image, a.image_height, a.image_width, a.image_channels, pixels);
+  const weights::Preprocess& p = model_->preprocess();
+  const io::PictureRules rules{
+      a.image_height, a.image_width, a.image_channels, pictures_.fit.value_or(p.fit),
+      p.background,   p.margin,      p.centre};
+  const bool as_it_is =
+      of_data_set && image.height == a.image_height && image.width == a.image_width;
+  return io::prepare_picture(
+      image, rules, pictures_.invert.value_or(as_it_is ? io::Invert::no : io::Invert::automatic),
+      pixels);
+}
+
+Error blank(std::string_view name) {
+  return {ErrorCode::image_blank,
+          "picture " + quote(name) + " has one colour, there is nothing to see"};
 }
 
 Status run_sample(Session& session, const Sample& sample, std::span<float> logits,

@@ -1,6 +1,7 @@
 // The C API's models, sessions and answers. solver_api.cpp has the annealer, api_error.h the edge
 // of the ABI, sample.h and answer.h what the answers are made with.
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -71,7 +72,10 @@ struct qama_session {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> lengths;
-  std::vector<runtime::Encoded> encoded;  // of images: zeros
+  std::vector<runtime::Encoded> encoded;      // of images: zeros
+  std::vector<qama::io::PictureNotes> notes;  // of texts: nothing
+  std::int32_t seen = 0;                      // pictures whose pixels are there
+  bool strict = false;
   // and out: what answers point to.
   std::vector<float> answer_logits;
   std::vector<runtime::Guess> ranked;  // of one sample
@@ -197,6 +201,23 @@ Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t least, cons
   return struct_size;
 }
 
+Result<runtime::PictureOptions> read_pictures(const qama_picture_options& given) {
+  using qama::io::Invert;
+  using qama::weights::Fit;
+  constexpr std::array<std::optional<Fit>, 5> kFits{std::nullopt, Fit::stretch, Fit::crop, Fit::pad,
+                                                    Fit::content};
+  constexpr std::array<std::optional<Invert>, 4> kInverts{std::nullopt, Invert::automatic,
+                                                          Invert::no, Invert::yes};
+  const auto fit = static_cast<std::size_t>(given.fit);
+  const auto invert = static_cast<std::size_t>(given.invert);
+  if (fit >= kFits.size() || invert >= kInverts.size()) {
+    return Error{ErrorCode::invalid_argument, "fit " + std::to_string(given.fit) + " and invert " +
+                                                  std::to_string(given.invert) +
+                                                  ", expected 0 to 4 and 0 to 3"};
+  }
+  return runtime::PictureOptions{kFits[fit], kInverts[invert]};
+}
+
 }  // namespace
 
 void qama_session::allocate() {
@@ -209,6 +230,7 @@ void qama_session::allocate() {
     lengths.resize(batch);
   }
   encoded.resize(batch);
+  notes.resize(batch);
   answer_logits.resize(batch * classes);
   ranked.resize(classes);
   top.resize(batch * classes);
@@ -227,10 +249,12 @@ Status qama_session::run_images(const qama_image* images, std::int32_t count,
     qama_image image{};
     std::memcpy(&image, reinterpret_cast<const std::byte*>(images) + i * stride,
                 std::min(stride, sizeof image));
-    QAMA_RETURN_IF_ERROR(
-        reader->fit({image.pixels, image.width, image.height, image.channels, image.row_bytes},
-                    std::span(pixels).subspan(i * bytes, bytes)));
+    QAMA_ASSIGN_OR_RETURN(notes[i], reader->fit({image.pixels, image.width, image.height,
+                                                 image.channels, image.row_bytes},
+                                                std::span(pixels).subspan(i * bytes, bytes)));
+    if (strict && notes[i].blank) return runtime::blank("images[" + std::to_string(i) + "]");
   }
+  seen = count;
   return session->run_u8(std::span(pixels).first(batch * bytes), count, out, run_options());
 }
 
@@ -263,6 +287,12 @@ Status qama_session::run_f32(const float* input, std::int32_t count, std::span<f
 Status qama_session::run_sample(runtime::Sample sample, std::span<float> out) {
   sample.index += first_sample;
   encoded[0] = sample.text;
+  notes[0] = sample.picture;
+  if (strict && notes[0].blank) return *sample.doubt;
+  if (!sample.pixels.empty()) {
+    std::copy(sample.pixels.begin(), sample.pixels.end(), pixels.begin());
+    seen = 1;
+  }
   return runtime::run_sample(*session, sample, out);
 }
 
@@ -274,6 +304,8 @@ Status qama_session::answer(std::int32_t count, qama_answer* answers, Body&& bod
                         stride_of(answers->struct_size, kFirstAnswerBytes, "qama_answer"));
   // What no run writes is not a number, and so no answer.
   std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
+  std::fill(notes.begin(), notes.end(), qama::io::PictureNotes{});
+  seen = 0;
   Status status = body(out);
   for (std::int32_t i = 0; i < count; ++i) {
     qama_answer filled{};
@@ -333,6 +365,8 @@ Status qama_session::fill(std::int32_t sample, qama_answer& out) {
   out.words = encoded[i].words;
   out.unknown_words = encoded[i].unknown;
   out.truncated = encoded[i].truncated() ? 1 : 0;
+  out.blank = notes[i].blank ? 1 : 0;
+  out.inverted = notes[i].inverted ? 1 : 0;
   return {};
 }
 
@@ -452,6 +486,28 @@ qama_status qama_session_create(const qama_model* model, const qama_session_opti
 
 void qama_session_destroy(qama_session* session) {
   delete session;
+}
+
+qama_status qama_session_set_pictures(qama_session* session, const qama_picture_options* options) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    qama_picture_options given{};
+    if (options != nullptr) {
+      QAMA_ASSIGN_OR_RETURN(const std::size_t size,
+                            stride_of(options->struct_size, sizeof given, "qama_picture_options"));
+      std::memcpy(&given, options, std::min(size, sizeof given));
+    }
+    QAMA_ASSIGN_OR_RETURN(const auto pictures, read_pictures(given));
+    session->reader->set_pictures(pictures);
+    session->strict = given.strict != 0;
+    return {};
+  });
+}
+
+const uint8_t* qama_session_pixels(const qama_session* session, int32_t sample) {
+  if (session == nullptr || sample < 0 || sample >= session->seen) return nullptr;
+  return session->pixels.data() +
+         static_cast<std::size_t>(sample) * session->model().input_pixels();
 }
 
 void qama_session_set_first_sample(qama_session* session, uint64_t index) {

@@ -37,49 +37,33 @@ std::vector<Taps> triangle_taps(std::int32_t from, std::int32_t to) {
   return out;
 }
 
-std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(std::lrint(std::clamp(value, 0.0F, 255.0F)));
-}
-
-/// Drops alpha and makes the channels right; the size stays.
-void convert(const ImageView& image, std::int32_t channels, std::uint8_t* out) {
-  const bool from_gray = image.channels <= 2;
-  for (std::int32_t y = 0; y < image.height; ++y) {
-    const std::uint8_t* in = image.pixels + static_cast<std::size_t>(y) * image.row_bytes;
-    for (std::int32_t x = 0; x < image.width; ++x, in += image.channels, out += channels) {
-      if (channels == 1) {
-        out[0] = from_gray ? in[0]
-                           : static_cast<std::uint8_t>(
-                                 (19595U * in[0] + 38470U * in[1] + 7471U * in[2] + 32768U) >> 16);
-      } else {
-        for (int c = 0; c < 3; ++c) out[c] = from_gray ? in[0] : in[c];
-      }
-    }
-  }
-}
-
-void resize(const ImageView& image, std::int32_t height, std::int32_t width, std::uint8_t* out) {
-  const std::int32_t channels = image.channels;
-  const std::vector<Taps> columns = triangle_taps(image.width, width);
-  const std::vector<Taps> rows = triangle_taps(image.height, height);
+/// Rows lie `stride` elements apart.
+template <typename T>
+Levels resample(const T* pixels, std::size_t stride, std::int32_t from_height,
+                std::int32_t from_width, std::int32_t channels, std::int32_t height,
+                std::int32_t width) {
+  const std::vector<Taps> columns = triangle_taps(from_width, width);
+  const std::vector<Taps> rows = triangle_taps(from_height, height);
 
   // Across first, then down: the intermediate has the input's height and the output's width.
-  std::vector<float> across(static_cast<std::size_t>(image.height) * width * channels);
-  for (std::int32_t y = 0; y < image.height; ++y) {
-    const std::uint8_t* in = image.pixels + static_cast<std::size_t>(y) * image.row_bytes;
+  std::vector<float> across(static_cast<std::size_t>(from_height) * width * channels);
+  for (std::int32_t y = 0; y < from_height; ++y) {
+    const T* in = pixels + static_cast<std::size_t>(y) * stride;
     float* to = across.data() + static_cast<std::size_t>(y) * width * channels;
     for (std::int32_t x = 0; x < width; ++x) {
       const Taps& taps = columns[static_cast<std::size_t>(x)];
       for (std::int32_t c = 0; c < channels; ++c) {
         float sum = 0;
         for (std::size_t k = 0; k < taps.weights.size(); ++k) {
-          sum += taps.weights[k] * in[(taps.first + k) * channels + c];
+          sum += taps.weights[k] * static_cast<float>(in[(taps.first + k) * channels + c]);
         }
         to[x * channels + c] = sum;
       }
     }
   }
+  Levels out{width, height, channels, {}};
   const std::size_t row = static_cast<std::size_t>(width) * channels;
+  out.values.resize(row * height);
   for (std::int32_t y = 0; y < height; ++y) {
     const Taps& taps = rows[static_cast<std::size_t>(y)];
     for (std::size_t x = 0; x < row; ++x) {
@@ -87,13 +71,15 @@ void resize(const ImageView& image, std::int32_t height, std::int32_t width, std
       for (std::size_t k = 0; k < taps.weights.size(); ++k) {
         sum += taps.weights[k] * across[(taps.first + k) * row + x];
       }
-      out[static_cast<std::size_t>(y) * row + x] = to_byte(sum);
+      out.values[static_cast<std::size_t>(y) * row + x] = sum;
     }
   }
+  return out;
 }
 
-/// What an image from outside must be before anything is read of it.
-Status check(const ImageView& image) {
+}  // namespace
+
+Status check_image(const ImageView& image) {
   if (image.pixels == nullptr || image.width < 1 || image.height < 1 || image.channels < 1 ||
       image.channels > 4) {
     return Error{ErrorCode::invalid_argument, "an image of " + std::to_string(image.width) + " x " +
@@ -119,64 +105,15 @@ Status check(const ImageView& image) {
   return {};
 }
 
-Status check_target(std::int32_t height, std::int32_t width, std::int32_t channels) {
-  if (height >= 1 && width >= 1 && height <= kMaxImageSide && width <= kMaxImageSide &&
-      (channels == 1 || channels == 3)) {
-    return {};
-  }
-  return Error{ErrorCode::invalid_argument,
-               "cannot make an image of " + std::to_string(height) + " x " + std::to_string(width) +
-                   " x " + std::to_string(channels) + ", expected sides from 1 to " +
-                   std::to_string(kMaxImageSide) + " and 1 or 3 channels"};
-}
-
-}  // namespace
-
-Status fit_image(const ImageView& image, std::int32_t height, std::int32_t width,
-                 std::int32_t channels, std::span<std::uint8_t> out) {
-  QAMA_RETURN_IF_ERROR(check_target(height, width, channels));
-  QAMA_RETURN_IF_ERROR(check(image));
-  const std::size_t out_row = static_cast<std::size_t>(width) * channels;
-  if (out.size() != out_row * height) {
-    return Error{ErrorCode::invalid_argument, "room for " + std::to_string(out.size()) +
-                                                  " bytes of pixels, expected " +
-                                                  std::to_string(out_row * height)};
-  }
-  ImageView from = image;
+Levels resample(const ImageView& image, std::int32_t height, std::int32_t width) {
   const std::size_t row = static_cast<std::size_t>(image.width) * image.channels;
-  if (from.row_bytes == 0) from.row_bytes = row;
-  const bool same_size = image.height == height && image.width == width;
-  if (same_size && image.channels == channels) {
-    for (std::int32_t y = 0; y < height; ++y) {
-      std::copy_n(from.pixels + static_cast<std::size_t>(y) * from.row_bytes, row,
-                  out.data() + static_cast<std::size_t>(y) * row);
-    }
-  } else if (same_size) {
-    convert(from, channels, out.data());
-  } else if (image.channels == channels) {
-    resize(from, height, width, out.data());
-  } else {
-    Image converted{image.width, image.height, channels, {}};
-    converted.pixels.resize(static_cast<std::size_t>(image.width) * image.height * channels);
-    convert(from, channels, converted.pixels.data());
-    from = converted;
-    from.row_bytes = static_cast<std::size_t>(image.width) * channels;
-    resize(from, height, width, out.data());
-  }
-  return {};
+  return resample(image.pixels, image.row_bytes == 0 ? row : image.row_bytes, image.height,
+                  image.width, image.channels, height, width);
 }
 
-Result<std::vector<std::uint8_t>> fit_image(const Image& image, std::int32_t height,
-                                            std::int32_t width, std::int32_t channels) {
-  QAMA_RETURN_IF_ERROR(check(image));
-  if (image.pixels.size() !=
-      static_cast<std::size_t>(image.width) * image.height * image.channels) {
-    return Error{ErrorCode::invalid_argument, "the image's sizes and its pixels do not agree"};
-  }
-  QAMA_RETURN_IF_ERROR(check_target(height, width, channels));
-  std::vector<std::uint8_t> out(static_cast<std::size_t>(height) * width * channels);
-  QAMA_RETURN_IF_ERROR(fit_image(image, height, width, channels, out));
-  return out;
+Levels resample(const Levels& image, std::int32_t height, std::int32_t width) {
+  return resample(image.values.data(), static_cast<std::size_t>(image.width) * image.channels,
+                  image.height, image.width, image.channels, height, width);
 }
 
 }  // namespace qama::io

@@ -1,6 +1,6 @@
-// Images as 8-bit samples: decoding from memory, and bringing any image to the size and channels
-// that a model expects. A file is what its first bytes say, never what its name says. The formats,
-// and how to add one: decode/format.h. Normalising to floats is the engine's business.
+// Images as 8-bit samples: decoding from memory, and other sizes. A file is what its first bytes
+// say, never what its name says. The formats, and how to add one: decode/format.h. What a model
+// sees of an image is picture.h.
 #pragma once
 
 #include <cstddef>
@@ -51,21 +51,22 @@ struct ImageView {
       : ImageView(image.pixels.data(), image.width, image.height, image.channels) {}
 };
 
-/// Writes the image as height x width x channels (1 or 3), interleaved, into `out`, which has
-/// exactly that many bytes: what qama_session_classify_u8 takes.
-///   alpha      is dropped
-///   gray       to three channels: repeated; colour to gray: ITU-R 601 luma, as Pillow computes it,
-///              (19595 R + 38470 G + 7471 B + 32768) >> 16
-///   size       bilinear; where an image shrinks, the triangle filter is widened by the ratio, so
-///              that every pixel counts (Pillow's and torchvision's antialiased bilinear). The
-///              whole image is scaled to the whole result, whatever its aspect.
-/// An image of the right size and channels comes out unchanged, without an allocation.
-/// INVALID_ARGUMENT for an empty image or an impossible target, IMAGE_TOO_LARGE.
-[[nodiscard]] Status fit_image(const ImageView& image, std::int32_t height, std::int32_t width,
-                               std::int32_t channels, std::span<std::uint8_t> out);
-/// The same into memory of its own.
-[[nodiscard]] Result<std::vector<std::uint8_t>> fit_image(const Image& image, std::int32_t height,
-                                                          std::int32_t width,
-                                                          std::int32_t channels);
+/// INVALID_ARGUMENT where it is no image (a size or a row below 1, 5 channels, no pixels),
+/// IMAGE_TOO_LARGE.
+[[nodiscard]] Status check_image(const ImageView& image);
+
+/// An image of numbers, 0 to 255, laid out as Image.
+struct Levels {
+  std::int32_t width = 0;
+  std::int32_t height = 0;
+  std::int32_t channels = 0;
+  std::vector<float> values;
+};
+
+/// The whole image at another size, whatever its aspect. Bilinear; where an image shrinks, the
+/// triangle filter is widened by the ratio, so that every pixel counts (Pillow's and torchvision's
+/// antialiased bilinear). Precondition: check_image() is content, sides from 1.
+[[nodiscard]] Levels resample(const ImageView& image, std::int32_t height, std::int32_t width);
+[[nodiscard]] Levels resample(const Levels& image, std::int32_t height, std::int32_t width);
 
 }  // namespace qama::io

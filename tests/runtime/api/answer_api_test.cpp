@@ -100,7 +100,8 @@ TEST_F(Answers, AreWhatTheLogitsSay) {
 TEST_F(Answers, TakeImagesOfAnySizeAsTheProgramFitsThem) {
   for (const int channels : {1, 2, 3, 4}) {
     const io::Image image{40, 33, channels, sample_pixels(40, 33, channels)};
-    ASSERT_OK_AND_ASSIGN(const auto fitted, io::fit_image(image, 28, 28, 1));
+    Bytes fitted(784);
+    ASSERT_OK(io::prepare_picture(image, {28, 28, 1}, io::Invert::automatic, fitted));
     std::vector<float> logits(10);
     ASSERT_EQ(qama_session_classify_u8(images.session, fitted.data(), 1, logits.data()), 0);
     const qama_image view = view_of(image);

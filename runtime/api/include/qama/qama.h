@@ -141,12 +141,12 @@ QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t
  * (in an array: of the first element, for all). These structs only grow at their end; qama_guess
  * and qama_layer_solve never grow. */
 
-/* An image of any size; the library fits it to the model's size as `qama classify` does. */
+/* An image of any size; the library brings it to the model's pixels as `qama classify` does. */
 typedef struct qama_image {
   uint32_t struct_size; /* sizeof(qama_image) */
   int32_t width;
   int32_t height;
-  int32_t channels;      /* 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha; alpha is dropped */
+  int32_t channels;      /* 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha */
   size_t row_bytes;      /* from a row to the next; 0: width * channels */
   const uint8_t* pixels; /* rows from the top, channels interleaved */
 } qama_image;
@@ -189,7 +189,29 @@ typedef struct qama_answer {
   int32_t unknown_words; /* of those that the model read, how many its vocabulary lacks */
   int32_t truncated;     /* 1: the text is longer than the model's max_tokens, and its end was not
                             read */
+  /* Of a picture, else 0. */
+  int32_t blank;    /* 1: it has one colour, or noise alone, and the answer says nothing of it */
+  int32_t inverted; /* 1: dark and light changed places, since its background was not the model's */
 } qama_answer;
+
+/* How pictures become the model's pixels, for the functions that take pictures. */
+typedef struct qama_picture_options {
+  uint32_t struct_size; /* sizeof(qama_picture_options), for later versions */
+  int32_t fit; /* of another size: 0 as the model file says, 1 stretch, 2 crop, 3 pad, 4 content:
+                  find the thing on its background, place it as the training set does */
+  int32_t
+      invert; /* exchange dark and light: 0 automatic (where the model file says what lies behind
+                 things; an item of an IDX file is taken as it is), 1 automatic, 2 no, 3 yes */
+  int32_t strict; /* 1: a picture that is blank is the error IMAGE_BLANK */
+} qama_picture_options;
+
+/* Of the runs that follow; NULL: all 0, as after creation. */
+QAMA_API qama_status qama_session_set_pictures(qama_session* session,
+                                               const qama_picture_options* options);
+/* What the model saw of a picture in the last qama_session_answer_images, _encoded or _file: height
+ * x width x channels bytes, rows from the top, channels interleaved. It belongs to the session and
+ * is valid until its next run. NULL: there is none. */
+QAMA_API const uint8_t* qama_session_pixels(const qama_session* session, int32_t sample);
 
 /* Answers for `count` images (<= max_batch). Allocates only where an image needs another size. */
 QAMA_API qama_status qama_session_answer_images(qama_session* session, const qama_image* images,

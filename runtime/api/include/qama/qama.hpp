@@ -88,6 +88,8 @@ struct Answer {
   std::int64_t words = 0;  ///< of a text, here and below
   std::int32_t unknown_words = 0;
   bool truncated = false;
+  bool blank = false;  ///< of a picture, here and below
+  bool inverted = false;
 
   Answer() = default;
   explicit Answer(const qama_answer& c)
@@ -102,7 +104,9 @@ struct Answer {
         solves(c.solves, static_cast<std::size_t>(c.layers)),
         words(c.words),
         unknown_words(c.unknown_words),
-        truncated(c.truncated != 0) {}
+        truncated(c.truncated != 0),
+        blank(c.blank != 0),
+        inverted(c.inverted != 0) {}
 
  private:
   static std::string_view view(const char* text) { return text == nullptr ? "" : text; }
@@ -166,6 +170,15 @@ class Session {
         [&](auto* out) { return qama_session_answer_file(handle_.get(), path.c_str(), out); });
   }
 
+  /// See qama_session_set_pictures. `options.struct_size` is set here.
+  Status set_pictures(qama_picture_options options) {
+    options.struct_size = sizeof options;
+    return Status(qama_session_set_pictures(handle_.get(), &options));
+  }
+  /// What the model saw of a picture of the last answers, or null.
+  [[nodiscard]] const std::uint8_t* pixels(std::int32_t sample = 0) const noexcept {
+    return qama_session_pixels(handle_.get(), sample);
+  }
   void set_first_sample(std::uint64_t first) {
     qama_session_set_first_sample(handle_.get(), first);
   }
