@@ -2,8 +2,10 @@
 
 namespace qama::cli {
 
-Result<SampleBatch> SampleBatch::create(std::shared_ptr<const runtime::Model> model) {
-  QAMA_ASSIGN_OR_RETURN(auto reader, runtime::SampleReader::create(model, "that is open"));
+Result<SampleBatch> SampleBatch::create(std::shared_ptr<const runtime::Model> model,
+                                        runtime::PictureOptions pictures) {
+  QAMA_ASSIGN_OR_RETURN(auto reader,
+                        runtime::SampleReader::create(model, "that is open", pictures));
   return SampleBatch(std::move(model), std::move(reader));
 }
 
@@ -14,7 +16,7 @@ void SampleBatch::clear() {
   indices_.clear();
 }
 
-Status SampleBatch::add(const io::Sample& sample) {
+Status SampleBatch::add(const io::Sample& sample, std::optional<Error>* doubt) {
   if (const runtime::Tokeniser* tokeniser = reader_.tokeniser()) {
     const auto width = static_cast<std::size_t>(model_->architecture().max_tokens);
     const std::size_t at = tokens_.size();
@@ -26,9 +28,19 @@ Status SampleBatch::add(const io::Sample& sample) {
     QAMA_ASSIGN_OR_RETURN(runtime::Sample read, reader_.encoded(sample.file, sample.name));
     read.index = static_cast<std::uint64_t>(sample.index);
     add(read);
+    if (doubt != nullptr) *doubt = std::move(read.doubt);
     return {};
   } else {
-    pixels_.insert(pixels_.end(), sample.image.pixels.begin(), sample.image.pixels.end());
+    const std::size_t at = pixels_.size();
+    pixels_.resize(at + model_->input_pixels());
+    const auto notes = reader_.fit(sample.image, std::span(pixels_).subspan(at), true);
+    if (!notes.ok()) {
+      pixels_.resize(at);
+      return notes.error();
+    }
+    if (doubt != nullptr && notes->blank) {
+      *doubt = runtime::blank(std::to_string(sample.index) + " of the data set");
+    }
   }
   indices_.push_back(static_cast<std::uint64_t>(sample.index));
   return {};

@@ -17,12 +17,13 @@ namespace qama::cli {
 /// One thread at a time.
 class SampleBatch {
  public:
-  [[nodiscard]] static Result<SampleBatch> create(std::shared_ptr<const runtime::Model> model);
+  [[nodiscard]] static Result<SampleBatch> create(std::shared_ptr<const runtime::Model> model,
+                                                  runtime::PictureOptions pictures = {});
 
   void clear();
   /// Adds a sample of a data set whose samples the model takes. IMAGE_*: the file of one's own
-  /// image cannot be read; the batch stays as it is.
-  Status add(const io::Sample& sample);
+  /// image cannot be read; the batch stays as it is. `doubt` is that of the sample, if not null.
+  Status add(const io::Sample& sample, std::optional<Error>* doubt = nullptr);
   void add(const runtime::Sample& sample);
   [[nodiscard]] std::size_t size() const noexcept { return indices_.size(); }
 

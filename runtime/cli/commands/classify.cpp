@@ -6,8 +6,11 @@
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
+#include "runtime/cli/picture_arguments.h"
 #include "runtime/cli/report.h"
 #include "runtime/cli/text_inputs.h"
+#include "runtime/io/png_writer.h"
 
 namespace qama::cli {
 namespace {
@@ -46,7 +49,11 @@ class Classify final : public Command {
         ->type_name("NAME");
     app.add_flag("--strict", strict_,
                  "Take an input that says nothing to the model for an error: a text that is empty "
-                 "or has no known word.");
+                 "or has no known word, a picture of one colour.");
+    pictures_.declare(app);
+    app.add_option("--show", show_,
+                   "Write what the model sees of the picture to FILE, a PNG of enlarged pixels.")
+        ->type_name("FILE");
     app.add_option("--top", top_, "List the K likeliest classes, the likeliest first.")
         ->type_name("K")
         ->check(CLI::Range(1, weights::kMaxDim))
@@ -59,7 +66,14 @@ class Classify final : public Command {
       return Error{ErrorCode::usage, "classify needs an INPUT, --text or --lines"};
     }
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
-    QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto reader,
+                          runtime::SampleReader::create(model, model_path_, pictures_.options()));
+    if (!show_.empty() && (inputs_.size() != 1 || !model->architecture().is_image())) {
+      return Error{ErrorCode::usage, "--show needs one picture as INPUT"};
+    }
+    if (!show_.empty()) {
+      QAMA_RETURN_IF_ERROR(check_outputs({{"--show", show_}}, {model_path_, inputs_[0]}));
+    }
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
     if (!column_.empty() && !model->architecture().is_text()) {
       return runtime::wrong_kind(model_path_, *model, "the texts of --column");
@@ -87,8 +101,9 @@ class Classify final : public Command {
   Status classify(Console& console, runtime::Session& session, const std::string& name,
                   const Result<runtime::Sample>& sample) const {
     if (!sample.ok()) return sample.error();
-    if (strict_ && sample->doubt) return *sample->doubt;
     const runtime::Model& model = session.model();
+    if (!show_.empty()) QAMA_RETURN_IF_ERROR(show(model.architecture(), *sample));
+    if (strict_ && sample->doubt) return *sample->doubt;
     const std::vector<std::string> notes = notes_of(*sample, name);
     std::vector<float> logits(static_cast<std::size_t>(model.classes()));
     QAMA_RETURN_IF_ERROR(runtime::run_sample(session, *sample, logits));
@@ -117,6 +132,10 @@ class Classify final : public Command {
         out["words"] = sample->text.words;
         out["unknown_words"] = sample->text.unknown;
         out["truncated"] = sample->text.truncated();
+      }
+      if (model.architecture().is_image()) {
+        out["blank"] = sample->picture.blank;
+        out["inverted"] = sample->picture.inverted;
       }
       if (!notes.empty()) out["notes"] = notes;
       console.object(out);
@@ -147,7 +166,17 @@ class Classify final : public Command {
     return out;
   }
 
-  std::string model_path_, column_;
+  /// Enlarged as far as half a screen.
+  Status show(const weights::Architecture& a, const runtime::Sample& sample) const {
+    constexpr std::int32_t kSide = 448;
+    const std::int32_t zoom = std::max(1, kSide / std::max(a.image_height, a.image_width));
+    return write_file(
+        show_,
+        io::png_of({sample.pixels.data(), a.image_width, a.image_height, a.image_channels}, zoom));
+  }
+
+  std::string model_path_, column_, show_;
+  PictureArguments pictures_;
   std::vector<std::string> inputs_, texts_, lines_;
   bool strict_ = false;
   std::int32_t top_ = 3;

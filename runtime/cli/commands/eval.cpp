@@ -12,6 +12,7 @@
 #include "runtime/cli/data_arguments.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/interrupt.h"
+#include "runtime/cli/picture_arguments.h"
 #include "runtime/cli/recorder.h"
 #include "runtime/cli/report.h"
 #include "runtime/cli/sample_batch.h"
@@ -59,6 +60,7 @@ Result<std::int64_t> parse_count(const std::string& text) {
 struct Tally {
   std::int64_t samples = 0;
   std::int64_t correct = 0;
+  std::int64_t blank = 0;                            ///< pictures with nothing to see
   std::int64_t unread = 0;                           ///< samples of one's own that cannot be read
   std::vector<std::vector<std::int64_t>> confusion;  ///< [label][answer]
   std::vector<double> latency_us;
@@ -85,6 +87,8 @@ class Eval final : public Command {
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
     data_.declare(app, "Evaluate on");
+    pictures_.declare(app);
+    app.add_flag("--strict", strict_, "Fail if a picture has one colour.");
     app.add_option("--limit", limit_, "Take only the first N samples.")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
@@ -200,7 +204,7 @@ class Eval final : public Command {
       return Error{ErrorCode::dataset_empty,
                    "shard " + shard_ + " of " + std::to_string(end) + " samples has none"};
     }
-    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(model_));
+    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(model_, pictures_.options()));
     std::vector<std::int32_t> labels;
     Progress progress(console, "qama: eval", total);
     io::Sample sample;
@@ -211,7 +215,10 @@ class Eval final : public Command {
       for (; batch.size() < most && taken < total; ++taken) {
         QAMA_RETURN_IF_ERROR(set.skip(first + taken * shard.count - set.position()));
         Status status = set.next(sample);
-        if (status.ok()) status = batch.add(sample);
+        std::optional<Error> doubt;
+        if (status.ok()) status = batch.add(sample, &doubt);
+        if (strict_ && doubt) return *doubt;
+        if (doubt) ++tally.blank;
         if (status.ok()) {
           labels.push_back(sample.label);
         } else if (set.info().own) {
@@ -233,6 +240,10 @@ class Eval final : public Command {
                                  batch.logits(i), tally));
       }
       progress.update(taken);
+    }
+    if (tally.blank > 0) {
+      console.log("note: " + std::to_string(tally.blank) +
+                  " pictures have one colour, there is nothing to see");
     }
     if (tally.samples > 0 || Interrupt::signal() != 0) return {};
     return Error{ErrorCode::dataset_empty,
@@ -334,6 +345,8 @@ class Eval final : public Command {
   std::string shard_;
   std::vector<std::string> record_;
   std::string answers_;
+  bool strict_ = false;
+  PictureArguments pictures_;
   RunArguments run_;
   std::shared_ptr<const runtime::Model> model_;
 };

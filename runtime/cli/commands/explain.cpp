@@ -8,6 +8,7 @@
 #include "runtime/cli/explain/report.h"
 #include "runtime/cli/explain/watcher.h"
 #include "runtime/cli/files.h"
+#include "runtime/cli/picture_arguments.h"
 
 namespace qama::cli {
 namespace {
@@ -31,6 +32,10 @@ class Explain final : public Command {
     app.add_option("--html", html_,
                    "Write a page with Figures 3, 4 and 5 of the paper for this input to FILE.")
         ->type_name("FILE");
+    app.add_flag("--strict", strict_,
+                 "Fail if the input says nothing to the model: a text without a known word, a "
+                 "picture of one colour.");
+    pictures_.declare(app);
     run_.declare(app);
   }
 
@@ -40,7 +45,8 @@ class Explain final : public Command {
     QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, {model_path_, input_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
     QAMA_RETURN_IF_ERROR(need_qama(*model, model_path_, "explain"));
-    QAMA_ASSIGN_OR_RETURN(const auto reader, runtime::SampleReader::create(model, model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto reader,
+                          runtime::SampleReader::create(model, model_path_, pictures_.options()));
     QAMA_ASSIGN_OR_RETURN(const runtime::Sample input,
                           text_.empty() ? reader.read(input_) : reader.text(text_, "--text"));
     run_.integers = true;
@@ -50,6 +56,7 @@ class Explain final : public Command {
       QAMA_RETURN_IF_ERROR(
           write_explanation_html(explanation, model->architecture(), input.pixels, html_));
     }
+    if (strict_ && input.doubt) return *input.doubt;
     if (input.doubt) console.log("note: " + input.doubt->message);
     if (console.json) {
       console.object(explanation_json(explanation));
@@ -91,6 +98,8 @@ class Explain final : public Command {
   }
 
   std::string model_path_, input_, text_, html_;
+  bool strict_ = false;
+  PictureArguments pictures_;
   RunArguments run_;
 };
 

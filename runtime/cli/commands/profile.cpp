@@ -60,7 +60,10 @@ class ProfileCommand final : public Command {
         ->type_name("FILE");
     app.add_option("--html", html_, "Write a page with plots to FILE; it needs no network.")
         ->type_name("FILE");
-    app.add_flag("--strict", strict_, "Fail if a layer uses a reference implementation.");
+    app.add_flag("--strict", request_.strict,
+                 "Fail if a layer uses a reference implementation, or if an input says nothing to "
+                 "the model.");
+    request_.pictures.declare(app);
     request_.run.declare_without_device(app);
   }
 
@@ -80,7 +83,7 @@ class ProfileCommand final : public Command {
       print_profile(profile, console);
     }
     for (const DeviceProfile& device : profile.devices) {
-      if (strict_) QAMA_RETURN_IF_ERROR(refuse_references(device.steps));
+      if (request_.strict) QAMA_RETURN_IF_ERROR(refuse_references(device.steps));
     }
     return {};
   }
@@ -88,7 +91,6 @@ class ProfileCommand final : public Command {
  private:
   ProfileRequest request_;
   std::string csv_, trace_, html_;
-  bool strict_ = false;
 };
 
 }  // namespace

@@ -94,9 +94,12 @@ class Collector {
     } else {
       QAMA_ASSIGN_OR_RETURN(
           const auto reader,
-          runtime::SampleReader::create(sessions_[0]->plan().shared_model(), request_.model_path));
+          runtime::SampleReader::create(sessions_[0]->plan().shared_model(), request_.model_path,
+                                        request_.pictures.options()));
       for (const std::string& name : request_.inputs) {
         QAMA_ASSIGN_OR_RETURN(runtime::Sample input, reader.read(name));
+        if (request_.strict && input.doubt) return *input.doubt;
+        if (input.doubt) console_.log("note: " + input.doubt->message);
         inputs_.push_back(std::move(input));
       }
       profile_.inputs = std::to_string(inputs_.size()) + " inputs";

@@ -9,6 +9,7 @@
 #include "hal/base/result.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/console.h"
+#include "runtime/cli/picture_arguments.h"
 #include "runtime/cli/profile/profile.h"
 
 namespace qama::cli {
@@ -19,7 +20,9 @@ struct ProfileRequest {
   std::vector<std::string> devices;  ///< at least one
   std::int32_t runs = 200, warm_up = 20;
   std::int32_t batch = 0;  ///< samples of a batch whose throughput is measured; 0: none
-  RunArguments run;        ///< without the device
+  bool strict = false;     ///< an input that says nothing to the model is an error
+  PictureArguments pictures;
+  RunArguments run;  ///< without the device
 };
 
 [[nodiscard]] Result<Profile> collect_profile(const ProfileRequest& request,
