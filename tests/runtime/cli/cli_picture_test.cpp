@@ -298,5 +298,41 @@ TEST(CliPicture, ShowNeedsOnePicture) {
   EXPECT_EQ(run_qama({"classify", "-m", text, "--text", "a", "--show", out}).status, 2);
 }
 
+/// What people reported, with the shipped models: the right answer, or one sentence.
+TEST(CliPicture, ReportedInputs) {
+  QAMA_SHARED_OR_SKIP(inputs, "reports/inputs/image");
+  const auto classify = [&](const std::string& model, const std::string& name,
+                            std::vector<std::string> more = {}) {
+    more.insert(more.begin(),
+                {"classify", "-m", source_path("weights/models/" + model + ".safetensors").string(),
+                 inputs / name});
+    return run_qama(more);
+  };
+  // Test image 63 is a 3 by its official label, with and without the pixel.
+  const std::pair<const char*, const char*> digits[] = {{"ref.png", "7"},
+                                                        {"ref.pgm", "7"},
+                                                        {"ref.jpg", "7"},
+                                                        {"crlf.pgm", "7"},
+                                                        {"white_on_transparent.png", "7"},
+                                                        {"palette_trns.png", "7"},
+                                                        {"onepixel_219_123.pgm", "5"},
+                                                        {"onepixel_63_501.pgm", "3"}};
+  for (const auto& [name, label] : digits) {
+    for (const char* model : {"mnist-qama", "mnist-softmax"}) {
+      EXPECT_THAT(classify(model, name).out, HasSubstr(std::string(name) + ": " + label + " "));
+    }
+  }
+  for (const char* name : {"big.jpg", "exif6.jpg", "jfif_adobe0.jpg"}) {
+    EXPECT_THAT(classify("cifar10-qama", name).out, HasSubstr(std::string(name) + ": ship "));
+  }
+  for (const char* name : {"bitrot_crc.png", "trunc_eoi.jpg"}) {
+    const Outcome outcome = classify("mnist-qama", name);
+    EXPECT_EQ(outcome.status, 1) << name;
+    EXPECT_THAT(outcome.err, HasSubstr("IMAGE_BAD_FORMAT")) << name;
+  }
+  EXPECT_THAT(classify("mnist-qama", "gray16_low.png").err, HasSubstr("note: "));
+  EXPECT_THAT(classify("mnist-qama", "gray16_low.png", {"--strict"}).err, HasSubstr("IMAGE_BLANK"));
+}
+
 }  // namespace
 }  // namespace qama::test
