@@ -31,7 +31,8 @@ class Classify final : public Command {
   void declare(CLI::App& app) override {
     declare_model(app, model_path_);
     app.add_option("INPUT", inputs_,
-                   "A PNG, JPEG or PNM file, an item of an IDX file as FILE.idx[.gz]:INDEX, a "
+                   "An image file (PNG, JPEG, PNM, BMP, GIF, WebP), an item of an IDX file as "
+                   "FILE.idx[.gz]:INDEX, a "
                    "text file, a directory of .txt files, a table of texts as .csv or .tsv, or - "
                    "for standard input.")
         ->type_name("");

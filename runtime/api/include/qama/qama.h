@@ -222,7 +222,7 @@ QAMA_API qama_status qama_session_answer_texts(qama_session* session, const char
 /* The same for normalised values, as qama_session_run_f32 takes them. */
 QAMA_API qama_status qama_session_answer_f32(qama_session* session, const float* input,
                                              int32_t count, qama_answer* answers);
-/* One image from the bytes of a PNG, JPEG or PNM file; the bytes decide which. */
+/* One image from the bytes of a file (PNG, JPEG, PNM, BMP, GIF, WebP); the bytes say which. */
 QAMA_API qama_status qama_session_answer_encoded(qama_session* session, const void* bytes,
                                                  size_t size, qama_answer* answer);
 /* One file, named as `qama classify` takes it: an image, FILE:INDEX of an IDX file (whose INDEX is

@@ -159,7 +159,7 @@ class Session {
     return answer(
         [&](auto* out) { return qama_session_answer_texts(handle_.get(), &words, 1, out); });
   }
-  /// The bytes of a PNG, JPEG or PNM file.
+  /// The bytes of a PNG, JPEG, PNM, BMP, GIF or WebP file.
   [[nodiscard]] Expected<Answer> answer_encoded(std::span<const std::byte> bytes) {
     return answer([&](auto* out) {
       return qama_session_answer_encoded(handle_.get(), bytes.data(), bytes.size(), out);
