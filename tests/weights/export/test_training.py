@@ -208,9 +208,38 @@ class TakeOver(unittest.TestCase):
                                                                        "bad", "film"])
             taken, known = train.take_over(new, path, ["<pad>", "<unk>", "film", "new"])
         self.assertEqual(known, 3)
-        self.assertEqual(taken, len(new.state_dict()) - 1)
+        self.assertEqual(taken, set(new.state_dict()) - {"embed.weight"})
         self.assertTrue(torch.equal(new.embed.weight[2], old.embed.weight[4]))
         self.assertTrue(torch.equal(new.embed.weight[3], before[3]))
+
+
+class Unfolding(unittest.TestCase):
+    def test_only_statistics_that_came_from_the_file_are_measured_again(self):
+        class NothingSelected:
+            def solve(self, couplings, field, penalty, count=None):
+                return torch.zeros_like(field, dtype=torch.uint8)
+
+        class Pixels:
+            def epoch_order(self, generator, batch):
+                return torch.zeros(2, batch, dtype=torch.long)
+
+            def train(self, chosen):
+                return (torch.randn(len(chosen), 1, 8, 8),), None
+
+        torch.manual_seed(7)
+        model = build(reference.vit_record())
+        model.set_solver(NothingSelected())
+        run = types.SimpleNamespace(model=model, batches=Pixels(), device=torch.device("cpu"),
+                                    options=types.SimpleNamespace(seed=1, batch=8))
+        norm = model.blocks[0].attn.coupling
+        # A softmax model's file has no such norms: they stay as they began.
+        train.Run.unfold(run, {"head.weight"})
+        self.assertTrue(torch.equal(norm.weight, torch.ones_like(norm.weight)))
+        scale, shift = (part.clone() for part in norm.folded())
+        train.Run.unfold(run, set(model.state_dict()))
+        self.assertFalse(torch.equal(norm.weight, torch.ones_like(norm.weight)))
+        for mine, before in zip(norm.folded(), (scale, shift)):
+            torch.testing.assert_close(mine, before, rtol=1e-4, atol=1e-5)
 
 
 def heed_interrupts():

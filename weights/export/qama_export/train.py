@@ -341,11 +341,11 @@ def make_optimizer(model, options):
 def take_over(model, path, vocabulary):
     """Fills `model` from a model file of another shape or task: tensors of the same name and shape,
     and the vectors of the words (vocabulary: list, or None without text) that both know. Returns
-    how many tensors and words were taken.
+    the names of the tensors, and how many words were taken.
     """
     other, _, words = export.import_model(path)
     found, state = other.state_dict(), model.state_dict()
-    taken, known = 0, 0
+    taken, known = set(), 0
     for name, value in state.items():
         if name == "embed.weight" and vocabulary is not None and words is not None:
             rows = {word: row for row, word in enumerate(words)}
@@ -355,7 +355,7 @@ def take_over(model, path, vocabulary):
             known = len(pairs)
         elif name in found and found[name].shape == value.shape:
             value.copy_(found[name])
-            taken += 1
+            taken.add(name)
     return taken, known
 
 
@@ -506,8 +506,8 @@ class Run:
         self.average = None
         if options.start_from and options.start_from.endswith(".safetensors"):
             taken, known = take_over(self.model, options.start_from, self.data.vocabulary)
-            self.unfold()
-            self.log(event="taken over", tensors=taken, words=known)
+            self.unfold(taken)
+            self.log(event="taken over", tensors=len(taken), words=known)
         elif options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
         self.teacher = None
@@ -578,9 +578,11 @@ class Run:
                 if value.is_floating_point():
                     self.average[name].lerp_(value, 1 - decay)
 
-    def unfold(self):
-        """A model file holds folded batch statistics: finds them again on training batches."""
-        norms = [m for m in self.model.modules() if isinstance(m, HeadNorm) and m.kind == "batch"]
+    def unfold(self, taken):
+        """A model file holds folded batch statistics: finds them again on training batches. Norms
+        that are not among the tensors `taken` from the file stay as they began."""
+        norms = [m for name, m in self.model.named_modules() if isinstance(m, HeadNorm)
+                 and m.kind == "batch" and f"{name}.running_var" in taken]
         if not norms:
             return
         for norm in norms:
