@@ -142,10 +142,11 @@ KINDS = {"affine": affine, "stroke": stroke, "contrast": contrast, "blur": blur,
          "jpeg": jpeg}
 
 
-def apply(images, names):
-    """u8 [B,C,H,W] through the kinds `names`, back as bytes."""
-    images = images.float()
+def apply(images, names, share=1.0):
+    """u8 [B,C,H,W], `share` of the images through the kinds `names`, back as bytes."""
+    changed = images.float()
     for name, kind in KINDS.items():
         if name in names:
-            images = kind(images)
-    return images.round().clamp(0, 255).to(torch.uint8)
+            changed = kind(changed)
+    changed = changed.round().clamp(0, 255).to(torch.uint8)
+    return changed if share >= 1 else some(images, changed, share)

@@ -116,6 +116,8 @@ def parse(arguments=None):
     add("--corrupt", default="", help="kinds of augment.py beside shift and mirror, "
         "comma-separated: "
         f"{','.join(augment.KINDS)}")
+    add("--corrupt-share", type=float, default=1.0, help="part of the images that --corrupt may "
+        "change")
     add("--patch-norm-eps", type=float, default=1e-5, help="added to the variance of a patch: what "
         "is far below\nits root is taken for noise")
     add("--clip", type=float, default=1.0, help="largest gradient norm")
@@ -227,6 +229,7 @@ class Images:
             shift, mirror = augment.POLICIES[options.dataset]
             self.policy = (shift if options.shift is None else options.shift, mirror)
         self.corrupt = options.corrupt.split(",") if options.corrupt else []
+        self.corrupt_share = options.corrupt_share
 
     def epoch_order(self, generator, batch):
         count = len(self.parts["train"][1])
@@ -238,7 +241,7 @@ class Images:
         if self.policy:
             images = augment.shift_and_mirror(images, *self.policy)
         if self.corrupt:
-            images = augment.apply(images, self.corrupt)
+            images = augment.apply(images, self.corrupt, self.corrupt_share)
         return (datasets.normalise(images, self.preprocess),), labels[chosen]
 
     def test(self, batch):
