@@ -60,6 +60,16 @@ class Augmentation(unittest.TestCase):
         point[:, :, 14, 14] = 255
         torch.testing.assert_close(augment.blur(point).sum((1, 2, 3)), torch.full((8,), 255.0))
 
+    def test_a_share_of_the_images_stays_as_it_was(self):
+        torch.manual_seed(2)
+        images = pictures(1, 400, 16)
+
+        def changed(share):
+            kept = (augment.apply(images, ["noise", "jpeg"], share) == images).flatten(1).all(1)
+            return 1 - float(kept.float().mean())
+        self.assertEqual(changed(0.0), 0.0)
+        self.assertAlmostEqual(changed(0.5), 0.5 * changed(1.0), delta=0.08)
+
     @unittest.skipIf(Image is None, "needs Debian's python3-pil")
     def test_a_block_is_rounded_as_libjpeg_does(self):
         image = pictures(1, 1, 32)
