@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "hal/base/utf8.h"
 #include "hal/cim/address.h"
 #include "hal/cim/quantised_view.h"
 
@@ -17,6 +18,11 @@ bool is_identifier(std::string_view text) {
   });
 }
 
+bool is_utf8(std::string_view text) {
+  while (const std::size_t length = utf8_length(text)) text.remove_prefix(length);
+  return text.empty();
+}
+
 bool take_option(VendorOptions& out, std::string& password_file, std::string_view key,
                  std::string_view value) {
   if (key == "ancillas") return number_in(value, 0, kMaxAncillas, out.ancillas);
@@ -27,7 +33,8 @@ bool take_option(VendorOptions& out, std::string& password_file, std::string_vie
                                                : nullptr;
   if (text == nullptr) return false;
   *text = std::string(value);
-  return text != &out.machine_id || is_identifier(value);
+  // The name goes into JSON.
+  return text == &out.machine_id ? is_identifier(value) : text != &out.user || is_utf8(value);
 }
 
 Status read_password(VendorOptions& out, const std::string& file) {

@@ -1,7 +1,10 @@
 // What a fuzz target's input becomes numbers by; for targets whose problems are larger than their
-// inputs.
+// inputs. Work costs time, and a target of a few inputs a second finds nothing: work_of() is what
+// an input of some bytes may cost, so that most inputs are small and the corpus may still hold
+// large ones.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -29,5 +32,10 @@ class Bytes {
   std::size_t at_ = 0;
   std::uint64_t key_ = 0;
 };
+
+/// Numbers of a problem, or proposals of its solve, that an input may ask for.
+inline std::int64_t work_of(std::span<const std::uint8_t> data) {
+  return std::min<std::int64_t>(300 + 60 * static_cast<std::int64_t>(data.size()), 60'000);
+}
 
 }  // namespace qama::fuzz

@@ -2,7 +2,7 @@
 // reference's answer to a low-rank problem, spins, energy, flips and proposals, or refuse it as the
 // reference does. The first bytes choose shape, rank, form and schedule; the rest are factors and
 // fields (repeated from a hash where they run out), among them very large, very small and not
-// finite ones.
+// finite ones. Shape and schedule are cut to what an input of this size may cost.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -77,6 +77,7 @@ Answer solve(const cpu::Kernel& kernel, const FactorsView& problem, const SolveO
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes in({data, size});
+  const std::int64_t work = qama::fuzz::work_of({data, size});
   FactorsView problem;
   problem.shape = {1 + static_cast<std::int32_t>(in.byte() % 5),
                    1 + static_cast<std::int32_t>(in.word() % 300)};
@@ -84,12 +85,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint32_t rank = in.byte();
   problem.rank = rank >= 250 ? 1000 + static_cast<std::int32_t>(rank) - 240
                              : 1 + static_cast<std::int32_t>(rank % 80);
+  while (std::int64_t{problem.shape.tokens} * problem.rank > work) problem.shape.tokens /= 2;
+  problem.shape.tokens = std::max(problem.shape.tokens, 1);
+  const std::int64_t a_head = std::int64_t{problem.shape.tokens} * problem.rank;
+  problem.shape.heads =
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(work / a_head, 1, problem.shape.heads));
   const std::uint32_t form = in.byte();
   const bool wild = (form & 7U) == 7;
   SolveOptions options;
   options.seed = in.word();
   options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 6);
   options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 3);
+  // A sweep goes over all factors.
+  const std::int64_t sweeps = 1 + 4 * work / (problem.shape.heads * a_head);
+  options.schedule.sweeps =
+      static_cast<std::int32_t>(std::min<std::int64_t>(options.schedule.sweeps, sweeps));
+  options.schedule.restarts = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+      sweeps / (options.schedule.sweeps + 1), 1, options.schedule.restarts));
   options.schedule.t_start = static_cast<float>(1 + in.byte()) / 64.0F;
   options.schedule.t_end = options.schedule.t_start / static_cast<float>(1 + in.byte() % 32);
   const auto room = problem.shape.tokens + static_cast<std::int32_t>(in.byte() % 40);

@@ -1,21 +1,15 @@
 // Fuzz target: a file read as IDX images and as IDX labels, plain or gzip by its first bytes.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "runtime/io/idx_reader.h"
+#include "tests/fuzz/fuzz_files.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const int file = memfd_create("fuzz", 0);
-  if (file < 0) std::abort();
-  if (write(file, data, size) != static_cast<ssize_t>(size)) std::abort();
-  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  const qama::fuzz::MemoryFile file({data, size});
   for (const std::int32_t rank : {1, 3}) {
-    auto reader = qama::io::IdxReader::open(path, rank);
+    auto reader = qama::io::IdxReader::open(file.path(), rank);
     if (!reader.ok()) continue;
     std::vector<std::uint8_t> record(static_cast<std::size_t>(reader->record_bytes()));
     for (int i = 0; i < 8 && reader->next(record).ok(); ++i) {
@@ -25,6 +19,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!status.ok() && status.error().message.empty()) std::abort();
     }
   }
-  close(file);
   return 0;
 }

@@ -1,7 +1,7 @@
 // Differential fuzz target: every kernel that this machine runs must give the reference's spins,
 // energy, flips and proposals. The first bytes choose shape, penalty, schedule and chains; the rest
 // are couplings and fields (repeated from a hash where they run out), cut so that the problem keeps
-// its rules.
+// its rules. Shape and chains are cut to what an input of this size may cost.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -25,9 +25,15 @@ using qama::hal::test::ChainAnswer;
 using qama::hal::test::KernelRun;
 using qama::hal::test::OwnedProblem;
 
+/// Fewer restarts, so that at most `sweeps` are left.
+void cut(Schedule& schedule, std::int64_t sweeps) {
+  schedule.restarts = static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(sweeps / (schedule.sweeps + 1), 1, schedule.restarts));
+}
+
 /// A problem of one head and few values through the devices, which take bit planes for it; three
 /// values, or four, which none of them may take for three.
-void compare_few_valued(Bytes& in, std::int32_t tokens) {
+void compare_few_valued(Bytes& in, std::int32_t tokens, std::int64_t work) {
   OwnedProblem owned({1, tokens}, 0);
   std::array<std::int16_t, 4> values{};
   for (auto& value : values)
@@ -41,6 +47,7 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
   options.seed = in.word();
   options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 12);
   options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 6);
+  cut(options.schedule, work / tokens);
   std::vector<std::uint64_t> expected;
   for (const cpu::Kernel& kernel : cpu::kernels()) {
     if (!kernel.supported()) continue;
@@ -61,7 +68,7 @@ void compare_few_valued(Bytes& in, std::int32_t tokens) {
 
 /// The first head of a problem as rows of neighbours, through the devices, against the same as a
 /// matrix.
-void compare_sparse(Bytes& in, DenseView problem) {
+void compare_sparse(Bytes& in, DenseView problem, std::int64_t work) {
   problem.shape.heads = 1;
   const qama::hal::test::OwnedSparse sparse(problem);
   if (!validate(sparse.problem()).ok()) std::abort();
@@ -69,6 +76,7 @@ void compare_sparse(Bytes& in, DenseView problem) {
   options.seed = in.word();
   options.schedule.sweeps = static_cast<std::int32_t>(in.byte() % 12);
   options.schedule.restarts = 1 + static_cast<std::int32_t>(in.byte() % 40);
+  cut(options.schedule, work / problem.shape.tokens);
   std::vector<std::uint64_t> expected(
       static_cast<std::size_t>(words_per_head(problem.shape.tokens)));
   SolveResult result;
@@ -96,14 +104,20 @@ void compare_sparse(Bytes& in, DenseView problem) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes in({data, size});
-  const ProblemShape shape{1 + static_cast<std::int32_t>(in.byte() % 12),
-                           1 + static_cast<std::int32_t>(in.word() % 200)};
+  const std::int64_t work = qama::fuzz::work_of({data, size});
+  ProblemShape shape{1 + static_cast<std::int32_t>(in.byte() % 12),
+                     1 + static_cast<std::int32_t>(in.word() % 200)};
+  while (std::int64_t{shape.tokens} * shape.tokens > work) shape.tokens /= 2;
+  shape.heads = static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(work / shape.tokens / shape.tokens, 1, shape.heads));
   const std::int32_t fits = shape.heads > 1 ? INT16_MAX / (shape.heads - 1) : INT16_MAX;
   OwnedProblem owned(shape, static_cast<std::int16_t>(std::min<std::int32_t>(
                                 static_cast<std::int32_t>(in.word() & 0x7FFF), fits)));
   std::vector<std::uint16_t> temperatures(in.byte() % 6);
   for (auto& t : temperatures) t = static_cast<std::uint16_t>(1 + in.word() % cpu::kMaxTemperature);
-  const auto chains = static_cast<std::int32_t>(1 + in.byte() % cpu::kMaxChains);
+  const std::int64_t sweep = shape.spins() * static_cast<std::int64_t>(temperatures.size() + 1);
+  const auto chains = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+      work / sweep, 1, 1 + static_cast<std::int64_t>(in.byte() % cpu::kMaxChains)));
   const auto first = static_cast<std::int32_t>(in.byte());
   const std::uint64_t seed = in.word();
   const bool settle = in.byte() % 4 != 0;
@@ -126,8 +140,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const DenseView problem = owned.problem();
   if (!validate(problem).ok()) std::abort();
-  if (shape.tokens > 64) compare_few_valued(in, shape.tokens);
-  compare_sparse(in, problem);
+  if (shape.tokens > 64) compare_few_valued(in, shape.tokens, work);
+  compare_sparse(in, problem, work);
 
   const auto answer = [&](const cpu::Kernel& kernel) {
     return KernelRun(kernel, shape)(problem, temperatures, seed, first, chains, settle);

@@ -26,7 +26,7 @@ import tempfile
 import tree
 
 OUTSIDE = set('''apt-get cat cc cd cp c++ curl dpkg echo export gcc git g++ ls man mkdir
-pkg-config scp source ssh sudo taskset tee test time wget'''.split())
+pkg-config scp source ssh sudo taskset tee test time valgrind wget'''.split())
 SHELL = ('sh', 'bash', 'shell', 'console')
 KEYWORDS = ('do', 'else', 'if', 'then', 'while')  # a command follows
 ENDS = ('done', 'fi', 'for')  # none follows

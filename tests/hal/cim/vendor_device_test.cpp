@@ -60,6 +60,7 @@ TEST_F(VendorTest, WrongPasswordAndItsSecrecy) {
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().message.find("hunter2"), std::string::npos);
   EXPECT_ERROR(device_auth, open_device("qboson+http://127.0.0.1:1?user=alice"));
+  EXPECT_ERROR(device_unknown, open_device("qboson+http://127.0.0.1:1?user=\xFF"));
   EXPECT_ERROR(device_auth, open_device("qboson+http://192.0.2.1:80?user=alice"));
   EXPECT_ERROR(device_unknown, open_device("qboson+http://nowhere"));
 }

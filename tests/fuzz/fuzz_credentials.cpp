@@ -1,0 +1,68 @@
+// Fuzz target: the files of keys, certificates and passwords, as both ends of the link and the
+// vendor's driver read them. No error may say what is in them.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "hal/cim/link_stream.h"
+#include "hal/cim/vendor_options.h"
+#include "hal/emulator/tls.h"
+#include "tests/fuzz/fuzz_files.h"
+
+namespace {
+
+constexpr std::size_t kLongSecret = 8;  // shorter ones may stand in a sentence by chance
+
+void check(const qama::Error& error, std::string_view content) {
+  if (error.message.empty()) std::abort();
+  const std::size_t colon = content.find(':');
+  for (std::string_view secret : {content, content.substr(colon + 1)}) {
+    secret = secret.substr(0, secret.find('\n'));
+    if (secret.size() >= kLongSecret && error.message.find(secret) != std::string::npos)
+      std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 1) return 0;
+  const auto parts = qama::fuzz::parts_of({data + 1, size - 1}, 3);
+  const auto part = [&parts](std::size_t i) { return parts[i < parts.size() ? i : 0]; };
+  const std::string content = qama::fuzz::text_of(part(0));
+  const qama::fuzz::MemoryFile first(part(0));
+  qama::hal::cim::Endpoint endpoint;
+  endpoint.host = "127.0.0.1";
+  endpoint.port = 1;
+  endpoint.tls = true;
+  qama::emulator::TlsOptions options;
+  switch (data[0] % 3) {
+    case 0: {
+      endpoint.psk_file = options.psk_file = first.path();
+      break;
+    }
+    case 1: {
+      const auto parsed = qama::hal::cim::parse_vendor_options(
+          "127.0.0.1:1?user=u&password_file=" + first.path(), false);
+      if (!parsed.ok()) check(parsed.error(), content);
+      if (parsed.ok() && parsed->password.find('\n') != std::string::npos) std::abort();
+      return 0;
+    }
+    default:
+      break;
+  }
+  const qama::fuzz::MemoryFile second(part(1)), third(part(2));
+  if (options.psk_file.empty()) {
+    endpoint.certificate = options.certificate = first.path();
+    endpoint.key = options.key = second.path();
+    endpoint.authority = options.authority = third.path();
+  }
+  const auto driver = qama::hal::cim::StreamFactory::create(endpoint);
+  const auto server = qama::emulator::make_tls_server(options);
+  if (!driver.ok()) check(driver.error(), content);
+  if (!server.ok()) check(server.error(), content);
+  // Both ends take the same key files, or one of them would be of no use.
+  if (!options.psk_file.empty() && driver.ok() != server.ok()) std::abort();
+  return 0;
+}
