@@ -15,7 +15,7 @@
 
 namespace qama::weights {
 
-inline constexpr TensorFormat kGoldenFormat{"qama-golden", "1"};
+inline constexpr TensorFormat kGoldenFormat{"qama-golden", "2", "1"};
 
 /// An open golden file. Immutable: may be shared between threads. Tensors (B samples, N tokens):
 ///   input F32 [B,C,H,W], or tokens I32 [B,max_tokens] and lengths I32 [B]; labels I32 [B];
@@ -32,14 +32,14 @@ class GoldenFile {
 
   /// Checks every tensor that is there against the architecture's shapes, that nothing is unknown,
   /// that token ids, lengths and labels are in range and spins are 0 or 1, and that the file was
-  /// made for the model of this data checksum. GOLDEN_WRONG_MODEL (another model),
+  /// made for the model of this checksum (ModelFile::sha256). GOLDEN_WRONG_MODEL (another model),
   /// MODEL_MISSING_TENSOR, MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VALUE.
   [[nodiscard]] Status matches(const Architecture& architecture,
                                std::string_view model_sha256) const;
 
   /// Samples: the first size of `logits`.
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }
-  /// Data checksum of the model that the intermediates are of.
+  /// Checksum of the model that the intermediates are of.
   [[nodiscard]] const std::string& model_sha256() const noexcept { return model_sha256_; }
   /// Null if the file does not have it.
   [[nodiscard]] const TensorView* find(std::string_view name) const noexcept {

@@ -22,7 +22,7 @@
 
 namespace qama::weights {
 
-inline constexpr TensorFormat kModelFormat{"qama", "1"};
+inline constexpr TensorFormat kModelFormat{"qama", "2", "1"};
 
 /// Every tensor of a model, in the order of the forward pass. Their meaning: FORMAT.md.
 /// Precondition: architecture.validate() is ok.
@@ -62,8 +62,9 @@ class ModelFile {
 
   /// Float elements of all tensors.
   [[nodiscard]] std::int64_t parameters() const noexcept { return parameters_; }
-  /// SHA-256 of the data section, in hexadecimal; verified.
+  /// See TensorFile::sha256 and TensorFile::sealed.
   [[nodiscard]] const std::string& sha256() const noexcept { return file_->sha256(); }
+  [[nodiscard]] bool sealed() const noexcept { return file_->sealed(); }
   [[nodiscard]] std::size_t file_bytes() const noexcept { return file_->file_bytes(); }
   /// Who wrote the file.
   [[nodiscard]] const std::string& producer() const noexcept { return producer_; }

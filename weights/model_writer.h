@@ -1,4 +1,4 @@
-// Writes files of the strict profile that tensor_file.h reads: aligned, padded, checksummed. For
+// Writes files of the strict profile that tensor_file.h reads: aligned, padded, sealed. For
 // tests, tools and the demo model; trained models come from weights/export (Python), which keeps
 // the same rules.
 #pragma once

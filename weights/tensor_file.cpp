@@ -10,8 +10,10 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -230,9 +232,15 @@ Status read_metadata(const Json& value, std::vector<MetadataEntry>& out) {
 }
 
 bool is_sha256(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+  return text.size() == kDigestDigits && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
+}
+
+std::string versions_text(TensorFormat format) {
+  std::string text = "'" + std::string(format.version) + "'";
+  if (!format.unsealed.empty()) text += " or '" + std::string(format.unsealed) + "'";
+  return text;
 }
 
 }  // namespace
@@ -254,18 +262,22 @@ std::string shape_text(std::span<const std::int64_t> shape) {
   return text + "]";
 }
 
-std::string sha256_hex(std::span<const std::byte> data) {
+namespace {
+
+std::string sha256_of_parts(std::initializer_list<std::span<const std::byte>> parts) {
   constexpr char kHex[] = "0123456789abcdef";
   std::uint8_t digest[32];
 #if QAMA_SHA256_OPENSSL
   SHA256_CTX context;
   SHA256_Init(&context);
-  SHA256_Update(&context, data.data(), data.size());
+  for (const auto part : parts) SHA256_Update(&context, part.data(), part.size());
   SHA256_Final(digest, &context);
 #else
   SHA2_CTX context;
   SHA256Init(&context);
-  SHA256Update(&context, reinterpret_cast<const std::uint8_t*>(data.data()), data.size());
+  for (const auto part : parts) {
+    SHA256Update(&context, reinterpret_cast<const std::uint8_t*>(part.data()), part.size());
+  }
   SHA256Final(digest, &context);
 #endif
   std::string text;
@@ -274,6 +286,18 @@ std::string sha256_hex(std::span<const std::byte> data) {
     text += kHex[byte & 15U];
   }
   return text;
+}
+
+}  // namespace
+
+std::string sha256_hex(std::span<const std::byte> data) {
+  return sha256_of_parts({data});
+}
+
+std::string seal_of(std::span<const std::byte> file, std::size_t digits) {
+  std::array<std::byte, kDigestDigits> zeros;
+  zeros.fill(std::byte{'0'});
+  return sha256_of_parts({file.first(digits), zeros, file.subspan(digits + kDigestDigits)});
 }
 
 namespace {
@@ -308,6 +332,7 @@ struct TensorFile::Impl {
   std::vector<std::size_t> by_name;  // indices into tensors, for find()
   std::vector<MetadataEntry> metadata;
   std::string sha256;
+  bool sealed = true;
 
   const std::string* find_metadata(std::string_view key) const noexcept {
     for (const MetadataEntry& entry : metadata) {
@@ -321,6 +346,7 @@ struct TensorFile::Impl {
   Result<Json> read_header(std::span<const std::byte>& data) const;
   Status check_identity(TensorFormat format);
   Status place(std::vector<Entry> entries, std::span<const std::byte> data);
+  Status check_seal(std::size_t header_end) const;
   Status check_data(std::span<const std::byte> data) const;
 };
 
@@ -370,9 +396,12 @@ Status TensorFile::Impl::check_identity(TensorFormat format) {
       return bad(ErrorCode::model_wrong_kind, "__metadata__.format",
                  quote(*value) + ", expected '" + std::string(format.name) + "'");
     }
-    if (key == "format_version" && *value != format.version) {
-      return bad(ErrorCode::model_unsupported_version, "__metadata__.format_version",
-                 quote(*value) + ", expected '" + std::string(format.version) + "'");
+    if (key == "format_version") {
+      sealed = *value == format.version;
+      if (!sealed && (format.unsealed.empty() || *value != format.unsealed)) {
+        return bad(ErrorCode::model_unsupported_version, "__metadata__.format_version",
+                   quote(*value) + ", expected " + versions_text(format));
+      }
     }
     if (key == "sha256" && !is_sha256(*value)) {
       return bad(ErrorCode::model_bad_metadata, "__metadata__.sha256",
@@ -431,9 +460,25 @@ Status TensorFile::Impl::place(std::vector<Entry> entries, std::span<const std::
   return {};
 }
 
+// The first place of the digits is their own: if an earlier one had them, too, it would be covered
+// by the very hash that it holds.
+Status TensorFile::Impl::check_seal(std::size_t header_end) const {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), header_end);
+  const std::size_t digits = text.find(sha256);
+  if (digits == std::string_view::npos) {
+    return bad(ErrorCode::model_bad_metadata, "__metadata__.sha256",
+               "written with escapes, expected 64 plain characters");
+  }
+  const std::string computed = seal_of(bytes, digits);
+  if (computed == sha256) return {};
+  return Error{ErrorCode::model_checksum_mismatch,
+               "file: SHA-256 " + computed + ", expected " + sha256};
+}
+
 Status TensorFile::Impl::check_data(std::span<const std::byte> data) const {
-  const std::string computed = sha256_hex(data);
-  if (computed != sha256) {
+  if (sealed) {
+    QAMA_RETURN_IF_ERROR(check_seal(bytes.size() - data.size()));
+  } else if (const std::string computed = sha256_hex(data); computed != sha256) {
     return Error{ErrorCode::model_checksum_mismatch,
                  "data: SHA-256 " + computed + ", expected " + sha256};
   }
@@ -545,6 +590,9 @@ const std::string* TensorFile::metadata(std::string_view key) const noexcept {
 
 const std::string& TensorFile::sha256() const noexcept {
   return impl_->sha256;
+}
+bool TensorFile::sealed() const noexcept {
+  return impl_->sealed;
 }
 std::size_t TensorFile::file_bytes() const noexcept {
   return impl_->bytes.size();

@@ -21,10 +21,11 @@
 //                 nothing after it                                MODEL_TRAILING_BYTES
 //   alignment     data section and tensors at multiples of 64     MODEL_MISALIGNED
 //   padding       `__pad.N`: U8, rank 1, < 64 bytes, all zero     MODEL_BAD_PADDING
-//   checksum      SHA-256 of the data section                     MODEL_CHECKSUM_MISMATCH
+//   checksum      SHA-256 of the whole file, the seal             MODEL_CHECKSUM_MISMATCH
 //   values        no NaN, no infinity in a float tensor           MODEL_BAD_VALUE
 //
-// Not covered: the checksum is integrity, not authenticity, and does not cover the header.
+// The seal shows damage, not forgery: who changes a file can compute it anew (signature.h). Older
+// files have a checksum of the data section alone (TensorFormat::unsealed).
 #pragma once
 
 #include <cstddef>
@@ -94,7 +95,8 @@ struct MetadataEntry {
 /// Which kind of file is asked for: `__metadata__`.format and .format_version.
 struct TensorFormat {
   std::string_view name;
-  std::string_view version;
+  std::string_view version;        ///< what is written; such a file is sealed
+  std::string_view unsealed = {};  ///< the version that is read, too: its checksum is the data's
 };
 
 /// The same error, with the file's name before its sentence.
@@ -128,8 +130,11 @@ class TensorFile {
   [[nodiscard]] std::span<const MetadataEntry> all_metadata() const noexcept;
   /// A value of `__metadata__`, or null.
   [[nodiscard]] const std::string* metadata(std::string_view key) const noexcept;
-  /// SHA-256 of the data section, 64 lower-case hexadecimal digits; verified.
+  /// The file's checksum, 64 lower-case hexadecimal digits; verified. Of a sealed file it is
+  /// seal_of() the file, else the SHA-256 of the data section.
   [[nodiscard]] const std::string& sha256() const noexcept;
+  /// True if the checksum covers the header, too.
+  [[nodiscard]] bool sealed() const noexcept;
   /// Size of the whole file.
   [[nodiscard]] std::size_t file_bytes() const noexcept;
   /// Tells the system that the mapped pages are not needed for now (weights were re-laid
@@ -143,7 +148,11 @@ class TensorFile {
   std::unique_ptr<Impl> impl_;
 };
 
+inline constexpr std::size_t kDigestDigits = 64;
 /// SHA-256 of `data` as 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256_hex(std::span<const std::byte> data);
+/// The seal of a file whose own digits begin at byte `digits`: the SHA-256 of all its bytes, with
+/// the character 0 in place of those 64. Precondition: digits + 64 <= file.size().
+[[nodiscard]] std::string seal_of(std::span<const std::byte> file, std::size_t digits);
 
 }  // namespace qama::weights

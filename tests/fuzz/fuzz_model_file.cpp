@@ -57,17 +57,19 @@ template <typename File>
 auto open_repaired(std::span<const std::byte> bytes, std::vector<std::byte>& copy) {
   auto result = File::from_memory(bytes);
   if (result.ok() || result.error().code != qama::ErrorCode::model_checksum_mismatch) return result;
-  std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), sizeof length);
   copy.assign(bytes.begin(), bytes.end());
-  const auto data = std::span<const std::byte>(copy).subspan(sizeof length + length);
-  const std::string digest = sha256_hex(data);
-  // The stored digest is the only 64 hexadecimal digits that the sentence ends with.
+  // The sentence ends with the stored digest. Its first place is its own.
   const std::string& message = result.error().message;
-  const std::string_view stored = std::string_view(message).substr(message.size() - digest.size());
+  if (message.size() < kDigestDigits) return result;
+  const std::string_view stored = std::string_view(message).substr(message.size() - kDigestDigits);
   const auto* text = reinterpret_cast<const char*>(copy.data());
   const std::size_t at = std::string_view(text, copy.size()).find(stored);
-  if (at == std::string_view::npos) return result;  // written with escapes
+  if (at == std::string_view::npos) return result;  // version 1, written with escapes
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  const std::string digest = message.starts_with("data")
+                                 ? sha256_hex(bytes.subspan(sizeof length + length))
+                                 : seal_of(bytes, at);
   std::memcpy(copy.data() + at, digest.data(), digest.size());
   return File::from_memory(copy);
 }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "weights/golden_file.h"
 #include "weights/model_file.h"
 #include "weights/model_writer.h"
 
@@ -64,13 +65,24 @@ Bytes join(std::string text, const Bytes& data) {
 
 // With a checksum that is right, if there is one.
 Bytes join(Raw raw) {
-  if (raw.header.contains("__metadata__") && raw.header["__metadata__"].is_object() &&
-      raw.header["__metadata__"].contains("sha256") &&
-      raw.header["__metadata__"]["sha256"].is_string() &&
-      raw.header["__metadata__"]["sha256"].get_ref<const std::string&>().size() == 64) {
-    raw.header["__metadata__"]["sha256"] = sha256_hex(raw.data);
+  const auto metadata = raw.header.find("__metadata__");
+  if (metadata == raw.header.end() || !metadata->is_object() || !metadata->contains("sha256") ||
+      !(*metadata)["sha256"].is_string() ||
+      (*metadata)["sha256"].get_ref<const std::string&>().size() != kDigestDigits) {
+    return join(raw.header.dump(), raw.data);
   }
-  return join(raw.header.dump(), raw.data);
+  if (metadata->value("format_version", "") == kModelFormat.unsealed) {
+    (*metadata)["sha256"] = sha256_hex(raw.data);
+    return join(raw.header.dump(), raw.data);
+  }
+  const std::string zeros(kDigestDigits, '0');
+  (*metadata)["sha256"] = zeros;
+  const std::string text = raw.header.dump();
+  Bytes out = join(text, raw.data);
+  const std::size_t digits = sizeof(std::uint64_t) + text.find(zeros);
+  const std::string seal = seal_of(out, digits);
+  std::memcpy(out.data() + digits, seal.data(), seal.size());
+  return out;
 }
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -214,12 +226,20 @@ void add_keys_and_metadata(Changes& c) {
   }
   c.metadata("format-of-another-tool", model_wrong_kind, [](Json& m) { m = {{"format", "pt"}}; });
   c.bytes("golden-instead-of-model", model_wrong_kind, golden_bytes(tiny_softmax_vit()));
-  c.metadata("version-2", model_unsupported_version, [](Json& m) { m["format_version"] = "2"; });
+  for (const char* version : {"0", "3", "2.0", ""}) {
+    c.metadata(std::string("version-") + version, model_unsupported_version,
+               [&](Json& m) { m["format_version"] = version; });
+  }
   c.metadata("sha256-short", model_bad_metadata, [](Json& m) { m["sha256"] = "00"; });
   const Raw good = take_apart(c.good());
   const std::string digest = good.header["__metadata__"]["sha256"];
   c.bytes("sha256-upper-case", model_bad_metadata,
           join(replaced(good.header.dump(), digest, "A" + digest.substr(1)), good.data));
+  // '0' is U+0030, 'a' is U+0061: the code's last digit is 0 to 9.
+  const std::string escaped =
+      (digest[0] < 'a' ? "\\u003" : "\\u006") + std::to_string(digest[0] % 16);
+  c.bytes("sha256-with-an-escape", model_bad_metadata,
+          join(replaced(good.header.dump(), digest, escaped + digest.substr(1)), good.data));
   c.metadata("producer-control-character", model_bad_metadata,
              [](Json& m) { m["producer"] = "\x1b[2J"; });
   c.metadata("training-not-json", model_bad_metadata, [](Json& m) { m["training"] = "{"; });
@@ -366,6 +386,60 @@ void add_padding_and_values(Changes& c) {
         [&](Raw& raw) { put_f32(raw, begin_of(raw, "norm.bias"), 0xFF800000U); });
 }
 
+// What a checksum of the data alone does not see. The seal is that of the file before the change.
+void add_breaches(Changes& c) {
+  using enum ErrorCode;
+  const Raw good = take_apart(c.good());
+  const auto header = [&](std::string name, const std::function<void(Json&)>& change) {
+    Json changed = good.header;
+    change(changed);
+    c.bytes(std::move(name), model_checksum_mismatch, join(changed.dump(), good.data));
+  };
+  const auto document = [&](std::string name, const char* key,
+                            const std::function<void(Json&)>& change) {
+    header(std::move(name), [&](Json& h) {
+      Json value = Json::parse(h["__metadata__"][key].get<std::string>());
+      change(value);
+      h["__metadata__"][key] = value.dump();
+    });
+  };
+  document("seal-rho0", "architecture", [](Json& a) { a["attention"]["rho0"] = 0.17; });
+  document("seal-mean", "preprocess", [](Json& p) { p["mean"][0] = 0.25; });
+  document("seal-labels-swapped", "labels", [](Json& l) { std::swap(l[0], l[1]); });
+  header("seal-producer", [](Json& h) { h["__metadata__"]["producer"] = "somebody else"; });
+  header("seal-version-1", [](Json& h) { h["__metadata__"]["format_version"] = "1"; });
+  header("seal-tensors-swapped", [](Json& h) {
+    std::swap(h["norm.weight"]["data_offsets"], h["blocks.0.mlp.norm.weight"]["data_offsets"]);
+  });
+  header("seal-tensor-renamed", [](Json& h) {
+    h["norm.width"] = h["norm.weight"];
+    h.erase("norm.weight");
+  });
+  header("seal-pad-renamed", [](Json& h) {
+    h["__pad.x"] = h["__pad.0"];
+    h.erase("__pad.0");
+  });
+  // Two whole files of one shape, with other numbers: header of one, data of the other, and one
+  // tensor of the other.
+  const Raw other = take_apart(must(must(random_model(tiny_qama_vit(), 2)).serialise()));
+  c.bytes("seal-data-of-another-file", model_checksum_mismatch,
+          join(good.header.dump(), other.data));
+  Bytes spliced = good.data;
+  const auto& offsets = good.header["head.weight"]["data_offsets"];
+  std::copy(other.data.begin() + offsets[0].get<std::ptrdiff_t>(),
+            other.data.begin() + offsets[1].get<std::ptrdiff_t>(),
+            spliced.begin() + offsets[0].get<std::ptrdiff_t>());
+  c.bytes("seal-tensor-of-another-file", model_checksum_mismatch,
+          join(good.header.dump(), spliced));
+  // The same header with one more space behind it.
+  c.bytes("seal-header-longer", model_checksum_mismatch,
+          join(good.header.dump() + std::string(kTensorAlignment, ' '), good.data));
+  // Version 1 sees a change of the data.
+  Bytes unsealed = unsealed_model_bytes(tiny_qama_vit());
+  unsealed.back() ^= std::byte{1};
+  c.bytes("unsealed-data-flipped", model_checksum_mismatch, unsealed);
+}
+
 void add_records(Changes& c) {
   using enum ErrorCode;
   c.metadata("architecture-not-json", model_bad_architecture,
@@ -481,9 +555,15 @@ Bytes model_bytes(const Architecture& architecture) {
   return must(must(random_model(architecture, 1)).serialise());
 }
 
+Bytes unsealed_model_bytes(const Architecture& architecture) {
+  Raw raw = take_apart(model_bytes(architecture));
+  raw.header["__metadata__"]["format_version"] = std::string(kModelFormat.unsealed);
+  return join(std::move(raw));
+}
+
 Bytes golden_bytes(const Architecture& a) {
   const Bytes model = model_bytes(a);
-  TensorFileWriter writer(TensorFormat{"qama-golden", "1"});
+  TensorFileWriter writer(kGoldenFormat);
   writer.set_metadata("model_sha256", must(ModelFile::from_memory(model))->sha256());
   constexpr std::int64_t kBatch = 2;
   const auto f32 = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -530,6 +610,7 @@ std::vector<NamedFile> bad_model_files() {
   add_entries(image);
   add_layout(image);
   add_padding_and_values(image);
+  add_breaches(image);
   add_records(image);
   add_tensors(image);
   Changes text(model_bytes(tiny_qama_text()));
@@ -543,7 +624,8 @@ std::vector<NamedFile> bad_model_files() {
 std::vector<NamedFile> good_model_files() {
   return {{"softmax-vit", ErrorCode::ok, model_bytes(tiny_softmax_vit())},
           {"qama-vit", ErrorCode::ok, model_bytes(tiny_qama_vit())},
-          {"qama-text", ErrorCode::ok, model_bytes(tiny_qama_text())}};
+          {"qama-text", ErrorCode::ok, model_bytes(tiny_qama_text())},
+          {"qama-vit-v1", ErrorCode::ok, unsealed_model_bytes(tiny_qama_vit())}};
 }
 
 std::vector<NamedFile> good_golden_files() {

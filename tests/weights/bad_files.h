@@ -18,6 +18,9 @@ namespace qama::test {
 [[nodiscard]] weights::Architecture tiny_qama_text();  ///< one head, layer norm of the energies
 /// Complete models of them, from random_model().
 [[nodiscard]] std::vector<std::byte> model_bytes(const weights::Architecture& architecture);
+/// The same in version 1, where the checksum covers the data alone.
+[[nodiscard]] std::vector<std::byte> unsealed_model_bytes(
+    const weights::Architecture& architecture);
 /// A golden file of 2 samples that fits model_bytes(architecture); its values are arbitrary.
 [[nodiscard]] std::vector<std::byte> golden_bytes(const weights::Architecture& architecture);
 
@@ -28,7 +31,7 @@ struct NamedFile {
 };
 /// Every bad model file. Names are unique.
 [[nodiscard]] std::vector<NamedFile> bad_model_files();
-/// Good files: the three models and golden files above.
+/// Good files: models (one of them in version 1) and golden files of the architectures above.
 [[nodiscard]] std::vector<NamedFile> good_model_files();
 [[nodiscard]] std::vector<NamedFile> good_golden_files();
 

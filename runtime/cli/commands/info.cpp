@@ -3,8 +3,10 @@
 #include "hal/device.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/report.h"
 #include "runtime/engine/plan.h"
+#include "weights/model_writer.h"
 
 namespace qama::cli {
 namespace {
@@ -15,17 +17,23 @@ class Info final : public Command {
     return {.summary = "Show what is in a model file, or why it is refused.",
             .examples =
                 "qama info weights/models/mnist-qama.safetensors\n"
-                "qama info MODEL --json\n"};
+                "qama info MODEL --json\n"
+                "qama info OLD.safetensors --seal NEW.safetensors\n"};
   }
 
   void declare(CLI::App& app) override {
     app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
     app.add_flag("--tensors", list_tensors_, "List the tensors, too; --json always does.");
     declare_threads(app, threads_);
+    app.add_option("--seal", seal_,
+                   "Write the model to FILE, sealed: one checksum covers all of it (format version "
+                   "2).")
+        ->type_name("FILE");
     app.add_flag("--strict", strict_, "Fail if a step would use a reference implementation.");
   }
 
   Status run(Console& console) override {
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--seal", seal_}}, {path_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_));
     QAMA_ASSIGN_OR_RETURN(const auto plan, runtime::Plan::create(model, {1, threads_}));
     std::vector<runtime::StepInfo> plan_steps(plan->steps().begin(), plan->steps().end());
@@ -34,6 +42,11 @@ class Info final : public Command {
       if (step.op != "qama.solve") continue;
       QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device("cpu:"));
       step.implementation = device->info().uri;
+    }
+    if (!seal_.empty()) {
+      QAMA_ASSIGN_OR_RETURN(const auto writer,
+                            weights::model_copy(model->file(), model->architecture()));
+      QAMA_RETURN_IF_ERROR(writer.write(seal_));
     }
     const Status references = strict_ ? refuse_references(plan_steps) : Status();
     const weights::ModelFile& file = model->file();
@@ -65,6 +78,7 @@ class Info final : public Command {
       out["bytes"] = file.file_bytes();
       out["sha256"] = file.sha256();
       out["sha256_ok"] = true;  // a file whose checksum is wrong does not open
+      out["sealed"] = file.sealed();
       out["producer"] = file.producer();
       out["training"] = parsed(file.training());
       out["tensors"] = std::move(tensors);
@@ -73,6 +87,7 @@ class Info final : public Command {
       out["spins"] = spins;
       out["qama_layers"] = plan->qama_layers();
       out["steps"] = std::move(steps);
+      if (!seal_.empty()) out["out"] = seal_;
       console.object(out);
       return references;
     }
@@ -83,6 +98,10 @@ class Info final : public Command {
                         static_cast<long long>(file.parameters()), tensors.size(),
                         file.file_bytes()));
     console.line("sha256        " + file.sha256() + " (verified)");
+    console.line(file.sealed()
+                     ? "seal          sealed: the checksum covers the whole file"
+                     : "seal          not sealed: the checksum covers the data alone, not "
+                       "the header (--seal)");
     console.line("producer      " + file.producer());
     if (!file.training().empty()) console.line("training      " + file.training());
     if (a.is_qama()) {
@@ -110,6 +129,7 @@ class Info final : public Command {
                             tensor["shape"].dump().c_str()));
       }
     }
+    if (!seal_.empty()) console.line("wrote " + seal_);
     return references;
   }
 
@@ -128,7 +148,7 @@ class Info final : public Command {
     return out.is_discarded() ? Json() : out;
   }
 
-  std::string path_;
+  std::string path_, seal_;
   std::int32_t threads_ = 1;
   bool list_tensors_ = false;
   bool strict_ = false;

@@ -110,7 +110,7 @@ def make_imported(name):
     tensor_file.write(FOLDER / f"{name}.golden.safetensors",
                       {"input": images.numpy(), "labels": logits.argmax(1).int().numpy(),
                        "logits": logits.float().numpy()},
-                      {"format": "qama-golden", "format_version": "1", "model_sha256": digest,
+                      {"format": "qama-golden", "model_sha256": digest,
                        "producer": export.PRODUCER})
 
 

@@ -37,6 +37,37 @@ TEST(CliInfo, SaysWhatIsInAModel) {
   EXPECT_THAT(plain.out, HasSubstr("blocks.1.attn.qkv.weight"));
 }
 
+TEST(CliInfo, AnOlderFileIsNotSealedUntilItIs) {
+  const TempDir directory;
+  write_file(directory.path() / "old", unsealed_model_bytes(tiny_qama_vit()));
+  const std::string old = directory.file("old");
+  const std::string sealed = directory.file("new");
+  auto before = run_qama({"info", old, "--json"}).json();
+  EXPECT_EQ(before["sealed"], false);
+  EXPECT_FALSE(before.contains("out"));
+  EXPECT_THAT(run_qama({"info", old}).out, HasSubstr("not sealed: the checksum covers the data"));
+  const Outcome outcome = run_qama({"info", old, "--seal", sealed});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("wrote " + sealed));
+  auto after = run_qama({"info", sealed, "--json"}).json();
+  EXPECT_EQ(after["sealed"], true);
+  EXPECT_THAT(run_qama({"info", sealed}).out, HasSubstr("sealed: the checksum covers the whole"));
+  EXPECT_NE(after["sha256"], before["sha256"]);
+  for (const char* key : {"architecture", "preprocess", "labels", "producer", "training", "tensors",
+                          "parameters", "bytes", "steps"}) {
+    EXPECT_EQ(after[key], before[key]) << key;
+  }
+  // Sealed again it is the same file, and never the input.
+  const std::string again = directory.file("again");
+  EXPECT_EQ(run_qama({"info", sealed, "--seal", again, "--json"}).json()["out"], again);
+  EXPECT_EQ(read_file(again), read_file(sealed));
+  const Outcome itself = run_qama({"info", old, "--seal", old});
+  EXPECT_EQ(itself.status, 2);
+  EXPECT_THAT(itself.err, HasSubstr("is an input, too"));
+  EXPECT_EQ(run_qama({"info", old, "--json"}).json()["sealed"], false);
+  expect_error(run_qama({"info", sealed, "--seal", directory.file("absent/x")}), "IO_ERROR");
+}
+
 TEST(CliInfo, SoftmaxHasNoSpins) {
   const TempDir directory;
   const std::string path = put_model(directory, "m", small_text(AttentionKind::softmax));

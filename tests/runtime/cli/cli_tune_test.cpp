@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
 
@@ -24,6 +28,14 @@ class CliTune : public testing::Test {
         "mnist", "--data", directory_.path()};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_qama(arguments);
+  }
+
+  /// What comes behind a file's header.
+  static std::vector<std::byte> data_of(const std::string& path) {
+    const auto bytes = read_file(path);
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    return {bytes.begin() + static_cast<std::ptrdiff_t>(sizeof header + header), bytes.end()};
   }
 
   TempDir directory_;
@@ -49,8 +61,10 @@ TEST_F(CliTune, FindsStoresAndUsesASchedule) {
   // Same tensors, other schedule; what the model file says is what a session does.
   const auto before = run_qama({"info", "--json", model_}).json();
   const auto after = run_qama({"info", "--json", out}).json();
-  EXPECT_EQ(before["sha256"], after["sha256"]);
+  EXPECT_NE(before["sha256"], after["sha256"]);
+  EXPECT_EQ(after["sealed"], true);
   EXPECT_EQ(before["tensors"], after["tensors"]);
+  EXPECT_EQ(data_of(model_), data_of(out));
   const auto eval = run_qama(
       {"eval", "-q", "--json", "-m", out, "--dataset", "mnist", "--data", directory_.path()});
   ASSERT_EQ(eval.status, 0) << eval.err;

@@ -48,9 +48,11 @@ class Container(Folder):
         length = struct.unpack("<Q", raw[:8])[0]
         self.assertEqual((8 + length) % 64, 0)
         header = json.loads(raw[8:8 + length])
-        self.assertEqual(header["__metadata__"]["sha256"],
-                         hashlib.sha256(raw[8 + length:]).hexdigest())
+        self.assertEqual(header["__metadata__"]["format_version"], "2")
         self.assertEqual(digest, header["__metadata__"]["sha256"])
+        self.assertEqual(raw.count(digest.encode()), 1)
+        blank = raw.replace(digest.encode(), b"0" * 64)
+        self.assertEqual(digest, hashlib.sha256(blank).hexdigest())
         entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
         self.assertEqual([name for name, _ in entries], ["one", "__pad.0", "two", "__pad.1",
                                                          "three"])
@@ -67,11 +69,39 @@ class Container(Folder):
 
     def test_a_flipped_byte_is_noticed(self):
         path = self.folder / "x.safetensors"
-        tensor_file.write(path, {"one": np.arange(100, dtype=np.uint8)}, {})
-        raw = bytearray(path.read_bytes())
+        tensor_file.write(path, {"one": np.arange(100, dtype=np.uint8)}, {"producer": "Karl"})
+        good = path.read_bytes()
+        for at in (-3, good.index(b"Karl"), good.index(b"one")):
+            raw = bytearray(good)
+            raw[at] ^= 1
+            path.write_bytes(raw)
+            with self.assertRaisesRegex(ValueError, "sha256"):
+                tensor_file.read(path)
+
+    def test_a_file_of_version_1_is_read_and_becomes_version_2(self):
+        path, again = self.folder / "x.safetensors", self.folder / "y.safetensors"
+        old = Path(__file__).parents[1] / "corpus" / "qama-vit-v1.OK.safetensors"
+        tensors, metadata = tensor_file.read(old)
+        self.assertEqual(metadata["format_version"], "1")
+        digest = tensor_file.write(path, tensors, metadata)
+        self.assertNotEqual(digest, metadata["sha256"])
+        read, new = tensor_file.read(path)
+        self.assertEqual(new, {**metadata, "format_version": "2", "sha256": digest})
+        for name, value in tensors.items():
+            np.testing.assert_array_equal(read[name], value)
+        self.assertEqual(tensor_file.write(again, read, new), digest)
+        raw = bytearray(old.read_bytes())
         raw[-3] ^= 1
         path.write_bytes(raw)
         with self.assertRaisesRegex(ValueError, "sha256"):
+            tensor_file.read(path)
+
+    def test_another_version_is_refused(self):
+        path = self.folder / "x.safetensors"
+        tensor_file.write(path, {"one": np.arange(100, dtype=np.uint8)}, {})
+        path.write_bytes(path.read_bytes().replace(b'"format_version":"2"',
+                                                   b'"format_version":"3"'))
+        with self.assertRaisesRegex(ValueError, "format_version '3', expected '2' or '1'"):
             tensor_file.read(path)
 
     def test_an_unknown_type_is_refused(self):
@@ -128,7 +158,8 @@ class Models(Folder):
         written = json.loads(metadata("p")["preprocess"])
         self.assertEqual(written, {**datasets.preprocess_record("cifar10"), "mean": record["mean"],
                                    "std": record["std"], "fit": "pad", "background": "dark"})
-        self.assertEqual(metadata("p")["sha256"], metadata("m")["sha256"])
+        before, after = (tensor_file.read_raw(self.folder / name)[1] for name in "mp")
+        self.assertEqual(before, after)
         export.export_model(model, self.folder / "t", {"kind": "text"}, LABELS)
         with self.assertRaisesRegex(ValueError, "expected an image model"):
             export.write_pictures(self.folder / "t", self.folder / "p", fit="pad")

@@ -62,8 +62,8 @@ def store_folded(found, name, head_norm):
 
 
 def export_model(model, path, preprocess, labels, training=None, vocabulary=None):
-    """Writes the model file; returns the SHA-256 of its data."""
-    metadata = {"format": "qama", "format_version": "1", "architecture": json.dumps(model.record),
+    """Writes the model file; returns its seal."""
+    metadata = {"format": "qama", "architecture": json.dumps(model.record),
                 "preprocess": json.dumps(preprocess), "labels": json.dumps(list(labels)),
                 "producer": PRODUCER}
     if training is not None:
@@ -119,8 +119,8 @@ def write_golden(model, path, model_sha256, inputs, labels, logits=None):
     for name, value in trace.items():
         kind = np.uint8 if name.endswith(".spins") else np.float32
         tensors[name.replace("blocks.", "block.")] = value.cpu().numpy().astype(kind)
-    return tensor_file.write(path, tensors, {"format": "qama-golden", "format_version": "1",
-                                             "model_sha256": model_sha256, "producer": PRODUCER})
+    return tensor_file.write(path, tensors, {"format": "qama-golden", "model_sha256": model_sha256,
+                                             "producer": PRODUCER})
 
 
 def golden_inputs(model, preprocess, data, count, start=0):
@@ -145,8 +145,7 @@ def anneal_solver(record, threads=1, library=None, **changes):
 
 
 def write_schedule(path, out, layers=None, **schedule):
-    """Copies a model file with another annealer schedule; the tensors and their checksum stay the
-    same.
+    """Copies a model file with another annealer schedule; the tensors stay the same.
 
     schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a
     block, complete but for the seed; None: every block has the one schedule.
@@ -166,7 +165,6 @@ def write_schedule(path, out, layers=None, **schedule):
     if layers is not None:
         anneal["layers"] = layers
     metadata["architecture"] = json.dumps(record)
-    metadata.pop("sha256", None)
     tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
 
 
@@ -190,13 +188,12 @@ def write_average(path, other, out, share):
     training.pop("test_accuracy", None)
     metadata["training"] = json.dumps({**training, "averaged_with": Path(path).stem,
                                        "share": share})
-    metadata.pop("sha256", None)
     tensor_file.write(out, theirs, metadata, tensor_file.half_storage(other))
 
 
 def write_pictures(path, out, **keys):
     """Copies a model file with another way from a picture to its input (FORMAT.md, `preprocess`);
-    the tensors and their checksum stay the same.
+    the tensors stay the same.
 
     keys: `fit`, `background`, `margin` and `centre`; None: the key goes.
     """
@@ -210,7 +207,6 @@ def write_pictures(path, out, **keys):
         else:
             record[key] = value
     metadata["preprocess"] = json.dumps(record)
-    metadata.pop("sha256", None)
     tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
 
 
@@ -232,10 +228,9 @@ def write_half(path, out, dtype):
     """Copies a model file with its matrices in half precision; vectors and tables of numbers stay
     as they are.
 
-    dtype: "f16" or "bf16". Returns the SHA-256 of the new data.
+    dtype: "f16" or "bf16". Returns the new seal.
     """
     tensors, metadata = tensor_file.read(path)
-    metadata.pop("sha256", None)
     storage = {name: dtype.upper() for name, value in tensors.items()
                if value.dtype == np.float32 and value.ndim > 1}
     return tensor_file.write(out, tensors, metadata, storage)

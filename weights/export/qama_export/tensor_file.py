@@ -2,18 +2,23 @@
 
 Every tensor starts at a multiple of 64 bytes of the file; holes are filled by `__pad.N` U8 tensors
 and the header is padded by spaces, because the format itself allows no gaps. `__metadata__` carries
-a SHA-256 of all bytes behind the header. Floats may be stored in half precision (F16, BF16) and are
+the seal, a SHA-256 of the whole file (FORMAT.md). Files of version 1, which have one of the bytes
+behind the header alone, are read, too. Floats may be stored in half precision (F16, BF16) and are
 read as float32. What the tensors mean belongs in export.py.
 """
 import hashlib
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 
 from .command import replacing
 
 ALIGNMENT = 64
+VERSION = "2"
+UNSEALED = "1"  # read only
+NO_DIGEST = b"0" * 64
 DTYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8}
 NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
 HALVES = ("F16", "BF16")
@@ -48,9 +53,9 @@ def widened(raw, storage):
 
 
 def write(path, tensors, metadata, storage=None):
-    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str); returns the data's
-    SHA-256.
+    """Writes `tensors` (name -> numpy array) and `metadata` (str -> str), sealed; returns the seal.
 
+    Version and seal are the writer's: those of `metadata` do not count.
     storage: name -> "F16" or "BF16" for the float32 tensors that are to be stored so.
     """
     storage = storage or {}
@@ -78,23 +83,40 @@ def write(path, tensors, metadata, storage=None):
         else:
             raw = value.astype(value.dtype.newbyteorder("<")).tobytes()
             append(name, NAMES[value.dtype], value.shape, raw)
-    digest = hashlib.sha256(b"".join(chunks)).hexdigest()
-    header = json.dumps({"__metadata__": {**metadata, "sha256": digest}, **entries},
-                        separators=(",", ":")).encode()
+    metadata = {**metadata, "format_version": VERSION}
+    metadata.pop("sha256", None)
+    metadata["sha256"] = NO_DIGEST.decode()
+    header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
     header += b" " * (-(8 + len(header)) % ALIGNMENT)
+    length = struct.pack("<Q", len(header))
+    digest = hashlib.sha256(b"".join([length, header, *chunks])).hexdigest()
+    # Quotes inside of a JSON string have a backslash: this is found at the key alone.
+    key = b'"sha256":"'
+    header = header.replace(key + NO_DIGEST, key + digest.encode(), 1)
     with replacing(path) as out:
-        out.write(struct.pack("<Q", len(header)))
+        out.write(length)
         out.write(header)
         out.writelines(chunks)
     return digest
 
 
+def checksum(raw, metadata):
+    """What `sha256` of a file's metadata must be."""
+    version = metadata.get("format_version")
+    if version == UNSEALED:
+        return hashlib.sha256(raw[8 + struct.unpack("<Q", raw[:8])[0]:]).hexdigest()
+    if version != VERSION:
+        raise ValueError(f"format_version {version!r}, expected {VERSION!r} or {UNSEALED!r}")
+    return hashlib.sha256(raw.replace(metadata["sha256"].encode(), NO_DIGEST, 1)).hexdigest()
+
+
 def read(path):
     """Returns (tensors, metadata); raises ValueError if the checksum is wrong. Half precision is
     widened."""
-    header, data = read_raw(path)
+    raw = Path(path).read_bytes()
+    header, data = take_apart(path, raw)
     metadata = header.pop("__metadata__")
-    digest = hashlib.sha256(data).hexdigest()
+    digest = checksum(raw, metadata)
     if digest != metadata["sha256"]:
         raise ValueError(f"{path}: sha256 {digest}, expected {metadata['sha256']}")
     tensors = {}
@@ -119,8 +141,11 @@ def half_storage(path):
 
 def read_raw(path):
     """(header, data bytes) of a file."""
-    with open(path, "rb") as source:
-        raw = source.read()
+    return take_apart(path, Path(path).read_bytes())
+
+
+def take_apart(path, raw):
+    """(header, data bytes) of a file's bytes."""
     if len(raw) < 8 or struct.unpack("<Q", raw[:8])[0] > len(raw) - 8:
         raise ValueError(f"{path}: truncated: {len(raw)} bytes")
     length = struct.unpack("<Q", raw[:8])[0]
