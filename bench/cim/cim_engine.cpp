@@ -36,9 +36,9 @@ int main(int argc, char** argv) {
               {"seed", 1},
               {"compiler", __VERSION__},
               {"is_emulated", true}};
-  // The emulator computes a read of 200 round trips in about a millisecond, far above the 162 us
-  // that it models. So the ring has 20 round trips here: the answers are bad, the times are the
-  // modelled machine's.
+  // The emulator computes a read of 200 round trips in about a millisecond, far above the 162 us of
+  // its preset "assumed". So the ring has 20 round trips here: the answers are bad, the times are
+  // those of the preset.
   const bench::Emulator emulator(R"({"round_trips": 20, "round_trip_ns": 8100})", "--pace");
   Json lines = Json::array();
   for (const std::int32_t in_flight : {1, 2, 3, 4, 8}) {

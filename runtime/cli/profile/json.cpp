@@ -63,6 +63,7 @@ Json link_json(const DeviceProfile& device) {
 Json device_profile_json(const Profile& profile, const DeviceProfile& device) {
   Json out;
   out["device"] = device.has_device ? Json(device.info.uri) : Json();
+  out["name"] = device.has_device ? Json(device.info.name) : Json();
   out["is_emulated"] = device.info.is_emulated;
   out["init_us"] = device.model_us + device.plan_us + device.session_us;
   out["init"] = {{"model_us", device.model_us},

@@ -91,6 +91,9 @@ Table modelled_table(const Profile& profile) {
   Table model =
       device_table(profile, "A solve, microseconds, modelled by the emulator", "modelled");
   model.note = "Device time of a machine with the emulator's assumptions; nobody measured it.";
+  for (const DeviceProfile& device : profile.devices) {
+    if (modelled(device)) model.note += " " + device.info.uri + " is " + device.info.name + ".";
+  }
   for (const Part& part : kParts) {
     if (!part.machine) continue;
     per_device(model, profile, part.name, [&](const auto& d) {

@@ -44,7 +44,7 @@ void print_profile(const Profile& profile, Console& console) {
                  (device.has_device ? device.info.uri : std::string("none (softmax attention)")) +
                  ", arena " + std::to_string(device.arena_bytes) + " bytes, peak resident " +
                  std::to_string(device.peak_rss) + " bytes (of the process so far)" +
-                 (device.info.is_emulated ? ", an EMULATED machine" : ""));
+                 (device.info.is_emulated ? ", an EMULATED machine: " + device.info.name : ""));
   }
   console.line("provenance " + profile.provenance.dump());
 }

@@ -82,6 +82,22 @@ TEST(Link, SolvesAndSaysWhatItIs) {
   }
 }
 
+TEST(Link, ThePresetDecidesOnTheTimeAndIsNamed) {
+  EmulatorProcess emulator({"--preset", "published"});
+  auto device = open_device(emulator.uri()).value();
+  EXPECT_EQ(device->info().name, "emulated CPQC-550, preset published");
+  const ProblemShape shape{2, 10};
+  auto solver = device->compile(shape);
+  ASSERT_OK(solver);
+  const auto layer = random_layer(2, 10, 3);
+  std::vector<std::uint64_t> spins(words_of(shape));
+  SolveResult result;
+  SolveOptions options;
+  options.schedule.restarts = 4;
+  ASSERT_OK(solver.value()->solve(layer.problem(), options, spins, result));
+  EXPECT_NEAR(result.timing.anneal_us, 4 * 15, 1e-6);
+}
+
 TEST(Link, SameSeedSameAnswerAndFewerTokensThanCompiled) {
   EmulatorProcess emulator;
   const auto device = open_or_fail(emulator.uri());

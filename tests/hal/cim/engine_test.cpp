@@ -218,6 +218,7 @@ TEST(CimProfile, MeasuredAndModelledSideBySideWithACpu) {
   EXPECT_EQ(cpu["is_emulated"], false);
   EXPECT_EQ(cpu["link"]["modelled"], false);
   EXPECT_EQ(cim["is_emulated"], true);
+  EXPECT_EQ(cim["name"], "emulated CPQC-550, preset assumed");
   EXPECT_EQ(cim["link"]["modelled"], true);
   EXPECT_EQ(cim["link"]["modelled_fields"],
             (nlohmann::json{"program_us", "anneal_us", "readout_us"}));
