@@ -4,10 +4,10 @@
 
 #include <array>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
+#include "hal/base/strict_json.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -58,7 +58,15 @@ std::string task_body(const std::string& machine_id, const std::string& task_nam
 }
 
 bool read_envelope(std::string_view text, Envelope& out, Json& data) {
-  const Json json = Json::parse(text, nullptr, false);
+  // Values: more than the samples of the largest machine.
+  auto parsed = parse_json(text, {.what = "the terminal's reply",
+                                  .code = ErrorCode::device_protocol,
+                                  .twice = ErrorCode::device_protocol,
+                                  .max_bytes = std::size_t{64} << 20,
+                                  .max_depth = 8,
+                                  .max_values = std::size_t{4} << 20});
+  if (!parsed.ok()) return false;
+  const Json& json = parsed.value();
   if (!json.is_object() || !json.contains("code")) return false;
   const Json& code = json["code"];
   out.code = code.is_string() ? code.get<std::string>() : code.dump();

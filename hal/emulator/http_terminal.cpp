@@ -11,13 +11,23 @@
 #include <charconv>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include "hal/base/strict_json.h"
 
 namespace qama::emulator {
 namespace {
 
-using Json = nlohmann::json;
+// A request's body; null if it is not what a client sends.
+Json body_of(const httplib::Request& request) {
+  auto body = parse_json(request.body, {.what = "body",
+                                        .code = ErrorCode::invalid_argument,
+                                        .twice = ErrorCode::invalid_argument,
+                                        .max_bytes = std::size_t{1} << 20,
+                                        .max_depth = 8,
+                                        .max_values = 1024});
+  return body.ok() ? std::move(body).value() : Json();
+}
 constexpr std::size_t kMaxBodyBytes = 16U << 20;
 constexpr std::size_t kMaxThings = 1024;  // files and tasks that are kept
 constexpr int kSamples = 10;
@@ -139,7 +149,7 @@ struct HttpTerminal::Impl {
   }
 
   void login(const httplib::Request& request, httplib::Response& response) {
-    const Json body = Json::parse(request.body, nullptr, false);
+    const Json body = body_of(request);
     if (!body.is_object() || body.value("username", Json()) != options.user ||
         body.value("pwd", Json()) != md5(options.password)) {
       return answer(response, "10001", "wrong user or password", nullptr);
@@ -167,7 +177,7 @@ struct HttpTerminal::Impl {
   }
 
   void submit(const httplib::Request& request, httplib::Response& response) {
-    const Json body = Json::parse(request.body, nullptr, false);
+    const Json body = body_of(request);
     const Json list = body.is_object() ? body.value("data", Json()) : Json();
     if (!list.is_array() || list.size() != 1 || !list[0].is_object()) {
       return answer(response, "40003", "expected a list of one task", nullptr);

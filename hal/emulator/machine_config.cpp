@@ -1,15 +1,13 @@
 #include "hal/emulator/machine_config.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "hal/base/quote.h"
+#include "hal/base/strict_json.h"
 
 namespace qama::emulator {
 namespace {
-
-using Json = nlohmann::json;
 
 // Every known number: where it goes and what is sensible.
 struct Bound {
@@ -79,7 +77,12 @@ Result<MachineConfig> MachineConfig::of_preset(std::string_view preset) {
 }
 
 Result<MachineConfig> MachineConfig::parse(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
+  QAMA_ASSIGN_OR_RETURN(const Json json, parse_json(text, {.what = "machine configuration",
+                                                           .code = ErrorCode::invalid_argument,
+                                                           .twice = ErrorCode::invalid_argument,
+                                                           .max_bytes = std::size_t{1} << 20,
+                                                           .max_depth = 8,
+                                                           .max_values = 1024}));
   if (!json.is_object()) return bad("expected a JSON object");
   MachineConfig out;
   out.preset = "own";

@@ -1,5 +1,6 @@
 // `qama info`: what a model file holds and what the engine makes of it. Opening checks every rule
 // of the format, so that a bad file ends here with the rule it breaks.
+#include "hal/base/strict_json.h"
 #include "hal/device.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
@@ -144,8 +145,13 @@ class Info final : public Command {
 
   /// The record as JSON; null if there is none.
   static Json parsed(const std::string& text) {
-    Json out = Json::parse(text, nullptr, false);
-    return out.is_discarded() ? Json() : out;
+    auto out = parse_json<Json>(text, {.what = "record",
+                                       .code = ErrorCode::internal,
+                                       .twice = ErrorCode::internal,
+                                       .max_bytes = std::size_t{1} << 20,
+                                       .max_depth = 16,
+                                       .max_values = std::size_t{1} << 17});
+    return out.ok() ? std::move(out).value() : Json();
   }
 
   std::string path_, seal_;

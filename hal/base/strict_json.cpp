@@ -1,4 +1,4 @@
-#include "weights/strict_json.h"
+#include "hal/base/strict_json.h"
 
 #include <cmath>
 #include <limits>
@@ -6,25 +6,25 @@
 
 #include "hal/base/quote.h"
 
-namespace qama::weights {
+namespace qama {
 namespace {
 
-// A pass over the text that builds nothing: depth and duplicate keys, which a finished Json no
-// longer shows. nlohmann's parser keeps its own stack on the heap, so depth never is the call
-// stack's.
+// A pass over the text that builds nothing: what a finished value no longer shows, and what it must
+// not grow to. nlohmann's parser keeps its own stack on the heap, so depth never is the call
+// stack's; a value's destructor recurses, as deep as the rules let it.
 class StructureCheck final : public nlohmann::json_sax<Json> {
  public:
-  StructureCheck(std::string_view what, ErrorCode code) : what_(what), code_(code) {}
+  explicit StructureCheck(const JsonRules& rules) : rules_(rules) {}
 
   [[nodiscard]] Status take_status() { return std::move(status_); }
 
-  bool null() override { return true; }
-  bool boolean(bool /*value*/) override { return true; }
-  bool number_integer(number_integer_t /*value*/) override { return true; }
-  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
-  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
-  bool string(string_t& /*value*/) override { return true; }
-  bool binary(binary_t& /*value*/) override { return true; }
+  bool null() override { return count(); }
+  bool boolean(bool /*value*/) override { return count(); }
+  bool number_integer(number_integer_t /*value*/) override { return count(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return count(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return count(); }
+  bool string(string_t& /*value*/) override { return count(); }
+  bool binary(binary_t& /*value*/) override { return count(); }
 
   bool start_object(std::size_t /*elements*/) override {
     keys_.emplace_back();
@@ -32,9 +32,7 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
   }
   bool key(string_t& name) override {
     if (keys_.back().insert(name).second) return true;
-    status_ = Error{ErrorCode::model_duplicate_key,
-                    std::string(what_) + ": key " + quote(name) + " twice, expected once"};
-    return false;
+    return refuse(rules_.twice, "key " + quote(name) + " twice, expected once");
   }
   bool end_object() override {
     keys_.pop_back();
@@ -49,43 +47,59 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string& last_token,
                    const nlohmann::json::exception& /*error*/) override {
-    status_ = Error{code_, std::string(what_) + ": not JSON at byte " + std::to_string(position) +
-                               ", near " + quote(last_token)};
-    return false;
+    return refuse(rules_.code,
+                  "not JSON at byte " + std::to_string(position) + ", near " + quote(last_token));
   }
 
  private:
   bool enter() {
-    if (++depth_ <= kMaxJsonDepth) return true;
-    status_ = Error{code_, std::string(what_) + ": nested deeper than expected, at most " +
-                               std::to_string(kMaxJsonDepth) + " levels"};
+    if (++depth_ <= rules_.max_depth) return count();
+    return refuse(rules_.code, "nested deeper than expected, at most " +
+                                   std::to_string(rules_.max_depth) + " levels");
+  }
+  bool count() {
+    if (++values_ <= rules_.max_values) return true;
+    return refuse(rules_.code,
+                  "expected at most " + std::to_string(rules_.max_values) + " values, got more");
+  }
+  bool refuse(ErrorCode code, const std::string& sentence) {
+    status_ = Error{code, std::string(rules_.what) + ": " + sentence};
     return false;
   }
 
-  std::string_view what_;
-  ErrorCode code_;
+  const JsonRules& rules_;
   Status status_;
   std::size_t depth_ = 0;
+  std::size_t values_ = 0;
   std::vector<std::set<std::string>> keys_;
 };
 
 }  // namespace
 
-Result<Json> parse_strict_json(std::string_view text, std::string_view what, ErrorCode code) {
+template <typename J>
+Result<J> parse_json(std::string_view text, const JsonRules& rules) {
+  const std::string what(rules.what);
+  if (text.size() > rules.max_bytes) {
+    return Error{rules.code, what + ": " + std::to_string(text.size()) +
+                                 " bytes, expected at most " + std::to_string(rules.max_bytes)};
+  }
   // nlohmann's parser takes a zero byte for the end of the text and would not see what hides behind
   // it.
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
-    return Error{code, std::string(what) + ": not JSON at byte " + std::to_string(zero + 1) +
-                           ", a zero byte"};
+    return Error{rules.code,
+                 what + ": not JSON at byte " + std::to_string(zero + 1) + ", a zero byte"};
   }
-  StructureCheck check(what, code);
+  StructureCheck check(rules);
   const bool accepted = Json::sax_parse(text.begin(), text.end(), &check);
   QAMA_RETURN_IF_ERROR(check.take_status());
-  Json value = accepted ? Json::parse(text.begin(), text.end(), nullptr, false)
-                        : Json(Json::value_t::discarded);
-  if (value.is_discarded()) return Error{code, std::string(what) + ": not JSON"};
-  return value;
+  if (accepted) {
+    J value = J::parse(text.begin(), text.end(), nullptr, false);
+    if (!value.is_discarded()) return value;
+  }
+  return Error{rules.code, what + ": not JSON"};
 }
+template Result<Json> parse_json(std::string_view text, const JsonRules& rules);
+template Result<nlohmann::ordered_json> parse_json(std::string_view text, const JsonRules& rules);
 
 ObjectReader::ObjectReader(const Json& value, std::string what, ErrorCode code)
     : value_(value), what_(std::move(what)), code_(code) {
@@ -185,4 +199,4 @@ void ObjectReader::fail_value(std::string_view key, std::string_view expected,
                              std::string(expected)};
 }
 
-}  // namespace qama::weights
+}  // namespace qama
