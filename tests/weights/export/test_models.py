@@ -4,6 +4,7 @@ import unittest
 
 import reference
 import torch
+from qama_export import small_products
 from qama_export.models import build, sincos_2d
 
 SOFTMAX = {"kind": "softmax"}
@@ -42,6 +43,20 @@ class SimpleViT(unittest.TestCase):
         torch.testing.assert_close(trace["embed"][0, 1], before[2:].mean((0, 1)))
 
 
+class SmallProducts(unittest.TestCase):
+    def test_products_and_their_gradients_are_pytorch_s(self):
+        torch.manual_seed(4)
+        given = torch.randn(2, 3, 4, 5).double(), torch.randn(2, 3, 6, 5).double()
+        results = []
+        for multiply in (small_products.Product.apply, torch.matmul):
+            a, b = (x.clone().requires_grad_() for x in given)
+            found = multiply(a, b.transpose(2, 3))
+            (found * torch.arange(found.numel()).view_as(found)).sum().backward()
+            results.append((found, a.grad, b.grad))
+        for mine, expected in zip(*results):
+            torch.testing.assert_close(mine, expected)
+
+
 class TextTransformer(unittest.TestCase):
     def test_padding_does_not_change_the_logits(self):
         torch.manual_seed(2)
@@ -69,6 +84,18 @@ class TextTransformer(unittest.TestCase):
 
 
 class Softmax(unittest.TestCase):
+    def test_without_a_projection_the_heads_are_the_output(self):
+        attention = {**SOFTMAX, "projection": False}
+        with self.assertRaisesRegex(ValueError, "2 heads of 4, expected 16"):
+            build(reference.vit_record(attention=attention))
+        torch.manual_seed(4)
+        layer = build(reference.vit_record(attention=attention, dim_head=8)).blocks[0].attn.double()
+        x = torch.randn(2, 5, 16).double()
+        q, k, v = (part.view(2, 5, 2, 8).transpose(1, 2)
+                   for part in layer.qkv(layer.norm(x)).chunk(3, -1))
+        expected = (q @ k.transpose(2, 3) / 8 ** 0.5).softmax(-1) @ v
+        torch.testing.assert_close(layer(x), expected.transpose(1, 2).flatten(2))
+
     def test_attention_is_the_usual_one(self):
         torch.manual_seed(1)
         model = build(reference.vit_record(attention=SOFTMAX)).double().eval()

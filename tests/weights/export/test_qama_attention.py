@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 import reference
 import torch
+from published import PublishedAttention
 from qama_export.qama_attention import HeadNorm, QamaAttention
 
 
@@ -173,15 +174,88 @@ class Operator(unittest.TestCase):
         x = torch.randn(2, 5, 6, dtype=torch.float64)
         layer.solver = RecordingSolver(torch.zeros(2, 2, 5, dtype=torch.uint8))
         layer(x)
-        q, k, _ = layer.qkv(layer.norm(x)).chunk(3, -1)
-        m = k.transpose(1, 2) @ k * (layer.block * (0.5 / layer.dim_head))
-        factors, signs = layer.factors(q.view(2, 5, 2, 3).transpose(1, 2),
-                                       m, *layer.coupling.folded())
+        couplings = layer.rule.couplings(layer.project(x, None)[1], layer)
+        factors, signs = couplings.factors(*layer.coupling.folded())
         self.assertEqual(sorted(set(signs.flatten().tolist())), [-1.0, 1.0])
         built = torch.einsum("bhnd,hd,bhmd->bhnm", factors, signs.double(), factors)
         off = ~torch.eye(5, dtype=torch.bool)
         torch.testing.assert_close(built[..., off], layer.solver.couplings[..., off], rtol=1e-4,
                                    atol=1e-4)
+
+
+class Published(unittest.TestCase):
+    """Kind qama_bilinear against a class of its own, written from the description."""
+
+    @staticmethod
+    def pair(heads=2, dim_head=3):
+        torch.manual_seed(5)
+        theirs = PublishedAttention(heads * dim_head, heads).double()
+        ours = QamaAttention(heads * dim_head, heads, dim_head, normalisation="none",
+                             energy_norm="none", kind="qama_bilinear").double()
+        with torch.no_grad():
+            for part in ("norm_q", "norm_k", "norm_v"):
+                for leaf in ("weight", "bias"):
+                    value = getattr(getattr(theirs, part), leaf)
+                    value.add_(torch.randn_like(value) * 0.3)
+                    getattr(getattr(ours, part), leaf).copy_(value)
+            ours.qkv.weight.copy_(torch.cat([theirs.Wq.weight, theirs.Wk.weight,
+                                             theirs.Wv.weight]))
+            ours.w_eps.copy_(theirs.E2V.t())
+        return theirs, ours
+
+    def test_output_and_gradients_are_theirs(self):
+        for heads in (1, 2):
+            theirs, ours = self.pair(heads)
+            x = torch.randn(2, 5, heads * 3, dtype=torch.float64)
+            spins = (torch.rand(2, heads, 5) < 0.5).to(torch.uint8)
+            results = []
+            for layer in (theirs, ours):
+                given = x.clone().requires_grad_()
+                out = layer(given, spins=spins)
+                (out * torch.arange(out.numel()).view_as(out)).sum().backward()
+                results.append((out, given.grad, layer.norm_q.weight.grad, layer.norm_v.bias.grad))
+            for mine, expected in zip(*results):
+                torch.testing.assert_close(mine, expected)
+            torch.testing.assert_close(ours.qkv.weight.grad, torch.cat(
+                [theirs.Wq.weight.grad, theirs.Wk.weight.grad, theirs.Wv.weight.grad]))
+            torch.testing.assert_close(ours.w_eps.grad, theirs.E2V.grad.t())
+
+    def test_the_problem_is_theirs_dense_and_by_factors(self):
+        theirs, ours = self.pair()
+        x = torch.randn(2, 5, 6, dtype=torch.float64)
+        ours.solver = RecordingSolver(torch.ones(2, 2, 5, dtype=torch.uint8))
+        ours(x)
+        j, h = (part.detach() for part in theirs.problem(x))
+        one = torch.ones(1, 2, dtype=torch.float64)
+        couplings = ours.rule.couplings(ours.project(x, None)[1], ours)
+        factors, signs = couplings.factors(2 * one, None)
+        self.assertEqual(tuple(factors.shape), (2, 2, 5, 6))
+        built = torch.einsum("bhnd,hd,bhmd->bhnm", factors, signs.double(), factors)
+        off = ~torch.eye(5, dtype=torch.bool)
+        torch.testing.assert_close(ours.solver.couplings[..., off], 2 * j[..., off])
+        torch.testing.assert_close(built[..., off].detach(), 2 * j[..., off])
+        torch.testing.assert_close(ours.solver.field, 5 * 0.16 * h)
+        # The energy in this project's convention is theirs.
+        for sample in range(2):
+            s = torch.tensor([[1, 0, 1, 1, 0], [1, 1, 0, 1, 0]])
+            self.assertAlmostEqual(
+                reference.layer_energy(ours.solver.couplings[sample].numpy(),
+                                       ours.solver.field[sample].numpy(),
+                                       ours.solver.penalty, s.numpy()),
+                theirs.energy(j[sample], h[sample], s))
+
+    def test_padding_changes_nothing(self):
+        _, layer = self.pair(heads=1)
+        x = torch.randn(1, 7, 3, dtype=torch.float64)
+        spins = torch.tensor([[[1, 0, 1, 1, 0, 0, 0]]], dtype=torch.uint8)
+        mask = (torch.arange(7) < 5).double()[None]
+        padded = layer(x, mask, torch.tensor([5]), spins=spins)
+        torch.testing.assert_close(padded[:, :5], layer(x[:, :5], spins=spins[:, :, :5]))
+        self.assertEqual(padded[:, 5:].abs().max().item(), 0.0)
+
+    def test_without_a_projection_heads_are_as_wide_as_the_model(self):
+        with self.assertRaisesRegex(ValueError, "2 heads of 3, expected 8 dimensions"):
+            QamaAttention(8, 2, 3, kind="qama_bilinear")
 
 
 class Gradient(unittest.TestCase):

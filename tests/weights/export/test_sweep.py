@@ -26,6 +26,31 @@ class Sweep(unittest.TestCase):
                              (row.heads, parsed.dim, 3))
             self.assertEqual(parsed.token_pool, row.pool)
 
+    def test_the_published_recipe_has_the_rows_of_three_tables(self):
+        options = sweep.parse(["run", "--recipe", "published", "--rows", "IV", "--data", "d",
+                               "--out", "o"])
+        rows = sweep.rows("published")
+        self.assertEqual(len({row.name for row in rows}), 2 * (12 + 15) + 5)
+        for row in rows:
+            parsed = train.parse(sweep.train_arguments(row, options))
+            self.assertEqual((parsed.dim, parsed.depth, parsed.mlp, parsed.epochs, parsed.heads,
+                              parsed.dim_head * row.heads, parsed.patch, parsed.token_pool,
+                              parsed.projection, parsed.keep_best),
+                             (64, 1, 64, 50, row.heads, 64, row.patch, row.pool, False, True))
+        names = [row.name for row in sweep.chosen(["IV-cifar10-h8", "VII"], "published")]
+        self.assertEqual(names, ["IV-cifar10-h8-softmax", "IV-cifar10-h8-qama_bilinear",
+                                 *(f"VII-cifar10-{kind}" for kind in sweep.PAPER_KINDS)])
+        result = {"epochs": 50.0, "full": True, "best_epoch": 41.0,
+                  "eval": [{"accuracy": 0.6}], "last_eval": [{"accuracy": 0.59}]}
+        table = sweep.table({names[1]: result, names[2]: result}, "published").splitlines()
+        self.assertEqual(table[-7:-3], [
+            "| softmax | 61.4 / 62.0 | - | - | - | not run |",
+            "| qama_bilinear | 59.3 / 59.3 | 59.00 | 60.00 | 41 | full |",
+            "| longformer | 62.1 / 62.3 | 59.00 | 60.00 | 41 | full |",
+            "| bigbird | 60.0 / 61.0 | - | - | - | not run |"])
+        self.assertIn("| IV | cifar10 | 8 | 64 | 512 | 62.0 / 59.3 | - | 60.00 (60.00) | - | "
+                      "- / 50 | not run / full |", table)
+
     def test_rows_are_chosen_by_their_beginnings(self):
         self.assertEqual(len(sweep.chosen(["IV-mnist-h1"])), 2)
         self.assertEqual(len(sweep.chosen(["V-cifar10", "IV-cifar10-h8-qama"])), 11)

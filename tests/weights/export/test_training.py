@@ -102,6 +102,37 @@ class Training(unittest.TestCase):
         self.check_learns("qama")
 
     @unittest.skipUnless(LIBRARY, "libqama.so is not built")
+    def test_the_published_recipe_keeps_its_best_epoch(self):
+        extra = ("--recipe", "published", "--attention", "qama_bilinear", "--dim", "8")
+        run = self.run_training("published", *extra)
+        self.assertEqual((run.options.clip, run.options.schedule, run.options.pixels,
+                          run.options.lr, run.options.seed), (0.0, "constant", "half", 0.01, 42))
+        run.train()
+        run.finish()
+        folder = self.root / "published"
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        found = [line["accuracy"] for line in lines if "accuracy" in line]
+        self.assertEqual(len(found), 8)
+        self.assertEqual({line["lr"] for line in lines if "lr" in line}, {0.01})
+        best, metadata, _ = export.import_model(folder / "best.safetensors")
+        self.assertAlmostEqual(metadata["training"]["test_accuracy"], max(found), delta=1e-4)
+        self.assertEqual(metadata["training"]["epochs"], 1 + found.index(max(found)))
+        self.assertEqual(metadata["preprocess"]["mean"], [0.5])
+        best.set_solver(export.anneal_solver(best.record))
+        self.assertAlmostEqual(train.evaluate(best, run.batches)[0], max(found), delta=1e-4)
+        # A run that goes on knows its best epoch so far: the last is evaluated once more.
+        run.options.resume = True
+        again = train.Run(run.options)
+        self.addCleanup(again.log_file.close)
+        self.assertAlmostEqual(again.best["accuracy"], max(found[:-1]), delta=1e-4)
+
+    def test_the_published_softmax_has_no_projection(self):
+        run = self.run_training("plain", "--recipe", "published", "--attention", "softmax",
+                                "--dim", "8")
+        self.assertEqual(run.model.record["attention"], {"kind": "softmax", "projection": False})
+        self.assertFalse([name for name in run.model.state_dict() if ".out." in name])
+
+    @unittest.skipUnless(LIBRARY, "libqama.so is not built")
     def test_half_precision_products_learn_as_well(self):
         run = self.run_training("half", "--attention", "qama", "--products", "bf16")
         run.train()

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from . import rivals
-from .qama_attention import QamaAttention
+from .qama_attention import RULES, QamaAttention
 from .qama_v1 import QamaV1Attention
+from .small_products import product
 
 
 def sincos_2d(rows, columns, dim, temperature=10000.0):
@@ -30,28 +31,33 @@ def sincos_1d(tokens, dim, temperature=10000.0):
 
 
 class SoftmaxAttention(nn.Module):
-    """Pre-norm multi-head attention, scale 1/sqrt(D); padded keys are masked. Same interface as
-    QAMA's."""
+    """Pre-norm multi-head attention, scale 1/sqrt(D); padded keys are masked; with a projection
+    behind the heads or without. Same interface as QAMA's."""
 
-    def __init__(self, dim, heads, dim_head, eps=1e-5):
+    def __init__(self, dim, heads, dim_head, eps=1e-5, projection=True):
         super().__init__()
         self.heads, self.dim_head = heads, dim_head
         self.norm = nn.LayerNorm(dim, eps=eps)
         self.qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
-        self.out = nn.Linear(heads * dim_head, dim, bias=False)
+        self.projection = projection
+        if projection:
+            self.out = nn.Linear(heads * dim_head, dim, bias=False)
+        elif heads * dim_head != dim:
+            raise ValueError(f"{heads} heads of {dim_head}, expected {dim} dimensions of all "
+                             "heads, since there is no output projection")
 
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
         normed = self.norm(x)
         batch, tokens, _ = x.shape
         qkv = self.qkv(normed).view(batch, tokens, 3, self.heads, self.dim_head)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        score = q @ k.transpose(2, 3) * self.dim_head ** -0.5
+        score = product(q, k.transpose(2, 3)) * self.dim_head ** -0.5
         if mask is not None:
             score = score.masked_fill(mask[:, None, None, :] == 0, float("-inf"))
-        heads = (score.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, -1)
+        heads = product(score.softmax(-1), v).transpose(1, 2).reshape(batch, tokens, -1)
         if trace is not None:
             trace.update(attn_norm=normed)
-        result = self.out(heads)
+        result = self.out(heads) if self.projection else heads
         return result if mask is None else result * mask[..., None]
 
 
@@ -60,17 +66,18 @@ def make_attention(record):
     dim, heads, dim_head, eps = (record[key] for key in ("dim", "heads", "dim_head", "norm_eps"))
     attention = record["attention"]
     if attention["kind"] == "softmax":
-        return SoftmaxAttention(dim, heads, dim_head, eps)
-    if attention["kind"] == "qama":
-        return QamaAttention(dim, heads, dim_head, eps, attention["normalisation"],
-                             attention["energy_norm"], attention["rho0"], attention["gamma0"])
+        return SoftmaxAttention(dim, heads, dim_head, eps, attention.get("projection", True))
+    if attention["kind"] in RULES:
+        return QamaAttention(dim, heads, dim_head, eps, attention.get("normalisation", "none"),
+                             attention.get("energy_norm", "none"), attention["rho0"],
+                             attention["gamma0"], kind=attention["kind"])
     if attention["kind"] == "qama_v1":
         return QamaV1Attention(dim, heads, dim_head, eps, attention["bits"], attention["quadratic"],
                                attention["linear"], attention["penalty"])
     if attention["kind"] in rivals.KINDS:
         return rivals.KINDS[attention["kind"]](record)
-    raise ValueError(f"attention kind '{attention['kind']}', expected softmax, qama, qama_v1, "
-                     f"{', '.join(rivals.KINDS)}")
+    raise ValueError(f"attention kind '{attention['kind']}', expected softmax, qama_v1, "
+                     f"{', '.join([*RULES, *rivals.KINDS])}")
 
 
 class Mlp(nn.Module):

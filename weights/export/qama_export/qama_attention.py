@@ -1,15 +1,18 @@
-"""The QAMA operator for training: Eq. 3-6 and 10 of the paper, with the normalisations of the model
-file.
+"""The QAMA operators for training: Eq. 3-6 and 10 of the paper, with the normalisations of the
+model file, and the operator that the authors' published code computes (RULES has both).
 
-Nothing of size N x N is kept for the backward pass. With M = K^T K / (2D) and G = Q M,
-J = G Q^T (Eq. 4), so energies need Q^T s only, and mean and variance of J come from Gram matrices;
-J itself (or its factor F = Q chol(M)) is built once without gradient, for the solver. The spins are
-constants of the differentiation (Eq. 6).
+Nothing of size N x N is kept for the backward pass: energies need Q^T s, or Q^T s and K^T s, only.
+J itself, or its factors, is built once without gradient, for the solver. The spins are constants of
+the differentiation (Eq. 6).
 """
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional
+
+from .small_products import product
 
 NORMALISATIONS = ("none", "instance", "batch")
 ENERGY_NORMS = ("none", "layer", "batch")
@@ -95,6 +98,111 @@ class HeadNorm(nn.Module):
         return self.unit, torch.zeros_like(self.unit)
 
 
+class GramCouplings:
+    """J = Q K^T K Q^T / (2D), Eq. 4, of all heads: with M = K^T K / (2D) and G = Q M, J = G Q^T.
+
+    qk [B,N,2 H D]. Mean and variance of J come from Gram matrices.
+    """
+
+    def __init__(self, qk, layer):
+        q, k = qk.chunk(2, -1)
+        self.q, self.layer = q, layer
+        # All heads' M at once, as blocks of one matrix: many small products are slower than one
+        # large one of which the blocks outside the diagonal are thrown away.
+        self.m = k.transpose(1, 2) @ k * (layer.block * (0.5 / layer.dim_head))
+        self.g = q @ self.m
+        self.diagonal = layer.by_head(self.g * q).sum(-1)
+
+    def moments(self):
+        """Sums of J and J^2 over the off-diagonal entries, without J: 1^T J 1 and tr(M C M C), C =
+        Q^T Q."""
+        q, m, diagonal, split = self.q, self.m, self.diagonal, (len(self.q), self.layer.heads, -1)
+        ones = q.sum(1, keepdim=True)
+        total = ((ones @ m) * ones).view(split).sum(-1) - diagonal.sum(1)
+        mc = m @ (q.transpose(1, 2) @ q)
+        squares = (mc * mc.transpose(1, 2) * self.layer.block).view(split).sum(-1)
+        return total, squares - (diagonal * diagonal).sum(1)
+
+    def inner(self, s):
+        """sum_{j != i} J_ij s_j as [B,N,H]; s [B,H,N]."""
+        picked = (s @ self.q) * self.layer.head_columns
+        return self.g @ picked.transpose(1, 2) - self.diagonal * s.transpose(1, 2)
+
+    def dense(self, scale, shift):
+        """a J + c [B,H,N,N], the diagonal too, which nobody reads; scale, shift [1,H] or [B,H]."""
+        # The shift rides along as one more column: J' = [a G, c] [Q, 1]^T.
+        q, g = (self.layer.by_head(part).transpose(1, 2) for part in (self.q, self.g))
+        ones = torch.ones_like(q[..., :1])
+        left = torch.cat([g * scale[..., None, None], ones * shift[..., None, None]], -1)
+        return product(left, torch.cat([q, ones], -1).transpose(2, 3))
+
+    def factors(self, scale, shift):
+        """J' = a F F^T + c 1 1^T as factors [B,H,N,D+1] and signs [H,D+1]; scale, shift [1,H]."""
+        q, width = self.layer.by_head(self.q).transpose(1, 2), self.layer.dim_head
+        batch, heads, tokens, _ = q.shape
+        m = self.m.view(batch, heads, width, heads, width)
+        m = m.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+        # The jitter keeps a rank-deficient Gram matrix positive definite in float; it is below what
+        # the solver's integers resolve.
+        trace = m.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+        eye = torch.eye(width, dtype=m.dtype, device=m.device)
+        root = torch.linalg.cholesky((m + eye * (3e-6 * trace + 1e-20)).double()).to(m.dtype)
+        factor = q @ root * scale.abs().sqrt()[..., None, None]
+        column = shift.abs().sqrt()[..., None, None].expand(batch, -1, tokens, 1)
+        sign = torch.where(torch.stack([scale[0], shift[0]], -1) < 0, -1.0, 1.0)
+        signs = torch.cat([sign[:, :1].expand(-1, width), sign[:, 1:]], -1)
+        return torch.cat([factor, column], -1), signs
+
+
+class BilinearCouplings:
+    """J = (Q K^T + K Q^T) / (2 sqrt D) of all heads; qk [B,N,2 H D]."""
+
+    def __init__(self, qk, layer):
+        self.qk, self.layer = qk, layer
+        self.unit = 0.5 * layer.dim_head ** -0.5
+
+    def inner(self, s):
+        """sum_{j != i} J_ij s_j as [B,N,H]; s [B,H,N]."""
+        columns = self.layer.head_columns * self.unit
+        picked = (s @ self.qk) * torch.cat([columns, columns], -1)
+        picked = torch.cat(picked.chunk(2, -1)[::-1], -1)  # keys where queries were
+        q, k = self.qk.chunk(2, -1)
+        diagonal = (q * k) @ (2 * columns.t())
+        return self.qk @ picked.transpose(1, 2) - diagonal * s.transpose(1, 2)
+
+    def dense(self, scale, _):
+        """a J [B,H,N,N], the diagonal too, which nobody reads; scale [1,H] or [B,H]. No layer of
+        this rule has a shift."""
+        q, k = (self.layer.by_head(part).transpose(1, 2) for part in self.qk.chunk(2, -1))
+        left = torch.cat([q, k], -1) * (scale * self.unit)[..., None, None]
+        return product(left, torch.cat([k, q], -1).transpose(2, 3))
+
+    def factors(self, scale, _):
+        """J' = a (P P^T - M M^T) with P, M = (Q +- K) / (2 D^1/4): factors [B,H,N,2D] and signs
+        [H,2D]."""
+        q, k = (self.layer.by_head(part).transpose(1, 2) for part in self.qk.chunk(2, -1))
+        unit = (0.5 * self.unit * scale.abs()).sqrt()[..., None, None]
+        sign = torch.where(scale[0] < 0, -1.0, 1.0)[:, None].expand(-1, self.layer.dim_head)
+        return torch.cat([(q + k) * unit, (q - k) * unit], -1), torch.cat([sign, -sign], -1)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the kinds of QAMA differ in."""
+    couplings: type
+    pair: int = 1  # times that the energy counts J_ij of a pair i < j
+    norms: str = "one"  # of q, k and v: "one" together, or "each" its own
+    field: str = "sum"  # h_ti = v_ti . w_eps, or its "mean" over the dimensions
+    output_rho: bool = True  # the output's energies have rho h, else h
+    projection: bool = True  # a linear map behind the heads
+
+
+# "qama_bilinear" is what the authors' published code computes, which has neither normalisation.
+RULES = {"qama": Rule(GramCouplings),
+         "qama_bilinear": Rule(BilinearCouplings, pair=2, norms="each", field="mean",
+                               output_rho=False, projection=False)}
+
+
 class QamaAttention(nn.Module):
     """Pre-norm QAMA attention: x [B,N,dim] -> [B,N,dim], the residual is the caller's.
 
@@ -104,7 +212,7 @@ class QamaAttention(nn.Module):
     """
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, normalisation="batch", energy_norm="batch",
-                 rho0=0.16, gamma0=0.8, shared_w_eps=True):
+                 rho0=0.16, gamma0=0.8, shared_w_eps=True, kind="qama"):
         super().__init__()
         if normalisation not in NORMALISATIONS or energy_norm not in ENERGY_NORMS:
             raise ValueError(f"normalisation '{normalisation}', energy norm '{energy_norm}': "
@@ -113,9 +221,15 @@ class QamaAttention(nn.Module):
         inner = heads * dim_head
         self.heads, self.dim_head, self.rho0, self.gamma0 = heads, dim_head, rho0, gamma0
         self.normalisation, self.energy_norm = normalisation, energy_norm
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.eps, self.rule = eps, RULES[kind]
+        for name in ("norm",) if self.rule.norms == "one" else ("norm_q", "norm_k", "norm_v"):
+            setattr(self, name, nn.LayerNorm(dim, eps=eps))
         self.qkv = nn.Linear(dim, 3 * inner, bias=False)
-        self.out = nn.Linear(inner, dim, bias=False)
+        if self.rule.projection:
+            self.out = nn.Linear(inner, dim, bias=False)
+        elif inner != dim:
+            raise ValueError(f"{heads} heads of {dim_head}, expected {dim} dimensions of all "
+                             f"heads, since {kind} has no output projection")
         self.w_eps = nn.Parameter(torch.randn(1 if shared_w_eps else heads, dim_head))
         self.coupling = HeadNorm(heads, normalisation, eps)
         self.field = HeadNorm(heads, normalisation, eps)
@@ -130,56 +244,82 @@ class QamaAttention(nn.Module):
                              persistent=False)
         self.solver = None
 
+    def by_head(self, x):
+        """[B,N,H D] as [B,N,H,D]."""
+        return x.view(*x.shape[:2], self.heads, self.dim_head)
+
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
         """`trace`: dictionary that receives attn_norm, spins, energies; `spins`: given instead of
         solved."""
-        normed = self.norm(x)
         batch, tokens, _ = x.shape
-        split = (batch, tokens, self.heads, self.dim_head)
-        qkv = self.qkv(normed)
+        normed, qk, h = self.project(x, mask)
         if mask is None:
             length, pairs = tokens, float(tokens * (tokens - 1))
         else:
-            qkv = qkv * mask[..., None]
             length = count.to(x.dtype)
             pairs = length * (length - 1)
-        q, k, v = qkv.chunk(3, -1)
-
-        # All heads' M at once, as blocks of one matrix: many small products are slower than one
-        # large one of which the blocks outside the diagonal are thrown away.
-        m = k.transpose(1, 2) @ k * (self.block * (0.5 / self.dim_head))
-        g = q @ m
-        diagonal = (g * q).view(split).sum(-1)
-        scale, shift = self.coupling(lambda: self._coupling_moments(q, m, diagonal), pairs)
-        # One value a token and head; padded positions are 0 and stay out of the sums.
-        h = (v.reshape(split) * self.w_eps).sum(-1)
+        couplings = self.rule.couplings(qk, self)
+        scale, shift = self.coupling(lambda: couplings.moments(), pairs)
         h_scale, h_shift = self.field(lambda: (h.sum(1), (h * h).sum(1)), length)
-        h = h * h_scale[:, None] + h_shift[:, None]
+        if self.normalisation != "none":
+            h = h * h_scale[:, None] + h_shift[:, None]
         if mask is not None:
             h = h * mask[..., None]
         field = h * (length * self.rho0 if mask is None else (length * self.rho0)[:, None, None])
         if spins is None:
             with torch.no_grad():
-                spins = self._solve(q, m, g, scale, shift, field.detach().transpose(1, 2),
+                spins = self._solve(couplings, scale, shift, field.detach().transpose(1, 2),
                                     count)
-        s = spins.to(x.dtype)
+        spun = spins.to(x.dtype)
+        s = spun.transpose(1, 2)
 
-        picked = (s @ q) * self.head_columns
-        s = s.transpose(1, 2)
-        in_head = g @ picked.transpose(1, 2) - diagonal * s
-        in_head = scale[:, None] * in_head + shift[:, None] * (s.sum(1, keepdim=True) - s)
-        energies = -s * (in_head + field)
+        in_head = couplings.inner(spun)
+        if self.normalisation != "none":
+            in_head = scale[:, None] * in_head + shift[:, None] * (s.sum(1, keepdim=True) - s)
+        energies = -s * (in_head + (field if self.rule.output_rho else h))
         if trace is not None:
             trace.update(attn_norm=normed, spins=spins, energies=energies.transpose(1, 2))
         if self.energy_norm == "batch":
             e_scale, e_shift = self.energy(lambda: (energies.sum(1), (energies * energies).sum(1)),
                                            length)
             energies = energies * e_scale[:, None] + e_shift[:, None]
-        heads = (energies[..., None] * self.w_eps).flatten(2)
+        heads = energies @ self.read()
         if self.energy_norm == "layer":
             heads = self.energy(heads)
-        result = self.out(heads)
+        result = self.out(heads) if self.rule.projection else heads
         return result if mask is None else result * mask[..., None]
+
+    def read(self):
+        """w_eps of each head beside the others' zeros, [H, H D]."""
+        split = self.head_columns.view(self.heads, self.heads, self.dim_head)
+        return (self.w_eps * split).flatten(1)
+
+    def project(self, x, mask):
+        """The norm of x, q and k [B,N,2 H D] and h [B,N,H] before it is normalised."""
+        if self.rule.norms == "one":
+            normed = self.norm(x)
+            qkv = self.qkv(normed)
+            if mask is not None:
+                qkv = qkv * mask[..., None]
+            qk, v = qkv.split([2 * self.heads * self.dim_head, self.heads * self.dim_head], -1)
+            # One value a token and head; padded positions are 0 and stay out of the sums.
+            return normed, qk, (self.by_head(v) * self.w_eps).sum(-1)
+        # Three norms of one row differ in scale and shift only, which go into the weights: one
+        # product in place of three, with a column a head for h.
+        normed = functional.layer_norm(x, x.shape[-1:], eps=self.eps)
+        weight = self.qkv.weight.view(3, -1, x.shape[-1])
+        norms = (self.norm_q, self.norm_k, self.norm_v)
+        biases = torch.einsum("pic,pc->pi", weight, torch.stack([norm.bias for norm in norms]))
+        weight = weight * torch.stack([norm.weight for norm in norms])[:, None]
+        read = self.read()
+        if self.rule.field == "mean":
+            read = read / self.dim_head
+        weight = torch.cat([weight[0], weight[1], read @ weight[2]])
+        qkh = functional.linear(normed, weight, torch.cat([biases[0], biases[1],
+                                                           read @ biases[2]]))
+        if mask is not None:
+            qkh = qkh * mask[..., None]
+        return normed, *qkh.split([2 * self.heads * self.dim_head, self.heads], -1)
 
     def penalty(self, tokens):
         """lambda of Eq. 3 after Eq. 10."""
@@ -187,54 +327,21 @@ class QamaAttention(nn.Module):
             return 0.0
         return tokens * math.sqrt(2.0 / math.pi) / (self.heads - 1) * self.gamma0
 
-    def _coupling_moments(self, q, m, diagonal):
-        """Sums of J and J^2 over the off-diagonal entries, without J: 1^T J 1 and tr(M C M C), C =
-        Q^T Q."""
-        batch = q.shape[0]
-        ones = q.sum(1, keepdim=True)
-        total = ((ones @ m) * ones).view(batch, self.heads, -1).sum(-1) - diagonal.sum(1)
-        mc = m @ (q.transpose(1, 2) @ q)
-        squares = (mc * mc.transpose(1, 2) * self.block).view(batch, self.heads, -1).sum(-1)
-        return total, squares - (diagonal * diagonal).sum(1)
-
-    def _solve(self, q, m, g, scale, shift, field, count):
+    def _solve(self, couplings, scale, shift, field, count):
         if self.solver is None:
             raise RuntimeError("QamaAttention: no solver set (model.set_solver)")
-        batch, tokens, _ = q.shape
+        batch, _, tokens = field.shape
         penalty = self.penalty(tokens)
+        if self.rule.pair != 1:
+            scale, shift = scale * self.rule.pair, shift * self.rule.pair
         if count is not None and self.heads > 1:
             # The solver takes one penalty for all samples. A problem times a number has the same
             # answer, so each sample's other terms grow by what its own penalty, which goes with its
             # tokens, is smaller.
-            times = (tokens / count.clamp(min=1)).to(q.dtype)
+            times = (tokens / count.clamp(min=1)).to(field.dtype)
             scale, shift = scale * times[:, None], shift * times[:, None]
             field = field * times[:, None, None]
-        by_head = (batch, tokens, self.heads, self.dim_head)
-        q = q.reshape(by_head).transpose(1, 2)
         if tokens < FACTOR_TOKENS or self.normalisation == "instance":
-            # The shift rides along as one more column: J' = [a G, c] [Q, 1]^T.
-            g = g.view(by_head).transpose(1, 2)
-            ones = torch.ones_like(q[..., :1])
-            left = torch.cat([g * scale[..., None, None], ones * shift[..., None, None]], -1)
-            couplings = left @ torch.cat([q, ones], -1).transpose(2, 3)
-            return self.solver.solve(couplings, field, penalty, count)
-        factors, signs = self.factors(q, m, scale, shift)
+            return self.solver.solve(couplings.dense(scale, shift), field, penalty, count)
+        factors, signs = couplings.factors(scale, shift)
         return self.solver.solve_factors(factors, signs, field, penalty, count)
-
-    def factors(self, q, m, scale, shift):
-        """J' = a F F^T + c 1 1^T as factors [B,H,N,D+1] and signs [H,D+1].
-
-        q [B,H,N,D]; m [B,HD,HD] with one block a head; scale, shift [1,H].
-        """
-        batch, heads, tokens, width = q.shape
-        m = m.view(batch, heads, width, heads, width).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
-        # The jitter keeps a rank-deficient Gram matrix positive definite in float; it is below what
-        # the solver's integers resolve.
-        trace = m.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
-        eye = torch.eye(width, dtype=m.dtype, device=m.device)
-        root = torch.linalg.cholesky((m + eye * (3e-6 * trace + 1e-20)).double()).to(m.dtype)
-        factor = q @ root * scale.abs().sqrt()[..., None, None]
-        column = shift.abs().sqrt()[..., None, None].expand(batch, -1, tokens, 1)
-        sign = torch.where(torch.stack([scale[0], shift[0]], -1) < 0, -1.0, 1.0)
-        signs = torch.cat([sign[:, :1].expand(-1, width), sign[:, 1:]], -1)
-        return torch.cat([factor, column], -1), signs

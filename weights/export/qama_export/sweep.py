@@ -1,5 +1,5 @@
-"""The sweeps of the paper's Tables IV (heads) and V (token length): trains, exports, evaluates,
-prints the table.
+"""The sweeps of the paper's Tables IV (heads), V (token length) and VII (other kinds of
+attention): trains, exports, evaluates, prints the table.
 
     python3 -m qama_export.sweep list
     python3 -m qama_export.sweep run --rows IV-mnist --data DIR --out runs/sweep --epochs 4
@@ -10,6 +10,9 @@ A row is TABLE-DATASET-HEADS_OR_POOL-ATTENTION, e.g. IV-mnist-h4-qama or V-cifar
 eval` (QAMA: seeds 1, 2, 3) on the official test set; what came out is in OUT/ROW/result.json, and
 rows that have one are not run again. "full" in the table means: all training samples, at least
 FULL_EPOCHS epochs, schedule run to its end.
+
+--recipe published: the shape, training and operator of the authors' published code, 50 epochs a
+row, best epoch and last; Table VII too. Without it: larger shapes, this project's training.
 """
 import argparse
 import json
@@ -17,15 +20,16 @@ import os
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import command
+from . import command, train
 
 # Epochs of the shipped models of the data set.
 FULL_EPOCHS = {"mnist": 14, "fashion-mnist": 18, "cifar10": 16}
 SHAPES = {"mnist": dict(dim=64, depth=2, mlp=128), "fashion-mnist": dict(dim=64, depth=2, mlp=128),
           "cifar10": dict(dim=128, depth=3, mlp=256)}
+PUBLISHED_EPOCHS = train.RECIPES["published"]["epochs"]
 SIDES = {"mnist": 28, "fashion-mnist": 28, "cifar10": 32}
 # Best accuracies of the paper: {key: (softmax, QAMA)}. Table V calls CIFAR-10's pools by MNIST's
 # names; its lengths say which they are.
@@ -39,6 +43,9 @@ PAPER_POOLS = {"mnist": {"1x1": (97.6, 94.9), "2x2": (95.3, 94.3), "2x7": (94.6,
                            "8x8": (49.0, 46.9), "16x16": (38.9, 38.8)},
                "fashion-mnist": {"1x1": (85.7, 84.5), "2x2": (83.0, 82.8), "2x7": (77.6, 76.5),
                                  "7x7": (70.0, 67.8), "14x14": (52.2, 52.2)}}
+# Table VII, CIFAR-10 with 8 heads: {kind: (last epoch, best epoch)}.
+PAPER_KINDS = {"longformer": (62.1, 62.3), "bigbird": (60.0, 61.0), "linformer": (59.2, 59.4),
+               "performer": (59.7, 60.0), "reformer": (62.5, 62.9)}
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,20 @@ class Row:
     patch: int
     pool: str
     attention: str
+    recipe: str = ""
 
     @property
     def name(self):
-        varied = f"h{self.heads}" if self.table == "IV" else f"p{self.pool}"
-        return f"{self.table}-{self.dataset}-{varied}-{self.attention}"
+        varied = {"IV": f"-h{self.heads}", "V": f"-p{self.pool}", "VII": ""}[self.table]
+        return f"{self.table}-{self.dataset}{varied}-{self.attention}"
+
+    @property
+    def full_epochs(self):
+        return PUBLISHED_EPOCHS if self.recipe else FULL_EPOCHS[self.dataset]
+
+    @property
+    def anneals(self):
+        return self.attention.startswith("qama")
 
     @property
     def tokens(self):
@@ -63,26 +79,31 @@ class Row:
 
     @property
     def paper(self):
-        """(softmax, QAMA), best accuracies in %."""
+        """(softmax, QAMA), best accuracies in %; Table VII: (last, best)."""
+        if self.table == "VII":
+            return PAPER_KINDS[self.attention]
         if self.table == "IV":
             return PAPER_HEADS[self.dataset][self.heads]
         return PAPER_POOLS[self.dataset][self.pool]
 
 
-def rows():
-    """All rows of both tables, in their order."""
+def rows(recipe=""):
+    """All rows of the tables, in their order; Table VII's softmax and QAMA are rows of Table IV."""
     found = []
+    kinds = ("softmax", "qama_bilinear" if recipe else "qama")
     for dataset in SHAPES:
         for heads in PAPER_HEADS[dataset]:
-            found += [Row("IV", dataset, heads, 4, "1x1", kind) for kind in ("softmax", "qama")]
+            found += [Row("IV", dataset, heads, 4, "1x1", kind, recipe) for kind in kinds]
     for dataset in SHAPES:
         for pool in PAPER_POOLS[dataset]:
-            found += [Row("V", dataset, 2, 2, pool, kind) for kind in ("softmax", "qama")]
+            found += [Row("V", dataset, 2, 2, pool, kind, recipe) for kind in kinds]
+    if recipe:
+        found += [Row("VII", "cifar10", 8, 4, "1x1", kind, recipe) for kind in PAPER_KINDS]
     return found
 
 
-def chosen(beginnings):
-    found = [row for row in rows() if any(row.name.startswith(begin) for begin in beginnings)]
+def chosen(beginnings, recipe=""):
+    found = [row for row in rows(recipe) if any(row.name.startswith(begin) for begin in beginnings)]
     for begin in beginnings:
         if not any(row.name.startswith(begin) for row in found):
             raise ValueError(f"no row begins with '{begin}'; see `list`")
@@ -91,17 +112,20 @@ def chosen(beginnings):
 
 def train_arguments(row, options):
     """Arguments of qama_export.train for a row."""
-    shape = SHAPES[row.dataset]
-    epochs = options.epochs or FULL_EPOCHS[row.dataset]
+    shape = train.RECIPES[row.recipe] if row.recipe else SHAPES[row.dataset]
     found = ["--dataset", row.dataset, "--attention", row.attention, "--data", options.data,
-             "--out", str(Path(options.out) / row.name), "--dim", shape["dim"], "--depth",
-             shape["depth"],
-             "--mlp", shape["mlp"], "--heads", row.heads, "--dim-head", shape["dim"] // row.heads,
-             "--patch", row.patch, "--token-pool", row.pool, "--batch", 128, "--epochs", epochs,
-             "--lr", 0.003,
-             "--eval-every", 0, "--golden", 1, "--threads", options.threads, "--device",
+             "--out", str(Path(options.out) / row.name),
+             "--heads", row.heads, "--dim-head", shape["dim"] // row.heads,
+             "--patch", row.patch, "--token-pool", row.pool,
+             "--epochs", options.epochs or row.full_epochs,
+             "--golden", 1, "--threads", options.threads, "--device",
              options.device,
              "--products", options.products, "--resume"]
+    if row.recipe:
+        found += ["--recipe", row.recipe]
+    else:
+        found += ["--dim", shape["dim"], "--depth", shape["depth"], "--mlp", shape["mlp"],
+                  "--batch", 128, "--lr", 0.003, "--eval-every", 0]
     if row.attention == "qama":
         found += ["--sweeps", 5, "--eval-sweeps", 8, "--eval-restarts", 8, "--t-end", 0.08]
     for name in ("train_samples", "test_samples", "time_limit"):
@@ -110,17 +134,16 @@ def train_arguments(row, options):
     return [str(argument) for argument in found]
 
 
-def evaluate(row, options):
-    """`qama eval` of a row's model: [{seed, accuracy, n}]."""
+def evaluate(row, options, model):
+    """`qama eval` of a row's model file `model`: [{seed, accuracy, n}]."""
     results = []
-    for seed in (1, 2, 3) if row.attention == "qama" else (1,):
-        command = [options.program, "eval", "-m",
-                   str(Path(options.out) / row.name / "model.safetensors"),
-                   "--dataset", row.dataset, "--data", options.eval_data or options.data, "--seed",
-                   str(seed), "--json"]
+    for seed in (1, 2, 3) if row.anneals else (1,):
+        line = [options.program, "eval", "-m", str(Path(options.out) / row.name / model),
+                "--dataset", row.dataset, "--data", options.eval_data or options.data, "--seed",
+                str(seed), "--json"]
         if options.test_samples:
-            command += ["--limit", str(options.test_samples)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True,
+            line += ["--limit", str(options.test_samples)]
+        found = json.loads(subprocess.run(line, check=True, capture_output=True,
                                           text=True).stdout)
         results.append({"seed": seed, "accuracy": found["accuracy"], "n": found["n"],
                         "p50_us": found["latency_us"]["p50"]})
@@ -135,19 +158,27 @@ def run_row(row, options):
         return json.loads(result_file.read_text())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(
         filter(None, [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]))}
-    subprocess.run([sys.executable, "-m", "qama_export.train", *train_arguments(row, options)],
-                   check=True,
-                   env=environment)
-    last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()][-1]
-    planned = options.epochs or FULL_EPOCHS[row.dataset]
+    if not train.is_finished(folder):
+        subprocess.run([sys.executable, "-m", "qama_export.train", *train_arguments(row, options)],
+                       check=True, env=environment)
+    if options.train_only:
+        return None
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    last = [line for line in lines if "accuracy" in line][-1]
+    planned = options.epochs or row.full_epochs
     whole = last["epoch"] >= planned - 1e-6 and not options.train_samples
     result = {"row": row.name, "epochs": last["epoch"], "seconds": last["seconds"],
               "pytorch_accuracy": last["accuracy"],
-              "full": bool(whole and last["epoch"] >= FULL_EPOCHS[row.dataset] - 1e-6
+              "full": bool(whole and last["epoch"] >= row.full_epochs - 1e-6
                            and not options.test_samples)}
     if options.train_samples:
         result["train_samples"] = options.train_samples
-    result["eval"] = evaluate(row, options)
+    if row.recipe:
+        best = [line for line in lines if "best" in line][-1]
+        result.update(best=best["best"], best_epoch=best["best_epoch"],
+                      last_eval=evaluate(row, options, "model.safetensors"))
+    result["eval"] = evaluate(row, options, "best.safetensors" if row.recipe else
+                              "model.safetensors")
     result_file.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
@@ -157,15 +188,15 @@ def read_results(out):
             for path in Path(out).glob("*/result.json")}
 
 
-def table(results):
-    """Both tables as Markdown, rows without a result marked so."""
+def table(results, recipe=""):
+    """The tables as Markdown, rows without a result marked so."""
     lines = ["| table | data set | heads | tokens | spins | paper: softmax / QAMA | softmax | "
              "QAMA, seeds 1-3 | "
              "difference | epochs | run |", "|---|---|---|---|---|---|---|---|---|---|---|"]
-    for row in rows():
-        if row.attention == "qama":
+    for row in rows(recipe):
+        if row.attention != "softmax":
             continue
-        partner = Row(row.table, row.dataset, row.heads, row.patch, row.pool, "qama")
+        partner = replace(row, attention="qama_bilinear" if recipe else "qama")
         pair = [results.get(one.name) for one in (row, partner)]
         means = [one and 100 * statistics.mean(run["accuracy"] for run in one["eval"])
                  for one in pair]
@@ -183,7 +214,28 @@ def table(results):
                      f"{row.paper[0]:.1f} / {row.paper[1]:.1f} | "
                      f"{cells[0]} | {cells[1]} | {difference} | {epochs} | "
                      f"{kind} |")
+    if recipe:
+        lines += ["", *other_kinds(results, recipe)]
     return "\n".join(lines) + "\n"
+
+
+def other_kinds(results, recipe):
+    """Lines of Table VII: accuracies of the best epoch and of the last."""
+    lines = ["| attention | paper: last / best | last | best | best epoch | run |",
+             "|---|---|---|---|---|---|"]
+    eight = [row for row in rows(recipe) if row.table == "VII" or row.name.startswith(
+        "IV-cifar10-h8-")]
+    of_paper = {"softmax": (61.4, 62.0), "qama_bilinear": (59.3, 59.3), **PAPER_KINDS}
+    for row in eight:
+        result = results.get(row.name)
+        cells = ["-", "-", "-", "not run"]
+        if result:
+            cells = [f"{100 * statistics.mean(run['accuracy'] for run in result[key]):.2f}"
+                     for key in ("last_eval", "eval")]
+            cells += [f"{result['best_epoch']:g}", "full" if result["full"] else "shortened"]
+        last, best = of_paper[row.attention]
+        lines.append(f"| {row.attention} | {last:.1f} / {best:.1f} | {' | '.join(cells)} |")
+    return lines
 
 
 def update(path, text):
@@ -202,7 +254,7 @@ def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="print the rows' names")
+    listing = commands.add_parser("list", help="print the rows' names")
     run = commands.add_parser("run", help="train, export and evaluate rows")
     add = run.add_argument
     add("--rows", nargs="+", required=True, help="beginnings of rows' names")
@@ -214,29 +266,33 @@ def parse(arguments=None):
     add("--train-samples", type=int, default=0)
     add("--test-samples", type=int, default=0)
     add("--time-limit", type=float, default=0, help="seconds a row")
+    add("--train-only", action="store_true", help="rows are evaluated by the same command without "
+        "it")
     add("--threads", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
     add("--products", default="float", choices=["float", "bf16"], help="of training (train --help)")
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")
+    for one in (listing, run, show):
+        one.add_argument("--recipe", default="", choices=["published"])
     return parser.parse_args(arguments)
 
 
 def main():
     options = parse()
     if options.command == "list":
-        for row in rows():
+        for row in rows(options.recipe):
             print(f"{row.name}: {row.tokens} tokens x {row.heads} heads, paper "
-                  f"{row.paper[row.attention == 'qama']} %")
+                  f"{row.paper[row.attention != 'softmax']} %")
         return
     if options.command == "run":
         # QAMA and softmax of a row belong together: rows come in pairs.
-        for row in chosen(options.rows):
+        for row in chosen(options.rows, options.recipe):
             result = run_row(row, options)
             print(row.name, json.dumps(result), flush=True)
         return
-    text = table(read_results(options.out))
+    text = table(read_results(options.out), options.recipe)
     if options.into:
         update(options.into, text)
     print(text, end="")

@@ -1,0 +1,58 @@
+"""The operator and the image model of the authors' published code, in plain loops and PyTorch.
+
+Written from the description of what their code computes, with their names of tensors, sharing no
+code with weights/export: what the package and its importer compute is held against it.
+"""
+import math
+
+import torch
+from torch import nn
+
+
+class PublishedAttention(nn.Module):
+    """x [B,N,C] -> [B,N,C]; solve(j, h, penalty) -> spins [H,N] of one sample, or spins [B,H,N]."""
+
+    def __init__(self, dim, heads, rho0=0.16, gamma0=0.8):
+        super().__init__()
+        self.heads, self.width, self.rho0, self.gamma0 = heads, dim // heads, rho0, gamma0
+        self.norm_q, self.norm_k, self.norm_v = (nn.LayerNorm(dim) for _ in range(3))
+        self.norm_h = nn.LayerNorm(dim)  # nobody uses it
+        self.Wq, self.Wk, self.Wv = (nn.Linear(dim, dim, bias=False) for _ in range(3))
+        self.E2V = nn.Parameter(torch.randn(self.width, 1))
+
+    def problem(self, x):
+        """J [B,H,N,N] with a zero diagonal, and h [B,H,N]."""
+        split = (*x.shape[:2], self.heads, self.width)
+        q = self.Wq(self.norm_q(x)).view(split)
+        k = self.Wk(self.norm_k(x)).view(split)
+        v = self.Wv(self.norm_v(x)).view(split)
+        score = torch.einsum("bitd,bjtd->btij", q, k)
+        j = (score + score.transpose(2, 3)) / (2 * math.sqrt(self.width))
+        j = j * (1 - torch.eye(x.shape[1], dtype=x.dtype))
+        return j, (v * self.E2V[:, 0]).mean(-1).transpose(1, 2)
+
+    def penalty(self, tokens):
+        if self.heads == 1:
+            return 0.0
+        return self.gamma0 * tokens * math.sqrt(2 / math.pi) / (self.heads - 1)
+
+    def energy(self, j, h, s):
+        """What is minimised, of one sample: every ordered pair i != j counts."""
+        heads, tokens = s.shape
+        total = 0.0
+        for t in range(heads):
+            for a in range(tokens):
+                total -= self.rho0 * tokens * float(h[t, a] * s[t, a])
+                for b in range(tokens):
+                    if a != b:
+                        total -= float(j[t, a, b] * s[t, a] * s[t, b])
+        for one in range(heads):
+            for other in range(one + 1, heads):
+                total += self.penalty(tokens) * float((s[one] * s[other]).sum())
+        return total
+
+    def forward(self, x, spins):
+        j, h = self.problem(x)
+        s = spins.to(x.dtype)
+        e = -s * ((j @ s[..., None])[..., 0] + h)
+        return torch.cat([e[:, t, :, None] * self.E2V[:, 0] for t in range(self.heads)], -1)

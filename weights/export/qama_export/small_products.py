@@ -1,0 +1,31 @@
+"""Products of many small matrices: where PyTorch has no MKL it calls BLAS once a matrix and copies
+what is not contiguous; numpy does neither, and takes half the time for heads of 49 x 8 [measured].
+"""
+import numpy as np
+import torch
+
+
+class Product(torch.autograd.Function):
+    """a [..,M,K] b [..,K,N] -> a b, equal leading dimensions."""
+
+    @staticmethod
+    def forward(context, a, b):
+        context.save_for_backward(a, b)
+        return multiply(a, b)
+
+    @staticmethod
+    def backward(context, gradient):
+        a, b = context.saved_tensors
+        return (multiply(gradient, b.transpose(-2, -1)) if context.needs_input_grad[0] else None,
+                multiply(a.transpose(-2, -1), gradient) if context.needs_input_grad[1] else None)
+
+
+def multiply(a, b):
+    return torch.from_numpy(np.matmul(a.detach().numpy(), b.detach().numpy()))
+
+
+def product(a, b):
+    """a b, whichever way is quicker."""
+    if a.is_cuda or torch.backends.mkl.is_available():
+        return a @ b
+    return Product.apply(a, b)
