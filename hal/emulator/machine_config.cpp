@@ -50,6 +50,9 @@ constexpr Bound kBounds[] = {
 };
 #undef QAMA_NUMBER
 
+/// Of the name in WELCOME (hal/cim/PROTOCOL.md).
+constexpr std::size_t kMostNameBytes = 63;
+
 /// A read of 200 round trips takes the 15 us of the median published time.
 constexpr double kPublishedRoundTripNs = 75;
 
@@ -119,6 +122,10 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
   }
   if (out.lease_ms < out.heartbeat_ms) return bad("'lease_ms' is below 'heartbeat_ms'");
   out.name = name_with(name, out.preset);
+  if (out.name.size() > kMostNameBytes) {
+    return bad("name " + quote(out.name) + " has " + std::to_string(out.name.size()) +
+               " bytes, expected at most " + std::to_string(kMostNameBytes));
+  }
   return out;
 }
 

@@ -65,6 +65,15 @@ TEST(MachineConfig, TheNameEndsWithThePreset) {
   EXPECT_EQ(MachineConfig::parse(R"({"name": "x", "preset": "y"})")->name, "x, preset y");
 }
 
+TEST(MachineConfig, ANameThatWelcomeCannotCarryIsRefused) {
+  const std::string just = R"({"name": ")" + std::string(51, 'n') + R"("})";
+  EXPECT_EQ(MachineConfig::parse(just)->name.size(), 63U);
+  const auto long_name = MachineConfig::parse(R"({"name": ")" + std::string(52, 'n') + R"("})");
+  ASSERT_FALSE(long_name.ok());
+  EXPECT_NE(long_name.error().message.find("has 64 bytes, expected at most 63"), std::string::npos)
+      << long_name.error().message;
+}
+
 TEST(MachineConfig, UnknownPresetsAreRefused) {
   const auto wrong = MachineConfig::of_preset("fast");
   ASSERT_FALSE(wrong.ok());
