@@ -8,9 +8,9 @@
 namespace qama::cli {
 namespace {
 
-/// Devices that solve in this process, or for whose operator nobody waits.
+/// Devices that solve in this process.
 bool is_local(std::string_view uri) noexcept {
-  return uri.starts_with("cpu:") || uri.starts_with("exact:") || uri.starts_with("csv:");
+  return uri.starts_with("cpu:") || uri.starts_with("exact:");
 }
 
 }  // namespace
