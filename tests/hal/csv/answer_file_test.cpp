@@ -19,7 +19,7 @@ TEST(AnswerFile, TheVendorsJsonInItsShapes) {
         R"({"results": [{"solutionVector": [1, -1, 1]}]})", "[[1, -1, 1]]",
         R"({"out_data": [[1, -1, 1]]})", "\xEF\xBB\xBF [[1, -1, 1]]\n"}) {
     const auto rows = parse_answer(text, "a", 3);
-    ASSERT_OK(rows) << text;
+    ASSERT_OK(rows);
     ASSERT_EQ(rows->size(), 1U) << text;
     EXPECT_EQ(rows->front().signs, expected) << text;
     EXPECT_FALSE(rows->front().value.has_value());
@@ -35,7 +35,7 @@ TEST(AnswerFile, TheVendorsJsonInItsShapes) {
 TEST(AnswerFile, RowsOfSigns) {
   for (const char* text : {"1,-1,1\n-1,-1,1\n", "1 -1 1\r\n-1 -1 1", "+1; -1; +1;\n\n0;0;1"}) {
     const auto rows = parse_answer(text, "a", 3);
-    ASSERT_OK(rows) << text;
+    ASSERT_OK(rows);
     ASSERT_EQ(rows->size(), 2U) << text;
     EXPECT_EQ(rows->front().signs, (Signs{1, -1, 1})) << text;
     EXPECT_EQ(rows->back().signs, (Signs{-1, -1, 1})) << text;
