@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
+#include "hal/base/strict_json.h"
 
 namespace qama::hal::csv {
 namespace {
 
-using Json = nlohmann::json;
-
-constexpr int kDeepest = 6;
+constexpr std::size_t kDeepest = 8;
+constexpr std::size_t kMostValues = std::size_t{4} << 20;
 constexpr const char* kVector = "solutionVector";
 
 Error bad(const std::string& path, const std::string& what) {
@@ -20,8 +19,7 @@ Error bad(const std::string& path, const std::string& what) {
 }
 
 /// The lists that hold an answer, in the order of the file.
-void find_rows(const Json& at, int depth, std::vector<std::pair<const Json*, const Json*>>& out) {
-  if (depth > kDeepest) return;
+void find_rows(const Json& at, std::vector<std::pair<const Json*, const Json*>>& out) {
   if (at.is_object()) {
     const auto vector = at.find(kVector);
     if (vector != at.end()) {
@@ -31,7 +29,7 @@ void find_rows(const Json& at, int depth, std::vector<std::pair<const Json*, con
     }
     for (const char* key : {"data", "out_data", "results"}) {
       const auto inner = at.find(key);
-      if (inner != at.end()) find_rows(*inner, depth + 1, out);
+      if (inner != at.end()) find_rows(*inner, out);
     }
     return;
   }
@@ -40,7 +38,7 @@ void find_rows(const Json& at, int depth, std::vector<std::pair<const Json*, con
     if (item.is_array()) {
       out.emplace_back(&item, nullptr);
     } else {
-      find_rows(item, depth + 1, out);
+      find_rows(item, out);
     }
   }
 }
@@ -69,12 +67,17 @@ Result<std::vector<std::int8_t>> signs_of(const std::vector<double>& values,
   return out;
 }
 
-Result<std::vector<AnswerRow>> parse_json_answer(std::string_view text, const std::string& path,
-                                                 std::size_t spins) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return bad(path, "it is no JSON; was it saved to its end?");
+Result<std::vector<AnswerRow>> parse_vendor_answer(std::string_view text, const std::string& path,
+                                                   std::size_t spins) {
+  const std::string what = "answer file " + quote(path);
+  QAMA_ASSIGN_OR_RETURN(const Json json, parse_json(text, {.what = what,
+                                                           .code = ErrorCode::invalid_argument,
+                                                           .twice = ErrorCode::invalid_argument,
+                                                           .max_bytes = kMaxAnswerBytes,
+                                                           .max_depth = kDeepest,
+                                                           .max_values = kMostValues}));
   std::vector<std::pair<const Json*, const Json*>> found;
-  find_rows(json, 0, found);
+  find_rows(json, found);
   if (found.empty()) return bad(path, "it has no \"solutionVector\" and no list of rows");
   std::vector<AnswerRow> out;
   std::vector<double> values;
@@ -142,7 +145,7 @@ Result<std::vector<AnswerRow>> parse_answer(std::string_view text, const std::st
                                             std::size_t spins) {
   const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   const bool json = first != std::string_view::npos && (text[first] == '[' || text[first] == '{');
-  return json ? parse_json_answer(text.substr(first), path, spins)
+  return json ? parse_vendor_answer(text.substr(first), path, spins)
               : parse_text_answer(text, path, spins);
 }
 

@@ -52,7 +52,7 @@ TEST(AnswerFile, EverythingElseIsOneSentence) {
   };
   EXPECT_EQ(says(""), "answer file 'a.json': it has no row");
   EXPECT_EQ(says("[{\"solutionVector\": [1, "),
-            "answer file 'a.json': it is no JSON; was it saved to its end?");
+            "answer file 'a.json': not JSON at byte 25, near '1, '");
   EXPECT_EQ(says("{}"), "answer file 'a.json': it has no \"solutionVector\" and no list of rows");
   EXPECT_EQ(says("[1, 1]"),
             "answer file 'a.json': it has no \"solutionVector\" and no list of rows");

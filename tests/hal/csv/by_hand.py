@@ -148,8 +148,9 @@ def main():
         before = hand.infer()
         hand.spoil()
         after = hand.by_hand()
-        hand.expect([json.loads(x)["label"] for x in after.stdout.splitlines()] ==
-                    [json.loads(x)["label"] for x in before.splitlines()], "the right answers again")
+        first, again = ([json.loads(line)["label"] for line in text.splitlines()]
+                        for text in (before, after.stdout))
+        hand.expect(first == again, "the right answers again")
     print("failures:", hand.failures)
     return 1 if hand.failures else 0
 

@@ -127,7 +127,7 @@ def is_exact(values, coupling, field, ancillas):
 
 
 def undecided(pairs, fields):
-    """Spins left when those whose field outweighs their couplings are taken away, again and again."""
+    """Spins left when those whose field outweighs their couplings are taken away, repeatedly."""
     couplings = pairs + pairs.T
     left = np.ones(len(fields), dtype=bool)
     fields = fields.copy()
