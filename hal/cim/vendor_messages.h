@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/cim/matrix_csv.h"
 #include "hal/device.h"
 
 namespace qama::hal::cim {
@@ -19,8 +20,6 @@ using Json = nlohmann::json;
 
 // ---- requests ----
 [[nodiscard]] std::string hexadecimal(std::span<const std::uint8_t> bytes);
-/// A matrix of `spins` rows: one line a row, values with commas between.
-[[nodiscard]] std::string matrix_csv(std::span<const std::int8_t> matrix, std::size_t spins);
 [[nodiscard]] std::string login_body(const std::string& user, const std::string& password);
 /// A batch of one task; `user_id` and `file_id` are what login and upload gave.
 [[nodiscard]] std::string task_body(const std::string& machine_id, const std::string& task_name,
