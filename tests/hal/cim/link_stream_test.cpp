@@ -35,7 +35,7 @@ class TlsTest : public ::testing::Test {
                dir_.file(name + ".pem"));
   }
   void write_text(const std::string& name, const std::string& text) {
-    std::ofstream(dir_.file(name)) << text;
+    test::write_secret(dir_.file(name), text);
   }
   std::string client(const std::string& name, const std::string& ca) {
     return "?cert=" + dir_.file(name + ".pem") + "&key=" + dir_.file(name + ".key") +

@@ -12,13 +12,14 @@ using test::EmulatorProcess;
 
 class VendorTest : public ::testing::Test {
  protected:
-  VendorTest() { std::ofstream(dir_.file("password")) << "letmein\n"; }
+  VendorTest() { test::write_secret(dir_.file("password"), "letmein\n"); }
   std::string uri(const EmulatorProcess& emulator, const std::string& more = "") {
     return "qboson+http://127.0.0.1:" + std::to_string(emulator.http_port()) +
            "?user=alice&password_file=" + dir_.file("password") + more;
   }
   std::vector<std::string> arguments(std::vector<std::string> more = {}) {
-    std::vector<std::string> out{"--http", "--http-user", "alice", "--http-password", "letmein"};
+    std::vector<std::string> out{"--http", "--http-user", "alice", "--http-password-file",
+                                 dir_.file("password")};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -55,7 +56,7 @@ TEST_F(VendorTest, AnExpiredTokenIsRenewed) {
 
 TEST_F(VendorTest, WrongPasswordAndItsSecrecy) {
   EmulatorProcess emulator(arguments());
-  std::ofstream(dir_.file("password")) << "hunter2\n";
+  test::write_secret(dir_.file("password"), "hunter2\n");
   const auto opened = open_device(uri(emulator));
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().message.find("hunter2"), std::string::npos);
