@@ -30,8 +30,8 @@ Error unreadable(const SecretFile& file, std::string_view why) {
 }  // namespace
 
 Secret::Secret(std::string_view bytes)
-    : bytes_(bytes.empty() ? nullptr : new char[bytes.size()]), size_(bytes.size()) {
-  std::copy(bytes.begin(), bytes.end(), bytes_.get());
+    : bytes_(bytes.empty() ? nullptr : new char[bytes.size() + 1]), size_(bytes.size()) {
+  if (size_ > 0) *std::copy(bytes.begin(), bytes.end(), bytes_.get()) = '\0';
 }
 
 Secret::Secret(Secret&& other) noexcept

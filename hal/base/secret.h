@@ -12,7 +12,7 @@
 namespace qama {
 
 /// Bytes that are overwritten before their memory is given back. They never move while they grow,
-/// so no copy is left behind.
+/// so no copy is left behind. A zero follows them, for functions that look for one.
 class Secret {
  public:
   Secret() = default;
@@ -22,7 +22,9 @@ class Secret {
   Secret& operator=(Secret other) noexcept;
   ~Secret();
 
-  [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get(), size_}; }
+  [[nodiscard]] std::string_view view() const noexcept {
+    return bytes_ == nullptr ? std::string_view("") : std::string_view(bytes_.get(), size_);
+  }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
  private:

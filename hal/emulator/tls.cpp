@@ -45,12 +45,12 @@ Status read_psk(const TlsOptions& options, TlsServer& to) {
   const std::string_view line = first_line(file.view());
   const std::size_t colon = std::min(line.find(':'), line.size());
   const Secret digits(line.substr(std::min(colon + 1, line.size())));
-  unsigned char key[64];
+  unsigned char key[48];
   std::size_t length = 0;
-  const bool good = colon > 0 && digits.view().size() <= 96 &&
-                    OPENSSL_hexstr2buf_ex(key, sizeof key, &length,
-                                          std::string(digits.view()).c_str(), '\0') == 1 &&
-                    length >= 16;
+  const bool good =
+      colon > 0 &&
+      OPENSSL_hexstr2buf_ex(key, sizeof key, &length, digits.view().data(), ':') == 1 &&
+      length >= 16;
   if (good) {
     to.identity = std::string(line.substr(0, colon));
     to.secret = Secret({reinterpret_cast<const char*>(key), length});
