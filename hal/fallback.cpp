@@ -77,9 +77,11 @@ struct Shared {
   std::array<std::atomic<std::int64_t>, 6> reasons{};
 };
 
-/// Mistakes of the caller, not of the device: nobody else would solve the job either.
+/// Mistakes of the caller, not of the device: nobody else would solve the job either. Or a device
+/// that somebody operates by hand has no answer yet (NOT_FOUND): nobody else is asked for it.
 bool callers_fault(ErrorCode code) noexcept {
-  return code == ErrorCode::invalid_argument || code == ErrorCode::cancelled;
+  return code == ErrorCode::invalid_argument || code == ErrorCode::cancelled ||
+         code == ErrorCode::not_found;
 }
 
 class FallbackSolver final : public Solver {

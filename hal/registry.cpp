@@ -8,6 +8,7 @@
 #include "hal/base/valid_utf8.h"
 #include "hal/cim/cim_device.h"
 #include "hal/cpu/cpu_device.h"
+#include "hal/csv/csv_device.h"
 #include "hal/device.h"
 #include "hal/exact/exact_device.h"
 
@@ -34,6 +35,7 @@ Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
 constexpr std::array kSchemes = {
     Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms},
     Scheme{"exact:", open_exact, "exact:"},
+    Scheme{"csv:", csv::open_csv_device, "csv:DIR"},
     Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
     Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
     Scheme{"qboson+http://", cim::open_qboson_http_device, "qboson+http://HOST:PORT?..."},

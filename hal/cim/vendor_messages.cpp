@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <charconv>
 
 #include "hal/cim/vendor_reply.h"
 
@@ -27,18 +26,6 @@ std::string hexadecimal(std::span<const std::uint8_t> bytes) {
   for (const std::uint8_t byte : bytes) {
     out += kDigits[byte >> 4];
     out += kDigits[byte & 15];
-  }
-  return out;
-}
-
-std::string matrix_csv(std::span<const std::int8_t> matrix, std::size_t spins) {
-  std::string out;
-  out.reserve(matrix.size() * 4);
-  for (std::size_t at = 0; at < matrix.size(); ++at) {
-    char digits[8];
-    const auto end = std::to_chars(digits, digits + sizeof digits, matrix[at]);
-    out.append(digits, end.ptr);
-    out += (at + 1) % spins == 0 ? '\n' : ',';
   }
   return out;
 }

@@ -12,14 +12,13 @@
 #include "hal/base/result.h"
 #include "hal/base/secret.h"
 #include "hal/base/strict_json.h"
+#include "hal/cim/matrix_csv.h"
 #include "hal/device.h"
 
 namespace qama::hal::cim {
 
 // ---- requests ----
 [[nodiscard]] std::string hexadecimal(std::span<const std::uint8_t> bytes);
-/// A matrix of `spins` rows: one line a row, values with commas between.
-[[nodiscard]] std::string matrix_csv(std::span<const std::int8_t> matrix, std::size_t spins);
 /// A secret: it has the password's digest.
 [[nodiscard]] Secret login_body(const std::string& user, const Secret& password);
 /// A batch of one task; `user_id` and `file_id` are what login and upload gave.

@@ -250,7 +250,7 @@ class Commands:
         return self.helps[command]
 
     def check_qama(self, words):
-        named = [words[0]] if words and re.fullmatch(r'[a-z]+', words[0]) else []
+        named = [words[0]] if words and re.fullmatch(r'[a-z][a-z-]*', words[0]) else []
         if named == ['help']:
             named, words = words[1:2], []
         text = self.help_of(tuple(named))

@@ -1,0 +1,133 @@
+// The device by hand: what it writes, that its answers are exact, and that nobody else takes over.
+#include "hal/csv/csv_device.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "hal/fallback.h"
+#include "hal/text/formats.h"
+#include "tests/hal/cim/problems.h"
+
+namespace qama::hal {
+namespace {
+
+class CsvDevice : public ::testing::Test {
+ protected:
+  /// The files of the directory that end so.
+  std::vector<std::filesystem::path> files(const std::string& ending) const {
+    std::vector<std::filesystem::path> out;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      if (entry.path().string().ends_with(ending)) out.push_back(entry.path());
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  static std::string text_of(const std::filesystem::path& path) {
+    std::ostringstream out;
+    out << std::ifstream(path).rdbuf();
+    return out.str();
+  }
+  std::unique_ptr<Solver> solver(const ProblemShape& shape, const std::string& more = "") {
+    auto device = open_device("csv:" + folder_ + more);
+    EXPECT_OK(device);
+    auto compiled = device.value()->compile(shape);
+    EXPECT_OK(compiled);
+    return std::move(compiled).value();
+  }
+  test::TempDir dir_;
+  std::string folder_ = dir_.file("machine");
+};
+
+TEST_F(CsvDevice, WritesTheMatrixAndGoesOnWithTheAnswer) {
+  const ProblemShape shape{2, 5};
+  const auto layer = test::small_integers(2, 5, 12, 3);
+  const auto by_hand = solver(shape);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  const Status stopped = by_hand->solve(layer.problem(), {}, spins, result);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code, ErrorCode::not_found);
+  ASSERT_EQ(files(".csv").size(), 1U);
+  const std::filesystem::path path = files(".csv")[0];
+  const auto manifest = nlohmann::json::parse(text_of(files(".json")[0]));
+  EXPECT_EQ(manifest["heads"], 2);
+  EXPECT_EQ(manifest["tokens"], 5);
+
+  // The matrix is the problem: the best state of the file is the best of the layer, exactly.
+  const auto file = parse_problem(text_of(path), "m.csv", std::string_view("csv"));
+  ASSERT_OK(file);
+  const std::int32_t width = file->graph.size;
+  EXPECT_EQ(width, manifest["spins"].get<int>());
+  double best = 0;
+  std::uint32_t best_state = 0;
+  for (std::uint32_t state = 0; state < 1U << width; ++state) {
+    double value = file->offset;
+    for (const Edge& edge : file->graph.edges) {
+      const bool equal = (state >> edge.first & 1U) == (state >> edge.second & 1U);
+      value += equal ? edge.weight : -edge.weight;
+    }
+    if (value >= best) continue;
+    best = value;
+    best_state = state;
+  }
+  nlohmann::json row = nlohmann::json::array();
+  for (std::int32_t i = 0; i < width; ++i) row.push_back((best_state >> i & 1U) != 0 ? 1 : -1);
+  const std::string stem = path.string().substr(0, path.string().size() - 4);
+  std::ofstream(stem + ".answer.json")
+      << nlohmann::json::array({{{"quboValue", best}, {"solutionVector", row}}});
+  ASSERT_OK(by_hand->solve(layer.problem(), {}, spins, result));
+  EXPECT_STREQ(result.solved_by, "csv");
+  EXPECT_EQ(result.energy, energy_of(layer.problem(), spins));
+  const auto exact = open_device("exact:").value()->compile(shape).value();
+  SolveResult proven;
+  std::vector<std::uint64_t> ignored(2);
+  ASSERT_OK(exact->solve(layer.problem(), {}, ignored, proven));
+  if (manifest["scale"].get<double>() >= 1) EXPECT_EQ(result.energy, proven.energy);
+  EXPECT_LE(result.energy, 0.9 * static_cast<double>(proven.energy));
+}
+
+TEST_F(CsvDevice, NoOtherDeviceTakesOver) {
+  const auto layer = test::random_layer(2, 8, 1);
+  auto pair = with_fallback(open_device("csv:" + folder_).value(), open_device("cpu:").value(), {});
+  ASSERT_OK(pair);
+  auto both = pair.value()->compile({2, 8});
+  ASSERT_OK(both);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  for (int time = 0; time < 8; ++time) {  // nor does the circuit breaker
+    const Status stopped = both.value()->solve(layer.problem(), {}, spins, result);
+    ASSERT_FALSE(stopped.ok());
+    EXPECT_EQ(stopped.error().code, ErrorCode::not_found) << stopped.error().message;
+  }
+  const std::string path = files(".csv")[0].string();
+  std::ofstream(path.substr(0, path.size() - 4) + ".answer.csv") << "1,1\n";
+  const Status refused = both.value()->solve(layer.problem(), {}, spins, result);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(refused.error().message.find("line 1 has 2 values"), std::string::npos);
+}
+
+TEST_F(CsvDevice, AncillasAndSpinsOfTheAddress) {
+  const auto layer = test::random_layer(8, 49, 1);
+  std::vector<std::uint64_t> spins(8);
+  SolveResult result;
+  EXPECT_FALSE(solver({8, 49}, "?ancillas=1")->solve(layer.problem(), {}, spins, result).ok());
+  ASSERT_EQ(files(".json").size(), 1U);
+  const auto manifest = nlohmann::json::parse(text_of(files(".json")[0]));
+  EXPECT_EQ(manifest["ancillas"], 1);
+  EXPECT_EQ(manifest["spins"], 393);
+  const auto small = open_device("csv:" + folder_ + "?spins=100").value();
+  EXPECT_EQ(small->supports(ProblemShape{8, 49}).error().code, ErrorCode::problem_too_large);
+  for (const char* wrong : {"csv:", "csv:?ancillas=1", "csv:x?ancillas=-1",
+                            "csv:x?ancillas=1&"
+                            "ancillas=2",
+                            "csv:x?reads=3"}) {
+    const auto opened = open_device(wrong);
+    ASSERT_FALSE(opened.ok()) << wrong;
+    EXPECT_EQ(opened.error().code, ErrorCode::device_unknown);
+  }
+}
+
+}  // namespace
+}  // namespace qama::hal
