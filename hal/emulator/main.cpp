@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <string>
@@ -111,18 +113,24 @@ Result<FaultPlan> plan_of(const Options& options) {
   return out;
 }
 
-void print_start(const Options& options, const MachineConfig& config, const Network& network,
-                 const HttpTerminal* terminal) {
+/// IO_ERROR where standard output takes no more.
+Status print_line(const nlohmann::json& object) {
+  if (std::printf("%s\n", object.dump().c_str()) >= 0 && std::fflush(stdout) == 0) return {};
+  return make_error(ErrorCode::io_error,
+                    "standard output cannot be written: ", std::strerror(errno));
+}
+
+Status print_start(const Options& options, const MachineConfig& config, const Network& network,
+                   const HttpTerminal* terminal) {
   nlohmann::json line = {
       {"port", network.port()}, {"is_emulated", true},    {"tls", options.network.tls.any()},
       {"paced", options.pace},  {"name", config.name},    {"max_spins", config.max_spins},
       {"pid", ::getpid()},      {"preset", config.preset}};
   if (terminal != nullptr) line["http_port"] = terminal->port();
-  std::printf("%s\n", line.dump().c_str());
-  std::fflush(stdout);
+  return print_line(line);
 }
 
-void print_report(const MachineConfig& config, const Network& network, Service& service) {
+Status print_report(const MachineConfig& config, const Network& network, Service& service) {
   nlohmann::json injected = nlohmann::json::object();
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     injected[std::string(kFaultNames[kind])] =
@@ -142,7 +150,7 @@ void print_report(const MachineConfig& config, const Network& network, Service& 
                                  {"refused_jobs", counts.refused_jobs},
                                  {"restarts", counts.restarts},
                                  {"faults", injected}};
-  std::printf("%s\n", report.dump().c_str());
+  return print_line(report);
 }
 
 Status serve(Options options) {
@@ -165,7 +173,9 @@ Status serve(Options options) {
     options.http.password = Secret(first_line(file.view()));
   }
 
+  // An error of a write, both.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   Machine machine(config, options.pace);
   QAMA_ASSIGN_OR_RETURN(const auto network, Network::create(options.network));
   Service service(config, options.service, std::move(faults), machine, *network);
@@ -176,12 +186,11 @@ Status serve(Options options) {
   if (options.serve_http) {
     QAMA_ASSIGN_OR_RETURN(terminal, HttpTerminal::create(config, options.http, machine));
   }
-  print_start(options, config, *network, terminal.get());
+  QAMA_RETURN_IF_ERROR(print_start(options, config, *network, terminal.get()));
   network->run(service);
   serving = nullptr;
   terminal.reset();
-  print_report(config, *network, service);
-  return {};
+  return print_report(config, *network, service);
 }
 
 }  // namespace

@@ -11,12 +11,19 @@
 
 #include "hal/base/result.h"
 
+struct stat;
+
 namespace qama::platform {
 
 /// A link is followed: its target is replaced, and the link stays. A link that somebody else put
 /// into a directory where everybody may write is refused. What is no regular file (a terminal,
-/// /dev/null, a pipe) is written directly. The new file has the old one's permissions. Not
-/// thread-safe.
+/// /dev/null, a pipe) is written directly, and so is a descriptor (/dev/stdout, /dev/fd/3), which
+/// goes on where it is. The new file has the old one's permissions, and its owner where the system
+/// lets this user give files away; other names (hard links) of the old file keep the old content.
+/// Not thread-safe.
+///
+/// Until commit() the new file has no name, so that nothing is left of it even where the process is
+/// killed; on a file system without such files it is .qama- and 16 random digits.
 class OutputFile {
  public:
   OutputFile() = default;
@@ -42,13 +49,17 @@ class OutputFile {
     std::swap(target_, other.target_);
     std::swap(temporary_, other.temporary_);
     std::swap(descriptor_, other.descriptor_);
+    std::swap(unnamed_, other.unnamed_);
   }
+  Status open_directly(bool link);
+  Status open_beside(const struct stat* old);
   [[nodiscard]] Error failed(int reason) const;
 
   std::string path_;       // as the caller says it
   std::string target_;     // behind links
   std::string temporary_;  // empty: written directly, or committed
   int descriptor_ = -1;
+  bool unnamed_ = false;  // gets its name in commit()
 };
 
 /// All three steps. The errors of OutputFile.

@@ -34,11 +34,13 @@ def archive(out, names, mebibytes, weights):
             for kept in KEPT:
                 if (weights or kept != "weights.pt") and (out / name / kept).exists():
                     tar.add(out / name / kept, f"{name}/{kept}")
-    for name in names:
-        shutil.rmtree(out / name, ignore_errors=True)
     data, size = raw.getvalue(), mebibytes * 2 ** 20
     for number, begin in enumerate(range(0, len(data), size)):
-        (out / f"results.tar.gz.{number:02d}").write_bytes(data[begin:begin + size])
+        with command.replacing(out / f"results.tar.gz.{number:02d}") as part:
+            part.write(data[begin:begin + size])
+    # Only now, when the archive is on the disk.
+    for name in names:
+        shutil.rmtree(out / name, ignore_errors=True)
 
 
 def train_all(runs, running, options, threads, width):

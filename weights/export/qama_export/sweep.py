@@ -179,7 +179,7 @@ def run_row(row, options):
                       last_eval=evaluate(row, options, "model.safetensors"))
     result["eval"] = evaluate(row, options, "best.safetensors" if row.recipe else
                               "model.safetensors")
-    result_file.write_text(json.dumps(result, indent=1) + "\n")
+    command.write_text(result_file, json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -245,9 +245,9 @@ def update(path, text):
     old = path.read_text() if path.exists() else ""
     if begin in old and end in old:
         head, rest = old.split(begin, 1)
-        path.write_text(head + begin + "\n" + text + end + rest.split(end, 1)[1])
+        command.write_text(path, head + begin + "\n" + text + end + rest.split(end, 1)[1])
     else:
-        path.write_text(old + begin + "\n" + text + end + "\n")
+        command.write_text(path, old + begin + "\n" + text + end + "\n")
 
 
 def parse(arguments=None):

@@ -576,8 +576,7 @@ class Run:
                  "average": self.average, "best": self.best}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
-        with command.replacing(self.out / "checkpoint.pt") as out:
-            torch.save(state, out)
+        command.write_checkpoint(self.out / "checkpoint.pt", state)
         self.saved_at = time.monotonic()
 
     def keep(self):
@@ -750,8 +749,7 @@ class Run:
         """Last evaluation, weights, model file, goldens."""
         accuracy, loss = self.evaluate(last=True)
         self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5), event="finished")
-        with command.replacing(self.out / "weights.pt") as out:
-            torch.save(self.model.state_dict(), out)
+        command.write_checkpoint(self.out / "weights.pt", self.model.state_dict())
         self.model.cpu().eval()
         if self.best:
             last = {name: value.clone() for name, value in self.model.state_dict().items()}

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Checks that files are written in one way: hal/platform/output_file.h in C++, command.replacing in
+Python. Logs that grow line by line (mode "a") are no such files."""
+import re
+import sys
+
+import tree
+
+WAYS = {
+    r'^(hal|weights|ops|runtime)/.*\.(cpp|h|hpp|inc)$':
+        (r'\bofstream\b|\bfopen\([^)]*"[wa]|\bO_(CREAT|TRUNC)\b|\bO_TMPFILE\b',
+         'hal/platform/output_file.cpp', 'platform::write_file'),
+    r'^weights/export/qama_export/.*\.py$':
+        (r'(?<!command)\.write_(text|bytes)\(|\bopen\([^)]*"[wx]b?"|^ *torch\.save\(',
+         'weights/export/qama_export/command.py', 'command.replacing'),
+}
+
+
+def problems_of(files, read):
+    for path in files:
+        for names, (wrong, home, right) in WAYS.items():
+            if not re.search(names, path) or path == home:
+                continue
+            for number, line in enumerate(read(path).splitlines(), 1):
+                if re.search(wrong, line):
+                    yield f'{path}:{number}: writes a file, expected {right}: {line.strip()}'
+
+
+def self_test():
+    bad = {'hal/a.cpp': 'std::ofstream out(path);', 'runtime/b.cpp': 'fopen(path, "wb")',
+           'ops/c.cpp': '::open(path, O_WRONLY | O_CREAT)',
+           'weights/export/qama_export/d.py': 'Path(x).write_text("")',
+           'weights/export/qama_export/e.py': 'with open(path, "w") as out:'}
+    good = {'hal/a.cpp': 'std::ifstream in(path);', 'tests/b.cpp': 'std::ofstream out(path);',
+            'weights/export/qama_export/d.py': 'command.write_text(path, "")',
+            'hal/platform/output_file.cpp': 'O_CREAT'}
+    assert len(list(problems_of(bad, bad.get))) == len(bad)
+    assert not list(problems_of(good, good.get))
+
+
+if __name__ == '__main__':
+    self_test()
+    FILES = tree.tracked()
+    sys.exit(tree.report('outputs', list(problems_of(FILES, tree.read)),
+                         'files are written in one way'))
