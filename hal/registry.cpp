@@ -3,6 +3,9 @@
 #include <array>
 #include <string>
 
+#include "hal/base/quote.h"
+#include "hal/base/sentence.h"
+#include "hal/base/valid_utf8.h"
 #include "hal/cim/cim_device.h"
 #include "hal/cpu/cpu_device.h"
 #include "hal/csv/csv_device.h"
@@ -49,6 +52,9 @@ FormSet forms_of(std::string_view uri) noexcept {
 }
 
 Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
+  // It ends up in reports, which are JSON.
+  if (!is_utf8(uri))
+    return make_error(ErrorCode::device_unknown, "device ", quote(uri), ": expected UTF-8");
   std::string known;
   for (const Scheme& scheme : kSchemes) {
     if (uri.starts_with(scheme.prefix)) return scheme.open(uri.substr(scheme.prefix.size()));

@@ -53,6 +53,7 @@ class Emulator {
     const Json said = Json::parse(line, nullptr, false);
     if (!said_something || !said.is_object()) fail("the emulator did not start");
     port_ = said.value("port", 0);
+    http_port_ = said.value("http_port", 0);
     pid_ = said.value("pid", 0);
   }
   ~Emulator() {
@@ -61,6 +62,9 @@ class Emulator {
   }
   Emulator(const Emulator&) = delete;
   Emulator& operator=(const Emulator&) = delete;
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int http_port() const { return http_port_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string uri(const std::string& options) const {
     return "cim://127.0.0.1:" + std::to_string(port_) + options;
   }
@@ -68,7 +72,7 @@ class Emulator {
  private:
   std::FILE* pipe_ = nullptr;
   pid_t pid_ = 0;
-  int port_ = 0;
+  int port_ = 0, http_port_ = 0;
 };
 
 inline double quantile(std::vector<double>& values, double p) {

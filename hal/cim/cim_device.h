@@ -4,7 +4,8 @@
 // business.
 //
 //   cim://HOST:PORT[?OPTION&...]      plain TCP, loopback only
-//   cims://HOST:PORT?psk=FILE or ?cert=FILE&key=FILE&ca=FILE     TLS 1.3
+//   cims://HOST:PORT?psk=FILE or ?cert=FILE&key=FILE&ca=FILE     TLS 1.3; with
+//   insecure_permissions=1 also if others than their owner may use key files
 //   options: reads=N (reads a job; default: the job's restarts), ancillas=N (0: automatic),
 //   encoding=block|dense, in_flight=N (1 to 64, default 8), timeout_ms=N (of a job without
 //   deadline, default 2000), attempt_ms=N (before a job is sent again; default: a third of its

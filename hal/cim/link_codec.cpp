@@ -8,6 +8,7 @@
 #include <string>
 
 #include "hal/base/sentence.h"
+#include "hal/base/valid_utf8.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -332,6 +333,7 @@ Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
       name_bytes > kMaxNameBytes) {
     return protocol_error("HELLO_ACK: a capability is out of range");
   }
+  if (!is_utf8(out.name)) return protocol_error("HELLO_ACK: the name is no UTF-8");
   return out;
 }
 

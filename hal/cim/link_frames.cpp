@@ -57,6 +57,8 @@ Result<std::span<const std::uint8_t>> exchange(Stream& stream, FrameReader& read
           return machine_error(frame.header.status, reply);
         }
         if (frame.header.type == expected) return frame.payload;
+        if (LinkClock::now() >= deadline)
+          return Error{ErrorCode::deadline_exceeded, "no reply to the question in time"};
         continue;
       case FrameReader::Next::more:
         break;

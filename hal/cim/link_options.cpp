@@ -24,6 +24,10 @@ bool take_option(LinkOptions& out, std::string_view key, std::string_view value)
     out.encoding = value == "dense" ? Encoding::dense_i8 : Encoding::block_i8;
     return value == "block" || value == "dense";
   }
+  if (key == "insecure_permissions" && out.endpoint.tls) {
+    out.endpoint.others_may = value == "1";
+    return value == "0" || value == "1";
+  }
   std::string* file = out.endpoint.tls ? tls_file(out.endpoint, key) : nullptr;
   if (file == nullptr || value.empty()) return false;
   *file = std::string(value);

@@ -142,8 +142,9 @@ Status LinkSession::say_hello(TimePoint deadline) {
   if (!reply.ok()) {
     // With TLS 1.3 a refused client certificate or key shows only now.
     if (endpoint_.tls && reply.error().code == ErrorCode::device_lost) {
-      return make_error(ErrorCode::device_auth, "TLS with ", quote(endpoint_.host),
-                        ": the machine refused this end's certificate or key");
+      const std::string_view why = stream.refused_because();
+      return make_error(ErrorCode::device_auth, "TLS with ", quote(endpoint_.host), " failed: ",
+                        why.empty() ? "the machine refused this end's certificate or key" : why);
     }
     return reply.error();
   }
@@ -229,7 +230,8 @@ void LinkSession::beat() {
 
 // Both mutexes held.
 void LinkSession::read_control() {
-  while (up_) {
+  // Some at a time: a machine that never stops talking must not keep the mutexes.
+  for (int fills = 0; up_ && fills < 16; ++fills) {
     const auto outcome = reader_.fill(control_);
     if (outcome == Stream::Outcome::closed)
       return mark_down("the machine ended the control connection");

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -14,12 +15,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "hal/base/quote.h"
+#include "hal/base/secret.h"
+#include "hal/base/sentence.h"
 
 namespace qama::hal::cim {
 
@@ -31,7 +34,8 @@ struct StreamFactory::Impl {
     void operator()(SSL_CTX* c) const noexcept { SSL_CTX_free(c); }
   };
   std::unique_ptr<SSL_CTX, Free> context;
-  std::string identity, secret;
+  std::string identity;
+  Secret secret;
 };
 
 namespace {
@@ -57,8 +61,9 @@ int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity,
     return 1;
   SSL_SESSION* made = SSL_SESSION_new();
   if (made == nullptr ||
-      SSL_SESSION_set1_master_key(made, reinterpret_cast<const unsigned char*>(impl->secret.data()),
-                                  impl->secret.size()) != 1 ||
+      SSL_SESSION_set1_master_key(
+          made, reinterpret_cast<const unsigned char*>(impl->secret.view().data()),
+          impl->secret.view().size()) != 1 ||
       SSL_SESSION_set_cipher(made, cipher) != 1 ||
       SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) != 1) {
     SSL_SESSION_free(made);
@@ -70,30 +75,108 @@ int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity,
   return 1;
 }
 
+constexpr std::string_view kInsist = "'insecure_permissions=1'";
+
+/// The line 'identity:hexadecimal key'.
+Status read_psk(StreamFactory::Impl& impl) {
+  const Endpoint& e = impl.endpoint;
+  QAMA_ASSIGN_OR_RETURN(const Secret file,
+                        read_secret({e.psk_file, "key file", kInsist, e.others_may}));
+  const std::string_view line = first_line(file.view());
+  const std::size_t colon = std::min(line.find(':'), line.size());
+  const Secret digits(line.substr(std::min(colon + 1, line.size())));
+  std::array<unsigned char, 48> key{};
+  std::size_t length = 0;
+  const bool good =
+      colon > 0 &&
+      OPENSSL_hexstr2buf_ex(key.data(), key.size(), &length, digits.view().data(), ':') == 1 &&
+      length >= 16;
+  if (good) {
+    impl.identity = std::string(line.substr(0, colon));
+    impl.secret = Secret({reinterpret_cast<const char*>(key.data()), length});
+  }
+  OPENSSL_cleanse(key.data(), key.size());
+  if (good) return {};
+  return Error{
+      ErrorCode::invalid_argument,
+      "key file " + quote(e.psk_file) + ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
+}
+
+// A key that is locked by a passphrase is refused: nobody is there to be asked.
+int no_passphrase(char*, int, int, void*) {
+  return -1;
+}
+
+/// The private key of the certificate that the context has.
+Status read_key(const Endpoint& e, SSL_CTX* context) {
+  QAMA_ASSIGN_OR_RETURN(const Secret file, read_secret({e.key, "key", kInsist, e.others_may}));
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bytes(
+      BIO_new_mem_buf(file.view().data(), static_cast<int>(file.view().size())), &BIO_free);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(bytes.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
+  if (key == nullptr) {
+    return Error{ErrorCode::io_error,
+                 "key " + quote(e.key) + " is no private key (PEM, without a passphrase)"};
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
+    return Error{ErrorCode::device_auth,
+                 "key " + quote(e.key) + " is not the one of certificate " + quote(e.certificate)};
+  }
+  return {};
+}
+
+/// What is wrong with the machine's certificate.
+std::string certificate_fault(long verified, const Endpoint& e) {
+  switch (verified) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return "the machine's certificate has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return "the machine's certificate is not valid yet";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return "the machine's certificate is for another name than " + quote(e.host);
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      return "the machine's certificate is of an authority that " +
+             (e.psk_file.empty() ? quote(e.authority) : std::string("nobody named")) +
+             " does not know";
+    case X509_V_ERR_INVALID_PURPOSE:
+      return "the machine's certificate is not one of a server";
+    default:
+      return sentence("the machine's certificate is refused: ",
+                      X509_verify_cert_error_string(verified));
+  }
+}
+
+/// What the machine's alert says of this end's credentials.
+std::string_view alert_meaning(unsigned long code) {
+  switch (ERR_GET_REASON(code)) {
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+      return "this end's certificate has expired";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+      return "this end's certificate is of an authority that the machine does not know";
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+      return "the machine refuses this end's certificate, which perhaps is not valid yet";
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+      return "this end's certificate is not one of a client";
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+    case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
+      return "the machine has another key";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+      return "the machine does not accept this end's certificate";
+    default:
+      return {};
+  }
+}
+
 Status set_up_psk(StreamFactory::Impl& impl) {
   SSL_CTX* context = impl.context.get();
-  std::ifstream stream(impl.endpoint.psk_file);
-  std::string line;
-  if (!std::getline(stream, line)) {
-    return Error{ErrorCode::io_error,
-                 "key file " + quote(impl.endpoint.psk_file) + " cannot be read"};
-  }
-  const std::size_t colon = line.find(':');
-  long length = 0;
-  unsigned char* bytes = colon == std::string::npos || colon == 0
-                             ? nullptr
-                             : OPENSSL_hexstr2buf(line.c_str() + colon + 1, &length);
-  const bool good = bytes != nullptr && length >= 16 && length <= 48;
-  if (good) {
-    impl.identity = line.substr(0, colon);
-    impl.secret.assign(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(length));
-  }
-  OPENSSL_free(bytes);
-  if (!good) {
-    return Error{ErrorCode::invalid_argument,
-                 "key file " + quote(impl.endpoint.psk_file) +
-                     ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
-  }
+  QAMA_RETURN_IF_ERROR(read_psk(impl));
   SSL_CTX_set_app_data(context, &impl);
   SSL_CTX_set_psk_use_session_callback(context, use_psk);
   if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
@@ -111,11 +194,7 @@ Status set_up_certificates(StreamFactory::Impl& impl) {
   if (SSL_CTX_use_certificate_chain_file(context, e.certificate.c_str()) != 1) {
     return Error{ErrorCode::io_error, "certificate " + quote(e.certificate) + " cannot be used"};
   }
-  if (SSL_CTX_use_PrivateKey_file(context, e.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context) != 1) {
-    return Error{ErrorCode::io_error,
-                 "key " + quote(e.key) + " cannot be used with its certificate"};
-  }
+  QAMA_RETURN_IF_ERROR(read_key(e, context));
   if (SSL_CTX_load_verify_locations(context, e.authority.c_str(), nullptr) != 1) {
     return Error{ErrorCode::io_error, "authority " + quote(e.authority) + " cannot be used"};
   }
@@ -198,8 +277,8 @@ bool wait_for(int fd, bool writing, int wake_fd, TimePoint deadline) noexcept {
     }
     pollfd fds[2] = {{fd, static_cast<short>(writing ? POLLOUT : POLLIN), 0}, {wake_fd, POLLIN, 0}};
     const int ready = ::ppoll(fds, wake_fd >= 0 ? 2 : 1, &timeout, nullptr);
+    if (ready == 0 || left.count() <= 0) return false;
     if (ready > 0) return true;
-    if (ready == 0) return false;
     if (errno != EINTR) return true;  // the following call on fd says what is wrong
   }
 }
@@ -225,13 +304,16 @@ Stream::~Stream() {
 }
 
 Stream::Stream(Stream&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), ssl_(std::exchange(other.ssl_, nullptr)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      ssl_(std::exchange(other.ssl_, nullptr)),
+      refused_(other.refused_) {}
 
 Stream& Stream::operator=(Stream&& other) noexcept {
   if (this != &other) {
     close();
     fd_ = std::exchange(other.fd_, -1);
     ssl_ = std::exchange(other.ssl_, nullptr);
+    refused_ = other.refused_;
   }
   return *this;
 }
@@ -299,14 +381,14 @@ Result<Stream> Stream::connect(const StreamFactory& factory, TimePoint deadline)
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
       const unsigned long code = ERR_peek_error();
       const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
+      const std::string_view alert = alert_meaning(code);
       ERR_clear_error();
-      // Expired, not yet valid, another's name: OpenSSL's reason alone says none of it.
       const long verified = SSL_get_verify_result(ssl);
-      const std::string detail =
-          verified == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verified);
-      return Error{ErrorCode::device_auth,
-                   "TLS with " + where + " failed: " +
-                       (reason != nullptr ? reason : "the other end hung up") + detail};
+      const std::string detail = verified != X509_V_OK ? certificate_fault(verified, impl.endpoint)
+                                 : !alert.empty()      ? std::string(alert)
+                                 : reason != nullptr   ? std::string(reason)
+                                                       : "the other end hung up";
+      return Error{ErrorCode::device_auth, "TLS with " + where + " failed: " + detail};
     }
     if (!wait_for(out.fd_, why == SSL_ERROR_WANT_WRITE, -1, deadline)) {
       return Error{ErrorCode::deadline_exceeded, "no TLS handshake with " + where + " in time"};
@@ -363,6 +445,7 @@ Stream::Outcome Stream::receive(std::span<std::uint8_t> to, std::size_t& size) n
     return Outcome::ok;
   }
   const int why = SSL_get_error(static_cast<SSL*>(ssl_), got);
+  if (why == SSL_ERROR_SSL) refused_ = alert_meaning(ERR_peek_error());
   return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? Outcome::none
                                                                    : Outcome::closed;
 }

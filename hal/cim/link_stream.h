@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "hal/base/result.h"
 #include "hal/cim/clock.h"
@@ -20,14 +21,15 @@ struct Endpoint {
   bool tls = false;
   std::string certificate, key, authority;  ///< PEM files
   std::string psk_file;                     ///< 'identity:hexadecimal key' in its first line
+  bool others_may = false;                  ///< key files may be open to others than their owner
 };
 
 /// What all connections to one endpoint share; immutable.
 class StreamFactory {
  public:
   ~StreamFactory();
-  /// DEVICE_AUTH for plain TCP off loopback or TLS without credentials; IO_ERROR for files that
-  /// cannot be used.
+  /// DEVICE_AUTH for plain TCP off loopback, TLS without credentials, a key file that others than
+  /// its owner may use, or a key of another certificate; IO_ERROR for files that cannot be used.
   [[nodiscard]] static Result<std::shared_ptr<StreamFactory>> create(const Endpoint& endpoint);
   struct Impl;
   std::unique_ptr<Impl> impl_;  // for Stream
@@ -54,16 +56,20 @@ class Stream {
   enum class Outcome : std::uint8_t { ok, none, closed };
   /// All of `bytes`; closed on an error or at the deadline.
   Outcome send_all(std::span<const std::uint8_t> bytes, TimePoint deadline) noexcept;
+  /// Why the machine ended TLS, if it said so, e.g. that this end's certificate has expired; empty
+  /// else.
+  [[nodiscard]] std::string_view refused_because() const noexcept { return refused_; }
   /// What is there now: ok and `size` > 0, none, or closed.
   Outcome receive(std::span<std::uint8_t> to, std::size_t& size) noexcept;
 
  private:
   int fd_ = -1;
   void* ssl_ = nullptr;  // SSL*
+  std::string_view refused_;
 };
 
-/// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false at the
-/// deadline.
+/// Waits until `fd` can be read (or written), or `wake_fd` (-1: none) can be read; false after the
+/// deadline, even if it can: who sends a byte now and then keeps nobody longer.
 bool wait_for(int fd, bool writing, int wake_fd, TimePoint deadline) noexcept;
 
 /// Ends a wait_for() of another thread, through `wake_fd`.

@@ -4,7 +4,7 @@
 // hal/emulator/http_terminal.cpp lists what is assumed.
 //
 //   qboson+http://HOST:PORT?user=NAME&password_file=FILE
-//     [&machine_id=ID][&ancillas=N][&timeout_ms=N]
+//     [&machine_id=ID][&ancillas=N][&timeout_ms=N][&insecure_permissions=1]
 //
 // The password comes from the file's first line or the environment variable QAMA_QBOSON_PASSWORD.
 // Neither it nor a token ever enters a message. Plain HTTP is refused off loopback.

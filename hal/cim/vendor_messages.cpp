@@ -4,15 +4,13 @@
 
 #include <array>
 
-#include "hal/base/quote.h"
-#include "hal/base/sentence.h"
-#include "hal/base/strict_json.h"
+#include "hal/cim/vendor_reply.h"
 
 namespace qama::hal::cim {
 namespace {
 
 // What the login asks for in place of the password; it protects nothing.
-std::string md5(const std::string& text) {
+std::string md5(std::string_view text) {
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_md5(), nullptr) != 1)
@@ -32,8 +30,16 @@ std::string hexadecimal(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
-std::string login_body(const std::string& user, const std::string& password) {
-  return Json{{"username", user}, {"pwd", md5(password)}}.dump();
+Secret login_body(const std::string& user, const Secret& password) {
+  std::string digest = md5(password.view());
+  std::string body = R"({"username":)" + Json(user).dump() + R"(,"pwd":")";
+  body.reserve(body.size() + digest.size() + 2);  // so that nothing moves from here on
+  body += digest;
+  body += "\"}";
+  Secret out(body);
+  wipe(body);
+  wipe(digest);
+  return out;
 }
 
 std::string task_body(const std::string& machine_id, const std::string& task_name,
@@ -44,27 +50,36 @@ std::string task_body(const std::string& machine_id, const std::string& task_nam
   return Json{{"data", Json::array({task})}}.dump();
 }
 
-bool read_envelope(std::string_view text, Envelope& out, Json& data) {
-  // Values: more than the samples of the largest machine.
-  auto parsed = parse_json(text, {.what = "the terminal's reply",
-                                  .code = ErrorCode::device_protocol,
-                                  .twice = ErrorCode::device_protocol,
-                                  .max_bytes = std::size_t{64} << 20,
-                                  .max_depth = 8,
-                                  .max_values = std::size_t{4} << 20});
-  if (!parsed.ok()) return false;
-  const Json& json = parsed.value();
-  if (!json.is_object() || !json.contains("code")) return false;
-  const Json& code = json["code"];
-  out.code = code.is_string() ? code.get<std::string>() : code.dump();
-  const Json message = json.value("msg", Json());
+Status read_envelope(std::string_view text, Envelope& out, Json& data) {
+  QAMA_ASSIGN_OR_RETURN(Json json, parse_json(text, {.what = "the terminal's reply",
+                                                     .code = ErrorCode::device_protocol,
+                                                     .twice = ErrorCode::device_protocol,
+                                                     .max_bytes = kMaxControlReplyBytes,
+                                                     .max_depth = kMaxReplyDepth,
+                                                     .max_values = 65536}));
+  const Json& code = member(json, "code");
+  if (code.is_null())
+    return Error{ErrorCode::device_protocol, "the terminal's reply is no envelope"};
+  out.code = code.is_string() ? code.get<std::string>() : std::string();
+  if (code.is_number_integer()) out.code = code.dump();
+  const Json& message = member(json, "msg");
   out.message = message.is_string() ? message.get<std::string>() : "";
-  data = json.value("data", Json());
-  return true;
+  const auto inner = json.find("data");
+  data = inner == json.end() ? Json() : std::move(*inner);
+  return {};
 }
 
-Json member(const Json& data, const char* name) {
-  return data.is_object() ? data.value(name, Json()) : Json();
+const Json& member(const Json& data, const char* name) {
+  static const Json kNull;
+  if (!data.is_object()) return kNull;
+  const auto at = data.find(name);
+  return at == data.end() ? kNull : *at;
+}
+
+bool is_id(const Json& id) {
+  constexpr std::size_t kLongest = 256;
+  return id.is_number_integer() ||
+         (id.is_string() && id.get_ref<const std::string&>().size() <= kLongest);
 }
 
 Result<MachineStatus> read_machine_status(const Json& data) {
@@ -73,7 +88,7 @@ Result<MachineStatus> read_machine_status(const Json& data) {
                                                        {DeviceState::busy, "is being debugged"},
                                                        {DeviceState::faulty, "is faulty"},
                                                        {DeviceState::calibrating, "tests itself"}}};
-  const Json status = member(data, "status");
+  const Json& status = member(data, "status");
   const std::int64_t number = status.is_number_integer() ? status.get<std::int64_t>() : -1;
   if (number < 0 || number >= std::int64_t{kStatuses.size()})
     return Error{ErrorCode::device_protocol, "the terminal does not say its machine's status"};
@@ -83,31 +98,13 @@ Result<MachineStatus> read_machine_status(const Json& data) {
 }
 
 Result<TaskStatus> read_task_status(const Json& data) {
-  const Json status = member(data, "status");
+  const Json& status = member(data, "status");
   if (!status.is_number_integer())
     return Error{ErrorCode::device_protocol, "the terminal does not say a task's status"};
   TaskStatus out;
   out.status = status.get<std::int64_t>();
-  if (const Json id = member(data, "id"); id.is_number_integer()) out.id = id.get<std::int64_t>();
+  if (const Json& id = member(data, "id"); id.is_number_integer()) out.id = id.get<std::int64_t>();
   return out;
-}
-
-Status read_sample(const Json& row, std::size_t width, std::size_t first_ancilla,
-                   std::vector<std::uint8_t>& packed) {
-  if (!row.is_array() || row.size() != width) {
-    return make_error(ErrorCode::device_bad_answer, "a sample of ", row.size(), " spins, expected ",
-                      width);
-  }
-  packed.assign((width + 7) / 8, 0);
-  const bool flip = row[first_ancilla] == -1;
-  for (std::size_t i = 0; i < width; ++i) {
-    if (row[i] != 1 && row[i] != -1) {
-      return make_error(ErrorCode::device_bad_answer, "a sample holds ", quote(row[i].dump()),
-                        ", expected 1 or -1");
-    }
-    if ((row[i] == 1) != flip) packed[i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
-  }
-  return {};
 }
 
 }  // namespace qama::hal::cim

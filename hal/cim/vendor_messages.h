@@ -4,23 +4,23 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/base/secret.h"
+#include "hal/base/strict_json.h"
 #include "hal/cim/matrix_csv.h"
 #include "hal/device.h"
 
 namespace qama::hal::cim {
 
-using Json = nlohmann::json;
-
 // ---- requests ----
 [[nodiscard]] std::string hexadecimal(std::span<const std::uint8_t> bytes);
-[[nodiscard]] std::string login_body(const std::string& user, const std::string& password);
+/// A secret: it has the password's digest.
+[[nodiscard]] Secret login_body(const std::string& user, const Secret& password);
 /// A batch of one task; `user_id` and `file_id` are what login and upload gave.
 [[nodiscard]] std::string task_body(const std::string& machine_id, const std::string& task_name,
                                     const Json& user_id, const Json& file_id);
@@ -31,10 +31,13 @@ struct Envelope {
   std::string code;  ///< "0": success
   std::string message;
 };
-/// False where `text` is no envelope. `data` becomes the envelope's.
-[[nodiscard]] bool read_envelope(std::string_view text, Envelope& out, Json& data);
+/// Reads a reply of at most a megabyte; `data` becomes the envelope's. DEVICE_PROTOCOL if it is
+/// none.
+Status read_envelope(std::string_view text, Envelope& out, Json& data);
 /// `data`'s member, null where there is none or `data` is no object.
-[[nodiscard]] Json member(const Json& data, const char* name);
+[[nodiscard]] const Json& member(const Json& data, const char* name);
+/// Whether `id` is a number or a short text.
+[[nodiscard]] bool is_id(const Json& id);
 
 struct MachineStatus {
   DeviceState state = DeviceState::available;
@@ -51,10 +54,5 @@ struct TaskStatus {
 };
 /// DEVICE_PROTOCOL if there is no status.
 [[nodiscard]] Result<TaskStatus> read_task_status(const Json& data);
-
-/// One sample of `width` numbers, 1 or -1, as packed bits (quantised_view.h, unpack_spins), flipped
-/// so that spin `first_ancilla` is +1. DEVICE_BAD_ANSWER.
-Status read_sample(const Json& row, std::size_t width, std::size_t first_ancilla,
-                   std::vector<std::uint8_t>& packed);
 
 }  // namespace qama::hal::cim

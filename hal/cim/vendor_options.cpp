@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 
-#include "hal/base/utf8.h"
+#include "hal/base/valid_utf8.h"
 #include "hal/cim/address.h"
 #include "hal/cim/quantised_view.h"
 
@@ -18,18 +17,22 @@ bool is_identifier(std::string_view text) {
   });
 }
 
-bool is_utf8(std::string_view text) {
-  while (const std::size_t length = utf8_length(text)) text.remove_prefix(length);
-  return text.empty();
-}
+struct PasswordFile {
+  std::string path;
+  bool others_may = false;
+};
 
-bool take_option(VendorOptions& out, std::string& password_file, std::string_view key,
+bool take_option(VendorOptions& out, PasswordFile& file, std::string_view key,
                  std::string_view value) {
+  if (key == "insecure_permissions") {
+    file.others_may = value == "1";
+    return value == "0" || value == "1";
+  }
   if (key == "ancillas") return number_in(value, 0, kMaxAncillas, out.ancillas);
   if (key == "timeout_ms") return number_in(value, 1, 3'600'000, out.timeout_ms);
   std::string* text = key == "machine_id"      ? &out.machine_id
                       : key == "user"          ? &out.user
-                      : key == "password_file" ? &password_file
+                      : key == "password_file" ? &file.path
                                                : nullptr;
   if (text == nullptr) return false;
   *text = std::string(value);
@@ -37,13 +40,14 @@ bool take_option(VendorOptions& out, std::string& password_file, std::string_vie
   return text == &out.machine_id ? is_identifier(value) : text != &out.user || is_utf8(value);
 }
 
-Status read_password(VendorOptions& out, const std::string& file) {
-  if (!file.empty()) {
-    std::ifstream stream(file);
-    if (!std::getline(stream, out.password))
-      return make_error(ErrorCode::io_error, "password file ", quote(file), " cannot be read");
+Status read_password(VendorOptions& out, const PasswordFile& file) {
+  if (!file.path.empty()) {
+    QAMA_ASSIGN_OR_RETURN(
+        const Secret bytes,
+        read_secret({file.path, "password file", "'insecure_permissions=1'", file.others_may}));
+    out.password = Secret(first_line(bytes.view()));
   } else if (const char* password = std::getenv("QAMA_QBOSON_PASSWORD")) {
-    out.password = password;
+    out.password = Secret(password);
   }
   if (!out.user.empty() && !out.password.empty()) return {};
   return Error{ErrorCode::device_auth,
@@ -64,7 +68,7 @@ Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls) {
   }
   VendorOptions out;
   out.base = sentence(tls ? "https://" : "http://", address);
-  std::string password_file;
+  PasswordFile password_file;
   if (const auto twice = repeated_option(parts.query))
     return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = refused_option(parts.query, [&](auto key, auto value) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "hal/base/result.h"
+#include "hal/base/secret.h"
 
 namespace qama::hal::cim {
 
@@ -13,13 +14,15 @@ inline constexpr std::int32_t kVendorSpins = 550;  ///< of the machine, ancillas
 
 struct VendorOptions {
   std::string base;  ///< http://HOST:PORT
-  std::string user, password, machine_id = "0";
+  std::string user, machine_id = "0";
+  Secret password;
   std::int32_t ancillas = 0;  ///< 0: the quantiser chooses
   std::int32_t timeout_ms = 60000;
 };
 
 /// `rest` is what follows the scheme. DEVICE_UNKNOWN for a malformed address or option, DEVICE_AUTH
-/// for plain HTTP off loopback or a missing name or password, IO_ERROR for a password file.
+/// for plain HTTP off loopback or a missing name or password or a password file that others may
+/// use, IO_ERROR for one that cannot be read.
 [[nodiscard]] Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls);
 
 }  // namespace qama::hal::cim

@@ -87,14 +87,16 @@ Status VendorSolver::finish(std::span<std::uint64_t> spins, SolveResult& result)
   QAMA_RETURN_IF_ERROR(await_task());
   timing_.queue_us = platform::microseconds_since(polling);
   const TimePoint fetching = LinkClock::now();
-  QAMA_ASSIGN_OR_RETURN(const Json samples, terminal_.fetch(task_id_, deadline_));
+  const QuantisedView& view = quantiser_.view();
+  QAMA_ASSIGN_OR_RETURN(const Samples samples,
+                        terminal_.fetch(task_id_, view.spins(), view.fields.size(), deadline_));
   timing_.network_us = platform::microseconds_since(fetching);
   const TimePoint verifying = LinkClock::now();
   QAMA_RETURN_IF_ERROR(take_best(samples, spins, result));
   timing_.verify_us = platform::microseconds_since(verifying);
   timing_.total_us = platform::microseconds_since(start_);
   timing_.modelled = emulated_;
-  result.restarts = static_cast<std::int32_t>(std::min(samples.size(), std::size_t{1} << 20));
+  result.restarts = static_cast<std::int32_t>(std::min(samples.count, std::size_t{1} << 20));
   result.solved_by = emulated_ ? "qboson:emulated" : "qboson";
   result.timing = timing_;
   return {};
@@ -125,21 +127,28 @@ Status VendorSolver::await_task() {
 }
 
 /// The sample of the lowest energy. Damaged ones are passed over; if all are, the last one's error.
-Status VendorSolver::take_best(const Json& samples, std::span<std::uint64_t> spins,
+Status VendorSolver::take_best(const Samples& samples, std::span<std::uint64_t> spins,
                                SolveResult& result) {
   const QuantisedView& view = quantiser_.view();
-  const std::size_t first_ancilla = view.fields.size();
   const auto words = static_cast<std::size_t>(view.shape.heads * words_per_head(view.shape.tokens));
   if (spins.size() < words) return Error{ErrorCode::invalid_argument, "no room for the spins"};
   bool found = false;
-  Status last;
+  Status last = samples.damage;
   result = SolveResult{};
-  for (const Json& row : samples) {
+  for (std::size_t at = 0; at < samples.good; ++at) {
+    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
+    if (LinkClock::now() >= deadline_) {
+      return make_error(ErrorCode::deadline_exceeded, "task ", quote(task_name_),
+                        " has more samples than there is time for");
+    }
     std::int64_t energy = 0;
-    last = read_sample(row, view.spins(), first_ancilla, packed_);
-    if (last.ok()) last = unpack_spins(view, packed_, candidate_);
-    if (last.ok()) last = verifier_.check_and_price(problem_, candidate_, energy);
-    if (!last.ok() || (found && energy >= result.energy)) continue;
+    Status checked = unpack_spins(view, samples.sample(at), candidate_);
+    if (checked.ok()) checked = verifier_.check_and_price(problem_, candidate_, energy);
+    if (!checked.ok()) {
+      last = std::move(checked);
+      continue;
+    }
+    if (found && energy >= result.energy) continue;
     found = true;
     result.energy = energy;
     std::copy_n(candidate_.begin(), words, spins.begin());

@@ -25,7 +25,7 @@ class VendorSolver final : public Solver {
 
  private:
   Status await_task();
-  Status take_best(const Json& samples, std::span<std::uint64_t> spins, SolveResult& result);
+  Status take_best(const Samples& samples, std::span<std::uint64_t> spins, SolveResult& result);
   Status finish(std::span<std::uint64_t> spins, SolveResult& result);
 
   const VendorOptions options_;
@@ -35,7 +35,6 @@ class VendorSolver final : public Solver {
   Verifier verifier_;
   ProblemShape shape_;
   std::vector<std::int8_t> matrix_;
-  std::vector<std::uint8_t> packed_;
   std::vector<std::uint64_t> candidate_;  // spins of the sample at hand
 
   // The job.

@@ -1,18 +1,20 @@
 #include "hal/cim/vendor_terminal.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "hal/base/quote.h"
+#include "hal/base/secret.h"
 #include "hal/base/sentence.h"
 
 namespace qama::hal::cim {
 namespace {
 
-constexpr std::size_t kMaxReplyBytes = 64U << 20;
+constexpr std::size_t kMaxTokenBytes = 8192;
 
 std::size_t collect(char* data, std::size_t size, std::size_t count, void* to) {
-  auto* reply = static_cast<std::string*>(to);
-  if (reply->size() + size * count > kMaxReplyBytes) return 0;
-  reply->append(data, size * count);
-  return size * count;
+  auto* reply = static_cast<ReplyReader*>(to);
+  return reply->take(std::string_view(data, size * count)) ? size * count : 0;
 }
 
 int watch(void* terminal, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -25,20 +27,32 @@ Terminal::Terminal(const VendorOptions& options)
     : options_(options), curl_(*curl_library()), handle_(curl_.easy_init()) {}
 
 Terminal::~Terminal() {
-  curl_.slist_free_all(token_);
+  forget_token();
   curl_.easy_cleanup(handle_);
 }
 
-Status Terminal::login(TimePoint deadline) {
-  QAMA_ASSIGN_OR_RETURN(const Json data, send({"POST", "/kdev/terminal/login/",
-                                               login_body(options_.user, options_.password)},
-                                              deadline));
-  const Json access = member(member(data, "token"), "access");
-  if (!access.is_string())
-    return Error{ErrorCode::device_protocol, "the terminal's login gives no token"};
+void Terminal::forget_token() noexcept {
+  if (token_ != nullptr) ::explicit_bzero(token_->data, std::strlen(token_->data));
   curl_.slist_free_all(token_);
-  token_ = curl_.slist_append(nullptr, ("Authorization: JWT " + access.get<std::string>()).c_str());
-  user_id_ = member(data, "user_id");
+  token_ = nullptr;
+}
+
+Status Terminal::login(TimePoint deadline) {
+  const Secret body = login_body(options_.user, options_.password);
+  QAMA_ASSIGN_OR_RETURN(Json data, send({"POST", "/kdev/terminal/login/", body.view()}, deadline));
+  wipe(reply_.text());
+  const Json& access = member(member(data, "token"), "access");
+  const bool is_token = access.is_string() && [](const std::string& text) {
+    return !text.empty() && text.size() <= kMaxTokenBytes &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  }(access.get_ref<const std::string&>());
+  if (!is_token) return Error{ErrorCode::device_protocol, "the terminal's login gives no token"};
+  forget_token();
+  std::string header = "Authorization: JWT " + access.get_ref<const std::string&>();
+  token_ = curl_.slist_append(nullptr, header.c_str());
+  wipe(header);
+  if (const Json& id = member(data, "user_id"); is_id(id)) user_id_ = id;
+  wipe(data["token"]["access"].get_ref<std::string&>());
   return {};
 }
 
@@ -52,16 +66,15 @@ Result<MachineStatus> Terminal::machine_status(TimePoint deadline) {
 Result<Json> Terminal::upload(const std::string& name, const std::string& csv, TimePoint deadline) {
   QAMA_ASSIGN_OR_RETURN(const Json data,
                         ask({"POST", "/kdev/terminal/upload_file/", name, &csv}, deadline));
-  Json id = member(data, "id");
-  if (!id.is_number_integer())
+  const Json& id = member(data, "id");
+  if (!is_id(id))
     return Error{ErrorCode::device_protocol, "the terminal does not name the uploaded file"};
   return id;
 }
 
 Status Terminal::submit(const std::string& task_name, const Json& file_id, TimePoint deadline) {
-  const auto sent = ask({"POST", "/kdev/terminal/batch-task/",
-                         task_body(options_.machine_id, task_name, user_id_, file_id)},
-                        deadline);
+  const std::string body = task_body(options_.machine_id, task_name, user_id_, file_id);
+  const auto sent = ask({"POST", "/kdev/terminal/batch-task/", body}, deadline);
   if (!sent.ok() && !in_doubt_) return sent.error();
   return {};
 }
@@ -73,13 +86,14 @@ Result<TaskStatus> Terminal::poll(const std::string& task_name, TimePoint deadli
   return read_task_status(data);
 }
 
-Result<Json> Terminal::fetch(std::int64_t task_id, TimePoint deadline) {
+Result<Samples> Terminal::fetch(std::int64_t task_id, std::size_t width, std::size_t first_ancilla,
+                                TimePoint deadline) {
   QAMA_ASSIGN_OR_RETURN(const Json data,
-                        ask({"GET", sentence("/kdev/terminal/task/", task_id, "/")}, deadline));
-  Json samples = member(data, "out_data");
-  if (!samples.is_array() || samples.empty())
+                        ask({"GET", sentence("/kdev/terminal/task/", task_id, "/")}, deadline,
+                            ReplyReader(width, first_ancilla)));
+  if (reply_.samples().count == 0)
     return Error{ErrorCode::device_bad_answer, "the terminal's answer has no samples"};
-  return samples;
+  return std::move(reply_.samples());
 }
 
 void Terminal::remove(std::int64_t task_id, TimePoint deadline) {
@@ -88,14 +102,15 @@ void Terminal::remove(std::int64_t task_id, TimePoint deadline) {
 
 // The terminal refused the first try, so that a second is safe for requests that must not be made
 // twice.
-Result<Json> Terminal::ask(const Request& request, TimePoint deadline) {
-  auto answer = send(request, deadline);
+Result<Json> Terminal::ask(const Request& request, TimePoint deadline, ReplyReader reply) {
+  auto answer = send(request, deadline, reply);
   if (answer.ok() || !expired_) return answer;
   QAMA_RETURN_IF_ERROR(login(deadline));
-  return send(request, deadline);
+  return send(request, deadline, std::move(reply));
 }
 
-Result<Json> Terminal::send(const Request& request, TimePoint deadline) {
+Result<Json> Terminal::send(const Request& request, TimePoint deadline, ReplyReader reply) {
+  reply_ = std::move(reply);
   expired_ = false;
   in_doubt_ = false;
   const auto left =
@@ -105,11 +120,12 @@ Result<Json> Terminal::send(const Request& request, TimePoint deadline) {
   if (code != CURLE_OK) return transport_error(code);
   Envelope envelope;
   Json data;
-  if (!read_envelope(reply_, envelope, data)) {
+  const Status read = read_envelope(reply_.text(), envelope, data);
+  if (!read.ok()) {
     long status = 0;
     curl_.easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
     return make_error(ErrorCode::device_protocol, "the terminal answers ", quote(request.path),
-                      " with HTTP status ", status, " and no envelope");
+                      " with HTTP status ", status, " and no envelope: ", read.error().message);
   }
   if (envelope.code == "0") return data;
   expired_ = envelope.code == kTokenExpired;
@@ -119,7 +135,7 @@ Result<Json> Terminal::send(const Request& request, TimePoint deadline) {
 }
 
 CURLcode Terminal::perform(const Request& request, long time_ms) {
-  reply_.clear();
+  why_[0] = '\0';
   const std::string url = options_.base + request.path;
   curl_.easy_reset(handle_);
   curl_.easy_setopt(handle_, CURLOPT_URL, url.c_str());
@@ -130,6 +146,7 @@ CURLcode Terminal::perform(const Request& request, long time_ms) {
   curl_.easy_setopt(handle_, CURLOPT_PROXY, "");
   curl_.easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &collect);
   curl_.easy_setopt(handle_, CURLOPT_WRITEDATA, &reply_);
+  curl_.easy_setopt(handle_, CURLOPT_ERRORBUFFER, why_.data());
   curl_.easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
   curl_.easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, &watch);
   curl_.easy_setopt(handle_, CURLOPT_XFERINFODATA, this);
@@ -141,7 +158,7 @@ CURLcode Terminal::perform(const Request& request, long time_ms) {
     form = curl_.mime_init(handle_);
     curl_mimepart* part = curl_.mime_addpart(form);
     curl_.mime_name(part, "file");
-    curl_.mime_filename(part, request.body.c_str());
+    curl_.mime_filename(part, std::string(request.body).c_str());
     curl_.mime_type(part, "text/csv");
     curl_.mime_data(part, request.upload->data(), request.upload->size());
     curl_.easy_setopt(handle_, CURLOPT_MIMEPOST, form);
@@ -149,7 +166,7 @@ CURLcode Terminal::perform(const Request& request, long time_ms) {
     headers = curl_.slist_append(headers, "Content-Type: application/json");
     curl_.easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE,
                       static_cast<curl_off_t>(request.body.size()));
-    curl_.easy_setopt(handle_, CURLOPT_POSTFIELDS, request.body.c_str());
+    curl_.easy_setopt(handle_, CURLOPT_POSTFIELDS, request.body.data());
   }
   curl_.easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
   const CURLcode code = curl_.easy_perform(handle_);
@@ -160,13 +177,17 @@ CURLcode Terminal::perform(const Request& request, long time_ms) {
 
 Error Terminal::transport_error(CURLcode code) {
   in_doubt_ = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST;
+  if (!reply_.failure().ok()) {
+    return make_error(ErrorCode::device_protocol, "the terminal at ", quote(options_.base),
+                      " sends ", reply_.failure().error().message);
+  }
   if (code == CURLE_ABORTED_BY_CALLBACK) return {ErrorCode::cancelled, "the job was cancelled"};
   const ErrorCode kind = code == CURLE_OPERATION_TIMEDOUT         ? ErrorCode::deadline_exceeded
                          : code == CURLE_PEER_FAILED_VERIFICATION ? ErrorCode::device_auth
                          : code == CURLE_COULDNT_RESOLVE_HOST     ? ErrorCode::device_unknown
                                                                   : ErrorCode::device_unavailable;
   return make_error(kind, "the terminal at ", quote(options_.base), ": ",
-                    curl_.easy_strerror(code));
+                    why_[0] != '\0' ? quote(why_.data()) : curl_.easy_strerror(code));
 }
 
 }  // namespace qama::hal::cim

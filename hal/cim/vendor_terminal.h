@@ -2,14 +2,16 @@
 // vendor_messages.h; a job's way through it is vendor_solver.h.
 #pragma once
 
+#include <array>
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "hal/cim/clock.h"
 #include "hal/cim/curl_library.h"
 #include "hal/cim/vendor_messages.h"
 #include "hal/cim/vendor_options.h"
+#include "hal/cim/vendor_reply.h"
 
 namespace qama::hal::cim {
 
@@ -37,8 +39,9 @@ class Terminal {
   /// error: the poll tells.
   Status submit(const std::string& task_name, const Json& file_id, TimePoint deadline);
   [[nodiscard]] Result<TaskStatus> poll(const std::string& task_name, TimePoint deadline);
-  /// The samples, at least one; DEVICE_BAD_ANSWER if there are none.
-  [[nodiscard]] Result<Json> fetch(std::int64_t task_id, TimePoint deadline);
+  /// The samples of `width` spins, at least one; DEVICE_BAD_ANSWER if there are none.
+  [[nodiscard]] Result<Samples> fetch(std::int64_t task_id, std::size_t width,
+                                      std::size_t first_ancilla, TimePoint deadline);
   /// The terminal keeps tasks until they are removed. A failure is ignored: it costs no answer.
   void remove(std::int64_t task_id, TimePoint deadline);
 
@@ -46,11 +49,12 @@ class Terminal {
   struct Request {
     const char* method = "GET";
     std::string path;
-    std::string body = {};                // JSON, or the uploaded file's name
+    std::string_view body = {};           // JSON, or the uploaded file's name
     const std::string* upload = nullptr;  // the file
   };
-  Result<Json> ask(const Request& request, TimePoint deadline);
-  Result<Json> send(const Request& request, TimePoint deadline);
+  Result<Json> ask(const Request& request, TimePoint deadline, ReplyReader reply = {});
+  Result<Json> send(const Request& request, TimePoint deadline, ReplyReader reply = {});
+  void forget_token() noexcept;
   CURLcode perform(const Request& request, long time_ms);
   Error transport_error(CURLcode code);
 
@@ -58,7 +62,8 @@ class Terminal {
   const CurlLibrary& curl_;
   CURL* handle_;
   curl_slist* token_ = nullptr;  // the header that carries it
-  std::string reply_;
+  ReplyReader reply_;
+  std::array<char, CURL_ERROR_SIZE> why_{};  // libcurl's words for its last error
   Json user_id_;
   bool expired_ = false;   // the last request's token
   bool in_doubt_ = false;  // the last request may have arrived although it failed here

@@ -18,8 +18,9 @@ bool waits(int why) noexcept {
 
 }  // namespace
 
-std::unique_ptr<Connection> Connection::accept(std::uint64_t number, int fd, const TlsServer* tls) {
-  std::unique_ptr<Connection> out(new Connection(number, fd));
+std::unique_ptr<Connection> Connection::accept(std::uint64_t number, int fd,
+                                               const PeerAddress& peer, const TlsServer* tls) {
+  std::unique_ptr<Connection> out(new Connection(number, fd, peer));
   if (tls == nullptr) return out;
   out->ssl_ = SSL_new(tls->context.get());
   if (out->ssl_ == nullptr || SSL_set_fd(out->ssl_, fd) != 1) return nullptr;
@@ -87,14 +88,18 @@ void Connection::flush() {
     const std::size_t put = write(View(out).subspan(sent_));
     if (put == 0) break;
     sent_ += put;
+    moved = Clock::now();
   }
   if (sent_ == out.size()) {
     out.clear();
     sent_ = 0;
     if (ends_when_sent) broken = true;
+  } else if (sent_ > kStuffedBytes) {
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(sent_));
+    sent_ = 0;
   }
   if (out.size() - sent_ > kMaxUnsentBytes) broken = true;
-  if (!broken) wants_write_ = !out.empty() && !shaking_;
+  if (!broken && !shaking_) wants_write_ = !out.empty();
 }
 
 }  // namespace qama::emulator

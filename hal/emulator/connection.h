@@ -2,6 +2,7 @@
 // blocks, nothing here knows what a frame means.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -12,10 +13,14 @@
 
 namespace qama::emulator {
 
+/// Where a connection comes from: an IPv6 address, or an IPv4 one as IPv6 writes it.
+using PeerAddress = std::array<std::uint8_t, 16>;
+
 class Connection {
  public:
   /// Takes `fd` over. Null if TLS cannot start; `tls` may be null.
-  static std::unique_ptr<Connection> accept(std::uint64_t number, int fd, const TlsServer* tls);
+  static std::unique_ptr<Connection> accept(std::uint64_t number, int fd, const PeerAddress& peer,
+                                            const TlsServer* tls);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -34,21 +39,41 @@ class Connection {
   void handshake_may_go_on() noexcept { wants_write_ = false; }
   [[nodiscard]] bool usable() const noexcept { return !broken && !ends_when_sent; }
 
+  /// The TLS connection; null on plain TCP.
+  [[nodiscard]] SSL* tls() const noexcept { return ssl_; }
+  /// Bytes of memory for what is under way.
+  [[nodiscard]] std::size_t held() const noexcept { return in.capacity() + out.capacity(); }
+  /// So much is unsent that nothing more is read: whoever does not take replies asks no more.
+  [[nodiscard]] bool stuffed() const noexcept { return out.size() - sent_ > kStuffedBytes; }
+  /// A message has begun and is not whole, or bytes are not sent.
+  [[nodiscard]] bool unfinished() const noexcept { return !in.empty() || !out.empty(); }
+  /// Gives back the memory of buffers that are empty.
+  void trim() noexcept {
+    if (in.empty()) Bytes().swap(in);
+    if (out.empty()) Bytes().swap(out);
+  }
+
   const std::uint64_t number;
+  const PeerAddress peer;
   const Clock::time_point born = Clock::now();
+  /// The last time that a message began or was whole, or that bytes were sent.
+  Clock::time_point moved = born;
   Bytes in, out;
   bool ends_when_sent = false;
-  bool broken = false;  ///< to be closed
-  bool paused = false;  ///< is not read for now
+  bool broken = false;        ///< to be closed
+  bool paused = false;        ///< is not read for now
+  std::uint32_t watched = 0;  ///< what epoll looks for
   Clock::time_point slow_until{};
 
-  // What the protocol knows of it: its first frame says which kind it is.
+  // What the protocol knows of it: its first message says which kind it is. HTTP knows data only.
   enum class Kind : std::uint8_t { unknown, control, data } kind = Kind::unknown;
   Id session{};
   std::size_t frame_limit = kUnknownPeerLimit;
 
  private:
-  Connection(std::uint64_t n, int fd) : number(n), fd_(fd) {}
+  static constexpr std::size_t kStuffedBytes = 64U << 10;
+
+  Connection(std::uint64_t n, int fd, const PeerAddress& from) : number(n), peer(from), fd_(fd) {}
   bool shake_hands();
   std::size_t write(View bytes);
 

@@ -20,9 +20,9 @@ Job* JobMemory::find(const Id& id) {
 
 void JobMemory::answer(const Id& id, Bytes reply) {
   Job& job = jobs_[id];
+  answered_.emplace_back(Clock::now(), id);
   job.reply = std::move(reply);
   job.work.reset();
-  answered_.emplace_back(Clock::now(), id);
 }
 
 void JobMemory::expire(std::chrono::milliseconds age) {

@@ -2,6 +2,7 @@
 // never anneals twice (hal/cim/PROTOCOL.md, "Rules").
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -29,7 +30,7 @@ struct Job {
 class JobMemory {
  public:
   [[nodiscard]] Job* find(const Id& id);
-  void add(const Id& id, Job job) { jobs_.emplace(id, std::move(job)); }
+  Job& add(const Id& id, Job job) { return jobs_.emplace(id, std::move(job)).first->second; }
   void forget(const Id& id) { jobs_.erase(id); }
   /// Keeps the answer until expire().
   void answer(const Id& id, Bytes reply);
@@ -39,6 +40,11 @@ class JobMemory {
   template <typename Predicate>
   void forget_if(const Predicate& predicate) {
     std::erase_if(jobs_, [&](auto& entry) { return predicate(entry.second); });
+  }
+  template <typename Predicate>
+  [[nodiscard]] bool any_of(const Predicate& predicate) const {
+    return std::any_of(jobs_.begin(), jobs_.end(),
+                       [&](const auto& entry) { return predicate(entry.second); });
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "hal/emulator/machine.h"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 
 #include "hal/base/random.h"
@@ -38,9 +39,14 @@ bool Machine::submit(std::shared_ptr<MachineJob> job) {
     const std::lock_guard lock(mutex_);
     if (waiting_ >= static_cast<std::uint32_t>(config_.queue_limit)) return false;
     job->queued = Clock::now();
+    const auto queue = queues_.try_emplace(job->user).first;
+    try {
+      queue->second.push_back(std::move(job));
+    } catch (...) {
+      if (queue->second.empty()) queues_.erase(queue);
+      throw;
+    }
     ++waiting_;
-    const std::uint64_t user = job->user;
-    queues_[user].push_back(std::move(job));
   }
   wake_.notify_one();
   return true;
@@ -94,7 +100,11 @@ void Machine::work() {
     job->started = true;
     const std::uint64_t generation = generation_;
     lock.unlock();
-    solve(*job, annealer);
+    try {
+      solve(*job, annealer);
+    } catch (const std::bad_alloc&) {
+      job->end = MachineJob::End::failed;
+    }
     lock.lock();
     running_.reset();
     if (generation == generation_ && !ending_ && job->done) {

@@ -30,11 +30,11 @@ struct MachineJob {
   Clock::time_point deadline = Clock::time_point::max();
   std::function<void()> done;  ///< called on the machine's thread, once
 
-  enum class End : std::uint8_t { none, solved, cancelled, late };
+  enum class End : std::uint8_t { none, solved, cancelled, late, failed };  ///< failed: no memory
   std::atomic<bool> stop{false};
   Clock::time_point queued;
   End end = End::none;
-  bool started = false;
+  std::atomic<bool> started{false};
   std::int64_t energy = 0;
   std::vector<std::vector<std::int8_t>> answers;  ///< signs, best read first; one unless keep_all
   std::vector<std::int64_t> energies;

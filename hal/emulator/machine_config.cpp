@@ -47,6 +47,7 @@ constexpr Bound kBounds[] = {
     QAMA_NUMBER("lease_ms", lease_ms, 1, 600000),
     QAMA_NUMBER("remember_ms", remember_ms, 0, 600000),
     QAMA_NUMBER("hello_ms", hello_ms, 10, 600000),
+    QAMA_NUMBER("idle_ms", idle_ms, 100, 3600000),
 };
 #undef QAMA_NUMBER
 

@@ -36,6 +36,7 @@ struct MachineConfig {
   int lease_ms = 10000;
   int remember_ms = 60000;
   int hello_ms = 5000;  ///< a connection that has said nothing valid by then is closed
+  int idle_ms = 60000;  ///< a data connection that says nothing for so long is closed
 
   /// "assumed" or "published"; INVALID_ARGUMENT for another name.
   [[nodiscard]] static Result<MachineConfig> of_preset(std::string_view preset);

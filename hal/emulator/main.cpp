@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -36,6 +38,7 @@ struct Options {
   HttpOptions http;
   std::string config_file;
   std::string preset = "assumed";
+  std::string http_password_file;
   std::string faults;
   double fault_percent = 0;
   std::uint64_t seed = 1;
@@ -53,7 +56,15 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--http-port", o.http.port, "port of the HTTP paths; 0: any free one")
       ->capture_default_str();
   app.add_option("--http-user", o.http.user, "who may log in")->capture_default_str();
-  app.add_option("--http-password", o.http.password, "with which password");
+  app.add_option("--http-password-file", o.http_password_file,
+                 "file whose first line is the password");
+  app.add_option_function<std::string>(
+      "--http-password",
+      [](const std::string&) {
+        throw CLI::ValidationError(
+            "--http-password", "everybody sees a command line, expected --http-password-file FILE");
+      },
+      "refused: see --http-password-file");
   app.add_option("--http-token-requests", o.http.token_requests,
                  "requests that a token is good for; 0: any");
   app.add_option("--http-machine-status", o.http.machine_status,
@@ -77,6 +88,8 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--tls-ca", o.network.tls.authority,
                  "authority of the clients' certificates (PEM)");
   app.add_option("--tls-psk", o.network.tls.psk_file, "file with 'identity:hexadecimal key'");
+  app.add_flag("--insecure-permissions", o.network.tls.others_may,
+               "take key and password files that others than their owner may read");
   app.add_flag("--verbose", o.service.verbose, "a line an event on stderr");
 }
 
@@ -148,7 +161,17 @@ Status serve(Options options) {
   }
   options.network.max_connections = static_cast<std::size_t>(config.max_connections);
   options.network.hello_time = std::chrono::milliseconds(config.hello_ms);
-  options.network.verbose = options.service.verbose;
+  options.network.idle_time = std::chrono::milliseconds(config.idle_ms);
+  // Some problems of the largest size at the same time.
+  const auto spins = static_cast<std::size_t>(config.max_spins);
+  options.network.max_buffered = std::max(options.network.max_buffered, 8 * spins * spins);
+  options.network.verbose = options.http.verbose = options.service.verbose;
+  if (!options.http_password_file.empty()) {
+    QAMA_ASSIGN_OR_RETURN(const Secret file,
+                          read_secret({options.http_password_file, "password file",
+                                       "--insecure-permissions", options.network.tls.others_may}));
+    options.http.password = Secret(first_line(file.view()));
+  }
 
   // An error of a write, both.
   std::signal(SIGPIPE, SIG_IGN);
@@ -184,7 +207,16 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const qama::Status served = qama::emulator::serve(std::move(options));
+  qama::Status served;
+  try {
+    served = qama::emulator::serve(std::move(options));
+  } catch (const std::bad_alloc&) {
+    std::fputs("cpqc-emulator: error: OUT_OF_MEMORY: no memory to start\n", stderr);
+    return 1;
+  } catch (const std::system_error& error) {
+    std::fprintf(stderr, "cpqc-emulator: error: OUT_OF_MEMORY: no thread: %s\n", error.what());
+    return 1;
+  }
   if (served.ok()) return 0;
   std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n",
                std::string(qama::error_name(served.error().code)).c_str(),

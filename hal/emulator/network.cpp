@@ -25,6 +25,11 @@ constexpr std::size_t kReadChunk = 64U << 10;
 constexpr std::size_t kSlowChunk = 512;
 constexpr auto kTick = milliseconds(50);
 constexpr std::uint64_t kListener = 0, kWaker = 1;
+// Connections that are accepted before the others get a turn. Fewer than may wait unknown, so that
+// one that speaks at once is heard before newer ones push it out.
+constexpr int kAcceptsInTurn = 8;
+constexpr int kBacklog = 4096;
+constexpr auto kIdleBuffer = milliseconds(1000);  // then an empty buffer's memory is given back
 
 struct Address {
   sockaddr_storage storage{};
@@ -39,6 +44,17 @@ struct Address {
   }
   [[nodiscard]] std::uint16_t port() { return ntohs(is_v4() ? v4().sin_port : v6().sin6_port); }
 };
+
+PeerAddress peer_of(Address& address) {
+  PeerAddress out{};
+  if (address.is_v4()) {
+    out[10] = out[11] = 0xFF;
+    std::memcpy(out.data() + 12, &address.v4().sin_addr, 4);
+  } else {
+    std::memcpy(out.data(), &address.v6().sin6_addr, out.size());
+  }
+  return out;
+}
 
 Result<Address> parse_address(const std::string& text, std::uint16_t port) {
   Address out;
@@ -79,7 +95,7 @@ Status Network::open() {
   const int one = 1;
   if (listener_ >= 0) setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (listener_ < 0 || poller_ < 0 || waker_ < 0 ||
-      ::bind(listener_, address.any(), address.size) != 0 || ::listen(listener_, 128) != 0) {
+      ::bind(listener_, address.any(), address.size) != 0 || ::listen(listener_, kBacklog) != 0) {
     return make_error(ErrorCode::io_error, "port ", options_.port, " of ", quote(options_.address),
                       " cannot be opened: ", std::strerror(errno));
   }
@@ -116,24 +132,27 @@ Connection* Network::find(std::uint64_t number) {
   return at == connections_.end() ? nullptr : at->second.get();
 }
 
-void Network::watch(Connection& c, int operation) {
+/// Tells epoll what to look for, if that has changed.
+void Network::watch(Connection& c) {
   epoll_event event{};
   event.data.u64 = c.number;
-  if (!c.paused) event.events |= EPOLLIN;
+  if (!c.paused && !c.stuffed()) event.events |= EPOLLIN;
   if (c.wants_write()) event.events |= EPOLLOUT;
-  if (epoll_ctl(poller_, operation, c.fd(), &event) != 0) c.broken = true;
+  if (event.events == c.watched) return;
+  c.watched = event.events;
+  if (epoll_ctl(poller_, EPOLL_CTL_MOD, c.fd(), &event) != 0) c.broken = true;
 }
 
 void Network::flush(Connection& c) {
-  const bool watched = c.wants_write();
   c.flush();
-  if (!c.broken && c.wants_write() != watched) watch(c, EPOLL_CTL_MOD);
+  if (!c.broken) watch(c);
 }
 
 void Network::send(Connection& to, View bytes) {
   if (!to.usable()) return;
+  if (to.out.empty()) to.moved = Clock::now();
   to.out.insert(to.out.end(), bytes.begin(), bytes.end());
-  flush(to);
+  if (reading_ != &to) flush(to);
 }
 
 void Network::send_later(const Connection& to, Bytes bytes, Clock::time_point when) {
@@ -141,6 +160,7 @@ void Network::send_later(const Connection& to, Bytes bytes, Clock::time_point wh
 }
 
 void Network::end(Connection& connection) {
+  flush(connection);
   connection.ends_when_sent = true;
   if (connection.out.empty()) connection.broken = true;
 }
@@ -150,69 +170,126 @@ void Network::drop_all() {
   for (auto& [number, c] : connections_) c->broken = true;
 }
 
-void Network::accept_all() {
-  while (true) {
-    const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
-    ++accepted_;
-    if (connections_.size() >= options_.max_connections) {
-      ::close(fd);
-      continue;
+void Network::accept_some() {
+  for (int count = 0; count < kAcceptsInTurn; ++count) {
+    Address from;
+    from.size = sizeof from.storage;
+    const int fd = accept4(listener_, from.any(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        rest_from_accepting();
+      return;
     }
-    const int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    auto c = Connection::accept(++last_number_, fd, tls_.get());
-    if (c == nullptr) continue;
-    watch(*c, EPOLL_CTL_ADD);
-    connections_.emplace(c->number, std::move(c));
+    ++accepted_;
+    const PeerAddress peer = peer_of(from);
+    if (make_room(peer)) {
+      take_over(fd, peer);
+    } else {
+      ::close(fd);
+    }
   }
+}
+
+/// Whether one more connection of `peer` may be; the oldest that is not known yet gives way.
+bool Network::make_room(const PeerAddress& peer) {
+  std::size_t unknown = 0, of_peer = 0;
+  auto oldest = connections_.end(), oldest_of_peer = connections_.end();
+  for (auto at = connections_.begin(); at != connections_.end(); ++at) {
+    const Connection& c = *at->second;
+    const bool same = c.peer == peer;
+    of_peer += same ? 1 : 0;
+    if (c.kind != Connection::Kind::unknown) continue;
+    ++unknown;
+    if (oldest == connections_.end()) oldest = at;
+    if (same && oldest_of_peer == connections_.end()) oldest_of_peer = at;
+  }
+  const std::size_t most = options_.max_connections;
+  if (of_peer >= std::max<std::size_t>(most / 2, 1)) {
+    if (oldest_of_peer == connections_.end()) return false;
+    close(oldest_of_peer);
+  } else if (unknown >= std::max<std::size_t>(most / 4, 1) || connections_.size() >= most) {
+    if (oldest == connections_.end()) return false;
+    close(oldest);
+  }
+  return true;
+}
+
+void Network::take_over(int fd, const PeerAddress& peer) {
+  const int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  std::unique_ptr<Connection> c;
+  try {
+    c = Connection::accept(last_number_ + 1, fd, peer, tls_.get());
+  } catch (...) {
+    ::close(fd);
+    throw;
+  }
+  if (c == nullptr) return;
+  Connection& added = *connections_.emplace(++last_number_, std::move(c)).first->second;
+  epoll_event event{};
+  event.data.u64 = added.number;
+  event.events = added.watched = EPOLLIN;
+  if (epoll_ctl(poller_, EPOLL_CTL_ADD, fd, &event) != 0) added.broken = true;
+}
+
+/// No descriptor or no memory for one more: the next tick tries again, with one unknown less.
+void Network::rest_from_accepting() {
+  listen_again(false);
+  const auto oldest = std::find_if(connections_.begin(), connections_.end(), [](const auto& entry) {
+    return entry.second->kind == Connection::Kind::unknown;
+  });
+  if (oldest != connections_.end()) close(oldest);
+}
+
+void Network::listen_again(bool wanted) {
+  if (listening_ == wanted) return;
+  epoll_event event{};
+  event.events = wanted ? static_cast<std::uint32_t>(EPOLLIN) : 0U;
+  event.data.u64 = kListener;
+  if (epoll_ctl(poller_, EPOLL_CTL_MOD, listener_, &event) == 0) listening_ = wanted;
 }
 
 void Network::on_readable(Connection& c) {
   std::uint8_t chunk[kReadChunk];
   const bool slow = Clock::now() < c.slow_until;
   const bool shaking = c.shaking();
-  // A few chunks a turn, so that one busy client does not keep the others waiting.
-  for (int turn = 0; turn < 4 && c.usable(); ++turn) {
+  // A few chunks a turn and the replies to one, so that a busy client does not keep others waiting.
+  for (int turn = 0; turn < 4 && c.usable() && !c.stuffed(); ++turn) {
     const std::size_t got = c.receive(std::span(chunk).first(slow ? kSlowChunk : kReadChunk));
     if (got == 0) break;
-    c.in.insert(c.in.end(), chunk, chunk + got);
-    take_frames(c);
+    take(c, std::span(chunk).first(got));
     if (slow) {
       c.paused = true;
-      watch(c, EPOLL_CTL_MOD);
+      flush(c);
       return send_later(c, {}, Clock::now() + milliseconds(1));
     }
+    if (!c.out.empty()) break;
     if (got < kReadChunk && !c.encrypted()) break;
   }
-  if (c.holds_bytes()) send_later(c, {}, Clock::now());
-  if (c.shaking() && c.wants_write()) watch(c, EPOLL_CTL_MOD);
-  if (shaking && c.broken && options_.verbose)
-    std::fputs("cpqc-emulator: a TLS handshake failed\n", stderr);
+  flush(c);
+  if (c.holds_bytes() && !c.stuffed()) send_later(c, {}, Clock::now());
+  if (shaking && c.broken && options_.verbose) {
+    const long refused = SSL_get_verify_result(c.tls());
+    std::fprintf(stderr, "cpqc-emulator: a TLS handshake failed: %s\n",
+                 refused != X509_V_OK ? X509_verify_cert_error_string(refused)
+                                      : "not TLS 1.3, a wrong key, or the other end gave up");
+  }
 }
 
-void Network::take_frames(Connection& c) {
-  std::size_t at = 0;
-  while (c.usable() && c.in.size() - at >= kHeaderSize) {
-    Head head;
-    const View bytes = View(c.in).subspan(at);
-    if (!parse_head(bytes.first(kHeaderSize), c.frame_limit, head)) {
-      handler_->on_rubbish(c);
-      break;
-    }
-    if (bytes.size() < kHeaderSize + head.length) {
-      c.in.reserve(at + kHeaderSize + head.length);
-      break;
-    }
-    const View payload = bytes.subspan(kHeaderSize, head.length);
-    at += kHeaderSize + head.length;
-    if (checksum(payload) == head.payload_checksum) {
-      handler_->on_frame(c, head, payload);
-    } else {
-      handler_->on_damaged(c, head);
-    }
+/// Bytes that came.
+void Network::take(Connection& c, View bytes) {
+  if (c.in.empty()) c.moved = Clock::now();
+  c.in.insert(c.in.end(), bytes.begin(), bytes.end());
+  const std::size_t before = c.in.size();
+  reading_ = &c;
+  try {
+    handler_->on_bytes(c);
+  } catch (...) {
+    reading_ = nullptr;
+    throw;
   }
-  c.in.erase(c.in.begin(), c.in.begin() + static_cast<std::ptrdiff_t>(at));
+  reading_ = nullptr;
+  if (c.in.size() < before) c.moved = Clock::now();
 }
 
 void Network::run_due() {
@@ -220,27 +297,63 @@ void Network::run_due() {
     const Later item = std::move(later_.extract(later_.begin()).mapped());
     Connection* c = find(item.connection);
     if (c == nullptr || c->broken) continue;
-    if (!item.bytes.empty()) {
-      send(*c, item.bytes);
-      continue;
-    }
-    if (c->paused) {
-      c->paused = false;
-      watch(*c, EPOLL_CTL_MOD);
-    }
-    on_readable(*c);
+    guarded(item.connection, [&] {
+      if (!item.bytes.empty()) return send(*c, item.bytes);
+      if (c->paused) {
+        c->paused = false;
+        watch(*c);
+      }
+      on_readable(*c);
+    });
   }
 }
 
 void Network::close_silent() {
+  const Clock::time_point now = Clock::now();
   for (auto& [number, c] : connections_) {
-    if (c->kind == Connection::Kind::unknown && Clock::now() - c->born > options_.hello_time)
-      c->broken = true;
+    const auto still = now - c->moved;
+    const bool silent = c->kind == Connection::Kind::unknown && now - c->born > options_.hello_time;
+    const bool stuck = c->unfinished() && still > options_.hello_time;
+    if (silent || stuck) c->broken = true;
+    if (c->unfinished()) continue;
+    if (still > kIdleBuffer) c->trim();
+    if (c->kind == Connection::Kind::data && still > options_.idle_time) {
+      c->moved = now;
+      if (handler_->may_close(*c)) c->broken = true;
+    }
   }
 }
 
+/// Memory is for those that come on: whose message is the longest unfinished gives way.
+void Network::keep_to_budget() {
+  std::size_t held = 0;
+  for (const auto& [number, c] : connections_) held += c->broken ? 0 : c->held();
+  if (held <= options_.max_buffered) return;
+  for (auto& [number, c] : connections_) c->trim();
+  while (true) {
+    held = 0;
+    Connection* slowest = nullptr;
+    for (auto& [number, c] : connections_) {
+      if (c->broken || c->held() == 0) continue;
+      held += c->held();
+      if (slowest == nullptr || c->moved < slowest->moved) slowest = c.get();
+    }
+    if (held <= options_.max_buffered || slowest == nullptr) return;
+    slowest->broken = true;
+  }
+}
+
+void Network::close(Connections::iterator at) noexcept {
+  if (handler_ != nullptr) handler_->on_closed(*at->second);
+  connections_.erase(at);
+}
+
 void Network::close_broken() {
-  std::erase_if(connections_, [](const auto& entry) { return entry.second->broken; });
+  for (auto at = connections_.begin(); at != connections_.end();) {
+    const auto next = std::next(at);
+    if (at->second->broken) close(at);
+    at = next;
+  }
 }
 
 int Network::next_wait_ms() const {
@@ -253,18 +366,36 @@ int Network::next_wait_ms() const {
 }
 
 void Network::on_event(Connection& c, std::uint32_t events) {
+  const bool stuffed = c.stuffed();
   if ((events & EPOLLOUT) != 0) {
     if (c.shaking()) {
       c.handshake_may_go_on();
       on_readable(c);
-      watch(c, EPOLL_CTL_MOD);
     }
     flush(c);
   }
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c.broken) on_readable(c);
+  const bool drained = stuffed && !c.stuffed();  // TLS may hold bytes that nobody shows
+  if ((drained || (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) && !c.broken) on_readable(c);
 }
 
-void Network::run(FrameHandler& handler) {
+/// What act() throws costs the connection, if there still is one.
+template <typename Act>
+void Network::guarded(std::uint64_t number, const Act& act) noexcept {
+  try {
+    act();
+  } catch (...) {
+    if (Connection* c = find(number)) c->broken = true;
+    if (options_.verbose) std::fputs("cpqc-emulator: out of memory for a connection\n", stderr);
+  }
+}
+
+void Network::tick() {
+  listen_again(true);
+  close_silent();
+  handler_->on_tick();
+}
+
+void Network::run(PeerHandler& handler) {
   handler_ = &handler;
   Clock::time_point ticked = Clock::now();
   epoll_event events[64];
@@ -272,22 +403,24 @@ void Network::run(FrameHandler& handler) {
     const int count = epoll_wait(poller_, events, 64, next_wait_ms());
     for (int i = 0; i < count; ++i) {
       const std::uint64_t number = events[i].data.u64;
-      if (number == kListener) {
-        accept_all();
-      } else if (number == kWaker) {
-        std::uint64_t rings = 0;
-        (void)!::read(waker_, &rings, sizeof rings);
-        handler.on_wake();
-      } else if (Connection* c = find(number); c != nullptr && !c->broken) {
-        on_event(*c, events[i].events);
-      }
+      guarded(number, [&] {
+        if (number == kListener) {
+          accept_some();
+        } else if (number == kWaker) {
+          std::uint64_t rings = 0;
+          (void)!::read(waker_, &rings, sizeof rings);
+          handler.on_wake();
+        } else if (Connection* c = find(number); c != nullptr && !c->broken) {
+          on_event(*c, events[i].events);
+        }
+      });
     }
     run_due();
     if (Clock::now() - ticked > kTick) {
-      close_silent();
-      handler.on_tick();
+      guarded(0, [&] { tick(); });
       ticked = Clock::now();
     }
+    keep_to_budget();
     close_broken();
   }
 }

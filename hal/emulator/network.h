@@ -1,6 +1,8 @@
-// The emulator's sockets: one thread with epoll for the listener, all connections, timers and a
-// wake-up. Bytes become frames here; what a frame means is the handler's business. Nothing that a
-// client sends can end it.
+// A port of the emulator: one thread with epoll for the listener, all connections, timers and a
+// wake-up. What the bytes mean is the handler's business. Nothing that a client sends can end it,
+// and none can keep the others waiting or fill the memory (NetworkOptions): whoever is not known
+// yet gives way first. An exception of the handler's, out of memory above all, costs the connection
+// that it was busy with.
 #pragma once
 
 #include <atomic>
@@ -17,25 +19,34 @@ struct NetworkOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
   TlsOptions tls;
+  /// Connections in all. One address has at most half of them, and those that are not known yet
+  /// have at most a quarter: beyond that the oldest of these is closed for the new one.
   std::size_t max_connections = 256;
-  std::chrono::milliseconds hello_time{
-      5000};  ///< a connection without a valid frame is closed then
+  /// Bytes under way on all connections. Beyond that the one whose message is the longest
+  /// unfinished is closed.
+  std::size_t max_buffered = 16U << 20;
+  /// A connection without a valid message is closed then, and one with an unfinished message or
+  /// with bytes that it does not take.
+  std::chrono::milliseconds hello_time{5000};
+  /// A data connection without anything under way is closed then.
+  std::chrono::milliseconds idle_time{60000};
   bool verbose = false;
 };
 
 /// Called on the thread of Network::run(). A connection that a call breaks is closed afterwards.
-class FrameHandler {
+class PeerHandler {
  public:
-  virtual ~FrameHandler() = default;
-  virtual void on_frame(Connection& from, const Head& head, View payload) = 0;
-  /// The payload's CRC is wrong.
-  virtual void on_damaged(Connection& from, const Head& head) = 0;
-  /// The header is none of this link's, or its length is above the connection's limit.
-  virtual void on_rubbish(Connection& from) = 0;
+  virtual ~PeerHandler() = default;
+  /// Takes whole messages out of from.in.
+  virtual void on_bytes(Connection& from) = 0;
   /// After wake(), perhaps once for several.
   virtual void on_wake() = 0;
   /// Some 20 times a second.
   virtual void on_tick() = 0;
+  /// Whether a data connection that has been idle for long may be closed.
+  [[nodiscard]] virtual bool may_close(const Connection& idle) const = 0;
+  /// The connection is about to be closed. Nothing can be sent any more.
+  virtual void on_closed(const Connection& gone) noexcept = 0;
 };
 
 class Network {
@@ -48,7 +59,7 @@ class Network {
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_; }
   /// Serves until stop(); to be called once.
-  void run(FrameHandler& handler);
+  void run(PeerHandler& handler);
   /// From any thread or a signal handler.
   void stop() noexcept;
   void wake() const noexcept;
@@ -62,6 +73,13 @@ class Network {
   void end(Connection& connection);
   /// Ends all connections; nothing more is sent.
   void drop_all();
+  /// Calls visit(connection) for all that are not broken.
+  template <typename Visit>
+  void for_each(const Visit& visit) {
+    for (auto& [number, c] : connections_) {
+      if (!c->broken) visit(*c);
+    }
+  }
 
  private:
   // What is to be done to a connection later: send bytes, or go on reading if there are none.
@@ -71,27 +89,40 @@ class Network {
   };
 
   explicit Network(const NetworkOptions& options) : options_(options) {}
+  using Connections = std::map<std::uint64_t, std::unique_ptr<Connection>>;
+
   Status open();
-  void accept_all();
-  void watch(Connection& c, int operation);
+  void accept_some();
+  [[nodiscard]] bool make_room(const PeerAddress& peer);
+  void take_over(int fd, const PeerAddress& peer);
+  void rest_from_accepting();
+  void listen_again(bool wanted);
+  void watch(Connection& c);
   void flush(Connection& c);
   void on_event(Connection& c, std::uint32_t events);
   void on_readable(Connection& c);
-  void take_frames(Connection& c);
+  void take(Connection& c, View bytes);
   void run_due();
   void close_silent();
+  void keep_to_budget();
   void close_broken();
+  void close(Connections::iterator at) noexcept;
+  template <typename Act>
+  void guarded(std::uint64_t number, const Act& act) noexcept;
+  void tick();
   [[nodiscard]] int next_wait_ms() const;
 
   const NetworkOptions options_;
   std::unique_ptr<TlsServer> tls_;
-  FrameHandler* handler_ = nullptr;
+  PeerHandler* handler_ = nullptr;
+  const Connection* reading_ = nullptr;  // its replies are sent once its messages are taken
   int listener_ = -1, poller_ = -1, waker_ = -1;
   std::uint16_t port_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t last_number_ = 1;  // 0 and 1 mark the listener and the waker
   std::atomic<bool> stopping_{false};
-  std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  bool listening_ = true;
+  Connections connections_;  // the oldest first
   std::multimap<Clock::time_point, Later> later_;
 };
 

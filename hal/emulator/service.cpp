@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <thread>
+#include <tuple>
 
 #include "hal/base/sentence.h"
 
@@ -16,7 +17,13 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t kBusyWaitUs = 500;
-constexpr std::size_t kMaxPrograms = 64;  // a session
+constexpr std::size_t kMaxPrograms = 64;         // a session
+constexpr std::size_t kMaxDataConnections = 64;  // a session
+// Bytes of the jobs of all sessions: beyond the first number only sessions with little under way
+// may add to them.
+constexpr std::size_t kManyJobBytes = 12U << 20;
+constexpr std::size_t kMostJobBytes = 24U << 20;
+constexpr std::size_t kModestBytes = 1U << 20;
 
 template <typename T>
 T random_bytes() {
@@ -42,7 +49,11 @@ Service::Service(const MachineConfig& config, const ServiceOptions& options, Fau
       faults_(std::move(faults)),
       machine_(machine),
       network_(network),
-      epoch_(random_bytes<std::uint64_t>()) {}
+      epoch_(random_bytes<std::uint64_t>()) {
+  const auto most = static_cast<std::size_t>(config_.queue_limit) + 1;
+  finished_.reserve(most);
+  finishing_.reserve(most);
+}
 
 Service::~Service() {
   machine_.clear();
@@ -76,6 +87,27 @@ void Service::dismiss(Connection& c, std::uint64_t request, const Refusal& why) 
   ++counts_.refused_frames;
   refuse(c, request, why);
   network_.end(c);
+}
+
+void Service::on_bytes(Connection& from) {
+  std::size_t at = 0;
+  while (from.usable() && from.in.size() - at >= kHeaderSize) {
+    Head head;
+    const View bytes = View(from.in).subspan(at);
+    if (!parse_head(bytes.first(kHeaderSize), from.frame_limit, head)) {
+      on_rubbish(from);
+      break;
+    }
+    if (bytes.size() < kHeaderSize + head.length) break;
+    const View payload = bytes.subspan(kHeaderSize, head.length);
+    at += kHeaderSize + head.length;
+    if (checksum(payload) == head.payload_checksum) {
+      on_frame(from, head, payload);
+    } else {
+      on_damaged(from, head);
+    }
+  }
+  from.in.erase(from.in.begin(), from.in.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
 void Service::on_rubbish(Connection& from) {
@@ -131,9 +163,8 @@ void Service::on_control(Connection& c, const Head& head, View payload, Session&
     case kFault:
       return with(c, head, parse_fault(payload), [&](const auto& r) { on_fault(c, head, r); });
     case kGoodbye:
-      end_session(Id(c.session));
       c.broken = true;
-      return;
+      return end_session(Id(c.session));
     default:
       dismiss(c, head.request, {kBadFrame, "this frame does not belong on a control connection"});
   }
@@ -155,14 +186,40 @@ void Service::on_data(Connection& c, const Head& head, View payload, Session& se
 // ---- sessions ----
 
 void Service::on_hello(Connection& c, const Head& head, const HelloRequest&) {
-  if (sessions_.size() >= static_cast<std::size_t>(config_.max_sessions))
-    return dismiss(c, head.request, {kQueueFull, "no more sessions"});
+  if (!room_for_session(c.peer))
+    return dismiss(c, head.request, {kQueueFull, "no more sessions for this client's address"});
   c.session = random_bytes<Id>();
-  c.kind = Connection::Kind::control;
   Session& session = sessions_[c.session];
   session.user = ++last_user_;
   session.control = c.number;
+  session.peer = c.peer;
+  c.kind = Connection::Kind::control;
   send(c, kHelloAck, head.request, hello_ack(capabilities(c.session)));
+}
+
+/// Whether one more session of `peer` may be. One address has at most half of them. Beyond a limit
+/// a session without data connections and jobs gives way: one whose control connection is gone, or
+/// the one that is silent for longest, of the address that has the most.
+bool Service::room_for_session(const PeerAddress& peer) {
+  std::map<PeerAddress, std::size_t> shares;
+  for (const auto& [token, session] : sessions_) ++shares[session.peer];
+  const auto most = static_cast<std::size_t>(config_.max_sessions);
+  const bool all = sessions_.size() >= most;
+  const bool share = shares[peer] >= std::max<std::size_t>(most / 2, 1);
+  if (!all && !share) return true;
+  const auto weight = [&](const Session& session) {
+    return std::tuple(shares[session.peer], session.control == 0, Clock::now() - session.heard);
+  };
+  auto victim = sessions_.end();
+  for (auto at = sessions_.begin(); at != sessions_.end(); ++at) {
+    const Session& session = at->second;
+    if (!session.idle() || (share && session.peer != peer)) continue;
+    if (victim == sessions_.end() || weight(session) > weight(victim->second)) victim = at;
+  }
+  if (victim == sessions_.end()) return false;
+  note("a session gives way to a newer one");
+  end_session(Id(victim->first));
+  return true;
 }
 
 Capabilities Service::capabilities(const Id& token) const {
@@ -188,8 +245,15 @@ Capabilities Service::capabilities(const Id& token) const {
 
 void Service::on_attach(Connection& c, const Head& head, const AttachRequest& attach) {
   if (attach.epoch != epoch_) return dismiss(c, head.request, {kLost, "the machine was restarted"});
-  if (!sessions_.contains(attach.token))
+  const auto session = sessions_.find(attach.token);
+  if (session == sessions_.end())
     return dismiss(c, head.request, {kNoSession, "no session has this token"});
+  if (session->second.attached >= kMaxDataConnections) {
+    return dismiss(c, head.request,
+                   refusal(kQueueFull, "ATTACH: a session has at most ", kMaxDataConnections,
+                           " data connections"));
+  }
+  ++session->second.attached;
   c.kind = Connection::Kind::data;
   c.session = attach.token;
   c.frame_limit = max_frame();
@@ -212,11 +276,20 @@ void Service::on_program(Connection& c, const Head& head, const ProgramRequest& 
   send(c, kProgramAck, head.request, program_ack(program.id, machine_.program_ns(head.length)));
 }
 
+/// With its waiting jobs and its connections. A data connection is told, in case that its client
+/// did not end the session itself.
 void Service::end_session(const Id& token) {
   jobs_.forget_if([&](const Job& job) {
-    return !job.answered() && job.session == token && machine_.cancel(job.work);
+    if (job.answered() || job.session != token || !machine_.cancel(job.work)) return false;
+    if (job.charged) job_bytes_ -= job.bytes;
+    return true;
   });
   sessions_.erase(token);
+  network_.for_each([&](Connection& c) {
+    if (c.kind == Connection::Kind::unknown || c.session != token || !c.usable()) return;
+    refuse(c, 0, {kNoSession, "the session is over"});
+    network_.end(c);
+  });
 }
 
 void Service::on_tick() {
@@ -224,12 +297,26 @@ void Service::on_tick() {
     const auto next = std::next(at);
     if (Clock::now() - at->second.heard > milliseconds(config_.lease_ms)) {
       note("a session's lease is over");
-      if (Connection* c = network_.find(at->second.control)) c->broken = true;
       end_session(Id(at->first));
     }
     at = next;
   }
   jobs_.expire(milliseconds(config_.remember_ms));
+}
+
+bool Service::may_close(const Connection& idle) const {
+  return !jobs_.any_of(
+      [&](const Job& job) { return !job.answered() && job.connection == idle.number; });
+}
+
+void Service::on_closed(const Connection& gone) noexcept {
+  const auto session = sessions_.find(gone.session);
+  if (gone.kind == Connection::Kind::unknown || session == sessions_.end()) return;
+  if (gone.kind == Connection::Kind::control) {
+    session->second.control = 0;
+  } else {
+    --session->second.attached;
+  }
 }
 
 // ---- jobs ----
@@ -266,11 +353,21 @@ void Service::on_submit(Connection& c, const Head& head, const SubmitRequest& su
   job.bytes = payload.size();
   job.connection = c.number;
   job.request = head.request;
-  if (!machine_.submit(job.work)) return refuse_job({kQueueFull, "the queue is full", kBusyWaitUs});
-  job.charged = true;
+  // Known before it runs: what fails on the way leaves neither an unknown job nor a lost credit.
+  Job& added = jobs_.add(submit.job, std::move(job));
+  try {
+    if (!machine_.submit(added.work)) {
+      jobs_.forget(submit.job);
+      return refuse_job({kQueueFull, "the queue is full", kBusyWaitUs});
+    }
+  } catch (...) {
+    jobs_.forget(submit.job);
+    throw;
+  }
+  added.charged = true;
   session.jobs += 1;
-  session.bytes += job.bytes;
-  jobs_.add(submit.job, std::move(job));
+  session.bytes += added.bytes;
+  job_bytes_ += added.bytes;
 }
 
 /// Why a new job cannot be taken now, apart from its problem.
@@ -294,6 +391,9 @@ std::optional<Refusal> Service::refusal_of(const SubmitRequest& submit, std::siz
       session.bytes + bytes > config_.credit_bytes) {
     return Refusal{kCredit, "more jobs or bytes unanswered than the session was granted"};
   }
+  const std::size_t all = job_bytes_ + bytes;
+  if (all > kMostJobBytes || (all > kManyJobBytes && session.bytes + bytes > kModestBytes))
+    return Refusal{kQueueFull, "the queue is full", kBusyWaitUs};
   return std::nullopt;
 }
 
@@ -320,15 +420,23 @@ std::shared_ptr<MachineJob> Service::machine_job(const SubmitRequest& submit, Is
 }
 
 void Service::on_wake() {
-  std::vector<std::pair<std::uint64_t, Id>> done;
   {
     const std::lock_guard lock(finished_mutex_);
-    done.swap(finished_);
+    finishing_.swap(finished_);
   }
-  for (const auto& [born, id] : done) {
+  for (const auto& [born, id] : finishing_) {
     Job* job = born == epoch_ ? jobs_.find(id) : nullptr;
-    if (job != nullptr && !job->answered()) finish(id, *job);
+    if (job == nullptr || job->answered()) continue;
+    try {
+      finish(id, *job);
+    } catch (...) {
+      // Out of memory: the answer is lost. Its client asks again, and the job is a new one.
+      note("out of memory for an answer");
+      if (Connection* c = network_.find(job->connection)) c->broken = true;
+      if (!job->answered()) jobs_.forget(id);
+    }
   }
+  finishing_.clear();
 }
 
 /// The machine is done with a job.
@@ -337,11 +445,13 @@ void Service::finish(const Id& id, Job& job) {
   const MachineJob& work = *job.work;
   if (work.end != MachineJob::End::solved) {
     const bool late = work.end == MachineJob::End::late;
-    ++(late ? counts_.late : counts_.cancelled);
+    const bool failed = work.end == MachineJob::End::failed;
+    if (!failed) ++(late ? counts_.late : counts_.cancelled);
     if (Connection* c = network_.find(job.connection)) {
       refuse(*c, job.request,
-             late ? Refusal{kDeadline, "the time was over before the machine was free"}
-                  : Refusal{kCancelled, "the job was cancelled"},
+             late     ? Refusal{kDeadline, "the time was over before the machine was free"}
+             : failed ? Refusal{kQueueFull, "no memory for this job now", kBusyWaitUs}
+                      : Refusal{kCancelled, "the job was cancelled"},
              id);
     }
     return jobs_.forget(id);
@@ -367,6 +477,7 @@ void Service::finish(const Id& id, Job& job) {
 void Service::uncharge(Job& job) {
   if (!job.charged) return;
   job.charged = false;
+  job_bytes_ -= job.bytes;
   const auto session = sessions_.find(job.session);
   if (session == sessions_.end()) return;
   session->second.jobs -= 1;
@@ -448,6 +559,7 @@ void Service::restart() {
   machine_.clear();
   jobs_.clear();
   sessions_.clear();
+  job_bytes_ = 0;
   network_.drop_all();
   epoch_ = random_bytes<std::uint64_t>();
 }

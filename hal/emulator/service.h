@@ -31,7 +31,7 @@ struct ServiceCounts {
                 cancelled = 0, late = 0, refused_jobs = 0, restarts = 0;
 };
 
-class Service final : public FrameHandler {
+class Service final : public PeerHandler {
  public:
   /// Network and machine must outlive it.
   Service(const MachineConfig& config, const ServiceOptions& options, FaultPlan faults,
@@ -42,21 +42,29 @@ class Service final : public FrameHandler {
   [[nodiscard]] const ServiceCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] FaultPlan& faults() noexcept { return faults_; }
 
-  void on_frame(Connection& from, const Head& head, View payload) override;
-  void on_damaged(Connection& from, const Head& head) override;
-  void on_rubbish(Connection& from) override;
+  void on_bytes(Connection& from) override;
   void on_wake() override;
   void on_tick() override;
+  [[nodiscard]] bool may_close(const Connection& idle) const override;
+  void on_closed(const Connection& gone) noexcept override;
 
  private:
   struct Session {
     std::uint64_t user = 0;     // whose turn it is on the machine
-    std::uint64_t control = 0;  // its control connection
+    std::uint64_t control = 0;  // its control connection; 0 once that is gone
+    PeerAddress peer{};
     Clock::time_point heard = Clock::now();
+    std::size_t attached = 0;         // data connections
     std::size_t jobs = 0, bytes = 0;  // credit in use
+    [[nodiscard]] bool idle() const noexcept { return attached == 0 && jobs == 0; }
     std::map<std::uint32_t, ProgramRequest> programs;
   };
 
+  void on_frame(Connection& from, const Head& head, View payload);
+  /// The payload's CRC is wrong.
+  void on_damaged(Connection& from, const Head& head);
+  /// The header is none of this link's, or its length is above the connection's limit.
+  void on_rubbish(Connection& from);
   void on_first(Connection& c, const Head& head, View payload);
   void on_control(Connection& c, const Head& head, View payload, Session& session);
   void on_data(Connection& c, const Head& head, View payload, Session& session);
@@ -89,6 +97,7 @@ class Service final : public FrameHandler {
   void strike(Connection& c);
   void restart();
   void end_session(const Id& token);
+  [[nodiscard]] bool room_for_session(const PeerAddress& peer);
 
   [[nodiscard]] Capabilities capabilities(const Id& token) const;
   [[nodiscard]] std::size_t max_frame() const;
@@ -105,10 +114,12 @@ class Service final : public FrameHandler {
   std::uint64_t last_user_ = 0;
   Clock::time_point calibrated_{};  // until then the machine calibrates
   std::map<Id, Session> sessions_;
+  std::size_t job_bytes_ = 0;  // of the sessions' credit in use
   JobMemory jobs_;
 
   std::mutex finished_mutex_;
-  std::vector<std::pair<std::uint64_t, Id>> finished_;  // epoch, job; from the machine's thread
+  // Epoch and job, from the machine's thread. Both have room for all jobs that may be under way.
+  std::vector<std::pair<std::uint64_t, Id>> finished_, finishing_;
 };
 
 }  // namespace qama::emulator

@@ -2,8 +2,9 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 
-#include <fstream>
+#include <algorithm>
 
 #include "hal/base/quote.h"
 
@@ -23,9 +24,9 @@ int find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SE
   SSL_SESSION* made = SSL_SESSION_new();
   const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskCipher);
   if (made == nullptr || cipher == nullptr ||
-      SSL_SESSION_set1_master_key(made,
-                                  reinterpret_cast<const unsigned char*>(server->secret.data()),
-                                  server->secret.size()) != 1 ||
+      SSL_SESSION_set1_master_key(
+          made, reinterpret_cast<const unsigned char*>(server->secret.view().data()),
+          server->secret.view().size()) != 1 ||
       SSL_SESSION_set_cipher(made, cipher) != 1 ||
       SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) != 1) {
     SSL_SESSION_free(made);
@@ -33,6 +34,57 @@ int find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SE
   }
   *session = made;
   return 1;
+}
+
+constexpr std::string_view kInsist = "--insecure-permissions";
+
+/// The line 'identity:hexadecimal key'.
+Status read_psk(const TlsOptions& options, TlsServer& to) {
+  QAMA_ASSIGN_OR_RETURN(const Secret file,
+                        read_secret({options.psk_file, "key file", kInsist, options.others_may}));
+  const std::string_view line = first_line(file.view());
+  const std::size_t colon = std::min(line.find(':'), line.size());
+  const Secret digits(line.substr(std::min(colon + 1, line.size())));
+  unsigned char key[48];
+  std::size_t length = 0;
+  const bool good =
+      colon > 0 &&
+      OPENSSL_hexstr2buf_ex(key, sizeof key, &length, digits.view().data(), ':') == 1 &&
+      length >= 16;
+  if (good) {
+    to.identity = std::string(line.substr(0, colon));
+    to.secret = Secret({reinterpret_cast<const char*>(key), length});
+  }
+  OPENSSL_cleanse(key, sizeof key);
+  if (good) return {};
+  return Error{ErrorCode::invalid_argument,
+               "key file " + quote(options.psk_file) +
+                   ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
+}
+
+// A key that is locked by a passphrase is refused: nobody is there to be asked.
+int no_passphrase(char*, int, int, void*) {
+  return -1;
+}
+
+/// The private key of the certificate that the context has.
+Status read_key(const TlsOptions& options, SSL_CTX* context) {
+  QAMA_ASSIGN_OR_RETURN(const Secret file,
+                        read_secret({options.key, "key", kInsist, options.others_may}));
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bytes(
+      BIO_new_mem_buf(file.view().data(), static_cast<int>(file.view().size())), &BIO_free);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(bytes.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
+  if (key == nullptr) {
+    return Error{ErrorCode::io_error,
+                 "key " + quote(options.key) + " is no private key (PEM, without a passphrase)"};
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
+    return Error{ErrorCode::device_auth, "key " + quote(options.key) +
+                                             " is not the one of certificate " +
+                                             quote(options.certificate)};
+  }
+  return {};
 }
 
 }  // namespace
@@ -52,27 +104,7 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     if (!options.certificate.empty()) {
       return Error{ErrorCode::invalid_argument, "a certificate or a pre-shared key, not both"};
     }
-    std::ifstream stream(options.psk_file);
-    std::string line;
-    if (!std::getline(stream, line)) {
-      return Error{ErrorCode::io_error, "key file " + quote(options.psk_file) + " cannot be read"};
-    }
-    const std::size_t colon = line.find(':');
-    long length = 0;
-    unsigned char* bytes = colon == std::string::npos
-                               ? nullptr
-                               : OPENSSL_hexstr2buf(line.c_str() + colon + 1, &length);
-    const bool good = bytes != nullptr && length >= 16 && length <= 48 && colon > 0;
-    if (good) {
-      out->identity = line.substr(0, colon);
-      out->secret.assign(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(length));
-    }
-    OPENSSL_free(bytes);
-    if (!good) {
-      return Error{ErrorCode::invalid_argument,
-                   "key file " + quote(options.psk_file) +
-                       ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
-    }
+    QAMA_RETURN_IF_ERROR(read_psk(options, *out));
     SSL_CTX_set_app_data(context, out.get());
     SSL_CTX_set_psk_find_session_callback(context, find_psk);
     if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
@@ -89,11 +121,7 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     return Error{ErrorCode::io_error,
                  "certificate " + quote(options.certificate) + " cannot be used"};
   }
-  if (SSL_CTX_use_PrivateKey_file(context, options.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context) != 1) {
-    return Error{ErrorCode::io_error,
-                 "key " + quote(options.key) + " cannot be used with its certificate"};
-  }
+  QAMA_RETURN_IF_ERROR(read_key(options, context));
   if (SSL_CTX_load_verify_locations(context, options.authority.c_str(), nullptr) != 1) {
     return Error{ErrorCode::io_error, "authority " + quote(options.authority) + " cannot be used"};
   }

@@ -8,12 +8,14 @@
 #include <string>
 
 #include "hal/base/result.h"
+#include "hal/base/secret.h"
 
 namespace qama::emulator {
 
 struct TlsOptions {
   std::string certificate, key, authority;  ///< PEM files; all three, or none
   std::string psk_file;                     ///< "identity:hexadecimal key", one line
+  bool others_may = false;                  ///< key files may be open to others than their owner
   [[nodiscard]] bool any() const { return !certificate.empty() || !psk_file.empty(); }
 };
 
@@ -25,10 +27,11 @@ struct SslContextFree {
 struct TlsServer {
   std::unique_ptr<SSL_CTX, SslContextFree> context;
   std::string identity;
-  std::string secret;  // bytes
+  Secret secret;
 };
 
-/// INVALID_ARGUMENT or IO_ERROR; never names a secret.
+/// INVALID_ARGUMENT, IO_ERROR, or DEVICE_AUTH for a key file that others may read or a key of
+/// another certificate; never names a secret.
 [[nodiscard]] Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options);
 
 }  // namespace qama::emulator

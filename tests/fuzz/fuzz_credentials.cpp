@@ -37,6 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   endpoint.port = 1;
   endpoint.tls = true;
   qama::emulator::TlsOptions options;
+  endpoint.others_may = options.others_may = true;  // a file in memory is open to all
   switch (data[0] % 3) {
     case 0: {
       endpoint.psk_file = options.psk_file = first.path();
@@ -44,9 +45,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 1: {
       const auto parsed = qama::hal::cim::parse_vendor_options(
-          "127.0.0.1:1?user=u&password_file=" + first.path(), false);
+          "127.0.0.1:1?user=u&insecure_permissions=1&password_file=" + first.path(), false);
       if (!parsed.ok()) check(parsed.error(), content);
-      if (parsed.ok() && parsed->password.find('\n') != std::string::npos) std::abort();
+      if (parsed.ok() && parsed->password.view().find('\n') != std::string_view::npos) std::abort();
       return 0;
     }
     default:

@@ -117,7 +117,7 @@ TEST(Link, SameSeedSameAnswerAndFewerTokensThanCompiled) {
 
 TEST(Link, DenseFormGivesTheSameQuality) {
   EmulatorProcess emulator;
-  const auto device = open_or_fail(emulator.uri("?encoding=dense&reads=4"));
+  const auto device = open_or_fail(emulator.uri("?encoding=dense&reads=4&timeout_ms=60000"));
   ASSERT_NE(device, nullptr);
   const auto layer = random_layer(8, 49, 3);
   auto solver = device->compile({8, 49});

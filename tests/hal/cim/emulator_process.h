@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,14 @@
 #include "tests/test_support.h"
 
 namespace qama::test {
+
+/// A file that its owner alone may read.
+inline void write_secret(const std::string& path, const std::string& text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  EXPECT_EQ(::fchmod(fd, 0600), 0);
+  ::close(fd);
+}
 
 class EmulatorProcess {
  public:
@@ -28,6 +37,7 @@ class EmulatorProcess {
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] int http_port() const { return http_port_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string uri(const std::string& options = "",
                                 const std::string& scheme = "cim://") const {
     return scheme + "127.0.0.1:" + std::to_string(port_) + options;

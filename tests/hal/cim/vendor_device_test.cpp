@@ -1,9 +1,13 @@
-// The vendor driver against the emulator's HTTP paths.
+// The vendor driver against the emulator's HTTP paths, and against terminals that lie.
+#include <chrono>
 #include <fstream>
 
 #include "hal/device.h"
 #include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/lying_terminal.h"
 #include "tests/hal/cim/problems.h"
+#include "tests/hal/emulator/attacks.h"
+#include "tests/patience.h"
 
 namespace qama::hal {
 namespace {
@@ -12,13 +16,14 @@ using test::EmulatorProcess;
 
 class VendorTest : public ::testing::Test {
  protected:
-  VendorTest() { std::ofstream(dir_.file("password")) << "letmein\n"; }
+  VendorTest() { test::write_secret(dir_.file("password"), "letmein\n"); }
   std::string uri(const EmulatorProcess& emulator, const std::string& more = "") {
     return "qboson+http://127.0.0.1:" + std::to_string(emulator.http_port()) +
            "?user=alice&password_file=" + dir_.file("password") + more;
   }
   std::vector<std::string> arguments(std::vector<std::string> more = {}) {
-    std::vector<std::string> out{"--http", "--http-user", "alice", "--http-password", "letmein"};
+    std::vector<std::string> out{"--http", "--http-user", "alice", "--http-password-file",
+                                 dir_.file("password")};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -55,7 +60,7 @@ TEST_F(VendorTest, AnExpiredTokenIsRenewed) {
 
 TEST_F(VendorTest, WrongPasswordAndItsSecrecy) {
   EmulatorProcess emulator(arguments());
-  std::ofstream(dir_.file("password")) << "hunter2\n";
+  test::write_secret(dir_.file("password"), "hunter2\n");
   const auto opened = open_device(uri(emulator));
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().message.find("hunter2"), std::string::npos);
@@ -92,6 +97,151 @@ TEST_F(VendorTest, KeepsADeadline) {
   EmulatorProcess emulator(arguments());
   SolveResult result;
   EXPECT_ERROR(deadline_exceeded, solve(uri(emulator), result, 1));
+}
+
+// ---- terminals that lie ----
+
+const std::string kLogin =
+    R"({"code":"0","msg":"ok","data":{"token":{"access":"abc"},"user_id":1}})";
+const std::string kMachine = R"({"code":"0","msg":"ok","data":{"status":1,"is_emulated":true}})";
+
+class LyingVendor : public ::testing::Test {
+ protected:
+  using Bodies = test::LyingTerminal::Bodies;
+  using Send = test::LyingTerminal::Send;
+
+  LyingVendor() { test::write_secret(dir_.file("password"), "letmein\n"); }
+  static std::function<void(const Send&)> text(const std::string& body) {
+    return [body](const Send& send) { (void)send(body); };
+  }
+  /// `megabytes` of `unit` behind `begin`.
+  static std::function<void(const Send&)> flood(const std::string& begin, const std::string& unit,
+                                                std::size_t megabytes) {
+    return [=](const Send& send) {
+      std::string piece;
+      while (piece.size() < 65536) piece += unit;
+      bool open = send(begin);
+      for (std::size_t sent = 0; open && sent < megabytes << 20; sent += piece.size())
+        open = send(piece);
+    };
+  }
+  Bodies honest() {
+    return {{"/kdev/terminal/login/", text(kLogin)},
+            {"/kdev/terminal/machine/", text(kMachine)},
+            {"/kdev/terminal/upload_file/", text(R"({"code":"0","data":{"id":3}})")},
+            {"/kdev/terminal/batch-task/", text(R"({"code":"0","data":{"id":4}})")},
+            {"/kdev/terminal/machine-task/", text(R"({"code":"0","data":{"id":4,"status":5}})")}};
+  }
+  /// From the address to an answer. Checks that it takes no longer and needs no more memory than it
+  /// may.
+  Status solve(const Bodies& bodies, const std::string& more = "", double seconds = 1) {
+    const test::LyingTerminal terminal(bodies);
+    std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
+    const auto start = std::chrono::steady_clock::now();
+    Status done = solve_at("qboson+http://127.0.0.1:" + std::to_string(terminal.port()) +
+                           "?user=alice&password_file=" + dir_.file("password") + more);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    EXPECT_LT(took.count(), seconds * test::kPatience);
+    if (test::kPatience == 1) {
+      EXPECT_LT(test::peak_megabytes(::getpid()), 64);
+    }
+    return done;
+  }
+  Status solve_at(const std::string& address) {
+    QAMA_ASSIGN_OR_RETURN(auto device, open_device(address));
+    QAMA_ASSIGN_OR_RETURN(auto solver, device->compile({1, 3}));
+    const auto layer = test::random_layer(1, 3, 1);
+    std::vector<std::uint64_t> spins(1);
+    return solver->solve(layer.problem(), {}, spins, result_);
+  }
+  /// The answer to the last question is `body`; the machine has one ancilla.
+  Status solve_with_answer(std::function<void(const Send&)> body, double seconds = 1) {
+    Bodies bodies = honest();
+    bodies["/kdev/terminal/task/"] = std::move(body);
+    return solve(bodies, "&ancillas=1", seconds);
+  }
+
+  SolveResult result_;
+  test::TempDir dir_;
+};
+
+TEST_F(LyingVendor, AnHonestOneIsUnderstood) {
+  EXPECT_OK(solve_with_answer(text(R"({"code":"0","data":{"out_data":[[1,-1,1,1],[1,1,1,-1]]}})")));
+  EXPECT_EQ(result_.restarts, 2);
+}
+
+TEST_F(LyingVendor, NestedAnswersCostOneSentence) {
+  for (const std::size_t megabytes : {1, 60}) {
+    for (const char* path : {"/kdev/terminal/login/", "/kdev/terminal/machine/",
+                             "/kdev/terminal/upload_file/", "/kdev/terminal/machine-task/"}) {
+      Bodies bodies = honest();
+      bodies[path] = flood(R"({"code":"0","data":)", "[", megabytes);
+      const Status done = solve(bodies);
+      EXPECT_ERROR(device_protocol, done);
+      if (!done.ok()) {
+        EXPECT_NE(done.error().message.find("deeper than 16"), std::string::npos)
+            << done.error().message;
+      }
+    }
+    EXPECT_ERROR(device_protocol,
+                 solve_with_answer(flood(R"({"data":{"out_data":[)", "[", megabytes)));
+  }
+}
+
+TEST_F(LyingVendor, LongAnswersCostOneSentence) {
+  const std::string begin = R"({"code":"0","data":{"id":1,"token":[)";
+  for (const std::string unit : {"1,", "\"a\",", "{},", "\"x", " "}) {
+    Bodies bodies = honest();
+    bodies["/kdev/terminal/login/"] = flood(begin, unit, 60);
+    EXPECT_ERROR(device_protocol, solve(bodies));
+  }
+  // Where samples belong, too.
+  const std::string samples = R"({"code":"0","data":{"out_data":[)";
+  EXPECT_ERROR(device_protocol, solve_with_answer(flood(samples, "[1,-1,1,1],", 60)));
+  EXPECT_ERROR(device_protocol, solve_with_answer(flood(samples, "1,", 60)));
+  std::string wide = "[1";
+  while (wide.size() < 8192) wide += ",-1";
+  EXPECT_ERROR(device_protocol, solve_with_answer(flood(samples, wide + "],", 80), 5));
+}
+
+TEST_F(LyingVendor, ATokenThatIsNoneIsRefused) {
+  for (const std::string token : {R"("a\r\nHost: elsewhere")", R"("")", "7", R"(["a"])"}) {
+    Bodies bodies = honest();
+    bodies["/kdev/terminal/login/"] =
+        text(R"({"code":"0","data":{"token":{"access":)" + token + R"(},"user_id":1}})");
+    EXPECT_ERROR(device_protocol, solve(bodies));
+  }
+}
+
+TEST_F(LyingVendor, WhoDripsIsNotWaitedFor) {
+  Bodies bodies = honest();
+  bodies["/kdev/terminal/login/"] = [](const Send& send) {
+    while (send(" ")) ::usleep(10000);
+  };
+  EXPECT_ERROR(deadline_exceeded, solve(bodies, "&timeout_ms=300"));
+}
+
+TEST_F(LyingVendor, PasswordFilesAreTheOwnersAlone) {
+  const auto opened = [&](const std::string& more) { return solve(honest(), more); };
+  ASSERT_EQ(::chmod(dir_.file("password").c_str(), 0640), 0);
+  const Status refused = opened("");
+  EXPECT_ERROR(device_auth, refused);
+  if (!refused.ok()) {
+    EXPECT_NE(refused.error().message.find("mode 0640, expected 0600"), std::string::npos)
+        << refused.error().message;
+  }
+  // It is taken where somebody insists; this terminal then has no answer.
+  EXPECT_ERROR(device_protocol, opened("&insecure_permissions=1"));
+  EXPECT_ERROR(device_unknown, opened("&insecure_permissions=yes"));
+}
+
+TEST(VendorAddress, WhatIsNoUtf8IsUnknown) {
+  for (const std::string rest : {"?user=\xff", "?user=a&machine_id=\xc3", "?password_file=\xff",
+                                 "?\xff=1", "?ancillas=\xff"}) {
+    EXPECT_ERROR(device_unknown, open_device("qboson+http://127.0.0.1:1" + rest));
+    EXPECT_ERROR(device_unknown, open_device("cim://127.0.0.1:1" + rest));
+    EXPECT_ERROR(device_unknown, open_device("cpu:" + rest));
+  }
 }
 
 }  // namespace

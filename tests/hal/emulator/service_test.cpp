@@ -162,9 +162,8 @@ TEST_F(Service, ASessionWithoutAPulseEnds) {
   EXPECT_TRUE(client.control.closed_within(15000));
   RawClient late(emulator.port());
   expect_refusal(late.attach(client.session), LinkStatus::no_session, "no session has this token");
-  Job job({2, 10});
-  client.data.send(MessageType::submit, 8, job.submit(1, client.session.epoch));
   expect_refusal(client.data.next(), LinkStatus::no_session, "the session is over");
+  EXPECT_TRUE(client.data.closed_within(2000));
   // A driver's own heartbeat keeps its session for longer than a lease.
   auto device = open_device(emulator.uri());
   ASSERT_OK(device);
@@ -172,6 +171,55 @@ TEST_F(Service, ASessionWithoutAPulseEnds) {
   auto health = device.value()->probe();
   ASSERT_OK(health);
   EXPECT_EQ(health.value().state, DeviceState::available);
+}
+
+// A session's connections end with it, whoever ends it, and its place is free at once.
+TEST_F(Service, GoodbyeEndsTheConnectionsOfItsSession) {
+  EmulatorProcess emulator;
+  Client client(emulator.port(), {2, 10});
+  Client other(emulator.port(), {2, 10});
+  client.control.send(MessageType::goodbye, 7, Goodbye{});
+  expect_refusal(client.data.next(), LinkStatus::no_session, "the session is over");
+  EXPECT_TRUE(client.data.closed_within(2000));
+  EXPECT_TRUE(client.control.closed_within(2000));
+  other.control.send(MessageType::ping, 8, Ping{1});
+  ASSERT_TRUE(other.control.next().has_value());
+  EXPECT_FALSE(other.data.closed_within(200));
+}
+
+TEST_F(Service, AnIdleDataConnectionIsClosedAndTheDriverComesBack) {
+  EmulatorProcess emulator(with(R"({"idle_ms": 300})"));
+  RawClient control(emulator.port());
+  const HelloAck session = control.hello();
+  RawClient data(emulator.port());
+  const auto attached = data.attach(session);
+  ASSERT_TRUE(attached && attached->is(MessageType::attach_ack));
+  EXPECT_TRUE(data.closed_within(5000));
+  auto device = open_device(emulator.uri());
+  ASSERT_OK(device);
+  auto solver = device.value()->compile({2, 10});
+  ASSERT_OK(solver);
+  const auto layer = test::random_layer(2, 10, 1);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+TEST_F(Service, ASessionHasSixtyFourDataConnections) {
+  EmulatorProcess emulator;
+  RawClient control(emulator.port());
+  const HelloAck session = control.hello();
+  std::vector<std::unique_ptr<RawClient>> data;
+  for (int i = 0; i < 64; ++i) {
+    data.push_back(std::make_unique<RawClient>(emulator.port()));
+    const auto attached = data.back()->attach(session);
+    ASSERT_TRUE(attached && attached->is(MessageType::attach_ack)) << i;
+  }
+  RawClient more(emulator.port());
+  expect_refusal(more.attach(session), LinkStatus::queue_full, "at most 64 data connections");
 }
 
 TEST_F(Service, AJobIdBelongsToItsBody) {

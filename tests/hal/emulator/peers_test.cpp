@@ -1,0 +1,81 @@
+// Every peer may lie: while one does, a good client is served within a second and the emulator's
+// memory stays small. bench/cim/lying_peers is the longer version.
+#include <chrono>
+#include <fstream>
+
+#include "hal/device.h"
+#include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/problems.h"
+#include "tests/hal/emulator/attacks.h"
+#include "tests/patience.h"
+
+namespace qama::test {
+namespace {
+
+constexpr std::size_t kFlood = 1500;
+
+class LyingPeers : public ::testing::TestWithParam<std::size_t> {};
+
+std::vector<NamedAttack>& attacks() {
+  static std::vector<NamedAttack> list = all_attacks(kFlood);
+  return list;
+}
+
+/// From the address to the first answer.
+Status solve_once(const std::string& uri) {
+  QAMA_ASSIGN_OR_RETURN(auto device, hal::open_device(uri));
+  QAMA_ASSIGN_OR_RETURN(auto solver, device->compile({4, 20}));
+  const auto layer = random_layer(4, 20, 1);
+  std::vector<std::uint64_t> spins(4);
+  hal::SolveResult result;
+  return solver->solve(layer.problem(), {}, spins, result);
+}
+
+TEST_P(LyingPeers, AGoodClientIsServedMeanwhile) {
+  const NamedAttack& attack = attacks()[GetParam()];
+  SCOPED_TRACE(attack.name);
+  TempDir dir;
+  write_secret(dir.file("psk"), "edge-1:00112233445566778899aabbccddeeff\n");
+  write_secret(dir.file("password"), "letmein\n");
+  std::vector<std::string> arguments;
+  if (attack.tls) arguments = {"--tls-psk", dir.file("psk")};
+  if (attack.http) {
+    arguments = {"--http", "--http-user", "alice", "--http-password-file", dir.file("password")};
+  }
+  EmulatorProcess emulator(arguments);
+  std::string uri = emulator.uri();
+  if (attack.tls) uri = emulator.uri("?psk=" + dir.file("psk"), "cims://");
+  if (attack.http) {
+    uri = "qboson+http://127.0.0.1:" + std::to_string(emulator.http_port()) +
+          "?user=alice&password_file=" + dir.file("password");
+  }
+  ASSERT_OK(solve_once(uri));
+  {
+    const Attacker attacker({emulator.port(), emulator.http_port()}, attack.run);
+    ASSERT_TRUE(attacker.ready());
+    for (int i = 0; i < 4; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      EXPECT_OK(solve_once(uri));
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      EXPECT_LT(took.count(), 1.0 * kPatience);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  EXPECT_OK(solve_once(uri));
+  if (kPatience == 1) {
+    EXPECT_LT(peak_megabytes(emulator.pid()), 64);
+  }
+  emulator.end();
+}
+
+INSTANTIATE_TEST_SUITE_P(Attacks, LyingPeers,
+                         ::testing::Range(std::size_t{0}, all_attacks(0).size()),
+                         [](const auto& test) {
+                           std::string name;
+                           for (const char c : std::string(attacks()[test.param].name))
+                             name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace qama::test
