@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kTolerated = 0.1;   // per cent of the energy
 constexpr double kTypicalSteps = 8;  // what copies are to give the typical coupling
+constexpr double kMostCopies = 1e6;  // of a spin that are counted
 constexpr std::int64_t kMostPairs = std::int64_t{1} << 26;
 constexpr std::int64_t kRestarts = 64;
 constexpr std::int64_t kExactLimit = 24;
@@ -342,7 +343,7 @@ std::int64_t copies_for(const Signs& signs, const CimRounding& rounding) {
   std::int64_t out = 0;
   for (const double own : largest) {
     const double parts = std::ceil(std::sqrt(own * scale / kCimSteps));
-    if (parts > 1) out += static_cast<std::int64_t>(parts) - 1;
+    if (parts > 1) out += static_cast<std::int64_t>(std::min(parts, kMostCopies)) - 1;
   }
   return out;
 }
