@@ -36,6 +36,7 @@ class EmulatorProcess {
   EmulatorProcess& operator=(const EmulatorProcess&) = delete;
 
   [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int http_port() const { return http_port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string uri(const std::string& options = "",
