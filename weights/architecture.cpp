@@ -208,6 +208,15 @@ std::int32_t Architecture::projections() const noexcept {
   return rules_of(attention.kind).projections;
 }
 
+bool Architecture::one_norm() const noexcept {
+  return rules_of(attention.kind).one_norm;
+}
+
+bool Architecture::projects() const noexcept {
+  const auto projects = rules_of(attention.kind).projects;
+  return projects == nullptr || projects(attention);
+}
+
 double Architecture::rho(std::int32_t n) const noexcept {
   return n * attention.rho0;
 }
@@ -241,6 +250,10 @@ Status Architecture::validate() const {
     bounds.real_range("patch_norm_eps", *patch_norm_eps, kSmallest * kSmallest, 1.0);
   }
   check_attention(attention, depth, bounds);
+  if (bounds.ok() && !projects() && inner() != dim) {
+    bounds.fail("attention", "heads of " + std::to_string(inner()) + " dimensions together",
+                "those of the model, " + std::to_string(dim) + ", without an output projection");
+  }
   if (bounds.ok() && is_qama()) {
     bounds.range("attention: spins a head", std::int64_t{tokens()} * spin_bits(), 1, kMaxTokens);
   }

@@ -75,6 +75,10 @@ struct Architecture {
   [[nodiscard]] std::int32_t spins_per_head() const noexcept { return tokens() * spin_bits(); }
   /// What qkv projects to: queries, keys and values, or (reformer) shared queries and values.
   [[nodiscard]] std::int32_t projections() const noexcept;
+  /// Whether one norm serves all projections, with its own tensors.
+  [[nodiscard]] bool one_norm() const noexcept;
+  /// Whether a linear map is behind the heads; if not, they are as wide as the model.
+  [[nodiscard]] bool projects() const noexcept;
 
   /// Rows and columns of the patch grid; 0 for text.
   [[nodiscard]] std::int32_t grid_rows() const noexcept {

@@ -25,9 +25,9 @@ std::string attention_prefix(std::int32_t block) {
 
 void add_attention(const Architecture& a, const std::string& prefix, TensorList& list) {
   const AttentionRules& rules = rules_of(a.attention.kind);
-  list.add_norm(prefix + "norm", a.dim);
+  if (rules.one_norm) list.add_norm(prefix + "norm", a.dim);
   list.add(prefix + "qkv.weight", {std::int64_t{rules.projections} * a.inner(), a.dim});
-  list.add(prefix + "out.weight", {a.dim, a.inner()});
+  if (a.projects()) list.add(prefix + "out.weight", {a.dim, a.inner()});
   if (rules.tensors != nullptr) rules.tensors(a.attention, shape_of(a), prefix, list);
 }
 

@@ -49,6 +49,30 @@ Result<AlignedBuffer<float>> fold_qkh(std::span<const float> qkv, std::span<cons
   return out;
 }
 
+Result<AlignedBuffer<float>> fold_norms(std::span<const float> qkv, const OwnNorms& norms,
+                                        std::int64_t inner, std::int64_t dim) {
+  const auto columns = static_cast<std::size_t>(dim);
+  const auto rows = static_cast<std::size_t>(inner);
+  if (qkv.size() != 3 * rows * columns) return bad_size("qkv", qkv.size(), 3 * rows * columns);
+  for (int part = 0; part < 3; ++part) {
+    for (const auto& span : {norms.scales[part], norms.shifts[part]}) {
+      if (span.size() != columns) return bad_size("norm", span.size(), columns);
+    }
+  }
+  AlignedBuffer<float> out(3 * rows * (columns + 1));
+  for (std::size_t row = 0; row < 3 * rows; ++row) {
+    const std::size_t part = row / rows;
+    double bias = 0;
+    for (std::size_t c = 0; c < columns; ++c) {
+      const float weight = qkv[row * columns + c];
+      out[row * (columns + 1) + c] = weight * norms.scales[part][c];
+      bias += static_cast<double>(weight) * static_cast<double>(norms.shifts[part][c]);
+    }
+    out[row * (columns + 1) + columns] = static_cast<float>(bias);
+  }
+  return out;
+}
+
 Result<std::unique_ptr<QamaAttention>> QamaAttention::create(const QamaSpec& spec,
                                                              const KernelTable& kernels) {
   const std::int64_t heads = spec.front.heads;
@@ -67,7 +91,9 @@ Result<std::unique_ptr<QamaAttention>> QamaAttention::create(const QamaSpec& spe
   if (spec.w_eps.size() != static_cast<std::size_t>(dim_head) && spec.w_eps.size() != inner) {
     return bad_size("w_eps", spec.w_eps.size(), inner);
   }
-  if (spec.out_weight.size() != dim * inner) {
+  const bool projects = !spec.out_weight.empty();
+  if (!projects && dim != inner) return bad_size("heads without a projection", inner, dim);
+  if (projects && spec.out_weight.size() != dim * inner) {
     return bad_size("output projection", spec.out_weight.size(), dim * inner);
   }
   const std::size_t energy_size = layer ? inner : batch ? h : 0;
@@ -97,7 +123,7 @@ Result<std::unique_ptr<QamaAttention>> QamaAttention::create(const QamaSpec& spe
   out->bias_.resize(dim);
   if (layer) out->moments_.resize(2 * h);
   for (std::size_t c = 0; c < dim; ++c) {
-    const float* weight = spec.out_weight.data() + c * inner;
+    const float* weight = projects ? spec.out_weight.data() + c * inner : nullptr;
     double bias = 0;
     double mean_column = 0;
     for (std::size_t t = 0; t < h; ++t) {
@@ -105,7 +131,7 @@ Result<std::unique_ptr<QamaAttention>> QamaAttention::create(const QamaSpec& spe
       double projected = 0;
       for (std::size_t d = 0; d < w.size(); ++d) {
         const std::size_t k = t * w.size() + d;
-        const auto m = static_cast<double>(weight[k]);
+        const double m = projects ? static_cast<double>(weight[k]) : k == c ? 1.0 : 0.0;
         const double gamma = layer ? static_cast<double>(spec.energy_scale[k]) : 1.0;
         projected += m * gamma * static_cast<double>(w[d]);
         mean_column += m * gamma;
@@ -143,16 +169,33 @@ std::size_t QamaAttention::weight_bytes() const noexcept {
 
 void QamaAttention::energies(std::int64_t tokens, const QamaWorkspace& w) const noexcept {
   const std::int64_t stride = token_stride(tokens);
+  const double* fields = spec_.output_rho ? w.real_fields : w.plain_fields;
   for (std::int64_t t = 0; t < spec_.heads; ++t) {
+    const float* factors = w.factors + t * spec_.rank() * stride;
     kernels_->qama_energies({.tokens = tokens,
                              .dim_head = spec_.dim_head,
-                             .factors = w.factors + t * spec_.dim_head * stride,
-                             .fields = w.real_fields + t * stride,
+                             .factors = factors,
+                             .fields = fields + t * stride,
                              .spins = w.spins + t * (stride / 64),
                              .scale = w.constants[t],
                              .shift = w.constants[spec_.heads + t],
                              .energies = w.energies + t * stride,
                              .scratch = w.project});
+    if (spec_.coupling != QamaCoupling::bilinear) continue;
+    // What the second half of the factors subtracts, without fields and shift.
+    double* subtracted = w.project + stride;
+    double* nothing = w.project + 2 * stride;
+    std::fill(nothing, nothing + stride, 0.0);
+    kernels_->qama_energies({.tokens = tokens,
+                             .dim_head = spec_.dim_head,
+                             .factors = factors + spec_.dim_head * stride,
+                             .fields = nothing,
+                             .spins = w.spins + t * (stride / 64),
+                             .scale = -w.constants[t],
+                             .shift = 0,
+                             .energies = subtracted,
+                             .scratch = w.project});
+    for (std::int64_t i = 0; i < stride; ++i) w.energies[t * stride + i] += subtracted[i];
   }
 }
 

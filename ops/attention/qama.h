@@ -32,7 +32,7 @@ struct QamaSpec {
   double norm_eps = 1e-5;
   std::int64_t dim = 0;
   std::span<const float> w_eps;         ///< [D] or [heads][D]
-  std::span<const float> out_weight;    ///< [dim][heads D]
+  std::span<const float> out_weight;    ///< [dim][heads D]; empty: the heads are the output
   std::span<const float> energy_scale;  ///< batch: [heads]; layer: gamma [heads D]
   std::span<const float> energy_shift;  ///< batch: [heads]; layer: beta [heads D]
 };
@@ -79,5 +79,16 @@ class QamaAttention {
                                                     std::span<const float> w_eps,
                                                     std::int64_t heads, std::int64_t dim_head,
                                                     std::int64_t dim);
+
+/// The weights of a projection to queries, keys and values that each have a layer norm of their own
+/// over the same rows, for rows of mean 0 and variance 1: [3 heads D][dim + 1], the last column the
+/// bias. `scales` and `shifts` [dim] of each. INVALID_ARGUMENT for other sizes.
+struct OwnNorms {
+  std::span<const float> scales[3];
+  std::span<const float> shifts[3];
+};
+[[nodiscard]] Result<AlignedBuffer<float>> fold_norms(std::span<const float> qkv,
+                                                      const OwnNorms& norms, std::int64_t inner,
+                                                      std::int64_t dim);
 
 }  // namespace qama::ops

@@ -18,6 +18,39 @@ double QamaFrontSpec::lambda(std::int64_t tokens) const noexcept {
          static_cast<double>(heads - 1) * gamma0;
 }
 
+namespace {
+
+/// P and M of one head, [2 dim_head][stride], 0 behind the tokens.
+void bilinear_factors(const QamaFrontSpec& spec, std::int64_t tokens, const float* q,
+                      const float* k, std::int64_t row, float* out) {
+  const std::int64_t stride = token_stride(tokens);
+  const float unit = bilinear_unit(spec);
+  for (std::int64_t d = 0; d < spec.dim_head; ++d) {
+    float* plus = out + d * stride;
+    float* minus = out + (spec.dim_head + d) * stride;
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      plus[i] = unit * (q[i * row + d] + k[i * row + d]);
+      minus[i] = unit * (q[i * row + d] - k[i * row + d]);
+    }
+    std::fill(plus + tokens, plus + stride, 0.0F);
+    std::fill(minus + tokens, minus + stride, 0.0F);
+  }
+}
+
+/// couplings -= subtracted, [tokens][stride], both symmetric; sums: of the columns' magnitudes.
+void subtract(std::int64_t tokens, const float* subtracted, float* couplings, float* sums) {
+  const std::int64_t stride = token_stride(tokens);
+  std::fill(sums, sums + stride, 0.0F);
+  for (std::int64_t i = 0; i < tokens; ++i) {
+    for (std::int64_t j = 0; j < stride; ++j) {
+      couplings[i * stride + j] -= subtracted[i * stride + j];
+      sums[j] += std::fabs(couplings[i * stride + j]);
+    }
+  }
+}
+
+}  // namespace
+
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
                   const QamaWorkspace& w, const KernelTable& kernels, hal::DenseView& problem) {
   const std::int64_t inner = spec.heads * spec.dim_head;
@@ -26,6 +59,7 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
   const double rho = spec.rho(tokens);
   const double lambda = spec.lambda(tokens);
   const double penalty_sum = lambda * static_cast<double>(spec.heads - 1);
+  const bool bilinear = spec.coupling == QamaCoupling::bilinear;
   const bool per_instance = spec.normalisation == QamaNormalisation::instance;
   const auto n = static_cast<double>(tokens);
   auto* sums = reinterpret_cast<float*>(w.scratch);
@@ -33,14 +67,20 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
   double largest_sum = 0;
   bool finite = true;
   for (std::int64_t t = 0; t < spec.heads; ++t) {
-    float* factors = w.factors + t * spec.dim_head * stride;
-    kernels.qama_factors({.tokens = tokens,
-                          .dim_head = spec.dim_head,
-                          .q = qkh + t * spec.dim_head,
-                          .k = qkh + inner + t * spec.dim_head,
-                          .stride = row,
-                          .factors = factors,
-                          .scratch = w.scratch});
+    float* factors = w.factors + t * spec.rank() * stride;
+    const float* q = qkh + t * spec.dim_head;
+    const float* k = qkh + inner + t * spec.dim_head;
+    if (bilinear) {
+      bilinear_factors(spec, tokens, q, k, row, factors);
+    } else {
+      kernels.qama_factors({.tokens = tokens,
+                            .dim_head = spec.dim_head,
+                            .q = q,
+                            .k = k,
+                            .stride = row,
+                            .factors = factors,
+                            .scratch = w.scratch});
+    }
     float* couplings = w.real_couplings + t * tokens * stride;
     Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
     if (per_instance) {
@@ -51,10 +91,21 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     kernels.qama_couplings({.tokens = tokens,
                             .dim_head = spec.dim_head,
                             .factors = factors,
-                            .scale = static_cast<float>(coupling.scale),
-                            .shift = static_cast<float>(coupling.shift),
+                            .scale = static_cast<float>(spec.pair * coupling.scale),
+                            .shift = static_cast<float>(spec.pair * coupling.shift),
                             .couplings = couplings,
                             .sums = sums});
+    if (bilinear) {
+      float* subtracted = w.real_couplings + spec.heads * tokens * stride;
+      kernels.qama_couplings({.tokens = tokens,
+                              .dim_head = spec.dim_head,
+                              .factors = factors + spec.dim_head * stride,
+                              .scale = static_cast<float>(spec.pair * coupling.scale),
+                              .shift = 0,
+                              .couplings = subtracted,
+                              .sums = sums});
+      subtract(tokens, subtracted, couplings, sums);
+    }
     w.constants[t] = coupling.scale;
     w.constants[spec.heads + t] = coupling.shift;
 
@@ -62,6 +113,7 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
                                       {at(spec.field_scale, t), at(spec.field_shift, t)});
     double* fields = w.real_fields + t * stride;
+    plain_fields(spec, field, t, tokens, h, row, w);
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
       const double sum = static_cast<double>(sums[i]) + std::fabs(fields[i]) + penalty_sum;

@@ -30,35 +30,51 @@ enum class QamaNormalisation : std::uint8_t {
   batch      ///< the stored scale and shift, which hold the folded statistics
 };
 
+/// How J follows from queries and keys; both are sums over the dimensions of factors.
+enum class QamaCoupling : std::uint8_t {
+  gram,     ///< Q K^T K Q^T / (2 D) = F F^T
+  bilinear  ///< (Q K^T + K Q^T) / (2 sqrt D) = P P^T - M M^T; P, M = (Q +- K) / (2 D^1/4)
+};
+
 /// Fixed per layer. Spans have one entry a head.
 struct QamaFrontSpec {
   std::int64_t heads = 0, dim_head = 0;
+  QamaCoupling coupling = QamaCoupling::gram;
+  double pair = 1;         ///< times that the energy to be minimised has J_ij of a pair i < j
+  bool output_rho = true;  ///< the output's energies have rho h', else h'
   QamaNormalisation normalisation = QamaNormalisation::none;
   double eps = 1e-5;  ///< of the per-instance standardisation
   double rho0 = 0.16, gamma0 = 0.8;
   std::span<const float> coupling_scale, coupling_shift;
   std::span<const float> field_scale, field_shift;
 
+  /// Dimensions of the factors. Of bilinear ones the first half adds, the second subtracts.
+  [[nodiscard]] std::int64_t rank() const noexcept {
+    return coupling == QamaCoupling::bilinear ? 2 * dim_head : dim_head;
+  }
   [[nodiscard]] double rho(std::int64_t tokens) const noexcept;
   [[nodiscard]] double lambda(std::int64_t tokens) const noexcept;
 };
 
-/// One sample's layer in memory; every pointer 64-byte aligned, S = token_stride(tokens), W =
-/// long_factor_width(dim_head). kQamaPieces says which part of the layer uses which piece.
+/// One sample's layer in memory; every pointer 64-byte aligned, S = token_stride(tokens), R =
+/// rank(), W = long_factor_width(R). kQamaPieces says which part of the layer uses which piece.
 struct QamaWorkspace {
   double* real_fields = nullptr;   ///< [heads][S] rho h', 0 behind the tokens
-  double* constants = nullptr;     ///< [2][heads] scale, then shift of J, of this sample
+  double* plain_fields = nullptr;  ///< [heads][S] h', where the output is without rho
+  double* constants = nullptr;     ///< [2][heads] scale, then shift of J, of this sample; as many
+                                   ///< again for who watches
   std::uint64_t* spins = nullptr;  ///< [heads][S / 64]
   double* energies = nullptr;      ///< [heads][S]
   double* project = nullptr;       ///< [heads + 2][S]; scratch
   // The dense form.
-  float* factors = nullptr;           ///< [heads][dim_head][S] F, J = F F^T
+  float* factors = nullptr;           ///< [heads][R][S] F, J = F F^T, or P and M
   float* real_couplings = nullptr;    ///< [heads][tokens][S] J'; scratch
   std::int16_t* couplings = nullptr;  ///< [heads][tokens][S], the problem's
   std::int16_t* fields = nullptr;     ///< [heads][S], the problem's
   double* scratch = nullptr;
   // The form of factors (qama_factors.h).
-  float* factor_rows = nullptr;       ///< [heads][tokens][W] F, the problem's
+  float* factor_rows = nullptr;       ///< [heads][tokens][W] F, or P and M, the problem's
+  float* factor_signed = nullptr;     ///< [heads][tokens][W] P and -M, the problem's right side
   float* factor_fields = nullptr;     ///< [heads][tokens] rho h', the problem's
   float* factor_constants = nullptr;  ///< [2][heads] as `constants`, the problem's
   double* factor_scratch = nullptr;
@@ -66,10 +82,12 @@ struct QamaWorkspace {
 
 /// What the extents of a layer follow from.
 struct QamaSizes {
-  std::int64_t heads = 0, dim_head = 0;
-  std::int64_t tokens = 0;          ///< of the longest sample
-  std::int64_t dense_tokens = 0;    ///< of the longest one in dense form
-  std::int64_t factors_tokens = 0;  ///< of the longest one on factors; 0: there is none
+  std::int64_t heads = 0, dim_head = 0;  ///< dim_head: that of the factors, rank()
+  std::int64_t tokens = 0;               ///< of the longest sample
+  std::int64_t dense_tokens = 0;         ///< of the longest one in dense form
+  std::int64_t factors_tokens = 0;       ///< of the longest one on factors; 0: there is none
+  bool bilinear = false;                 ///< the coupling
+  bool output_rho = true;
 };
 
 template <typename T>
@@ -79,8 +97,12 @@ inline constexpr std::tuple kQamaPieces{
     QamaPiece<double>{"real_fields", &QamaW::real_fields,
                       [](const QamaSizes& s) { return s.heads * token_stride(s.tokens); },
                       kFront | kBack},
+    QamaPiece<double>{
+        "plain_fields", &QamaW::plain_fields,
+        [](const QamaSizes& s) { return s.output_rho ? 0 : s.heads * token_stride(s.tokens); },
+        kFront | kBack},
     QamaPiece<double>{"constants", &QamaW::constants,
-                      [](const QamaSizes& s) { return 2 * s.heads; }, kFront | kBack},
+                      [](const QamaSizes& s) { return 4 * s.heads; }, kFront | kBack},
     QamaPiece<std::uint64_t>{
         "spins", &QamaW::spins,
         [](const QamaSizes& s) { return s.heads * token_stride(s.tokens) / 64; }, kSolve | kBack},
@@ -93,10 +115,13 @@ inline constexpr std::tuple kQamaPieces{
         "factors", &QamaW::factors,
         [](const QamaSizes& s) { return s.heads * s.dim_head * token_stride(s.dense_tokens); },
         kFront | kBack},
-    QamaPiece<float>{
-        "real_couplings", &QamaW::real_couplings,
-        [](const QamaSizes& s) { return s.heads * s.dense_tokens * token_stride(s.dense_tokens); },
-        kFront},
+    QamaPiece<float>{"real_couplings", &QamaW::real_couplings,
+                     // One head more for the part of bilinear couplings that is subtracted.
+                     [](const QamaSizes& s) {
+                       return (s.heads + (s.bilinear ? 1 : 0)) * s.dense_tokens *
+                              token_stride(s.dense_tokens);
+                     },
+                     kFront},
     QamaPiece<std::int16_t>{
         "couplings", &QamaW::couplings,
         [](const QamaSizes& s) { return s.heads * s.dense_tokens * token_stride(s.dense_tokens); },
@@ -116,6 +141,12 @@ inline constexpr std::tuple kQamaPieces{
                        return s.heads * s.factors_tokens * long_factor_width(s.dim_head);
                      },
                      kFront | kSolve | kBack},
+    QamaPiece<float>{"factor_signed", &QamaW::factor_signed,
+                     [](const QamaSizes& s) {
+                       const std::int64_t row = long_factor_width(s.dim_head);
+                       return s.bilinear ? s.heads * s.factors_tokens * row : 0;
+                     },
+                     kFront | kSolve},
     QamaPiece<float>{"factor_fields", &QamaW::factor_fields,
                      [](const QamaSizes& s) { return s.heads * s.factors_tokens; },
                      kFront | kSolve},

@@ -32,7 +32,9 @@ hal::QamaLayer to_factors(const runtime::LayerProblem& layer, std::string name) 
   for (std::size_t t = 0; t < heads; ++t) {
     const double scale = layer.coupling_scale[t];
     const double shift = layer.coupling_shift[t];
-    out.signs.insert(out.signs.end(), width, scale < 0 ? -1.0 : 1.0);
+    const auto positive = width - static_cast<std::size_t>(layer.negative);
+    out.signs.insert(out.signs.end(), positive, scale < 0 ? -1.0 : 1.0);
+    out.signs.insert(out.signs.end(), width - positive, scale < 0 ? 1.0 : -1.0);
     if (shifted) out.signs.push_back(shift < 0 ? -1.0 : 1.0);
     const double factor = std::sqrt(std::fabs(scale));
     for (std::size_t i = 0; i < tokens; ++i) {

@@ -1,5 +1,7 @@
 #include "runtime/engine/builder.h"
 
+#include <algorithm>
+
 #include "hal/base/checked.h"
 #include "ops/simd/kernels.h"
 
@@ -47,8 +49,19 @@ Status Builder::finish() {
 }
 
 Result<ops::LayerNorm> Builder::layer_norm(const std::string& tensor, std::optional<double> eps) {
-  QAMA_ASSIGN_OR_RETURN(const auto gamma, weight(tensor + ".weight"));
-  QAMA_ASSIGN_OR_RETURN(const auto beta, weight(tensor + ".bias"));
+  std::span<const float> gamma;
+  std::span<const float> beta;
+  std::vector<float> plain;
+  if (tensor.empty()) {
+    const auto dim = static_cast<std::size_t>(architecture().dim);
+    plain.assign(2 * dim, 0.0F);
+    std::fill_n(plain.begin(), dim, 1.0F);
+    gamma = std::span(plain).first(dim);
+    beta = std::span(plain).last(dim);
+  } else {
+    QAMA_ASSIGN_OR_RETURN(gamma, weight(tensor + ".weight"));
+    QAMA_ASSIGN_OR_RETURN(beta, weight(tensor + ".bias"));
+  }
   auto norm = ops::LayerNorm::create(gamma, beta, eps.value_or(architecture().norm_eps));
   if (norm.ok()) pipeline_.weight_bytes += norm->weight_bytes();
   return norm;
@@ -68,14 +81,14 @@ Result<std::size_t> Builder::add_region(std::string name,
 
 Status Builder::add_linear(const LinearUse& use) {
   std::span<const float> weights = use.weights;
-  std::span<const float> bias;
+  std::span<const float> bias = use.biases;
   if (weights.empty()) {
     QAMA_ASSIGN_OR_RETURN(weights, weight(use.tensor + ".weight"));
   }
   if (use.bias) {
     QAMA_ASSIGN_OR_RETURN(bias, weight(use.tensor + ".bias"));
   }
-  const ops::LinearSpec spec{use.in, use.out, use.bias, use.activation,
+  const ops::LinearSpec spec{use.in, use.out, !bias.empty(), use.activation,
                              use.rows.empty() ? pipeline_.rows : use.rows};
   QAMA_ASSIGN_OR_RETURN(auto op, ops::Linear::create(*pipeline_.factory, spec, weights, bias));
   QAMA_ASSIGN_OR_RETURN(

@@ -31,6 +31,7 @@ struct LinearUse {
   std::string tensor = {};
   bool bias = false;
   std::span<const float> weights = {};  ///< in place of the model's
+  std::span<const float> biases = {};   ///< with `weights`
   std::int64_t in = 0, out = 0;
   Region<float> from, to;
   ops::Activation activation = ops::Activation::none;
@@ -106,7 +107,8 @@ class Builder {
              memory...);
   }
   Status add_linear(const LinearUse& use);
-  /// `normed` = norm(`x`); what the layer before left in `delta` is added to `x` first.
+  /// `normed` = norm(`x`); what the layer before left in `delta` is added to `x` first. `tensor`
+  /// empty: mean 0 and variance 1, without scale and shift.
   Status add_norm(std::string name, const std::string& tensor, std::int32_t block);
   /// `delta` waits to be added. Then a recorder gets the stream as `name`, if that is not empty.
   void leave_delta(std::string name = {});

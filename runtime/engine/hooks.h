@@ -33,6 +33,7 @@ class Recorder {
 /// A QAMA layer of a sample, ready to be solved: as integers and as the real numbers behind them,
 /// with
 ///   J'_tij = coupling_scale[t] sum_d F_tdi F_tdj + coupling_shift[t]   (i != j)
+/// where the products of the last `negative` dimensions are subtracted.
 /// First-version QAMA (qama_v1) has no such factors. Its layers have the integers only: `factors`
 /// and the fields after it are empty. Its tokens have several bits, each a spin.
 /// The views point into the lane. They are valid during the call.
@@ -42,7 +43,9 @@ struct LayerProblem {
   std::uint64_t index = 0;  ///< the caller's sample index
   std::uint64_t seed = 0;   ///< of this solve
   const hal::DenseView* problem = nullptr;
-  std::int32_t heads = 0, tokens = 0, dim_head = 0;
+  std::int32_t heads = 0, tokens = 0;
+  std::int32_t dim_head = 0;  ///< of the factors
+  std::int32_t negative = 0;
   std::int32_t bits = 1;                ///< spins of a token; spin i * bits + k is bit k of token i
   std::int64_t stride = 0;              ///< hal::row_stride(tokens)
   std::span<const float> factors = {};  ///< F [heads][dim_head][stride], columns of tokens

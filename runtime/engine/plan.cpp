@@ -16,7 +16,9 @@ Status add_block(Builder& b, std::int32_t block) {
   const std::string prefix = "block." + std::to_string(block) + ".";
   const std::string tensor = "blocks." + std::to_string(block) + ".";
   const std::int64_t dim = b.architecture().dim;
-  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm", tensor + "attn.norm", block));
+  // A kind with norms of its own has them in the weights behind the standardised rows.
+  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm",
+                                  b.architecture().one_norm() ? tensor + "attn.norm" : "", block));
   b.tap(prefix + "attn_norm", b.normed, dim);
   QAMA_RETURN_IF_ERROR(add_attention(b, {block, prefix, tensor + "attn."}));
   b.tap(prefix + "attn_out", b.delta, dim);

@@ -12,6 +12,7 @@
 
 #include "hal/lower/problem_builder.h"
 #include "hal/problem.h"
+#include "ops/attention/qama_factors.h"
 #include "ops/reference/reference.h"
 #include "tests/test_support.h"
 
@@ -207,6 +208,139 @@ TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
     }
     EXPECT_LT(lowest, 0.0);
   }
+}
+
+/// The published code's rule against its definition in double: J = (Q K^T + K Q^T) / (2 sqrt D),
+/// twice in the problem, once in the output, whose fields are without rho; dense and on factors.
+class Bilinear : public testing::TestWithParam<const KernelTable*> {};
+
+TEST_P(Bilinear, ProblemAndEnergiesAreTheDefinitions) {
+  for (const auto& [heads, tokens, dim_head] :
+       {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8},
+        {2, 65, 5},
+        {1, 130, 24},
+        {2, 1, 4}}) {
+    SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens));
+    Layer layer(heads, tokens, dim_head, QamaNormalisation::none);
+    std::vector<float> ones(static_cast<std::size_t>(heads), 1.0F);
+    std::vector<float> zeros(static_cast<std::size_t>(heads), 0.0F);
+    layer.spec.coupling = QamaCoupling::bilinear;
+    layer.spec.pair = 2;
+    layer.spec.output_rho = false;
+    layer.spec.coupling_scale = layer.spec.field_scale = ones;
+    layer.spec.coupling_shift = layer.spec.field_shift = zeros;
+    const OwnedWorkspace<kQamaPieces> memory({.heads = heads,
+                                              .dim_head = layer.spec.rank(),
+                                              .tokens = tokens,
+                                              .dense_tokens = tokens,
+                                              .factors_tokens = tokens,
+                                              .bilinear = true,
+                                              .output_rho = false});
+    const QamaWorkspace& w = memory.view();
+    hal::DenseView dense;
+    ASSERT_OK(qama_front(layer.spec, tokens, layer.qkh.data(), w, *GetParam(), dense));
+    EXPECT_OK(hal::validate(dense));
+
+    const std::int64_t row = 2 * heads * dim_head + heads;
+    const auto q = [&](std::int64_t t, std::int64_t i, std::int64_t d, bool key) {
+      const std::int64_t at = i * row + (key ? heads * dim_head : 0) + t * dim_head + d;
+      return static_cast<double>(layer.qkh[static_cast<std::size_t>(at)]);
+    };
+    const auto coupling = [&](std::int64_t t, std::int64_t i, std::int64_t j) {
+      double sum = 0;
+      for (std::int64_t d = 0; d < dim_head; ++d) {
+        sum += q(t, i, d, false) * q(t, j, d, true) + q(t, i, d, true) * q(t, j, d, false);
+      }
+      return i == j ? 0.0 : sum / (2 * std::sqrt(static_cast<double>(dim_head)));
+    };
+    const auto field = [&](std::int64_t t, std::int64_t i) {
+      const std::int64_t at = i * row + 2 * heads * dim_head + t;
+      return static_cast<double>(layer.qkh[static_cast<std::size_t>(at)]);
+    };
+    const std::int64_t stride = token_stride(tokens);
+    const double rho = 0.16 * static_cast<double>(tokens);
+    for (std::int64_t t = 0; t < heads; ++t) {
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        ASSERT_NEAR(w.fields[t * stride + i] / dense.scale, rho * field(t, i), 1.0 / dense.scale);
+        for (std::int64_t j = 0; j < tokens; ++j) {
+          ASSERT_NEAR(w.couplings[(t * tokens + i) * stride + j] / dense.scale,
+                      2 * coupling(t, i, j), 1.0 / dense.scale);
+        }
+      }
+    }
+
+    // Random spins: energies of both forms, and the factors' problem.
+    QamaSpec spec;
+    spec.front = layer.spec;
+    spec.dim = heads * dim_head;
+    const std::vector<float> w_eps(static_cast<std::size_t>(dim_head), 0.5F);
+    spec.w_eps = w_eps;
+    ASSERT_OK_AND_ASSIGN(const auto op, QamaAttention::create(spec, *GetParam()));
+    const auto words = static_cast<std::size_t>(heads * stride / 64);
+    for (std::size_t k = 0; k < words; ++k) w.spins[k] = 0;
+    const auto s = [&](std::int64_t t, std::int64_t i) {
+      return static_cast<double>(w.spins[t * (stride / 64) + i / 64] >> (i % 64) & 1U);
+    };
+    for (std::int64_t t = 0; t < heads; ++t) {
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        w.spins[t * (stride / 64) + i / 64] |= (layer.random() & 1U) << (i % 64);
+      }
+    }
+    op->energies(tokens, w);
+    const std::vector<double> from_dense(w.energies, w.energies + heads * stride);
+    hal::FactorsView factors;
+    qama_factors_front(layer.spec, tokens, layer.qkh.data(), w, *GetParam(), factors);
+    EXPECT_OK(hal::validate(factors));
+    qama_factors_energies(layer.spec, tokens, w, *GetParam());
+    double objective = 0;
+    for (std::int64_t t = 0; t < heads; ++t) {
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        double sum = 0;
+        for (std::int64_t j = 0; j < tokens; ++j) sum += coupling(t, i, j) * s(t, j);
+        const double expected = -s(t, i) * (sum + field(t, i));
+        const auto at = static_cast<std::size_t>(t * stride + i);
+        ASSERT_NEAR(from_dense[at], expected, 1e-4 * (1 + std::fabs(expected)));
+        ASSERT_NEAR(w.energies[at], expected, 1e-4 * (1 + std::fabs(expected)));
+        objective -= s(t, i) * (sum + rho * field(t, i));
+        for (std::int64_t other = 0; other < t; ++other) {
+          objective += layer.spec.lambda(tokens) * s(t, i) * s(other, i);
+        }
+      }
+    }
+    EXPECT_NEAR(hal::energy_of(factors, {w.spins, words}), objective,
+                1e-4 * (1 + std::fabs(objective)));
+
+    // Without a projection a token's row is its heads' energies times w_eps.
+    std::vector<float> out(static_cast<std::size_t>(tokens * spec.dim));
+    op->project(tokens, w, out.data());
+    for (std::int64_t i = 0; i < tokens; ++i) {
+      for (std::int64_t c = 0; c < spec.dim; ++c) {
+        ASSERT_NEAR(out[static_cast<std::size_t>(i * spec.dim + c)],
+                    0.5 * w.energies[c / dim_head * stride + i], 1e-4);
+      }
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Targets, Bilinear,
+                         testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
+                         [](const auto& suite) { return std::string(suite.param->name); });
+
+TEST(QamaFold, NormsOfTheirOwnGoIntoTheWeights) {
+  // Two dimensions, one head of two: rows q0 q1 k0 k1 v0 v1.
+  const std::vector<float> qkv{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  const std::vector<float> scales[] = {{2, 3}, {1, -1}, {0.5F, 4}};
+  const std::vector<float> shifts[] = {{1, 0}, {0, 2}, {-1, 1}};
+  OwnNorms norms;
+  for (int part = 0; part < 3; ++part) {
+    norms.scales[part] = scales[part];
+    norms.shifts[part] = shifts[part];
+  }
+  ASSERT_OK_AND_ASSIGN(const auto folded, fold_norms(qkv, norms, 2, 2));
+  const std::vector<float> expected{2, 6,  1,  6,    12, 3, 5,    -6, 12,
+                                    7, -8, 16, 4.5F, 40, 1, 5.5F, 48, 1};
+  EXPECT_EQ(std::vector<float>(folded.data(), folded.data() + folded.size()), expected);
+  norms.shifts[2] = norms.shifts[2].first(1);
+  EXPECT_EQ(fold_norms(qkv, norms, 2, 2).error().code, ErrorCode::invalid_argument);
 }
 
 /// The projection folded into a table equals: outputs e_ti w_eps, the norm, the projection.

@@ -223,6 +223,40 @@ TEST(Architecture, EveryOtherKindOfAttentionHasItsOwnKeys) {
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(odd.dump()));
 }
 
+TEST(Architecture, ThePublishedKindsHaveNoProjection) {
+  Json json = Json::parse(kImage);
+  json["attention"] = Json::parse(
+      R"({"kind":"qama_bilinear","rho0":0.2,"gamma0":0.7,
+          "anneal":{"sweeps":5,"restarts":2,"t_start":0.3,"t_end":0.03,"seed":1}})");
+  const auto dim = json["heads"].get<int>() * json["dim_head"].get<int>();
+  json["dim"] = dim;
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(Json::parse(a.to_json()), json);
+  EXPECT_TRUE(a.is_qama());
+  EXPECT_FALSE(a.projects());
+  EXPECT_FALSE(a.one_norm());
+  for (const char* key : {"rho0", "gamma0", "anneal"}) {
+    Json without = json;
+    without["attention"].erase(key);
+    EXPECT_ERROR(model_bad_architecture, Architecture::parse(without.dump()));
+  }
+
+  json["attention"] = Json::parse(R"({"kind":"softmax","projection":false})");
+  ASSERT_OK_AND_ASSIGN(const Architecture softmax, Architecture::parse(json.dump()));
+  EXPECT_EQ(Json::parse(softmax.to_json()), json);
+  EXPECT_FALSE(softmax.projects());
+  EXPECT_TRUE(softmax.one_norm());
+  // Heads narrower than the model need a projection.
+  json["dim"] = dim + 4;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
+  json["attention"]["projection"] = true;
+  ASSERT_OK_AND_ASSIGN(const Architecture with, Architecture::parse(json.dump()));
+  EXPECT_TRUE(with.projects());
+  EXPECT_EQ(with.to_json().find("projection"), std::string::npos);
+  json["attention"]["projection"] = 1;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
+}
+
 TEST(Architecture, TokenPoolMayBeLeftOut) {
   Json json = Json::parse(kImage);
   json.erase("token_pool");

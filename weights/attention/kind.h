@@ -63,6 +63,19 @@ constexpr Key real_key(std::string_view name) {
   });
 }
 
+/// A switch that may be left out, which then has its default and is not written.
+template <auto field>
+constexpr Key optional_key(std::string_view name) {
+  Key key = field_key<field>(name, [](const Key&, const AttentionSpec&, Bounds&) {});
+  key.read = [](const Key& self, ObjectReader& reader, AttentionSpec& out) {
+    if (reader.optional(self.name) != nullptr) reader.read(self.name, out.*field);
+  };
+  key.write = [](const Key& self, const AttentionSpec& spec, nlohmann::ordered_json& out) {
+    if (spec.*field != AttentionSpec{}.*field) out[std::string(self.name)] = spec.*field;
+  };
+  return key;
+}
+
 /// A word: `names` has every value of the field's enumeration.
 template <auto field, const auto& names>
 constexpr Key word_key(std::string_view name) {
@@ -88,6 +101,9 @@ struct AttentionShape {
 struct AttentionRules {
   bool anneals = false;          ///< the record has "anneal", the layers go to a device
   std::int32_t projections = 3;  ///< that qkv.weight projects to
+  bool one_norm = true;          ///< the tensors `norm`; else the kind has norms of its own
+  /// Whether there is a linear map behind the heads, `out`; null: there is.
+  bool (*projects)(const AttentionSpec&) = nullptr;
   std::span<const Key> keys = {};
   /// Rules that bounds do not express; null: none.
   void (*check_record)(const AttentionSpec&, Bounds&) = nullptr;

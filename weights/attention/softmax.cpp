@@ -3,7 +3,8 @@
 namespace qama::weights {
 
 AttentionRules softmax_attention() noexcept {
-  return {};
+  static constexpr Key kKeys[] = {optional_key<&AttentionSpec::projection>("projection")};
+  return {.projects = [](const AttentionSpec& spec) { return spec.projection; }, .keys = kKeys};
 }
 
 }  // namespace qama::weights

@@ -11,7 +11,8 @@
 
 namespace qama::weights {
 
-/// The first version of the paper (Jensen-Shannon couplings, soft selection) is qama_v1.
+/// The first version of the paper (Jensen-Shannon couplings, soft selection) is qama_v1. What the
+/// authors' published code of the second version computes is qama_bilinear.
 enum class AttentionKind : std::uint8_t {
 #define QAMA_ATTENTION_KIND(kind) kind,
 #include "weights/attention/kinds.inc"
@@ -43,15 +44,18 @@ inline constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
 struct AttentionSpec {
   AttentionKind kind = AttentionKind::softmax;
 
+  // softmax
+  bool projection = true;  ///< a linear map behind the heads
+
   // qama
   Normalisation normalisation = Normalisation::none;
   EnergyNorm energy_norm = EnergyNorm::none;
-  double rho0 = 0.16;    ///< Eq. 10
-  double gamma0 = 0.8;   ///< Eq. 10
-  hal::Schedule anneal;  ///< qama_v1, too
+  double rho0 = 0.16;    ///< Eq. 10; qama_bilinear, too
+  double gamma0 = 0.8;   ///< Eq. 10; qama_bilinear, too
+  hal::Schedule anneal;  ///< of every kind that anneals
   /// One schedule a block, or empty: every block's is `anneal`.
   std::vector<hal::Schedule> anneal_layers;
-  std::uint64_t seed = 1;  ///< of the solver; qama_v1, too
+  std::uint64_t seed = 1;  ///< of the solver, likewise
 
   // longformer
   std::int32_t window = 0;         ///< tokens seen on either side

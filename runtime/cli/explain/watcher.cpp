@@ -97,7 +97,8 @@ void Watcher::take_factors(const runtime::LayerProblem& p) {
         double sum = 0;
         for (std::size_t d = 0; d < width; ++d) {
           const float* column = p.factors.data() + (t * width + d) * stride;
-          sum += static_cast<double>(column[i]) * static_cast<double>(column[j]);
+          const double product = static_cast<double>(column[i]) * static_cast<double>(column[j]);
+          sum += d + static_cast<std::size_t>(p.negative) < width ? product : -product;
         }
         head[i * n + j] = head[j * n + i] = p.coupling_scale[t] * sum + p.coupling_shift[t];
       }

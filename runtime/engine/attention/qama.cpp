@@ -1,5 +1,8 @@
 #include "ops/attention/qama.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "hal/base/random.h"
 #include "hal/form.h"
 #include "ops/attention/qama_factors.h"
@@ -20,7 +23,10 @@ ops::QamaNormalisation normalisation_of(weights::Normalisation value) {
   return ops::QamaNormalisation::none;
 }
 
-Result<ops::QamaSpec> spec_of(const Builder& b, const std::string& tensor) {
+/// Scales and shifts of kinds without normalisation: [heads] ones, then zeros.
+using Ones = std::vector<float>;
+
+Result<ops::QamaSpec> spec_of(const Builder& b, const std::string& tensor, const Ones& ones) {
   const weights::Architecture& a = b.architecture();
   const weights::AttentionSpec& spec = a.attention;
   ops::QamaSpec q;
@@ -31,11 +37,20 @@ Result<ops::QamaSpec> spec_of(const Builder& b, const std::string& tensor) {
   q.front.rho0 = spec.rho0;
   q.front.gamma0 = spec.gamma0;
   q.dim = a.dim;
+  QAMA_ASSIGN_OR_RETURN(q.w_eps, b.weight(tensor + "w_eps"));
+  if (spec.kind == weights::AttentionKind::qama_bilinear) {
+    q.front.coupling = ops::QamaCoupling::bilinear;
+    q.front.pair = 2;
+    q.front.output_rho = false;
+    const auto heads = static_cast<std::size_t>(a.heads);
+    q.front.coupling_scale = q.front.field_scale = std::span(ones).first(heads);
+    q.front.coupling_shift = q.front.field_shift = std::span(ones).last(heads);
+    return q;
+  }
   QAMA_ASSIGN_OR_RETURN(q.front.coupling_scale, b.weight(tensor + "coupling.scale"));
   QAMA_ASSIGN_OR_RETURN(q.front.coupling_shift, b.weight(tensor + "coupling.shift"));
   QAMA_ASSIGN_OR_RETURN(q.front.field_scale, b.weight(tensor + "field.scale"));
   QAMA_ASSIGN_OR_RETURN(q.front.field_shift, b.weight(tensor + "field.shift"));
-  QAMA_ASSIGN_OR_RETURN(q.w_eps, b.weight(tensor + "w_eps"));
   QAMA_ASSIGN_OR_RETURN(q.out_weight, b.weight(tensor + "out.weight"));
   if (spec.energy_norm == weights::EnergyNorm::layer) {
     q.energy_norm = ops::QamaEnergyNorm::layer;
@@ -55,13 +70,13 @@ struct Forms {
   ops::QamaSizes sizes;
 };
 
-Result<Forms> forms_of(const Builder& b, std::int32_t block) {
+Result<Forms> forms_of(const Builder& b, std::int32_t block, const ops::QamaFrontSpec& spec) {
   const weights::Architecture& a = b.architecture();
   // A sample's own tokens decide, not the model's most, so that a text's answer does not depend on
   // what other texts the model takes.
-  const std::int32_t first =
-      hal::first_factors_tokens(a.heads, a.dim_head, a.anneal_of(block).rounds);
-  const bool factors = b.factors() && a.dim_head <= ops::kMaxLongDimHead && a.tokens() >= first;
+  const auto rank = static_cast<std::int32_t>(spec.rank());
+  const std::int32_t first = hal::first_factors_tokens(a.heads, rank, a.anneal_of(block).rounds);
+  const bool factors = b.factors() && rank <= ops::kMaxLongDimHead && a.tokens() >= first;
   const std::int32_t dense_tokens = factors ? first - 1 : a.tokens();
   if (dense_tokens > hal::kMaxDenseTokens) {
     return Error{ErrorCode::unsupported,
@@ -72,7 +87,38 @@ Result<Forms> forms_of(const Builder& b, std::int32_t block) {
                      std::to_string(ops::kMaxLongDimHead) + " dimensions"};
   }
   return Forms{factors ? first : 0,
-               {a.heads, a.dim_head, a.tokens(), dense_tokens, factors ? a.tokens() : 0}};
+               {a.heads, rank, a.tokens(), dense_tokens, factors ? a.tokens() : 0,
+                spec.coupling == ops::QamaCoupling::bilinear, spec.output_rho}};
+}
+
+struct Folded {
+  AlignedBuffer<float> weights, biases;
+};
+
+/// The projection of a kind whose queries, keys and values have norms of their own, and whose
+/// fields are means over a head's dimensions.
+Result<Folded> fold_own_norms(const Builder& b, const std::string& tensor,
+                              std::span<const float> qkv, std::span<const float> w_eps) {
+  const weights::Architecture& a = b.architecture();
+  ops::OwnNorms norms;
+  for (int part = 0; part < 3; ++part) {
+    const std::string name = tensor + "norm_" + "qkv"[part];
+    QAMA_ASSIGN_OR_RETURN(norms.scales[part], b.weight(name + ".weight"));
+    QAMA_ASSIGN_OR_RETURN(norms.shifts[part], b.weight(name + ".bias"));
+  }
+  QAMA_ASSIGN_OR_RETURN(const auto with_bias, ops::fold_norms(qkv, norms, a.inner(), a.dim));
+  std::vector<float> mean(w_eps.begin(), w_eps.end());
+  for (float& value : mean) value /= static_cast<float>(a.dim_head);
+  QAMA_ASSIGN_OR_RETURN(const auto rows, ops::fold_qkh(with_bias.span(), mean, a.heads, a.dim_head,
+                                                       std::int64_t{a.dim} + 1));
+  const auto dim = static_cast<std::size_t>(a.dim);
+  const std::size_t count = rows.size() / (dim + 1);
+  Folded out{AlignedBuffer<float>(count * dim), AlignedBuffer<float>(count)};
+  for (std::size_t row = 0; row < count; ++row) {
+    std::copy_n(rows.data() + row * (dim + 1), dim, out.weights.data() + row * dim);
+    out.biases[row] = rows[row * (dim + 1) + dim];
+  }
+  return out;
 }
 
 /// `normed` -> queries, keys and the heads' fields, in one product with folded weights.
@@ -80,12 +126,18 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                               std::span<const float> w_eps) {
   const weights::Architecture& a = b.architecture();
   QAMA_ASSIGN_OR_RETURN(const auto qkv, b.weight(layer.tensor + "qkv.weight"));
-  QAMA_ASSIGN_OR_RETURN(const auto folded, ops::fold_qkh(qkv, w_eps, a.heads, a.dim_head, a.dim));
   const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
+  Folded folded;
+  if (a.one_norm()) {
+    QAMA_ASSIGN_OR_RETURN(folded.weights, ops::fold_qkh(qkv, w_eps, a.heads, a.dim_head, a.dim));
+  } else {
+    QAMA_ASSIGN_OR_RETURN(folded, fold_own_norms(b, layer.tensor, qkv, w_eps));
+  }
   QAMA_ASSIGN_OR_RETURN(const auto qkh, b.region(layer.prefix + "qkh", {a.tokens(), columns}));
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = layer.prefix + "attn.qkh",
                                      .block = layer.block,
-                                     .weights = folded.span(),
+                                     .weights = folded.weights.span(),
+                                     .biases = folded.biases.span(),
                                      .in = a.dim,
                                      .out = columns,
                                      .from = b.normed,
@@ -96,7 +148,11 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
 void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaWorkspace& w,
           const hal::DenseView& problem, std::int32_t block) {
   const std::int64_t stride = ops::token_stride(run.count);
-  const std::size_t heads = spec.heads;
+  const auto heads = static_cast<std::size_t>(spec.heads);
+  const auto rank = static_cast<std::size_t>(spec.rank());
+  // What the energy to be minimised has, in place of what the output has.
+  double* constants = w.constants + 2 * heads;
+  for (std::size_t i = 0; i < 2 * heads; ++i) constants[i] = spec.pair * w.constants[i];
   run.hooks->problems->problem({.layer = block,
                                 .sample = run.sample,
                                 .index = run.index,
@@ -104,12 +160,13 @@ void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaW
                                 .problem = &problem,
                                 .heads = static_cast<std::int32_t>(spec.heads),
                                 .tokens = static_cast<std::int32_t>(run.count),
-                                .dim_head = static_cast<std::int32_t>(spec.dim_head),
+                                .dim_head = static_cast<std::int32_t>(spec.rank()),
+                                .negative = static_cast<std::int32_t>(spec.rank() - spec.dim_head),
                                 .stride = stride,
-                                .factors = {w.factors, heads * spec.dim_head * stride},
+                                .factors = {w.factors, heads * rank * stride},
                                 .fields = {w.real_fields, heads * stride},
-                                .coupling_scale = {w.constants, heads},
-                                .coupling_shift = {w.constants + heads, heads},
+                                .coupling_scale = {constants, heads},
+                                .coupling_shift = {constants + heads, heads},
                                 .rho = spec.rho(run.count),
                                 .lambda = spec.lambda(run.count)});
 }
@@ -118,8 +175,10 @@ void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaW
 
 Status add_qama(Builder& b, const AttentionLayer& layer) {
   const weights::Architecture& a = b.architecture();
-  QAMA_ASSIGN_OR_RETURN(const Forms forms, forms_of(b, layer.block));
-  QAMA_ASSIGN_OR_RETURN(const ops::QamaSpec spec, spec_of(b, layer.tensor));
+  Ones ones(2 * static_cast<std::size_t>(a.heads));
+  std::fill_n(ones.begin(), a.heads, 1.0F);
+  QAMA_ASSIGN_OR_RETURN(const ops::QamaSpec spec, spec_of(b, layer.tensor, ones));
+  QAMA_ASSIGN_OR_RETURN(const Forms forms, forms_of(b, layer.block, spec.front));
   QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaAttention> op,
                         ops::QamaAttention::create(spec));
   QAMA_ASSIGN_OR_RETURN(const auto qkh, add_qkh(b, layer, spec.w_eps));
@@ -128,7 +187,7 @@ Status add_qama(Builder& b, const AttentionLayer& layer) {
   Pipeline& pipeline = b.pipeline();
   pipeline.weight_bytes += op->weight_bytes();
   pipeline.dense_shape = {a.heads, static_cast<std::int32_t>(forms.sizes.dense_tokens)};
-  const std::int64_t width = ops::long_factor_width(a.dim_head);
+  const std::int64_t width = ops::long_factor_width(spec.front.rank());
   std::int64_t macs = std::int64_t{a.tokens()} * a.inner() * a.tokens();  // J
   if (forms.first_on_factors > 0) {
     pipeline.factors_shape = {a.heads, a.tokens()};
@@ -169,6 +228,11 @@ Status add_qama(Builder& b, const AttentionLayer& layer) {
       },
       memory.of<ops::kBack>(), b.delta);
   return {};
+}
+
+/// The same with other constants.
+Status add_qama_bilinear(Builder& b, const AttentionLayer& layer) {
+  return add_qama(b, layer);
 }
 
 }  // namespace qama::runtime

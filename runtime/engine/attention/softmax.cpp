@@ -8,6 +8,7 @@ Status add_softmax(Builder& b, const AttentionLayer& layer) {
   const weights::Architecture& a = b.architecture();
   const ops::SoftmaxAttention op{a.heads, a.dim_head};
   QAMA_ASSIGN_OR_RETURN(const Projected p, add_qkv(b, layer));
+  const Region<float> mixed = a.projects() ? p.mixed : b.delta;
   QAMA_ASSIGN_OR_RETURN(const auto scratch,
                         b.region(layer.prefix + "attn.scratch",
                                  {ops::softmax_scratch_floats(a.tokens(), a.dim_head)}));
@@ -18,8 +19,8 @@ Status add_softmax(Builder& b, const AttentionLayer& layer) {
         op.run(run.count, qkv, out, work);
         clear_padding(run, op.heads * op.dim_head, out);
       },
-      p.qkv, p.mixed, scratch);
-  return add_out(b, layer, p.mixed);
+      p.qkv, mixed, scratch);
+  return a.projects() ? add_out(b, layer, mixed) : Status{};
 }
 
 }  // namespace qama::runtime

@@ -16,7 +16,9 @@ from qama_export.models import build
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parents[1] / "weights" / "export"))
-import vit_package  # noqa: E402 (the independent implementation lies with the export tests)
+# The independent implementations lie with the export tests.
+import published  # noqa: E402
+import vit_package  # noqa: E402
 
 VIT = {"kind": "simple_vit", "image": {"height": 8, "width": 12, "channels": 2}, "patch": 2,
        "token_pool": [1, 1],
@@ -34,7 +36,13 @@ KINDS = {"longformer": {"window": 3, "global_tokens": 2},
          "reformer": {"hashes": 3, "buckets": 6, "chunk": 7},
          "qama_v1": {"bits": 3, "quadratic": 1.0, "linear": 1.0, "penalty": 2.0,
                      "anneal": {"sweeps": 8, "restarts": 4, "t_start": 1.2, "t_end": 0.08,
-                                "seed": 1}}}
+                                "seed": 1}},
+         "qama_bilinear": {"rho0": 0.16, "gamma0": 0.8,
+                           "anneal": {"sweeps": 8, "restarts": 4, "t_start": 1.2, "t_end": 0.08,
+                                      "seed": 1}}}
+# A kind without an output projection has heads that are as wide as the model together.
+WIDTHS = {"qama_bilinear": {"image": {"dim_head": 5, "heads": 4},
+                            "text": {"dim_head": 6, "heads": 2}}}
 IMAGE = {"kind": "image", "mean": [0.5, 0.4], "std": [0.25, 0.2], "scale": 255,
          "resize": "bilinear", "gray": "luma"}
 WORDS = {"kind": "text", "tokeniser": "words", "lowercase": True, "truncate": "head"}
@@ -114,12 +122,41 @@ def make_imported(name):
                        "producer": export.PRODUCER})
 
 
+def make_published(name, attention, seed=11):
+    """A state_dict with the names of the authors' published code, imported; the golden's logits are
+    those of a class of its own, given the spins."""
+    torch.manual_seed(seed)
+    theirs = published.ImageModel(8, 12, patch=4, channels=3, classes=5, dim=24, heads=3,
+                                  depth=2, hidden=40, attention=attention).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model = import_vit.import_state(theirs.state_dict(), (8, 12),
+                                    heads=3 if attention == "softmax" else None)
+    preprocess = {**IMAGE, "mean": [0.5] * 3, "std": [0.5] * 3}
+    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess,
+                                 list("abcde"))
+    images, trace = torch.randn(4, 3, 8, 12), {}
+    model.set_solver(export.anneal_solver(model.record))
+    with torch.no_grad():
+        model(images, trace=trace)
+        logits = theirs.double()(images.double(), [trace.get(f"block.{block}.spins")
+                                                   for block in range(2)])
+    tensors = {"input": images.numpy(), "labels": logits.argmax(1).int().numpy(),
+               "logits": logits.float().numpy()}
+    tensors.update((key, value.numpy()) for key, value in trace.items() if key.endswith("spins"))
+    tensor_file.write(FOLDER / f"{name}.golden.safetensors", tensors,
+                      {"format": "qama-golden", "model_sha256": digest,
+                       "producer": export.PRODUCER})
+
+
 def main():
     wanted = sys.argv[1:]
     for kind, options in KINDS.items():
         for shape, base in (("image", VIT), ("text", TEXT)):
             if not wanted or f"{kind}-{shape}" in wanted:
-                make(f"{kind}-{shape}", {**base, "attention": {"kind": kind, **options}})
+                make(f"{kind}-{shape}", {**base, **WIDTHS.get(kind, {}).get(shape, {}),
+                                         "attention": {"kind": kind, **options}})
     if not wanted or "neighbours" in wanted:
         make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"],
                                                                 "neighbours": 2},
@@ -131,6 +168,9 @@ def main():
             make_half(dtype, dtype)
     if not wanted or "vit-pytorch" in wanted:
         make_imported("vit-pytorch")
+    for attention in ("qama", "softmax"):
+        if not wanted or f"published-{attention}" in wanted:
+            make_published(f"published-{attention}", attention)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,13 @@ TEST(Recorder, NamesAreSafeAndTheLimitIsKept) {
   const auto bytes = test::read_file(directory.path() / "out" / "a-b-c_00000_00.txt");
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   EXPECT_EQ(text, "qama a-b-c_00000_00\n1 3 1 0.5 0\n1\n0.5 0.5\n0.5 0.5\n0.5 0.5\n");
+
+  // Factors that are subtracted have the other sign.
+  const std::vector<float> both(128, 0.5F);
+  layer.dim_head = 2;
+  layer.negative = 1;
+  layer.factors = both;
+  EXPECT_EQ(to_factors(layer, "signed").signs, (std::vector<double>{1, -1}));
 }
 
 }  // namespace

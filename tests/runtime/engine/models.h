@@ -45,13 +45,15 @@ inline weights::Architecture with_kind(weights::Architecture a, weights::Attenti
   if (kind == Kind::linformer) s.rank = 9;
   if (kind == Kind::performer) s.features = 20;
   if (kind == Kind::reformer) s.hashes = 2, s.buckets = 4, s.chunk = 8;
+  if (kind == Kind::qama_bilinear) a.dim_head = a.dim / a.heads;
   if (kind == Kind::qama_v1) s.bits = 3, s.quadratic = s.linear = 1.0, s.penalty = 2.0;
   return a;
 }
 inline constexpr weights::AttentionKind kOtherKinds[] = {
-    weights::AttentionKind::longformer, weights::AttentionKind::bigbird,
-    weights::AttentionKind::linformer,  weights::AttentionKind::performer,
-    weights::AttentionKind::reformer,   weights::AttentionKind::qama_v1};
+    weights::AttentionKind::longformer,   weights::AttentionKind::bigbird,
+    weights::AttentionKind::linformer,    weights::AttentionKind::performer,
+    weights::AttentionKind::reformer,     weights::AttentionKind::qama_v1,
+    weights::AttentionKind::qama_bilinear};
 
 inline weights::Architecture text_architecture(weights::AttentionKind kind) {
   weights::Architecture a;

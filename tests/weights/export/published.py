@@ -5,6 +5,7 @@ code with weights/export: what the package and its importer compute is held agai
 """
 import math
 
+import vit_package
 import torch
 from torch import nn
 
@@ -56,3 +57,42 @@ class PublishedAttention(nn.Module):
         s = spins.to(x.dtype)
         e = -s * ((j @ s[..., None])[..., 0] + h)
         return torch.cat([e[:, t, :, None] * self.E2V[:, 0] for t in range(self.heads)], -1)
+
+
+class PublishedSoftmax(nn.Module):
+    """Their other kind: softmax attention without to_out."""
+
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
+
+    def forward(self, x, _):
+        split = (*x.shape[:2], self.heads, -1)
+        q, k, v = (part.view(split) for part in self.to_qkv(self.norm(x)).chunk(3, -1))
+        score = torch.einsum("bitd,bjtd->btij", q, k) / math.sqrt(q.shape[-1])
+        return torch.einsum("btij,bjtd->bitd", score.softmax(-1), v).flatten(2)
+
+
+class ImageModel(nn.Module):
+    """Their image model: vit-pytorch's SimpleViT with one of the two in place of its attention."""
+
+    def __init__(self, height, width, patch, channels, classes, dim, heads, depth, hidden,
+                 attention):
+        super().__init__()
+        self.around = [vit_package.SimpleViT(height, width, patch=patch, classes=classes, dim=dim,
+                                             depth=depth, heads=1, hidden=hidden, dim_head=1,
+                                             channels=channels)]
+        for name in ("to_patch_embedding", "transformer", "linear_head"):
+            setattr(self, name, getattr(self.around[0], name))
+        kind = {"qama": PublishedAttention, "softmax": PublishedSoftmax}[attention]
+        for layer in self.transformer.layers:
+            layer[0] = kind(dim, heads)
+
+    def forward(self, images, spins=None):
+        x = self.to_patch_embedding(images) + self.around[0].positions.to(images.dtype)
+        for block, (attend, feed) in enumerate(self.transformer.layers):
+            x = x + attend(x, spins and spins[block])
+            x = x + feed(x)
+        return self.linear_head(self.transformer.norm(x).mean(1))

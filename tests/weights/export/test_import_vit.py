@@ -4,6 +4,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+import published
 import scripts
 import torch
 import vit_package
@@ -18,6 +19,50 @@ def package_model():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     return model.eval()
+
+
+class Published(unittest.TestCase):
+    """Models of the authors' published code, whose blocks have other attention."""
+
+    @staticmethod
+    def model(attention):
+        torch.manual_seed(6)
+        model = published.ImageModel(8, 16, patch=4, channels=3, classes=5, dim=24, heads=3,
+                                     depth=2, hidden=40, attention=attention)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+        return model.eval().double()
+
+    def test_it_computes_what_their_code_computes(self):
+        for attention, heads in (("qama", None), ("softmax", 3)):
+            theirs = self.model(attention)
+            ours = import_vit.import_state(theirs.state_dict(), (8, 16), heads=heads).double()
+            self.assertEqual((ours.record["heads"], ours.record["dim_head"]), (3, 8))
+            images = torch.randn(2, 3, 8, 16, dtype=torch.float64)
+            spins = [torch.randint(0, 2, (2, 3, 8), dtype=torch.uint8) for _ in range(2)]
+            with torch.no_grad():
+                torch.testing.assert_close(ours(images, spins=spins), theirs(images, spins),
+                                           rtol=1e-6, atol=1e-6)
+
+    def test_what_is_missing_or_wrong_is_one_sentence(self):
+        layer = "transformer.layers.1.0."
+        for change, sentence in (
+                ({layer + "norm_k.weight": None}, "'blocks.1.attn.norm_k.weight' missing"),
+                ({layer + "Wv.weight": None}, "Wq', 'Wk' and 'Wv': expected three square"),
+                ({layer + "Wv.weight": torch.zeros(24, 23)}, "expected three square"),
+                ({layer + "E2V": torch.zeros(7, 1)}, "shapes do not fit each other"),
+                ({layer + "E3V": torch.zeros(8)}, "'transformer.layers.1.0.E3V', which"),
+                ({"linear_head.weight": None}, "'head.weight' missing")):
+            state = {name: value for name, value in self.model("qama").state_dict().items()
+                     if change.get(name, value) is not None}
+            state.update((name, value) for name, value in change.items() if value is not None)
+            with self.assertRaisesRegex(ValueError, sentence):
+                import_vit.import_state(state, (8, 16))
+        with self.assertRaisesRegex(ValueError, "3 heads of 8: expected no other --heads"):
+            import_vit.import_state(self.model("qama").state_dict(), (8, 16), heads=4)
+        with self.assertRaisesRegex(ValueError, "expected no --samples"):
+            import_vit.import_checked(self.model("qama").state_dict(), (8, 16), None)
 
 
 class Import(unittest.TestCase):

@@ -44,6 +44,8 @@ def model_tensors(model, vocabulary=None):
         attention = block.attn
         if not isinstance(attention, (QamaAttention, QamaV1Attention)):
             continue
+        if isinstance(attention, QamaAttention) and not attention.rule.normalises:
+            continue
         prefix = f"blocks.{index}.attn."
         for part in ("coupling", "field"):
             store_folded(found, prefix + part, getattr(attention, part))

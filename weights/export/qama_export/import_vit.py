@@ -8,6 +8,9 @@ it, alone or under "model" or "state_dict". The architecture is read off the ten
 they do not tell is asked for: the image's size, and --heads or --dim-head. Positions are computed,
 as the package does.
 
+The image models of the authors' published code have the same names around other attention, and are
+imported, too: QAMA (kind qama_bilinear; E2V says how wide a head is) and softmax without to_out.
+
 --samples FILE: what your own model answers, as torch.save({"input": x, "logits": model(x)}, FILE)
 or as the same two arrays of an .npz. The importer compares its model with it, and finds the heads
 by it. --golden writes inputs and logits for `qama verify`: those of --samples, else of 2 random
@@ -28,7 +31,13 @@ NAMES = {"to_patch_embedding.1": "patch.norm1", "to_patch_embedding.2": "patch.l
          "to_patch_embedding.3": "patch.norm2", "transformer.norm": "norm", "linear_head": "head"}
 BLOCK_NAMES = {"0.norm": "attn.norm", "0.to_qkv": "attn.qkv", "0.to_out": "attn.out",
                "1.net.0": "mlp.norm",
-               "1.net.1": "mlp.fc1", "1.net.3": "mlp.fc2"}
+               "1.net.1": "mlp.fc1", "1.net.3": "mlp.fc2",
+               "0.norm_q": "attn.norm_q", "0.norm_k": "attn.norm_k", "0.norm_v": "attn.norm_v",
+               "0.Wq": "attn.Wq", "0.Wk": "attn.Wk", "0.Wv": "attn.Wv"}
+UNUSED = "0.norm_h"  # of the published QAMA: a norm that nothing reads
+# What the published code's QAMA was trained with, and a schedule of ours.
+PUBLISHED = {"kind": "qama_bilinear", "rho0": 0.16, "gamma0": 0.8,
+             "anneal": {"sweeps": 10, "restarts": 2, "t_start": 0.3, "t_end": 0.03, "seed": 1}}
 TOLERANCE = 1e-3  # of logits that two programs compute in float
 BLOCK = re.compile(r"transformer\.layers\.(\d+)\.(.+)")
 
@@ -79,6 +88,8 @@ def our_name(name):
     """The model file's name of a tensor of the package, None if there is none."""
     base, _, leaf = name.rpartition(".")
     block = BLOCK.fullmatch(base)
+    if block and block.group(2) == "0" and leaf == "E2V":
+        return f"blocks.{block.group(1)}.attn.w_eps"
     if block:
         inside = BLOCK_NAMES.get(block.group(2))
         return inside and f"blocks.{block.group(1)}.{inside}.{leaf}"
@@ -98,10 +109,21 @@ def renamed(state):
                          "patches; expected norm, linear, norm")
     found = {}
     for name, value in state.items():
+        if name.rpartition(".")[0].endswith("." + UNUSED):
+            continue
         ours = our_name(name)
         if ours is None:
             raise ValueError(f"tensor '{name}', which vit-pytorch's SimpleViT has not")
         found[ours] = value.float()
+    for name in [name for name in found if name.endswith(".attn.w_eps")]:
+        attention = name.removesuffix("w_eps")
+        parts = [found.pop(f"{attention}{part}.weight", None) for part in ("Wq", "Wk", "Wv")]
+        if any(part is None or part.dim() != 2 or part.shape[0] != part.shape[1]
+               or part.shape != parts[0].shape for part in parts):
+            raise ValueError(f"tensors '{attention}Wq', 'Wk' and 'Wv': expected three square "
+                             "matrices of one size beside E2V")
+        found[f"{attention}qkv.weight"] = torch.cat(parts)
+        found[name] = found[name].reshape(1, -1)
     return found
 
 
@@ -140,14 +162,28 @@ def read_record(found, image_size, channels=None, dim_head=None, heads=None):
     if any(size < 1 or size % patch for size in image_size):
         raise ValueError(f"image of {image_size[0]} x {image_size[1]}, expected multiples of the "
                          f"patch, {patch}")
-    heads, dim_head = choose_heads(shape("blocks.0.attn.out.weight")[1], dim_head, heads)
+    attention = {"kind": "softmax"}
+    if "blocks.0.attn.w_eps" in found:
+        attention = PUBLISHED
+        width = found["blocks.0.attn.w_eps"].numel()
+        if dim_head not in (None, width) or heads not in (None, dim // width):
+            raise ValueError(f"E2V of {width} numbers, which says {dim // width} heads of {width}: "
+                             "expected no other --heads or --dim-head")
+        dim_head = width
+        inner = dim
+    elif "blocks.0.attn.out.weight" in found:
+        inner = shape("blocks.0.attn.out.weight")[1]
+    else:
+        attention = {"kind": "softmax", "projection": False}
+        inner = shape("blocks.0.attn.qkv.weight")[0] // 3
+    heads, dim_head = choose_heads(inner, dim_head, heads)
     depth = 1 + max(int(name.split(".")[1]) for name in found if name.startswith("blocks."))
     return {"kind": "simple_vit",
             "image": {"height": image_size[0], "width": image_size[1], "channels": channels},
             "patch": patch, "token_pool": [1, 1], "dim": dim, "depth": depth,
             "heads": heads, "dim_head": dim_head, "mlp": shape("blocks.0.mlp.fc1.weight")[0],
             "classes": shape("head.weight")[0], "gelu": "erf", "norm_eps": 1e-5, "pool": "mean",
-            "attention": {"kind": "softmax"}}
+            "attention": attention}
 
 
 def import_state(state, image_size, channels=None, dim_head=None, heads=None):
@@ -182,6 +218,9 @@ def distance(model, samples):
 
 def import_checked(state, image_size, samples, channels=None, dim_head=None, heads=None):
     """import_state(), with the heads with which the model answers as `samples` say."""
+    if any(name.endswith(".E2V") for name in state):
+        raise ValueError("--samples compares logits, and those of QAMA follow from the solver's "
+                         "answers: expected no --samples")
     wide = state.get("transformer.layers.0.0.to_out.weight")
     tried = [heads]
     if heads is None and dim_head is None and wide is not None and wide.dim() == 2:
@@ -259,8 +298,10 @@ def main():
         if samples is None:
             torch.manual_seed(1)
             inputs = torch.randn(2, options.channels, *size)
+            model.set_solver(export.anneal_solver(model.record))
             with torch.no_grad():
                 logits = model(inputs)
+            model.set_solver(export.anneal_solver(model.record))  # the same seeds again
         else:
             inputs, logits = samples
         export.write_golden(model, options.golden, digest, (inputs,), logits.argmax(1).numpy(),

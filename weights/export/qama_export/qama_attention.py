@@ -195,12 +195,13 @@ class Rule:
     field: str = "sum"  # h_ti = v_ti . w_eps, or its "mean" over the dimensions
     output_rho: bool = True  # the output's energies have rho h, else h
     projection: bool = True  # a linear map behind the heads
+    normalises: bool = True  # the model file has scales and shifts of J and h
 
 
 # "qama_bilinear" is what the authors' published code computes, which has neither normalisation.
 RULES = {"qama": Rule(GramCouplings),
          "qama_bilinear": Rule(BilinearCouplings, pair=2, norms="each", field="mean",
-                               output_rho=False, projection=False)}
+                               output_rho=False, projection=False, normalises=False)}
 
 
 class QamaAttention(nn.Module):
