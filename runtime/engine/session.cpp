@@ -178,7 +178,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
       QAMA_RETURN_IF_ERROR(hal::validate(schedule));
       impl->settings.layers.push_back(schedule);
     }
-    impl->deadline_us = options.deadline_us;
+    // Twelve days are as good as no deadline, and nothing that is computed with them overflows.
+    impl->deadline_us = std::min(options.deadline_us, std::int64_t{1} << 40);
 
     const auto batch = static_cast<std::size_t>(impl->plan->options().max_batch);
     impl->solves.resize(batch * static_cast<std::size_t>(impl->plan->qama_layers()));
