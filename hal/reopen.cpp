@@ -4,11 +4,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "hal/fallback.h"
+#include "hal/platform/thread.h"
 
 namespace qama::hal {
 namespace {
@@ -26,8 +27,10 @@ bool may_mend(ErrorCode code) noexcept {
 /// What the stand-in and its solvers share: the device, once it is there. Thread-safe.
 class Opening {
  public:
-  Opening(std::string uri, Error error) : uri_(std::move(uri)), error_(std::move(error)) {
-    thread_ = std::thread([this] { try_again(); });
+  Opening(std::string uri, Error error) : uri_(std::move(uri)), error_(std::move(error)) {}
+  /// Once. OUT_OF_MEMORY if the system gives no thread.
+  Status start() {
+    return thread_.start([this] { try_again(); });
   }
   ~Opening() {
     {
@@ -35,7 +38,6 @@ class Opening {
       ending_ = true;
     }
     wake_.notify_all();
-    thread_.join();
   }
   Opening(const Opening&) = delete;
   Opening& operator=(const Opening&) = delete;
@@ -51,19 +53,26 @@ class Opening {
   }
 
  private:
+  Result<std::shared_ptr<Device>> open_once() {
+    try {
+      return open_device(uri_);
+    } catch (const std::bad_alloc&) {
+      return Error{ErrorCode::out_of_memory, {}};
+    }
+  }
   void try_again() {
     std::chrono::milliseconds pause = kFirstPause;
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, pause, [this] { return ending_; })) {
       lock.unlock();
-      auto opened = open_device(uri_);
+      auto opened = open_once();
       lock.lock();
       if (opened.ok()) {
         device_ = std::move(opened).value();
         return;
       }
       error_ = std::move(opened).error();
-      if (!may_mend(error_.code)) return;
+      if (!may_mend(error_.code) && error_.code != ErrorCode::out_of_memory) return;
       pause = std::min<milliseconds>(2 * pause, kLongestPause);
     }
   }
@@ -74,7 +83,7 @@ class Opening {
   std::shared_ptr<Device> device_;
   Error error_;
   bool ending_ = false;
-  std::thread thread_;
+  platform::Thread thread_;  ///< the last member: its destructor waits
 };
 
 class StandInSolver final : public Solver {
@@ -130,6 +139,8 @@ class StandIn final : public Device {
     opening_ = std::make_shared<Opening>(info_.uri, std::move(error));
   }
 
+  Status start() { return opening_->start(); }
+
   const DeviceInfo& info() const noexcept override { return info_; }
   Result<DeviceHealth> probe() override {
     if (const auto device = opening_->device()) return device->probe();
@@ -163,8 +174,9 @@ class StandIn final : public Device {
 Result<std::shared_ptr<Device>> open_device_or_retry(std::string_view uri, std::int32_t in_flight) {
   auto opened = open_device(uri);
   if (opened.ok() || !may_mend(opened.error().code)) return opened;
-  return std::shared_ptr<Device>(
-      std::make_shared<StandIn>(uri, std::move(opened).error(), in_flight));
+  auto stand_in = std::make_shared<StandIn>(uri, std::move(opened).error(), in_flight);
+  QAMA_RETURN_IF_ERROR(stand_in->start());
+  return std::shared_ptr<Device>(std::move(stand_in));
 }
 
 std::string why_not_reached(const Device& device) {

@@ -3,11 +3,54 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <tuple>
 
 #include "hal/base/aligned.h"
 #include "ops/linear_sizes.h"
+
+#if QAMA_WRAPS_DNNL
+// Three functions inside oneDNN, in whose place the linker puts ours (--wrap, ops/CMakeLists.txt).
+extern "C" {
+// dnnl::impl::malloc. oneDNN's objects have an operator new that gives null where there is no
+// memory, which compilers take for impossible: constructors run on it. Ours throws.
+void* __real__ZN4dnnl4impl6mallocEmi(std::size_t size, int alignment);
+void* __wrap__ZN4dnnl4impl6mallocEmi(std::size_t size, int alignment) {
+  void* memory = __real__ZN4dnnl4impl6mallocEmi(size, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+// brgemm_kernel_create of dnnl::impl::cpu::x64. It loses the kernel whose code cannot be generated.
+#define QAMA_CREATE(prefix) \
+  prefix##_ZN4dnnl4impl3cpu3x6420brgemm_kernel_createEPPNS2_15brgemm_kernel_tERKNS2_13brgemm_desc_tE
+dnnl_status_t QAMA_CREATE(__real_)(void** kernel, const void* desc);
+dnnl_status_t _ZN4dnnl4impl3cpu3x6421brgemm_kernel_destroyEPNS2_15brgemm_kernel_tE(void* kernel);
+dnnl_status_t QAMA_CREATE(__wrap_)(void** kernel, const void* desc) {
+  try {
+    return QAMA_CREATE(__real_)(kernel, desc);
+  } catch (const std::bad_alloc&) {
+    _ZN4dnnl4impl3cpu3x6421brgemm_kernel_destroyEPNS2_15brgemm_kernel_tE(*kernel);
+    *kernel = nullptr;
+    return dnnl_out_of_memory;
+  }
+}
+#undef QAMA_CREATE
+// The copy constructor of brgemm_desc_t. It loses its attributes where the rest has no memory.
+#define QAMA_MEMBER(prefix, name) prefix##_ZN4dnnl4impl3cpu3x6413brgemm_desc_t##name
+void QAMA_MEMBER(__real_, C1ERKS3_)(void* self, const void* other);
+void QAMA_MEMBER(, 12cleanup_attrEv)(void* self);
+void QAMA_MEMBER(__wrap_, C1ERKS3_)(void* self, const void* other) {
+  try {
+    QAMA_MEMBER(__real_, C1ERKS3_)(self, other);
+  } catch (...) {
+    QAMA_MEMBER(, 12cleanup_attrEv)(self);
+    throw;
+  }
+}
+#undef QAMA_MEMBER
+}
+#endif
 
 namespace qama::ops {
 namespace {
@@ -16,10 +59,17 @@ using Dims = dnnl::memory::dims;
 using Tag = dnnl::memory::format_tag;
 constexpr auto kF32 = dnnl::memory::data_type::f32;
 
+/// runtime_error is what oneDNN makes of an exception while it starts, and of code that got no
+/// pages.
+ErrorCode code_of(const dnnl::error& e) noexcept {
+  return e.status == dnnl_out_of_memory || e.status == dnnl_runtime_error ? ErrorCode::out_of_memory
+                                                                          : ErrorCode::unsupported;
+}
+
 Error dnnl_error(const LinearSpec& spec, const char* doing, const dnnl::error& e) {
-  return {ErrorCode::unsupported, std::string("oneDNN: ") + doing + " a linear layer of " +
-                                      std::to_string(spec.in) + " -> " + std::to_string(spec.out) +
-                                      ": " + e.what()};
+  return {code_of(e), std::string("oneDNN: ") + doing + " a linear layer of " +
+                          std::to_string(spec.in) + " -> " + std::to_string(spec.out) + ": " +
+                          e.what()};
 }
 
 /// Where each index of one dimension of a blocked layout lies: element (o, i) is at places(desc,
@@ -113,7 +163,7 @@ Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
     impl->stream = dnnl::stream(impl->engine);
     return std::unique_ptr<LinearFactory>(new LinearFactory(std::move(impl)));
   } catch (const dnnl::error& e) {
-    return Error{ErrorCode::unsupported, std::string("oneDNN does not start: ") + e.what()};
+    return Error{code_of(e), std::string("oneDNN does not start: ") + e.what()};
   }
 }
 

@@ -1,4 +1,5 @@
-// Counts what anybody in the process asks of malloc, oneDNN and the C++ library included. Link
+// Counts what anybody in the process asks of malloc, oneDNN and the C++ library included, and
+// refuses what it is told to. Link
 // tests/counted_malloc.cpp into a test program of its own: it replaces malloc.
 #pragma once
 
@@ -23,6 +24,9 @@ namespace qama::test {
 
 inline std::atomic<bool> counting{false};
 inline std::atomic<long> allocations{0};
+inline std::atomic<long> held{0};            ///< given and not freed, since the process began
+inline std::atomic<long> first_refused{-1};  ///< the request that fails while counting; < 0: none
+inline std::atomic<bool> refuses_for_good{false};  ///< and all that follow
 
 /// Requests between construction and count(), by all threads.
 class AllocationCounter {
@@ -38,6 +42,17 @@ class AllocationCounter {
     counting = false;
     return allocations;
   }
+};
+
+/// Between construction and destruction the request of number `request`, from 0, is refused; with
+/// `for_good` all that follow, too.
+class MemoryEnds : public AllocationCounter {
+ public:
+  MemoryEnds(long request, bool for_good) {
+    refuses_for_good = for_good;
+    first_refused = request;
+  }
+  ~MemoryEnds() { first_refused = -1; }
 };
 
 }  // namespace qama::test

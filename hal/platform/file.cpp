@@ -25,14 +25,19 @@ Error too_many_bytes(const std::string& path, std::size_t most, ErrorCode code) 
 
 }  // namespace
 
+ErrorCode file_error(int number) noexcept {
+  if (number == ENOENT || number == ENOTDIR) return ErrorCode::not_found;
+  return number == ENOMEM ? ErrorCode::out_of_memory : ErrorCode::io_error;
+}
+
 Result<std::uint64_t> file_bytes(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     const int reason = errno;
-    if (reason == ENOENT || reason == ENOTDIR) {
+    if (file_error(reason) == ErrorCode::not_found) {
       return Error{ErrorCode::not_found, "file " + quote(path) + " does not exist"};
     }
-    return Error{ErrorCode::io_error,
+    return Error{file_error(reason),
                  "file " + quote(path) + " cannot be opened: " + std::strerror(reason)};
   }
   if (!S_ISREG(status.st_mode)) {
@@ -54,8 +59,9 @@ Result<std::vector<std::uint8_t>> read_file(const std::string& path, std::size_t
     out.reserve(static_cast<std::size_t>(bytes));
     file.reset(std::fopen(path.c_str(), "rb"));
     if (!file) {
-      return Error{ErrorCode::io_error,
-                   "file " + quote(path) + " cannot be opened: " + std::strerror(errno)};
+      const int reason = errno;
+      return Error{file_error(reason),
+                   "file " + quote(path) + " cannot be opened: " + std::strerror(reason)};
     }
   }
   std::uint8_t buffer[1 << 14];
@@ -66,8 +72,9 @@ Result<std::vector<std::uint8_t>> read_file(const std::string& path, std::size_t
     if (got < sizeof(buffer)) break;
   }
   if (std::ferror(file.get()) != 0) {
-    return Error{ErrorCode::io_error,
-                 "file " + quote(path) + " cannot be read: " + std::strerror(errno)};
+    const int reason = errno;
+    return Error{file_error(reason),
+                 "file " + quote(path) + " cannot be read: " + std::strerror(reason)};
   }
   return out;
 }

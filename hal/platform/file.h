@@ -10,6 +10,9 @@
 
 namespace qama::platform {
 
+/// What an errno of opening, reading or mapping a file means: NOT_FOUND, OUT_OF_MEMORY or IO_ERROR.
+[[nodiscard]] ErrorCode file_error(int number) noexcept;
+
 /// Size of a regular file. NOT_FOUND, or IO_ERROR (a directory, a device, no permission).
 [[nodiscard]] Result<std::uint64_t> file_bytes(const std::string& path);
 

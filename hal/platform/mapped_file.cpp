@@ -12,14 +12,14 @@
 #include <system_error>
 
 #include "hal/base/quote.h"
+#include "hal/platform/file.h"
 
 namespace qama::platform {
 namespace {
 
 Error failed(const std::string& path, std::string_view action, int number) {
-  const ErrorCode code = number == ENOENT ? ErrorCode::not_found : ErrorCode::io_error;
-  return {code, quote(path) + ": " + std::string(action) + ": " +
-                    std::generic_category().message(number)};
+  return {file_error(number), quote(path) + ": " + std::string(action) + ": " +
+                                  std::generic_category().message(number)};
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
+
+#include "hal/platform/thread.h"
 
 namespace qama::platform {
 
@@ -23,7 +23,7 @@ struct ThreadPool::Impl {
   std::int32_t count = 0;
   std::atomic<std::int32_t> next{0};
 
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
 
   void take_indices(std::int32_t worker) noexcept {
     for (;;) {
@@ -53,8 +53,7 @@ struct ThreadPool::Impl {
       ending = true;
     }
     work.notify_all();
-    for (std::thread& thread : threads) thread.join();
-    threads.clear();
+    for (Thread& thread : threads) (void)thread.join().ok();
   }
 };
 
@@ -68,15 +67,15 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::int32_t threads) {
   auto impl = std::make_unique<Impl>();
   Impl* shared = impl.get();
   std::unique_ptr<ThreadPool> pool(new ThreadPool(std::move(impl)));
-  try {
-    shared->threads.reserve(static_cast<std::size_t>(threads));
-    for (std::int32_t worker = 1; worker < threads; ++worker) {
-      shared->threads.emplace_back([shared, worker] { shared->loop(worker); });
+  shared->threads = std::vector<Thread>(static_cast<std::size_t>(threads - 1));
+  for (std::int32_t worker = 1; worker < threads; ++worker) {
+    const Status started = shared->threads[static_cast<std::size_t>(worker - 1)].start(
+        [shared, worker] { shared->loop(worker); });
+    if (!started.ok()) {
+      return Error{started.error().code, "worker thread " + std::to_string(worker) + " of " +
+                                             std::to_string(threads - 1) + ": " +
+                                             started.error().message};
     }
-  } catch (const std::system_error& e) {
-    return Error{ErrorCode::out_of_memory,
-                 "the system gave " + std::to_string(shared->threads.size()) + " of " +
-                     std::to_string(threads - 1) + " worker threads: " + e.what()};
   }
   return pool;
 }

@@ -7,12 +7,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "hal/base/quote.h"
 #include "hal/base/random.h"
 #include "hal/form.h"
 #include "hal/lower/lower.h"
+#include "hal/platform/thread.h"
 #include "hal/search/best_known.h"
 #include "hal/search/landscape.h"
 
@@ -40,6 +40,7 @@ constexpr std::int64_t kMostTermsOfExact = std::int64_t{1} << 22;
 constexpr std::int32_t kAlwaysSearchedSpins = 64;
 /// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
 constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
+constexpr double kMostTimeLimitMs = 1e12;  ///< 30 years, whose nanoseconds fit into 64 bits
 constexpr std::chrono::milliseconds kStopInterval{5};
 
 double microseconds(Clock::duration time) {
@@ -59,23 +60,29 @@ std::int64_t most_restarts(const SolveRequest& request) {
 /// Calls cancel() of solvers as long as a stop is asked for, until it ends itself.
 class Watcher {
  public:
-  Watcher(const std::atomic<bool>* stop, std::span<const std::unique_ptr<Solver>> solvers) {
-    if (stop == nullptr) return;
-    thread_ = std::jthread([stop, solvers](const std::stop_token& end) {
-      std::mutex mutex;
-      std::unique_lock lock(mutex);
-      std::condition_variable_any woken;
-      while (!end.stop_requested()) {
-        if (stop->load()) {
-          for (const auto& solver : solvers) solver->cancel(0);
-        }
-        woken.wait_for(lock, end, kStopInterval, [] { return false; });
+  ~Watcher() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    woken_.notify_all();
+  }
+  Status start(const std::atomic<bool>* stop, std::span<const std::unique_ptr<Solver>> solvers) {
+    if (stop == nullptr) return {};
+    return thread_.start([this, stop, solvers] {
+      std::unique_lock lock(mutex_);
+      while (!woken_.wait_for(lock, kStopInterval, [this] { return ending_; })) {
+        if (!stop->load()) continue;
+        for (const auto& solver : solvers) solver->cancel(0);
       }
     });
   }
 
  private:
-  std::jthread thread_;
+  std::mutex mutex_;
+  std::condition_variable woken_;
+  bool ending_ = false;
+  platform::Thread thread_;  ///< the last member: its destructor waits
 };
 
 class Search {
@@ -114,13 +121,24 @@ class Search {
         file_.kind != ProblemKind::qama) {
       QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
     }
-    const Watcher watcher(request_.stop, solvers);
-    std::vector<std::jthread> helpers;
-    for (std::size_t i = 1; i < solvers.size(); ++i) {
-      helpers.emplace_back([this, &solver = *solvers[i]] { work(solver, false); });
+    Watcher watcher;
+    QAMA_RETURN_IF_ERROR(watcher.start(request_.stop, solvers));
+    std::vector<platform::Thread> helpers(solvers.size() - 1);
+    Status ended;
+    for (std::size_t i = 0; i < helpers.size() && ended.ok(); ++i) {
+      ended = helpers[i].start([this, &solver = *solvers[i + 1]] { work(solver, false); });
     }
-    work(*solvers[0], true);
-    helpers.clear();
+    // Where one thread has no memory left, the others need not go on.
+    if (ended.ok()) {
+      work(*solvers[0], true);
+    } else {
+      stop_ = true;
+    }
+    for (platform::Thread& helper : helpers) {
+      Status helped = helper.join();
+      if (ended.ok()) ended = std::move(helped);
+    }
+    QAMA_RETURN_IF_ERROR(std::move(ended));
     best_.solve_us = elapsed_us();
     if (!status_.ok()) return status_.error();
     best_.target_reached = reaches_target(best_.value);
@@ -191,7 +209,7 @@ class Search {
     return {};
   }
 
-  void work(Solver& solver, bool reports) {
+  void work(Solver& solver, bool reports) try {
     std::vector<std::uint64_t> spins = make_spins();
     const std::unique_ptr<Improver> improver =
         landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
@@ -233,6 +251,9 @@ class Search {
       }
       add(part, spins, value, energy, result, busy_us);
     }
+  } catch (...) {
+    stop_ = true;
+    throw;
   }
 
   /// Energies on factors are real; the answer's value is computed in the file's own numbers anyway.
@@ -355,10 +376,11 @@ Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveReq
                          const SolveHooks& hooks) {
   QAMA_RETURN_IF_ERROR(validate(request.schedule));
   if (request.restarts < 0 || request.restarts > kMostRestarts || request.threads < 1 ||
-      !(request.time_limit_ms >= 0) || (request.target && !std::isfinite(*request.target))) {
+      !(request.time_limit_ms >= 0 && request.time_limit_ms <= kMostTimeLimitMs) ||
+      (request.target && !std::isfinite(*request.target))) {
     return Error{ErrorCode::invalid_argument,
                  "a request's restarts must be 0 to 2^30, its threads 1 or more, its time limit 0 "
-                 "or more, its target finite"};
+                 "to 10^12 ms, its target finite"};
   }
   const Schedule& schedule = request.schedule;
   FormQuestion question = form_question(file);

@@ -55,6 +55,8 @@ Result<std::string> unpack(std::string_view bytes, std::string_view name, std::s
       continue;
     }
     if (code == Z_BUF_ERROR) return damaged("end in the middle");
+    if (code == Z_MEM_ERROR)
+      return Error{ErrorCode::out_of_memory, "not enough memory to unpack " + quote(name)};
     if (code != Z_OK) return damaged("are damaged");
   }
 }

@@ -2,6 +2,7 @@
 // pinned number, and its sentence is kept for qama_last_error() of the same thread.
 #pragma once
 
+#include <cstddef>
 #include <new>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ qama_status report(ErrorCode code, std::string_view message) noexcept;
 [[nodiscard]] inline Error null_argument(const char* name) {
   return {ErrorCode::invalid_argument, std::string("'") + name + "' is NULL"};
 }
+
+/// No version of a caller's struct is larger: more would be memory that nobody filled in.
+inline constexpr std::size_t kMostStructBytes = 4096;
 
 /// Runs `body`, which returns a Status, at the edge of the ABI.
 template <typename Body>

@@ -174,7 +174,8 @@ Result<qama_solve_options> read_options(const qama_solve_options* given) {
   qama_solve_options out;
   qama_solve_options_init(&out);
   if (given == nullptr) return out;
-  if (given->struct_size < sizeof given->struct_size) {
+  if (given->struct_size < sizeof given->struct_size ||
+      given->struct_size > qama::runtime::kMostStructBytes) {
     return Error{ErrorCode::invalid_argument,
                  "struct_size is " + std::to_string(given->struct_size) +
                      ", expected sizeof(qama_solve_options): call qama_solve_options_init first"};
@@ -231,7 +232,8 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   if (answer == nullptr) return null_argument("answer");
   // What the first version of the struct had: no caller has less.
   constexpr std::size_t least = offsetof(qama_solution, flips) + sizeof(qama_solution::flips);
-  if (solution != nullptr && solution->struct_size < least) {
+  if (solution != nullptr &&
+      (solution->struct_size < least || solution->struct_size > qama::runtime::kMostStructBytes)) {
     return Error{ErrorCode::invalid_argument,
                  "struct_size is " + std::to_string(solution->struct_size) +
                      ", expected sizeof(qama_solution), " + std::to_string(least)};

@@ -138,7 +138,8 @@ Result<qama_session_options> read_options(const qama_session_options* given) {
   qama_session_options options;
   qama_session_options_init(&options);
   if (given != nullptr) {
-    if (given->struct_size < sizeof given->struct_size) {
+    if (given->struct_size < sizeof given->struct_size ||
+        given->struct_size > runtime::kMostStructBytes) {
       return Error{
           ErrorCode::invalid_argument,
           "struct_size is " + std::to_string(given->struct_size) +
@@ -193,7 +194,7 @@ constexpr std::size_t kFirstAnswerBytes =
 
 /// The bytes from one element of a caller's array to the next: its header's sizeof.
 Result<std::size_t> stride_of(std::uint32_t struct_size, std::size_t least, const char* type) {
-  if (struct_size < least) {
+  if (struct_size < least || struct_size > runtime::kMostStructBytes) {
     return Error{ErrorCode::invalid_argument, "struct_size is " + std::to_string(struct_size) +
                                                   ", expected sizeof(" + type + "), at least " +
                                                   std::to_string(least)};

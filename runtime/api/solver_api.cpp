@@ -52,6 +52,31 @@ double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
   return energy;
 }
 
+/// J must be symmetric, up to what a product of matrices rounds in different ways.
+Status check_symmetric(std::int32_t heads, std::int32_t tokens, std::int32_t used,
+                       const float* couplings) {
+  for (std::int32_t t = 0; t < heads; ++t) {
+    const float* head = couplings + static_cast<std::int64_t>(t) * tokens * tokens;
+    float largest = 0;
+    float difference = 0;
+    for (std::int32_t i = 0; i < used; ++i) {
+      for (std::int32_t j = 0; j < i; ++j) {
+        const float low = head[static_cast<std::int64_t>(i) * tokens + j];
+        const float high = head[static_cast<std::int64_t>(j) * tokens + i];
+        largest = std::max(largest, std::abs(low));
+        difference = std::max(difference, std::abs(low - high));
+      }
+    }
+    if (difference > 0.01F * largest) {
+      return Error{ErrorCode::invalid_argument,
+                   "J of head " + std::to_string(t) +
+                       " is not symmetric: J_ij and J_ji differ by " + std::to_string(difference) +
+                       " where the largest is " + std::to_string(largest)};
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 /// Everything a batch needs, one of each a worker thread.
@@ -154,6 +179,7 @@ Status qama_solver::solve_dense(const Batch& batch, std::int32_t sample, std::in
   const float* couplings = nullptr;
   if (batch.couplings != nullptr) {
     couplings = batch.couplings + sample * per_sample * tokens;
+    QAMA_RETURN_IF_ERROR(check_symmetric(heads, tokens, used, couplings));
   } else {
     worker.couplings.resize(static_cast<std::size_t>(per_sample) *
                             static_cast<std::size_t>(tokens));
@@ -291,9 +317,10 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     if (options != nullptr) {
       // Up to t_end is what the first version had; what an older header does not know keeps its
       // default.
-      if (options->struct_size < offsetof(qama_solver_options, rounds)) {
+      if (options->struct_size < offsetof(qama_solver_options, rounds) ||
+          options->struct_size > qama::runtime::kMostStructBytes) {
         return Error{ErrorCode::invalid_argument,
-                     "options of " + std::to_string(options->struct_size) + " bytes, expected " +
+                     "struct_size is " + std::to_string(options->struct_size) + ", expected " +
                          std::to_string(sizeof(qama_solver_options)) +
                          ": call qama_solver_options_init first"};
       }
@@ -309,11 +336,12 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     solver->options.seed = chosen.seed;
     solver->options.schedule.sweeps = chosen.sweeps;
     solver->options.schedule.restarts = chosen.restarts;
-    if (chosen.t_start > 0) solver->options.schedule.t_start = chosen.t_start;
-    if (chosen.t_end > 0) solver->options.schedule.t_end = chosen.t_end;
+    // 0 is the default; everything else, what is no number too, has to pass validate().
+    if (chosen.t_start != 0) solver->options.schedule.t_start = chosen.t_start;
+    if (chosen.t_end != 0) solver->options.schedule.t_end = chosen.t_end;
     solver->options.schedule.rounds = chosen.rounds;
-    if (chosen.round_sweeps > 0) solver->options.schedule.round_sweeps = chosen.round_sweeps;
-    if (chosen.t_round > 0) solver->options.schedule.t_round = chosen.t_round;
+    if (chosen.round_sweeps != 0) solver->options.schedule.round_sweeps = chosen.round_sweeps;
+    if (chosen.t_round != 0) solver->options.schedule.t_round = chosen.t_round;
     solver->options.schedule.start = static_cast<hal::StartKind>(chosen.start);
     QAMA_RETURN_IF_ERROR(hal::validate(solver->options.schedule));
     QAMA_ASSIGN_OR_RETURN(solver->device, hal::open_device(uri == nullptr ? "cpu:" : uri));

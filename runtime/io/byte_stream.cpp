@@ -34,8 +34,9 @@ Result<ByteStream> ByteStream::open(const std::string& path) {
   errno = 0;
   out.file_.reset(gzopen(path.c_str(), "rb"));
   if (!out.file_) {
-    return Error{ErrorCode::io_error, "file " + quote(path) + " cannot be opened: " +
-                                          (errno != 0 ? std::strerror(errno) : "out of memory")};
+    const int reason = errno != 0 ? errno : ENOMEM;  // zlib's own lack of memory
+    return Error{platform::file_error(reason),
+                 "file " + quote(path) + " cannot be opened: " + std::strerror(reason)};
   }
   gzbuffer(handle(out.file_.get()), kBufferBytes);
   out.compressed_ = gzdirect(handle(out.file_.get())) == 0;
@@ -53,7 +54,7 @@ Result<ByteStream> ByteStream::standard_input() {
   out.file_.reset(gzdopen(own, "rb"));
   if (!out.file_) {
     close(own);
-    return Error{ErrorCode::io_error, "standard input cannot be read: out of memory"};
+    return Error{ErrorCode::out_of_memory, "standard input cannot be read: out of memory"};
   }
   gzbuffer(handle(out.file_.get()), kBufferBytes);
   out.compressed_ = gzdirect(handle(out.file_.get())) == 0;
@@ -72,8 +73,12 @@ Error ByteStream::failure() const {
                  "file " + quote(path_) + " ends in the middle of its gzip data"};
   }
   if (code == Z_ERRNO) {
-    return Error{ErrorCode::io_error,
-                 "file " + quote(path_) + " cannot be read: " + std::strerror(errno)};
+    const int number = errno;
+    return Error{platform::file_error(number),
+                 "file " + quote(path_) + " cannot be read: " + std::strerror(number)};
+  }
+  if (code == Z_MEM_ERROR) {
+    return Error{ErrorCode::out_of_memory, "not enough memory to read file " + quote(path_)};
   }
   return Error{ErrorCode::dataset_bad_format, "file " + quote(path_) + " is damaged gzip data"};
 }

@@ -22,6 +22,16 @@ DOORS = {
          'Json::from_cbor(bytes)', 'stream >> json;', 'auto x = R"({})"_json;'),
         ('Architecture::parse(json)', 'MachineConfig::parse(text)', 'parse_json(text, rules)',
          'out = json.dump();')),
+    'threads': (
+        ('hal/platform/thread.cpp', 'hal/platform/thread.h',
+         # Still on their own: their threads are started in constructors.
+         'hal/cim/link_session.cpp', 'hal/cim/link_session.h', 'hal/emulator/http_terminal.cpp',
+         'hal/emulator/machine.h'),
+        re.compile(r'\bstd\s*::\s*(jthread\b|thread\b(?!\s*::)|async\b)|\bpthread_create\b'),
+        'Thread of hal/platform/thread.h',
+        ('std::thread t(body);', 'std::vector<std::jthread> all;', 'std::async(body)'),
+        ('std::thread::hardware_concurrency()', 'std::this_thread::sleep_for(t)',
+         'platform::Thread thread_;')),
 }
 
 

@@ -334,6 +334,10 @@ TEST(Problems, MisuseIsAnErrorWithASentence) {
     EXPECT_STREQ(qama_status_name(status), name) << qama_last_error();
   };
   refuses("INVALID_ARGUMENT", [](auto& o) { o.struct_size = 0; });
+  refuses("INVALID_ARGUMENT", [](auto& o) { o.struct_size = UINT32_MAX; });
+  refuses("INVALID_ARGUMENT", [](auto& o) { o.t_start = std::numeric_limits<float>::quiet_NaN(); });
+  refuses("INVALID_ARGUMENT", [](auto& o) { o.t_start = -1; });
+  refuses("INVALID_ARGUMENT", [](auto& o) { o.time_limit_ms = 1e300; });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.threads = 5000; });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.start = 3; });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.sweeps = 2'000'000; });

@@ -162,8 +162,10 @@ TEST_F(CApiModel, OptionsOfAnOlderHeaderKeepTheirDefaults) {
   qama_session* session = nullptr;
   ASSERT_EQ(qama_session_create(model, options, &session), 0) << qama_last_error();
   qama_session_destroy(session);
-  options->struct_size = 0;
-  EXPECT_EQ(qama_session_create(model, options, &session), 1);
+  for (const std::uint32_t bad : {std::uint32_t{0}, UINT32_MAX}) {
+    options->struct_size = bad;
+    EXPECT_EQ(qama_session_create(model, options, &session), 1);
+  }
 }
 
 // A program of an older header calls the function itself, whose struct ends before what came later.

@@ -396,6 +396,23 @@ TEST(CApiSolver, CreateRefusesBadArguments) {
     EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
               status(ErrorCode::invalid_argument));
   }
+  const auto refuses = [&](const char* what, auto change) {
+    qama_solver_options_init(&options);
+    change(options);
+    EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
+              status(ErrorCode::invalid_argument))
+        << what;
+    EXPECT_THAT(qama_last_error(), HasSubstr(what));
+  };
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  refuses("struct_size", [](auto& o) { o.struct_size = UINT32_MAX; });
+  refuses("restarts", [](auto& o) { o.restarts = 0; });
+  refuses("restarts", [](auto& o) { o.restarts = -5; });
+  refuses("t_start", [](auto& o) { o.t_start = kNaN; });
+  refuses("t_start", [](auto& o) { o.t_start = -1; });
+  refuses("t_end", [](auto& o) { o.t_end = kNaN; });
+  refuses("t_round", [](auto& o) { o.t_round = -1; });
+  refuses("round_sweeps", [](auto& o) { o.round_sweeps = -1; });
   qama_solver_destroy(nullptr);
   qama_solver_options_init(nullptr);
 }
@@ -428,6 +445,12 @@ TEST(CApiSolver, SolveRefusesBadArgumentsAndGoesOn) {
   EXPECT_EQ(qama_solver_solve_factors_f32(solver.get(), 1, 0, couplings, fields, fields, 0, nullptr,
                                           1, out.spins.data(), nullptr),
             status(ErrorCode::invalid_argument));
+  // Rounding in another order is no asymmetry; another number is.
+  batch.coupling(3, 1, 2, 5) = batch.coupling(3, 1, 5, 2) + 1e-5F;
+  EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch), 0) << qama_last_error();
+  batch.coupling(3, 1, 2, 5) = batch.coupling(3, 1, 5, 2) + 1;
+  EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch), status(ErrorCode::invalid_argument));
+  EXPECT_THAT(qama_last_error(), HasSubstr("J of head 1 is not symmetric"));
   batch.coupling(3, 1, 2, 5) = 0;
   batch.coupling(3, 1, 5, 2) = 0;
   EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch), 0) << qama_last_error();

@@ -1,0 +1,151 @@
+// Every allocation may fail: for every k the k-th request of a use of the C API is refused, once or
+// with all that follow. The use then says OUT_OF_MEMORY or answers as ever, gives back everything,
+// and works the next time. A crash ends this program, which is the worst failure of all.
+//
+// ctest tries every 61st k; QAMA_OOM_STRIDE=1 build/release/bin/test_out_of_memory tries all.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "hal/base/error.h"
+#include "qama/qama.h"
+#include "tests/counted_malloc.h"
+#include "tests/test_support.h"
+
+namespace qama::test {
+namespace {
+
+constexpr auto kOutOfMemory = static_cast<qama_status>(ErrorCode::out_of_memory);
+
+long stride() {
+  const char* text = std::getenv("QAMA_OOM_STRIDE");
+  return text != nullptr ? std::max(1L, std::strtol(text, nullptr, 10)) : 61;
+}
+
+/// A use of the API: what it answers goes into `out`, which has its size already.
+using Use = std::function<qama_status(std::vector<float>& out)>;
+
+/// Runs `use` with every k. Each k is tried once more without a failure, in the same process.
+void every_request_may_fail(const char* name, std::size_t answers, const Use& use) {
+  if (QAMA_COUNTS_MALLOC == 0) GTEST_SKIP() << "SKIPPED: malloc belongs to the sanitizer here";
+  std::vector<float> expected(answers);
+  // Twice: what is made once in a process is there afterwards.
+  ASSERT_EQ(use(expected), 0) << qama_last_error();
+  ASSERT_EQ(use(expected), 0) << qama_last_error();
+  long requests = 0;
+  {
+    AllocationCounter counter;
+    const qama_status status = use(expected);
+    requests = counter.count();
+    ASSERT_EQ(status, 0);
+  }
+  long tried = 0;
+  long refused = 0;
+  for (const bool for_good : {false, true}) {
+    for (long k = 0; k < requests; k += stride()) {
+      std::vector<float> out(answers);
+      const long before = held;
+      qama_status status = 0;
+      {
+        const MemoryEnds memory(k, for_good);
+        status = use(out);
+      }
+      const long leaked = held - before;
+      ++tried;
+      refused += status != 0;
+      const std::string where = std::string(name) + ", request " + std::to_string(k) +
+                                (for_good ? " and all that follow" : "");
+      EXPECT_EQ(leaked, 0) << "leaks: " << where;
+      if (status == 0) {
+        EXPECT_EQ(out, expected) << where;
+      } else {
+        EXPECT_EQ(status, kOutOfMemory) << where << ": " << qama_last_error();
+      }
+    }
+    std::vector<float> out(answers);
+    EXPECT_EQ(use(out), 0) << name << " afterwards: " << qama_last_error();
+    EXPECT_EQ(out, expected) << name << " afterwards";
+  }
+  std::printf("%s: %ld requests, %ld tried, %ld refused\n", name, requests, tried, refused);
+}
+
+qama_status classify(const char* model_name, std::int32_t threads, std::vector<float>& out) {
+  static const std::string folder = source_path("weights/models/").string();
+  static const std::vector<std::uint8_t> pixels(2 * 28 * 28, 77);
+  char path[512];
+  std::snprintf(path, sizeof path, "%s%s.safetensors", folder.c_str(), model_name);
+  qama_model* model = nullptr;
+  if (const qama_status status = qama_model_open(path, &model); status != 0) return status;
+  qama_session_options options;
+  qama_session_options_init(&options);
+  options.max_batch = 2;
+  options.threads = threads;
+  qama_session* session = nullptr;
+  qama_status status = qama_session_create(model, &options, &session);
+  for (int run = 0; run < 2 && status == 0; ++run) {
+    status = qama_session_classify_u8(session, pixels.data(), 2, out.data() + 20 * run);
+    qama_session_set_first_sample(session, 0);
+  }
+  qama_session_destroy(session);
+  qama_model_close(model);
+  return status;
+}
+
+TEST(OutOfMemory, OpenAndClassify) {
+  every_request_may_fail("classify", 40, [](auto& out) { return classify("mnist-qama", 1, out); });
+}
+
+TEST(OutOfMemory, OpenAndClassifyWithThreads) {
+  every_request_may_fail("classify, 3 threads", 40,
+                         [](auto& out) { return classify("mnist-qama", 3, out); });
+}
+
+TEST(OutOfMemory, SolveLayers) {
+  for (const std::int32_t threads : {1, 3}) {
+    every_request_may_fail("solver", 2 * 8, [threads](auto& out) {
+      static const std::vector<float> couplings(2 * 2 * 4 * 4, 0.5F);
+      static const std::vector<float> fields(2 * 2 * 4, -0.25F);
+      qama_solver_options options;
+      qama_solver_options_init(&options);
+      options.threads = threads;
+      qama_solver* solver = nullptr;
+      qama_status status = qama_solver_create(nullptr, 2, 4, &options, &solver);
+      std::uint8_t spins[2 * 8] = {};
+      if (status == 0) {
+        status = qama_solver_solve_f32(solver, 2, couplings.data(), fields.data(), 0.75F, nullptr,
+                                       1, spins, nullptr);
+      }
+      std::copy(std::begin(spins), std::end(spins), out.begin());
+      qama_solver_destroy(solver);
+      return status;
+    });
+  }
+}
+
+TEST(OutOfMemory, SolveAProblem) {
+  for (const char* device : {"cpu:", "exact:"}) {
+    for (const std::int32_t threads : {1, 3}) {
+      every_request_may_fail("problem", 5, [device, threads](auto& out) {
+        static const std::string text = "5 6\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n1 3 2\n";
+        qama_problem* problem = nullptr;
+        qama_status status = qama_problem_from_text(text.data(), text.size(), "maxcut", &problem);
+        qama_solve_options options;
+        qama_solve_options_init(&options);
+        options.device = device;
+        options.threads = threads;
+        std::uint8_t answer[5] = {};
+        if (status == 0) status = qama_problem_solve(problem, &options, answer, nullptr);
+        std::copy(std::begin(answer), std::end(answer), out.begin());
+        qama_problem_close(problem);
+        return status;
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qama::test
