@@ -38,7 +38,6 @@ class EmulatorProcess {
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int http_port() const { return http_port_; }
-  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string uri(const std::string& options = "",
                                 const std::string& scheme = "cim://") const {
     return scheme + "127.0.0.1:" + std::to_string(port_) + options;
