@@ -159,6 +159,7 @@ LinearFactory::~LinearFactory() = default;
 Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
   try {
     auto impl = std::make_unique<Impl>();
+    dnnl_set_verbose(0);  // it would print errors to standard output
     impl->engine = dnnl::engine(dnnl::engine::kind::cpu, 0);
     impl->stream = dnnl::stream(impl->engine);
     return std::unique_ptr<LinearFactory>(new LinearFactory(std::move(impl)));

@@ -65,6 +65,10 @@ Error not_readable(std::string_view name, std::string_view what) {
 
 }  // namespace
 
+Error no_memory(std::string_view name) {
+  return Error{ErrorCode::out_of_memory, "image " + quote(name) + ": no memory left to decode it"};
+}
+
 Error bad_format(std::string_view name, const std::string& what) {
   return Error{ErrorCode::image_bad_format, "image " + quote(name) + ": " + what};
 }

@@ -43,6 +43,8 @@ extern const ImageFormat tiff_format;
 }
 
 [[nodiscard]] Error bad_format(std::string_view name, const std::string& what);
+/// OUT_OF_MEMORY, from a decoder of others.
+[[nodiscard]] Error no_memory(std::string_view name);
 
 /// The screen before a decoder allocates: IMAGE_BAD_FORMAT for an empty picture, IMAGE_TOO_LARGE
 /// beyond kMaxSourceSide or kMaxSourcePixels.

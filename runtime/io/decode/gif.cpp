@@ -96,6 +96,7 @@ class Reader {
  private:
   [[nodiscard]] Error damaged(int code) const {
     const char* reason = GifErrorString(code);
+    if (code == D_GIF_ERR_NOT_ENOUGH_MEM) return no_memory(name_);
     return bad_format(name_, std::string("its GIF data is damaged (") +
                                  (reason != nullptr ? reason : "it is cut short") + ")");
   }

@@ -35,6 +35,7 @@ struct Reader {
   jpeg_progress_mgr progress;
   std::jmp_buf jump;
   char problem[JMSG_LENGTH_MAX];
+  bool no_memory;
   Orientation orientation;
   std::int32_t channels;
 };
@@ -51,6 +52,7 @@ Reader& reader_of(j_common_ptr jpeg) {
 [[noreturn]] void on_error(j_common_ptr jpeg) {
   Reader& reader = reader_of(jpeg);
   reader.errors.format_message(jpeg, reader.problem);
+  reader.no_memory = jpeg->err->msg_code == JERR_OUT_OF_MEMORY;
   std::longjmp(reader.jump, 1);
 }
 
@@ -199,6 +201,7 @@ Result<Image> decode_jpeg(Bytes bytes, std::string_view name) {
   reader.progress.progress_monitor = on_progress;
   reader.jpeg.client_data = &reader;
   const auto damaged = [&] {
+    if (reader.no_memory) return no_memory(name);
     return bad_format(name, std::string("its JPEG data is damaged (") + reader.problem + ")");
   };
   if (!read_header(reader, bytes)) return damaged();

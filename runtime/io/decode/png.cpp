@@ -8,6 +8,7 @@
 #include <png.h>
 
 #include <csetjmp>
+#include <cstdlib>
 #include <cstring>
 
 #include "hal/base/quote.h"
@@ -25,6 +26,7 @@ struct Reader {
   const std::uint8_t* at;
   std::size_t left;
   char problem[160];  ///< empty: none
+  bool no_memory;
 
   // What the header says.
   std::int32_t width, height, channels;
@@ -49,6 +51,16 @@ void note(Reader& reader, const char* problem) {
 
 void on_warning(png_structp png, png_const_charp problem) {
   note(reader_of(png), problem);
+}
+
+png_voidp take_memory(png_structp png, png_alloc_size_t bytes) {
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) static_cast<Reader*>(png_get_mem_ptr(png))->no_memory = true;
+  return memory;
+}
+
+void give_memory(png_structp, png_voidp memory) {
+  std::free(memory);
 }
 
 void on_read(png_structp png, png_bytep out, std::size_t bytes) {
@@ -162,12 +174,14 @@ Result<Image> decode_png(Bytes bytes, std::string_view name) {
   const Destroy destroy{&reader};
   reader.at = bytes.data();
   reader.left = bytes.size();
-  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
+  reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning,
+                                        &reader, take_memory, give_memory);
   if (reader.png != nullptr) reader.info = png_create_info_struct(reader.png);
   if (reader.info == nullptr) {
-    return Error{ErrorCode::out_of_memory, "image " + quote(name) + ": libpng got no memory"};
+    return no_memory(name);
   }
   const auto damaged = [&] {
+    if (reader.no_memory) return no_memory(name);
     return bad_format(name, std::string("its PNG data is damaged (") + reader.problem + ")");
   };
   if (!read_header(reader)) return damaged();

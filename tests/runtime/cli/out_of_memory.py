@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Every allocation of the program may fail: it says OUT_OF_MEMORY or answers as ever, and no signal
+ends it.
+
+For each command below: the k-th allocation is refused, alone and with all that follow, for every
+k of --stride; and the whole address space is limited (ulimit -v) to 10 to 65 MB in steps of --step.
+
+  tests/runtime/cli/out_of_memory.py --program build/release/bin/qama \\
+    --library build/release/tests/runtime/cli/libqama_refusing_malloc.so --stride 1 --step 0.25
+"""
+import argparse
+import os
+import re
+import resource
+import subprocess
+import sys
+
+MODEL = 'weights/models/mnist-qama.safetensors'
+COMMANDS = (
+    ('info', MODEL, '--json'),
+    ('classify', '-m', MODEL, '{image}'),
+    ('classify', '-m', MODEL, '--threads', '4', '{image}'),
+    ('explain', '-m', MODEL, '{image}', '--json'),
+    ('solve', '{graph}', '--json', '--threads', '3', '--sweeps', '10'),
+    ('info', 'weights/models/imdb-qama.safetensors'),
+)
+TIMES = re.compile(rb'"([a-z_]*_(us|ms)|ns_per_proposal)": *[0-9.e+]+|[0-9.]+ (us|ms|s)\b')
+
+
+def answer_of(output):
+    """What is printed, without times, which differ from run to run."""
+    return TIMES.sub(b'', output)
+
+
+def run(words, environment=None, limit=None):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    done = subprocess.run(words, env={**os.environ, **(environment or {})}, capture_output=True,
+                          preexec_fn=limited, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Tally:
+    """Counts outcomes of one command and prints the first of each wrong kind."""
+
+    def __init__(self, name, expected):
+        self.name, self.expected = name, expected
+        self.tried = self.refused = self.wrong = 0
+
+    def note(self, where, outcome):
+        status, out, err = outcome
+        self.tried += 1
+        if status == 0:
+            problem = None if answer_of(out) == self.expected else 'another answer'
+        elif status == 1 and b'OUT_OF_MEMORY' in err:
+            problem = None
+            self.refused += 1
+        elif status == 127 and b'shared' in err:  # the loader's own lack of memory
+            problem = None
+        else:
+            problem = f'status {status}: {err.decode(errors="replace").strip()[-200:]}'
+        if problem is not None:
+            self.wrong += 1
+            print(f'{self.name}, {where}: {problem}')
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--program', required=True)
+    parser.add_argument('--library', required=True)
+    parser.add_argument('--stride', type=int, default=1)
+    parser.add_argument('--step', type=float, default=0.25, help='MB')
+    parser.add_argument('--image', default='runtime/examples/images/shoe.png')
+    parser.add_argument('--graph', default='runtime/examples/problems/petersen.mc')
+    options = parser.parse_args()
+    wrong = 0
+    for command in COMMANDS:
+        words = [options.program] + [word.format(image=options.image, graph=options.graph)
+                                     for word in command]
+        name = ' '.join(command)
+        status, out, err = run(words, {'LD_PRELOAD': options.library})
+        counted = re.search(rb'allocations (\d+)', err)
+        if status != 0 or counted is None:
+            print(f'{name}: status {status}: {err.decode(errors="replace")}')
+            return 1
+        tally = Tally(name, answer_of(out))
+        for k in range(0, int(counted[1]), options.stride):
+            for for_good in (False, True):
+                environment = {'LD_PRELOAD': options.library, 'QAMA_REFUSE': str(k)}
+                if for_good:
+                    environment['QAMA_REFUSE_FOR_GOOD'] = '1'
+                tally.note(f'allocation {k}' + (' and all that follow' if for_good else ''),
+                           run(words, environment))
+        print(f'{name}: {counted[1].decode()} allocations, {tally.tried} tried, '
+              f'{tally.refused} OUT_OF_MEMORY, {tally.wrong} wrong')
+        limits = Tally(name, tally.expected)
+        step = int(options.step * 4)
+        for quarter in range(40, 261, step):
+            limits.note(f'{quarter / 4} MB', run(words, limit=quarter * (1 << 18)))
+        print(f'{name}: {limits.tried} limits from 10 to 65 MB, {limits.refused} OUT_OF_MEMORY, '
+              f'{limits.wrong} wrong')
+        wrong += tally.wrong + limits.wrong
+    return 1 if wrong else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
