@@ -1,6 +1,8 @@
 #include "hal/cim/link_codec.h"
 
 #include <isa-l/crc.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <bit>
@@ -143,7 +145,7 @@ void encode_header(MessageType type, std::uint64_t request, std::span<const std:
                    std::span<std::uint8_t> out) noexcept {
   Writer w(out);
   w.bytes(kMagic);
-  w.number<std::uint8_t>(kProtocolVersion);
+  w.number<std::uint8_t>(kFrameVersion);
   w.number<std::uint8_t>(type);
   w.number<std::uint16_t>(0);
   w.number<std::uint32_t>(payload.size());
@@ -179,8 +181,8 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t> bytes, std::size
   if (!std::equal(magic.begin(), magic.end(), kMagic.begin())) {
     return protocol_error("a frame does not start with the link's magic number");
   }
-  if (version != kProtocolVersion) {
-    return protocol_error("a frame of protocol version ", version, ", expected ", kProtocolVersion);
+  if (version != kFrameVersion) {
+    return protocol_error("a frame of protocol version ", version, ", expected ", kFrameVersion);
   }
   if (reserved != 0) return protocol_error("a reserved byte of a frame header is not 0");
   if (type < static_cast<std::uint8_t>(MessageType::hello) ||
@@ -215,10 +217,37 @@ std::size_t Hello::encode(std::span<std::uint8_t> out) const noexcept {
   return w.size();
 }
 
+Attach Attach::of(std::uint16_t version, const JobId& token, std::uint64_t epoch,
+                  const ChannelBinding& binding) noexcept {
+  if (version < 2) return {token, epoch};
+  // HMAC-SHA256 under the token, which itself never travels on a data connection.
+  const auto digest = [&token](std::span<const std::uint8_t> text) {
+    std::array<std::uint8_t, 32> out{};
+    unsigned int size = 0;
+    (void)HMAC(EVP_sha256(), token.data(), static_cast<int>(token.size()), text.data(), text.size(),
+               out.data(), &size);
+    return out;
+  };
+  constexpr std::string_view kName = "qcim session", kProof = "qcim attach";
+  Attach out;
+  out.epoch = epoch;
+  std::array<std::uint8_t, kProof.size() + 8 + 32> text{};
+  std::copy(kName.begin(), kName.end(), text.begin());
+  const auto name = digest(std::span(text).first(kName.size()));
+  std::copy_n(name.begin(), out.token.size(), out.token.begin());
+  Writer w(text);
+  w.bytes(std::span(reinterpret_cast<const std::uint8_t*>(kProof.data()), kProof.size()));
+  w.number<std::uint64_t>(epoch);
+  w.bytes(binding);
+  out.proof = digest(text);
+  return out;
+}
+
 std::size_t Attach::encode(std::span<std::uint8_t> out) const noexcept {
   Writer w(out);
   w.bytes(token);
   w.number<std::uint64_t>(epoch);
+  if (proof) w.bytes(*proof);
   return w.size();
 }
 
@@ -323,8 +352,8 @@ Result<HelloAck> HelloAck::decode(std::span<const std::uint8_t> payload) {
   QAMA_RETURN_IF_ERROR(r.finish("HELLO_ACK"));
   out.emulated = (flags & 1U) != 0;
   out.faults = (flags & 2U) != 0;
-  if (out.version != kProtocolVersion) {
-    return protocol_error("HELLO_ACK: version ", out.version, ", expected 1");
+  if (out.version < 1 || out.version > kNewestVersion) {
+    return protocol_error("HELLO_ACK: version ", out.version, ", expected 1 to ", kNewestVersion);
   }
   if (flags > 3 || out.max_spins < 2 || out.max_spins > kMaxMachineSpins ||
       out.coupling_bits != 8 || (out.encodings & 3U) == 0 || out.encodings > 3 ||

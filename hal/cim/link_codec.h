@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -17,7 +18,8 @@
 namespace qama::hal::cim {
 
 inline constexpr std::size_t kFrameHeaderBytes = 32;
-inline constexpr std::uint8_t kProtocolVersion = 1;
+inline constexpr std::uint8_t kFrameVersion = 1;
+inline constexpr std::uint16_t kNewestVersion = 2;  ///< that HELLO offers
 inline constexpr std::size_t kMaxFrameBeforeHello = 8192;
 inline constexpr std::size_t kMaxReplyBytes = 8192;  ///< the longest payload that the driver takes
 inline constexpr std::size_t kSubmitFixedBytes = 56;
@@ -69,6 +71,8 @@ enum class LinkStatus : std::uint16_t {
 enum class Encoding : std::uint8_t { block_i8 = 0, dense_i8 = 1 };
 
 using JobId = std::array<std::uint8_t, 16>;
+/// What only the two ends of one TLS connection know; zeros on plain TCP (PROTOCOL.md, ATTACH).
+using ChannelBinding = std::array<std::uint8_t, 32>;
 
 /// CRC32C (Castagnoli) of PROTOCOL.md, "Frame"; 0 for no bytes.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes) noexcept;
@@ -95,7 +99,7 @@ void encode_header(MessageType type, std::uint64_t request, std::span<const std:
 // (kMaxFrameBeforeHello).
 struct Hello {
   static constexpr MessageType kType = MessageType::hello;
-  std::uint16_t lowest = kProtocolVersion, highest = kProtocolVersion;
+  std::uint16_t lowest = 1, highest = kNewestVersion;
   std::size_t max_frame = kMaxReplyBytes;  ///< bytes of payload
   JobId client{};                          ///< random, one a process
   std::string_view name;
@@ -103,8 +107,12 @@ struct Hello {
 };
 struct Attach {
   static constexpr MessageType kType = MessageType::attach;
-  JobId token{};
+  JobId token{};  ///< version 1; of version 2 the session's name
   std::uint64_t epoch = 0;
+  std::optional<std::array<std::uint8_t, 32>> proof = std::nullopt;  ///< version 2
+  /// What goes out on a data connection that `binding` belongs to, in a session of `version`.
+  static Attach of(std::uint16_t version, const JobId& token, std::uint64_t epoch,
+                   const ChannelBinding& binding) noexcept;
   std::size_t encode(std::span<std::uint8_t> out) const noexcept;
 };
 struct Ping {

@@ -17,7 +17,7 @@ Status DataConnection::attach(TimePoint deadline) {
   const TimePoint until = std::min(deadline, LinkClock::now() + kConnectTime);
   QAMA_ASSIGN_OR_RETURN(Stream stream, Stream::connect(session_->streams(), until));
   reader_.reset();
-  const Attach attach{ticket.token, ticket.epoch};
+  const Attach attach = Attach::of(ticket.version, ticket.token, ticket.epoch, stream.binding());
   const auto attached = ask<AttachAck>(stream, reader_, new_request(), attach, until);
   if (!attached.ok()) {
     generation_ = ticket.generation;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <system_error>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
@@ -55,7 +56,11 @@ Result<std::shared_ptr<LinkSession>> LinkSession::open(const Endpoint& endpoint,
   out->client_ = random_id();
   QAMA_RETURN_IF_ERROR(out->say_hello(LinkClock::now() + kConnectTime));
   out->credit_.grant(out->capabilities_.credit_jobs, out->capabilities_.credit_bytes);
-  out->thread_ = std::thread([session = out.get()] { session->keep_up(); });
+  try {
+    out->thread_ = std::thread([session = out.get()] { session->keep_up(); });
+  } catch (const std::system_error&) {
+    return Error{ErrorCode::out_of_memory, "no thread for the link's heartbeat"};
+  }
   return out;
 }
 
@@ -108,7 +113,7 @@ Result<LinkSession::Ticket> LinkSession::ticket(std::uint64_t generation, TimePo
     return make_error(ErrorCode::device_unavailable, "the link to ", quote(uri_),
                       " is down: ", last_error_);
   }
-  return Ticket{generation_, capabilities_.token, capabilities_.epoch};
+  return Ticket{generation_, capabilities_.token, capabilities_.epoch, capabilities_.version};
 }
 
 void LinkSession::renew(std::uint64_t generation) {
@@ -162,6 +167,7 @@ Status LinkSession::say_hello(TimePoint deadline) {
   // Other threads read the rest without a lock.
   capabilities_.token = reply->token;
   capabilities_.epoch = reply->epoch;
+  capabilities_.version = reply->version;
   control_ = std::move(stream);
   reader_.reset();
   up_ = true;
@@ -189,7 +195,13 @@ void LinkSession::keep_up() {
     if (stopping_) return;
     const bool up = up_;
     lock.unlock();
-    up ? beat() : reconnect();
+    try {
+      up ? beat() : reconnect();
+    } catch (...) {
+      // No memory now. The link is kept up all the same.
+      std::unique_lock again(mutex_);
+      changed_.wait_for(again, kFirstBackOff, [this] { return stopping_; });
+    }
   }
 }
 

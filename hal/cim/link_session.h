@@ -44,7 +44,8 @@ class LinkSession {
   LinkSession(const LinkSession&) = delete;
   LinkSession& operator=(const LinkSession&) = delete;
 
-  /// What HELLO_ACK said. All but token and epoch stay the same when the machine comes back.
+  /// What HELLO_ACK said. All but token, epoch and version stay the same when the machine comes
+  /// back.
   [[nodiscard]] const HelloAck& capabilities() const noexcept { return capabilities_; }
   [[nodiscard]] const std::string& uri() const noexcept { return uri_; }
   [[nodiscard]] const StreamFactory& streams() const noexcept { return *streams_; }
@@ -60,6 +61,7 @@ class LinkSession {
     std::uint64_t generation = 0;
     JobId token{};
     std::uint64_t epoch = 0;
+    std::uint16_t version = 1;
   };
   /// The session, if its generation is at least `generation`. One that just went down is waited
   /// for, for a moment. DEVICE_UNAVAILABLE if the link stays down.
@@ -92,7 +94,7 @@ class LinkSession {
   const std::string uri_;
   Endpoint endpoint_;
   std::shared_ptr<StreamFactory> streams_;
-  HelloAck capabilities_;  // fixed after open(), but token and epoch (mutex_)
+  HelloAck capabilities_;  // fixed after open(), but token, epoch and version (mutex_)
   std::string name_;
   JobId client_{};
   Credit credit_;

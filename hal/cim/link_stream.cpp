@@ -325,6 +325,16 @@ void Stream::close() noexcept {
   fd_ = -1;
 }
 
+ChannelBinding Stream::binding() const noexcept {
+  constexpr std::string_view kLabel = "EXPORTER-qcim-attach";
+  ChannelBinding out{};
+  if (ssl_ != nullptr) {
+    (void)SSL_export_keying_material(static_cast<SSL*>(ssl_), out.data(), out.size(), kLabel.data(),
+                                     kLabel.size(), nullptr, 0, 0);
+  }
+  return out;
+}
+
 bool Stream::pending() const noexcept {
   return ssl_ != nullptr && SSL_pending(static_cast<SSL*>(ssl_)) > 0;
 }

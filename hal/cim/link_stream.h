@@ -11,6 +11,7 @@
 
 #include "hal/base/result.h"
 #include "hal/cim/clock.h"
+#include "hal/cim/link_codec.h"
 
 namespace qama::hal::cim {
 
@@ -50,6 +51,8 @@ class Stream {
   [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
   void close() noexcept;
+  /// What only the two ends of this TLS connection know (RFC 8446, 7.5); zeros on plain TCP.
+  [[nodiscard]] ChannelBinding binding() const noexcept;
   /// True if bytes are at hand that poll() on fd() does not show (TLS).
   [[nodiscard]] bool pending() const noexcept;
 

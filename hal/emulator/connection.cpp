@@ -38,6 +38,16 @@ bool Connection::holds_bytes() const noexcept {
   return ssl_ != nullptr && !broken && SSL_pending(ssl_) > 0;
 }
 
+Proof Connection::binding() const noexcept {
+  constexpr std::string_view kLabel = "EXPORTER-qcim-attach";
+  Proof shared{};
+  if (ssl_ != nullptr) {
+    (void)SSL_export_keying_material(ssl_, shared.data(), shared.size(), kLabel.data(),
+                                     kLabel.size(), nullptr, 0, 0);
+  }
+  return shared;
+}
+
 bool Connection::shake_hands() {
   const int done = SSL_do_handshake(ssl_);
   if (done == 1) {

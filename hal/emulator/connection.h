@@ -41,6 +41,8 @@ class Connection {
 
   /// The TLS connection; null on plain TCP.
   [[nodiscard]] SSL* tls() const noexcept { return ssl_; }
+  /// What only the two ends of this TLS connection know; zeros on plain TCP.
+  [[nodiscard]] Proof binding() const noexcept;
   /// Bytes of memory for what is under way.
   [[nodiscard]] std::size_t held() const noexcept { return in.capacity() + out.capacity(); }
   /// So much is unsent that nothing more is read: whoever does not take replies asks no more.

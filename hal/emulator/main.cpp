@@ -211,7 +211,7 @@ int main(int argc, char** argv) {
   try {
     served = qama::emulator::serve(std::move(options));
   } catch (const std::bad_alloc&) {
-    std::fputs("cpqc-emulator: error: OUT_OF_MEMORY: no memory to start\n", stderr);
+    std::fputs("cpqc-emulator: error: OUT_OF_MEMORY: no memory to start or to report\n", stderr);
     return 1;
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "cpqc-emulator: error: OUT_OF_MEMORY: no thread: %s\n", error.what());

@@ -1,5 +1,6 @@
 #include "hal/emulator/service.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -185,7 +186,7 @@ void Service::on_data(Connection& c, const Head& head, View payload, Session& se
 
 // ---- sessions ----
 
-void Service::on_hello(Connection& c, const Head& head, const HelloRequest&) {
+void Service::on_hello(Connection& c, const Head& head, const HelloRequest& hello) {
   if (!room_for_session(c.peer))
     return dismiss(c, head.request, {kQueueFull, "no more sessions for this client's address"});
   c.session = random_bytes<Id>();
@@ -193,8 +194,10 @@ void Service::on_hello(Connection& c, const Head& head, const HelloRequest&) {
   session.user = ++last_user_;
   session.control = c.number;
   session.peer = c.peer;
+  session.version = std::min<int>(hello.highest, 2);
+  session.name = session_name(c.session);
   c.kind = Connection::Kind::control;
-  send(c, kHelloAck, head.request, hello_ack(capabilities(c.session)));
+  send(c, kHelloAck, head.request, hello_ack(capabilities(c.session, session.version)));
 }
 
 /// Whether one more session of `peer` may be. One address has at most half of them. Beyond a limit
@@ -222,8 +225,9 @@ bool Service::room_for_session(const PeerAddress& peer) {
   return true;
 }
 
-Capabilities Service::capabilities(const Id& token) const {
+Capabilities Service::capabilities(const Id& token, int version) const {
   Capabilities out;
+  out.version = version;
   out.faults = options_.allow_faults;
   out.max_frame = max_frame();
   out.epoch = epoch_;
@@ -245,9 +249,22 @@ Capabilities Service::capabilities(const Id& token) const {
 
 void Service::on_attach(Connection& c, const Head& head, const AttachRequest& attach) {
   if (attach.epoch != epoch_) return dismiss(c, head.request, {kLost, "the machine was restarted"});
-  const auto session = sessions_.find(attach.token);
+  auto session = sessions_.find(attach.token);
+  if (attach.proof) {
+    session = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+      return entry.second.version == 2 && entry.second.name == attach.token;
+    });
+  }
   if (session == sessions_.end())
     return dismiss(c, head.request, {kNoSession, "no session has this token"});
+  // Who speaks version 2 proves that it has the token, and on this very connection.
+  if (session->second.version == 2) {
+    const Proof expected = attach_proof(session->first, attach.epoch, c.binding());
+    if (!attach.proof ||
+        CRYPTO_memcmp(attach.proof->data(), expected.data(), expected.size()) != 0) {
+      return dismiss(c, head.request, {kAuth, "ATTACH: the proof is not of this connection"});
+    }
+  }
   if (session->second.attached >= kMaxDataConnections) {
     return dismiss(c, head.request,
                    refusal(kQueueFull, "ATTACH: a session has at most ", kMaxDataConnections,
@@ -255,7 +272,7 @@ void Service::on_attach(Connection& c, const Head& head, const AttachRequest& at
   }
   ++session->second.attached;
   c.kind = Connection::Kind::data;
-  c.session = attach.token;
+  c.session = session->first;
   c.frame_limit = max_frame();
   send(c, kAttachAck, head.request, attach_ack(epoch_));
 }

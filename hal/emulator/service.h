@@ -53,6 +53,8 @@ class Service final : public PeerHandler {
     std::uint64_t user = 0;     // whose turn it is on the machine
     std::uint64_t control = 0;  // its control connection; 0 once that is gone
     PeerAddress peer{};
+    int version = 1;
+    Id name{};  // what ATTACH of version 2 calls it
     Clock::time_point heard = Clock::now();
     std::size_t attached = 0;         // data connections
     std::size_t jobs = 0, bytes = 0;  // credit in use
@@ -99,7 +101,7 @@ class Service final : public PeerHandler {
   void end_session(const Id& token);
   [[nodiscard]] bool room_for_session(const PeerAddress& peer);
 
-  [[nodiscard]] Capabilities capabilities(const Id& token) const;
+  [[nodiscard]] Capabilities capabilities(const Id& token, int version) const;
   [[nodiscard]] std::size_t max_frame() const;
   [[nodiscard]] std::uint8_t state() const;
   void note(const char* text) const;

@@ -1,6 +1,8 @@
 #include "hal/emulator/wire.h"
 
 #include <isa-l/crc.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +13,7 @@
 namespace qama::emulator {
 namespace {
 
+constexpr std::uint16_t kNewestVersion = 2;
 constexpr std::uint8_t kMagic[4] = {'Q', 'C', 'I', 'M'};
 
 template <typename T>
@@ -59,6 +62,38 @@ std::uint32_t checksum(View bytes) noexcept {
                       ~0U);
 }
 
+namespace {
+
+Proof digest(const Id& token, View text) noexcept {
+  Proof out{};
+  unsigned int size = 0;
+  (void)HMAC(EVP_sha256(), token.data(), static_cast<int>(token.size()), text.data(), text.size(),
+             out.data(), &size);
+  return out;
+}
+
+View bytes_of(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+Id session_name(const Id& token) noexcept {
+  const Proof whole = digest(token, bytes_of("qcim session"));
+  Id out;
+  std::copy_n(whole.begin(), out.size(), out.begin());
+  return out;
+}
+
+Proof attach_proof(const Id& token, std::uint64_t epoch, const Proof& binding) noexcept {
+  const View label = bytes_of("qcim attach");
+  std::array<std::uint8_t, 11 + 8 + 32> text{};
+  std::copy(label.begin(), label.end(), text.begin());
+  for (std::size_t i = 0; i < 8; ++i) text[11 + i] = static_cast<std::uint8_t>(epoch >> (8 * i));
+  std::copy(binding.begin(), binding.end(), text.begin() + 19);
+  return digest(token, text);
+}
+
 bool parse_head(View header, std::size_t limit, Head& out) noexcept {
   if (header.size() < kHeaderSize) return false;
   if (load<std::uint32_t>(header, 28) != checksum(header.first(28))) return false;
@@ -84,9 +119,9 @@ Parsed<HelloRequest> parse_hello(View payload) {
   out.max_frame = load<std::uint32_t>(payload, 4);
   out.client = load_id(payload, 8);
   out.name.assign(reinterpret_cast<const char*>(payload.data()) + 25, name_bytes);
-  if (out.lowest > 1 || out.highest < 1) {
+  if (out.lowest > kNewestVersion || out.highest < 1 || out.lowest > out.highest) {
     return refusal(kBadVersion, "HELLO: versions ", out.lowest, " to ", out.highest,
-                   ", this machine speaks 1");
+                   ", this machine speaks 1 to ", kNewestVersion);
   }
   if (out.max_frame < 1024) {
     return refusal(kBadValue, "HELLO: a client that takes ", out.max_frame,
@@ -96,8 +131,10 @@ Parsed<HelloRequest> parse_hello(View payload) {
 }
 
 Parsed<AttachRequest> parse_attach(View payload) {
-  if (payload.size() != 24) return wrong_size("ATTACH", payload.size(), 24);
-  return AttachRequest{load_id(payload, 0), load<std::uint64_t>(payload, 16)};
+  if (payload.size() != 24 && payload.size() != 56) return wrong_size("ATTACH", payload.size(), 56);
+  AttachRequest out{load_id(payload, 0), load<std::uint64_t>(payload, 16)};
+  if (payload.size() == 56) std::copy_n(payload.begin() + 24, 32, out.proof.emplace().begin());
+  return out;
 }
 
 Parsed<PingRequest> parse_ping(View payload) {
@@ -222,7 +259,7 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
 
 Bytes hello_ack(const Capabilities& c) {
   Bytes out;
-  store(out, 1, 2);                 // version
+  store(out, c.version, 2);
   store(out, c.faults ? 3 : 1, 2);  // emulated; FAULT is accepted
   store(out, c.max_frame, 4);
   store(out, c.epoch, 8);

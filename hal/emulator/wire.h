@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@ namespace qama::emulator {
 using Bytes = std::vector<std::uint8_t>;
 using View = std::span<const std::uint8_t>;
 using Id = std::array<std::uint8_t, 16>;
+using Proof = std::array<std::uint8_t, 32>;
 
 inline constexpr std::size_t kHeaderSize = 32;
 inline constexpr std::size_t kUnknownPeerLimit = 8192;  ///< of a payload before HELLO or ATTACH
@@ -87,8 +89,9 @@ struct HelloRequest {
   std::string name;
 };
 struct AttachRequest {
-  Id token{};
+  Id token{};  ///< version 1; of version 2 the session's name
   std::uint64_t epoch = 0;
+  std::optional<Proof> proof = std::nullopt;  ///< version 2
 };
 struct PingRequest {
   std::uint64_t echo = 0;
@@ -124,6 +127,11 @@ struct Refusal {
 template <typename T>
 using Parsed = std::variant<T, Refusal>;
 
+/// What ATTACH of version 2 calls a session, and how it proves that its client has the token.
+[[nodiscard]] Id session_name(const Id& token) noexcept;
+[[nodiscard]] Proof attach_proof(const Id& token, std::uint64_t epoch,
+                                 const Proof& binding) noexcept;
+
 [[nodiscard]] Parsed<HelloRequest> parse_hello(View payload);
 [[nodiscard]] Parsed<AttachRequest> parse_attach(View payload);
 [[nodiscard]] Parsed<PingRequest> parse_ping(View payload);
@@ -137,6 +145,7 @@ using Parsed = std::variant<T, Refusal>;
 
 /// What HELLO_ACK says, in the units of the protocol.
 struct Capabilities {
+  int version = 1;
   bool faults = false;
   std::size_t max_frame = 0;
   std::uint64_t epoch = 0;

@@ -28,6 +28,8 @@ TEST(DriverCodec, WritesTheVectors) {
   hello.name = "qama";
   EXPECT_EQ(driver_frame(MessageType::hello, 1, hello), vector_of("hello"));
   EXPECT_EQ(driver_frame(MessageType::attach, 2, Attach{kToken, kEpoch}), vector_of("attach"));
+  EXPECT_EQ(driver_frame(MessageType::attach, 2, Attach::of(2, kToken, kEpoch, test::kBinding)),
+            vector_of("attach_2"));
   EXPECT_EQ(driver_frame(MessageType::ping, 3, Ping{0x0102030405060708U}), vector_of("ping"));
   EXPECT_EQ(driver_frame(MessageType::program, 4, Program{9, {2, 3}, Encoding::block_i8}),
             vector_of("program"));
@@ -79,6 +81,7 @@ Message read_reply(const std::string& name, MessageType type, std::uint64_t requ
 TEST(DriverCodec, ReadsTheVectors) {
   const auto ack = read_reply<HelloAck>("hello_ack", MessageType::hello_ack, 1);
   EXPECT_TRUE(ack.emulated && ack.faults);
+  EXPECT_EQ(ack.version, 2);
   EXPECT_EQ(ack.max_frame, 152131U);
   EXPECT_EQ(ack.epoch, kEpoch);
   EXPECT_EQ(ack.token, kToken);

@@ -39,6 +39,12 @@ inline Id counting(std::uint8_t first) {
 }
 inline const Id kJob = counting(0x10);
 inline const Id kToken = counting(0xA0);
+/// Stands for what TLS would give.
+inline const std::array<std::uint8_t, 32> kBinding = [] {
+  std::array<std::uint8_t, 32> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(0xC0 + i);
+  return out;
+}();
 inline constexpr std::uint64_t kEpoch = 0x1122334455667788U;
 
 /// Calls check(bytes) with every message that has one bit flipped.

@@ -7,6 +7,7 @@ check the vectors in tests/hal/cim/vectors that both C++ codecs are tested again
 
 A vector is one frame, as hexadecimal in a text file, 32 bytes a line.
 """
+import hmac
 import pathlib
 import struct
 import sys
@@ -28,11 +29,17 @@ def crc32c(data):
 JOB = bytes(range(0x10, 0x20))
 TOKEN = bytes(range(0xA0, 0xB0))
 EPOCH = 0x1122334455667788
+BINDING = bytes(range(0xC0, 0xE0))
+
+
+def hmac_sha256(text):
+    return hmac.new(TOKEN, text, "sha256").digest()
+
 
 # name: (type, status, request, layout, fields); the layout is struct's, little-endian, a list of
 # (name, code).
 MESSAGES = {"hello": (1, 0, 1, [("lowest", "H"), ("highest", "H"), ("max_frame", "I"),
-                                ("client", "16s"), ("name", "B*s")], dict(lowest=1, highest=1,
+                                ("client", "16s"), ("name", "B*s")], dict(lowest=1, highest=2,
                                                                           max_frame=8192,
                                                                           client=TOKEN,
                                                                           name=b"qama")),
@@ -43,7 +50,7 @@ MESSAGES = {"hello": (1, 0, 1, [("lowest", "H"), ("highest", "H"), ("max_frame",
                                     ("credit_bytes", "I"), ("heartbeat_ms", "I"), ("lease_ms", "I"),
                                     ("round_trip_ns", "I"), ("round_trips", "I"),
                                     ("remember_ms", "I"), ("state", "B"), ("reserved", "18s"),
-                                    ("name", "B*s")], dict(version=1, flags=3, max_frame=152131,
+                                    ("name", "B*s")], dict(version=2, flags=3, max_frame=152131,
                                                            epoch=EPOCH, token=TOKEN, max_spins=550,
                                                            coupling_bits=8, encodings=3,
                                                            max_reads=100, credit_jobs=16,
@@ -54,6 +61,10 @@ MESSAGES = {"hello": (1, 0, 1, [("lowest", "H"), ("highest", "H"), ("max_frame",
                                                            reserved=bytes(18),
                                                            name=b"emulated CPQC-550")),
             "attach": (3, 0, 2, [("token", "16s"), ("epoch", "Q")], dict(token=TOKEN, epoch=EPOCH)),
+            "attach_2": (3, 0, 2, [("name", "16s"), ("epoch", "Q"), ("proof", "32s")],
+                         dict(name=hmac_sha256(b"qcim session")[:16], epoch=EPOCH,
+                              proof=hmac_sha256(b"qcim attach" + struct.pack("<Q", EPOCH) +
+                                                BINDING))),
             "attach_ack": (4, 0, 2, [("epoch", "Q")], dict(epoch=EPOCH)),
             "ping": (5, 0, 3, [("echo", "Q")], dict(echo=0x0102030405060708)),
             "pong": (6, 0, 3, [("echo", "Q"), ("epoch", "Q"), ("waiting", "I"), ("state", "B"),
@@ -117,7 +128,7 @@ def decode(frame):
     payload = frame[32:]
     if len(payload) != length or crc32c(payload) != crc:
         raise ValueError("payload CRC or length")
-    name = next(n for n, m in MESSAGES.items() if m[0] == kind)
+    name = next(n for n, m in MESSAGES.items() if m[0] == kind and len(encode(n)) == len(frame))
     fields, at = {}, 0
     for field, code in MESSAGES[name][3]:
         if code.endswith("*s"):

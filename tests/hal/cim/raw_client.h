@@ -100,7 +100,8 @@ class RawClient {
   }
   /// ATTACH and its answer, whatever that is.
   std::optional<RawReply> attach(const hal::cim::HelloAck& session) {
-    send(hal::cim::MessageType::attach, 2, hal::cim::Attach{session.token, session.epoch});
+    send(hal::cim::MessageType::attach, 2,
+         hal::cim::Attach::of(session.version, session.token, session.epoch, {}));
     return next();
   }
   std::optional<RawReply> program(std::uint32_t id, const hal::ProblemShape& shape) {

@@ -88,7 +88,7 @@ class Peer {
     return *ack;
   }
   void attach(const hal::cim::HelloAck& session) {
-    (void)send_message(hal::cim::Attach{session.token, session.epoch});
+    (void)send_message(hal::cim::Attach::of(session.version, session.token, session.epoch, {}));
     std::uint8_t reply[256];
     (void)!::recv(fd_, reply, sizeof reply, 0);
   }

@@ -77,5 +77,27 @@ INSTANTIATE_TEST_SUITE_P(Attacks, LyingPeers,
                            return name;
                          });
 
+// Memory that is not to be had costs connections, never the emulator.
+TEST(EmulatorWithoutMemory, LosesAConnectionAndGoesOn) {
+  if (kPatience != 1) GTEST_SKIP() << "SKIPPED: a sanitizer has a malloc of its own";
+  for (const char* every : {"7", "23", "61"}) {
+    SCOPED_TRACE(every);
+    TempDir dir;
+    ::setenv("LD_PRELOAD", QAMA_FAILING_MALLOC, 1);
+    ::setenv("QAMA_FAIL_WHEN", dir.file("now").c_str(), 1);
+    ::setenv("QAMA_FAIL_EVERY", every, 1);
+    EmulatorProcess emulator;
+    ::unsetenv("LD_PRELOAD");
+    const std::string uri = emulator.uri("?timeout_ms=300");
+    ASSERT_OK(solve_once(uri));
+    std::ofstream(dir.file("now")) << "x";
+    for (int i = 0; i < 20; ++i) (void)solve_once(uri).ok();
+    EXPECT_TRUE(emulator.alive());
+    std::filesystem::remove(dir.file("now"));
+    EXPECT_OK(solve_once(uri));
+    emulator.end();
+  }
+}
+
 }  // namespace
 }  // namespace qama::test

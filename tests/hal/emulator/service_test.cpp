@@ -74,20 +74,58 @@ TEST_F(Service, AnotherVersionIsRefused) {
   EmulatorProcess emulator;
   RawClient client(emulator.port());
   Hello hello;
-  hello.lowest = 2;
-  hello.highest = 3;
+  hello.lowest = 3;
+  hello.highest = 4;
   client.send(MessageType::hello, 9, hello);
   const auto reply = client.next();
-  expect_refusal(reply, LinkStatus::version, "versions 2 to 3, this machine speaks 1");
+  expect_refusal(reply, LinkStatus::version, "versions 3 to 4, this machine speaks 1 to 2");
   EXPECT_EQ(reply->header.request, 9U);
   EXPECT_TRUE(client.closed_within(2000));
-  // One that also speaks 1 is welcome.
-  RawClient both(emulator.port());
-  hello.lowest = 1;
-  both.send(MessageType::hello, 1, hello);
-  const auto welcome = both.next();
-  ASSERT_TRUE(welcome.has_value());
-  EXPECT_TRUE(welcome->is(MessageType::hello_ack));
+  // One that also speaks 1 or 2 is welcome, and both take the newest that both know.
+  for (const auto& [lowest, highest, taken] :
+       {std::array<std::uint16_t, 3>{1, 4, 2}, {2, 3, 2}, {1, 1, 1}}) {
+    RawClient both(emulator.port());
+    hello.lowest = lowest;
+    hello.highest = highest;
+    both.send(MessageType::hello, 1, hello);
+    const auto welcome = both.next();
+    ASSERT_TRUE(welcome.has_value());
+    ASSERT_TRUE(welcome->is(MessageType::hello_ack));
+    auto ack = HelloAck::decode(welcome->payload);
+    ASSERT_OK(ack);
+    EXPECT_EQ(ack->version, taken);
+    ack->name = {};
+    // Each attaches in its own way.
+    RawClient data(emulator.port());
+    const auto attached = data.attach(*ack);
+    ASSERT_TRUE(attached.has_value());
+    EXPECT_TRUE(attached->is(MessageType::attach_ack));
+  }
+}
+
+// The token alone opens no data connection of version 2, nor does a proof made for another one.
+TEST_F(Service, ADataConnectionProvesItsSession) {
+  EmulatorProcess emulator;
+  RawClient control(emulator.port());
+  HelloAck session = control.hello();
+  ASSERT_EQ(session.version, 2);
+  const auto attach = [&](const Attach& message) {
+    RawClient data(emulator.port());
+    data.send(MessageType::attach, 2, message);
+    return data.next();
+  };
+  const auto good = attach(Attach::of(2, session.token, session.epoch, {}));
+  ASSERT_TRUE(good && good->is(MessageType::attach_ack));
+  expect_refusal(attach({session.token, session.epoch}), LinkStatus::auth,
+                 "not of this connection");
+  ChannelBinding other{};
+  other[31] = 1;
+  expect_refusal(attach(Attach::of(2, session.token, session.epoch, other)), LinkStatus::auth,
+                 "not of this connection");
+  JobId guessed = session.token;
+  guessed[0] ^= 1;
+  expect_refusal(attach(Attach::of(2, guessed, session.epoch, {})), LinkStatus::no_session,
+                 "no session has this token");
 }
 
 // The same from the other side: a machine that speaks another version only.

@@ -13,6 +13,7 @@ using test::vector_of;
 
 TEST(Wire, WritesTheVectors) {
   Capabilities caps;
+  caps.version = 2;
   caps.faults = true;
   caps.max_frame = 152131;
   caps.epoch = kEpoch;
@@ -73,6 +74,12 @@ TEST(Wire, ReadsTheVectors) {
   const auto attach = read_request("attach", parse_attach);
   EXPECT_EQ(attach.token, kToken);
   EXPECT_EQ(attach.epoch, kEpoch);
+  EXPECT_FALSE(attach.proof.has_value());
+  const auto bound = read_request("attach_2", parse_attach);
+  EXPECT_EQ(bound.token, session_name(kToken));
+  EXPECT_EQ(bound.epoch, kEpoch);
+  ASSERT_TRUE(bound.proof.has_value());
+  EXPECT_EQ(*bound.proof, attach_proof(kToken, kEpoch, test::kBinding));
   EXPECT_EQ(read_request("ping", parse_ping).echo, 0x0102030405060708U);
   const auto program = read_request("program", parse_program);
   EXPECT_EQ(program.heads, 2);
