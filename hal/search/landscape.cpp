@@ -133,9 +133,9 @@ Result<Landscape> Landscape::of(const ProblemFile& file) {
     std::vector<std::int64_t> next(out.first_.begin(), out.first_.end() - 1);
     for_each_term(file, [&](const Weighted& term) {
       if (term.weight == 0) return;
-      auto [mantissa, exponent] = split(term.weight);
+      const auto [of_weight, exponent] = split(term.weight);
       const std::int32_t factor = std::abs(term.factor);
-      if (term.factor < 0) mantissa = -mantissa;
+      const auto mantissa = term.factor < 0 ? -of_weight : of_weight;
       const std::int32_t shift = exponent - least + std::countr_zero(static_cast<unsigned>(factor));
       if (term.first == term.second) {
         out.linear_.push_back({mantissa, shift, term.first});

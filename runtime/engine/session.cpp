@@ -24,6 +24,7 @@ Error bad_count(const char* what, std::size_t got, std::size_t expected) {
 }
 
 constexpr std::string_view kLocalDevice = "cpu:";
+constexpr std::int64_t kLongestDeadlineUs = std::int64_t{1} << 40;  // twelve days
 
 /// The first of `values` that is not a finite number, or their count. One pass over the bits, which
 /// the compiler vectorises, finds that there is none.
@@ -178,7 +179,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
       QAMA_RETURN_IF_ERROR(hal::validate(schedule));
       impl->settings.layers.push_back(schedule);
     }
-    impl->deadline_us = options.deadline_us;
+    // A longer one is as good as this one, and would not fit into nanoseconds.
+    impl->deadline_us = std::min(options.deadline_us, kLongestDeadlineUs);
 
     const auto batch = static_cast<std::size_t>(impl->plan->options().max_batch);
     impl->solves.resize(batch * static_cast<std::size_t>(impl->plan->qama_layers()));

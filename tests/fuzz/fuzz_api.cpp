@@ -454,7 +454,7 @@ class Calls {
     o.seed = in_.byte();
     o.sweeps = std::max(number(3), 0);
     o.restarts = std::max(number(3), 0);
-    if (in_.byte() % 4 == 0) o.time_limit_ms = std::min(real(), 3.0);
+    if (in_.byte() % 4 == 0) o.time_limit_ms = real();
     if (in_.byte() % 4 == 0) o.target = real();
     if (in_.byte() % 4 == 0) o.t_start = real();
     if (in_.byte() % 4 == 0) o.t_end = real();

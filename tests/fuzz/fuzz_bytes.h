@@ -35,7 +35,8 @@ class Bytes {
 
 /// Numbers of a problem, or proposals of its solve, that an input may ask for.
 inline std::int64_t work_of(std::span<const std::uint8_t> data) {
-  return std::min<std::int64_t>(300 + 60 * static_cast<std::int64_t>(data.size()), 60'000);
+  const auto size = static_cast<std::int64_t>(std::min<std::size_t>(data.size(), 1000));
+  return std::min<std::int64_t>(100 + size * size / 8, 60'000);
 }
 
 }  // namespace qama::fuzz

@@ -3,7 +3,9 @@
 // would be loaded (curl_library.h). The input's parts are the answers, in their order; an empty
 // part, and what is missing, is the answer that a good terminal gives. A part that begins with
 //   !  is a transfer that fails, with the number of its error in the next byte
-//   *  is the third byte repeated, 16 times the second byte's square: deep or long answers
+//   *  has a number n in the next byte, and in place of its next *, 16 n^2 arrays in each other:
+//   deep
+//      and long answers
 // A job that succeeds has a right energy.
 #include <curl/curl.h>
 
@@ -55,10 +57,18 @@ std::string good_answer() {
 
 std::string answer_of(Part part) {
   if (part.empty()) return good_answer();
-  if (part[0] != '*' || part.size() < 3) return qama::fuzz::text_of(part);
-  const std::size_t times = 16U * part[1] * part[1];
-  return std::string(times, static_cast<char>(part[2])) + qama::fuzz::text_of(part.subspan(3));
+  if (part[0] != '*' || part.size() < 2) return qama::fuzz::text_of(part);
+  std::string text = qama::fuzz::text_of(part.subspan(2));
+  const std::size_t depth = std::size_t{16} * part[1] * part[1];
+  const std::size_t star = std::min(text.find('*'), text.size());
+  return text.substr(0, star) + std::string(depth, '[') + std::string(depth, ']') +
+         text.substr(std::min(star + 1, text.size()));
 }
+
+// An enumeration is what libcurl's own functions have there, too.
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wvarargs"
+#endif
 
 CURLcode set_option(CURL*, CURLoption option, ...) {
   std::va_list values;

@@ -263,10 +263,15 @@ TEST(Problems, ATimeLimitEndsTheSearchAndATargetToo) {
   ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
   EXPECT_GT(solution.restarts, 32) << "restarts fill the time";
   EXPECT_GE(solution.solve_us, 20e3);
-  options.time_limit_ms = 1e9;
   options.target = 0;
-  ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
-  EXPECT_EQ(solution.target_reached, 1);
+  for (const char* device : {"cpu:", "exact:"}) {
+    options.device = device;
+    for (const double limit : {1e9, 1e300}) {  // no integer holds the second in nanoseconds
+      options.time_limit_ms = limit;
+      ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
+      EXPECT_EQ(solution.target_reached, 1);
+    }
+  }
 }
 
 TEST(Problems, MisuseIsAnErrorWithASentence) {

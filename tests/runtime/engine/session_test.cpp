@@ -299,6 +299,12 @@ TEST_F(Sessions, ADeadlineIsSharedByTheLayers) {
   ASSERT_OK(
       hurried->run_u8(std::span(pixels).first(784), 1, logits));  // stops early, still an answer
   for (const float v : logits) EXPECT_TRUE(std::isfinite(v));
+  // One that no clock reaches does not wrap to one that is over.
+  std::vector<float> unhurried(10);
+  ASSERT_OK(session({})->run_u8(std::span(pixels).first(784), 1, unhurried));
+  auto patient = session({.deadline_us = std::numeric_limits<std::int64_t>::max()});
+  ASSERT_OK(patient->run_u8(std::span(pixels).first(784), 1, logits));
+  EXPECT_EQ(logits, unhurried);
 }
 
 TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {
