@@ -207,7 +207,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     hello[0] = hello[2] = 1;  // versions
     hello[6] = 1;             // takes frames of 64 kB
     require(good.send((*network)->port(), frame(kHello, 1, hello)), "no connection");
-    const auto reply = good.next(5000);
+    const auto reply = good.next(20000);
     require(reply && reply->header && reply->header->type == cim::MessageType::hello_ack,
             "a good client is not welcome");
   }

@@ -307,16 +307,6 @@ TEST_F(Sessions, ADeadlineIsSharedByTheLayers) {
   EXPECT_EQ(logits, unhurried);
 }
 
-// In nanoseconds it would be a time in the past.
-TEST_F(Sessions, TheLongestDeadlineIsNone) {
-  std::vector<float> logits(10);
-  std::vector<float> expected(10);
-  ASSERT_OK(session({})->run_u8(std::span(pixels).first(784), 1, expected));
-  auto patient = session({.deadline_us = std::numeric_limits<std::int64_t>::max()});
-  ASSERT_OK(patient->run_u8(std::span(pixels).first(784), 1, logits));
-  EXPECT_EQ(logits, expected);
-}
-
 TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {
   const MemoryModel plain = make_model(mnist_architecture(AttentionKind::qama), 3);
   ASSERT_OK_AND_ASSIGN(auto three, Session::create(plain.model, {.max_batch = 3, .threads = 2}));
