@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Reads back from programs and libraries what toolchains/hardening.cmake asks for.
 
-    tests/install/hardened.py FILE...
+    tests/install/hardened.py FILE... [ARCHIVE.a...]
 
 Position-independent, read-only relocations, all symbols bound at the start, no stack or segment
 that can be written and executed, no text relocation, no path to look for libraries in; in the code
-the stack protector, checked C functions and marks of control-flow protection. Needs
+the stack protector, checked C functions and marks of control-flow protection. A program has also
+those of its libraries, so an archive is asked by itself: every object of it has the marks. Needs
 readelf, of any processor; skips without it.
 """
 import argparse
@@ -18,6 +19,7 @@ SKIPPED = 77
 # One mark a function, about; far fewer come from the C library alone.
 MARKS = {"X86-64": (b"\xf3\x0f\x1e\xfa", "endbr64"), "AArch64": (b"\x3f\x23\x03\xd5", "paciasp")}
 FEWEST_MARKS = 100
+PROPERTY = re.compile(r"x86 feature: IBT, SHSTK|AArch64 feature: BTI, PAC")
 
 
 def readelf(*arguments):
@@ -58,6 +60,17 @@ def problems_of(path):
                f"{FEWEST_MARKS}")
 
 
+def problems_of_archive(path):
+    objects = re.split(r"^File: ", readelf("-n", path), flags=re.MULTILINE)[1:]
+    bare = [text.split("\n", 1)[0] for text in objects if not PROPERTY.search(text)]
+    if not objects:
+        yield "no objects in it"
+    if bare:
+        yield f"{len(bare)} of {len(objects)} objects without control-flow marks, as {bare[0]}"
+    if "__stack_chk_fail" not in readelf("-s", path):
+        yield "no stack protector"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("files", nargs="+")
@@ -67,7 +80,7 @@ def main():
         return SKIPPED
     failed = False
     for path in options.files:
-        problems = list(problems_of(path))
+        problems = list((problems_of_archive if path.endswith(".a") else problems_of)(path))
         print(f"{path}: {'; '.join(problems) or 'hardened'}")
         failed |= bool(problems)
     return failed
