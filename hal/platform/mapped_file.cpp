@@ -64,10 +64,9 @@ Result<MappedFile> MappedFile::open(const std::string& path, std::size_t mapped_
   if (size > 0) {
     // A copy lies in pages of its own, too: they are aligned, need no zeroes of ours, and can be
     // made read-only.
-    void* address =
-        mapped ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, out.descriptor_, 0)
-               : mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* address = mapped ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, out.descriptor_, 0)
+                           : mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (address == MAP_FAILED) return failed(path, mapped ? "cannot map" : "cannot read", errno);
     out.address_ = address;
     out.size_ = size;
@@ -96,10 +95,10 @@ Status MappedFile::unchanged() const {
       now.st_mtim.tv_nsec == nanoseconds_) {
     return {};
   }
-  return Error{ErrorCode::io_error,
-               quote(path_) + ": the file was changed after it was opened (" +
-                   std::to_string(now.st_size) + " bytes, expected " + std::to_string(size_) +
-                   "); a file in use is replaced by a rename, never in place"};
+  return Error{ErrorCode::io_error, quote(path_) + ": the file was changed after it was opened (" +
+                                        std::to_string(now.st_size) + " bytes, expected " +
+                                        std::to_string(size_) +
+                                        "); a file in use is replaced by a rename, never in place"};
 }
 
 void MappedFile::release_pages() const noexcept {

@@ -55,7 +55,7 @@ class MappedFile {
 
   void* address_ = nullptr;
   std::size_t size_ = 0;
-  int descriptor_ = -1;  // of a mapping, for unchanged()
+  int descriptor_ = -1;                         // of a mapping, for unchanged()
   std::int64_t seconds_ = 0, nanoseconds_ = 0;  // when the file was last written, at open()
   std::string path_;
 };
