@@ -4,7 +4,7 @@
 # in the table of toolchains/README.md.
 #
 # Targets for the rest of the tree: DNNL::dnnl, xsimd, xtensor, nlohmann_json::nlohmann_json, CLI11::CLI11,
-# ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_png, qama_jpeg, GTest::gtest, GTest::gmock, GTest::gtest_main,
+# ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_sodium (Ed25519 of libsodium), qama_png, qama_jpeg, GTest::gtest, GTest::gmock, GTest::gtest_main,
 # benchmark::benchmark; where they are found, qama_webp, qama_gif, qama_tiff.
 
 option(QAMA_STATIC_DEPS "Link zlib, libmd and the image libraries from their static archives" ${QAMA_STATIC})
@@ -126,9 +126,14 @@ function(qama_c_library name header)
 endfunction()
 
 qama_c_library(md sha2.h)
+# Always its archive: signatures are an option, and no start should load a library for them.
+set(static_deps ${QAMA_STATIC_DEPS})
+set(QAMA_STATIC_DEPS ON)
+qama_c_library(sodium sodium.h)
+set(QAMA_STATIC_DEPS ${static_deps})
 qama_c_library(png png.h ZLIB::ZLIB m)
 qama_c_library(jpeg jpeglib.h)
-foreach(library md png jpeg)
+foreach(library md sodium png jpeg)
   if(NOT TARGET qama_${library})
     message(FATAL_ERROR "library '${library}' not found in the system or in '${QAMA_DEPS_PREFIX_DIR}': "
                         "run toolchains/bootstrap once, then configure again")

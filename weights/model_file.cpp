@@ -10,6 +10,7 @@
 #include "hal/base/quote.h"
 #include "weights/attention/kind.h"
 #include "weights/half.h"
+#include "weights/signature.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {
@@ -189,8 +190,20 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   return list.take();
 }
 
-Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
-  QAMA_ASSIGN_OR_RETURN(auto file, TensorFile::open(path, kModelFormat));
+Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path,
+                                                         const ModelOptions& options) {
+  PublicKey key{};
+  if (options.trust) {
+    QAMA_ASSIGN_OR_RETURN(key, read_public_key(*options.trust));
+  }
+  QAMA_ASSIGN_OR_RETURN(auto file, TensorFile::open(path, kModelFormat, options.mapped_from));
+  if (options.trust) {
+    if (!file->sealed()) {
+      return in_file(path, Error{ErrorCode::model_not_trusted,
+                                 "it is not sealed, so no signature covers its header"});
+    }
+    QAMA_RETURN_IF_ERROR(check_signature(key, path, file->sha256()));
+  }
   auto checked = check(std::move(file));
   if (!checked.ok()) return in_file(path, checked.error());
   return checked;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,15 +29,25 @@ inline constexpr TensorFormat kModelFormat{"qama", "2", "1"};
 /// Precondition: architecture.validate() is ok.
 [[nodiscard]] std::vector<TensorSpec> expected_tensors(const Architecture& architecture);
 
+/// How a model is opened.
+struct ModelOptions {
+  /// Files from this size on are mapped, smaller ones are read (TensorFile::open).
+  std::size_t mapped_from = kMappedFrom;
+  /// A file with a public key (signature.h): only a sealed model that it signed is opened.
+  std::optional<std::string> trust = {};
+};
+
 /// An open model. Immutable: may be shared between threads. Spans and views stay valid as long as
 /// the shared_ptr (for from_memory: as long as the caller's memory, too).
 class ModelFile {
  public:
-  /// Maps and checks a file; see TensorFile::open for what may not happen to it meanwhile. Besides
-  /// the rules of tensor_file.h: MODEL_BAD_METADATA (producer, training, an unknown key),
+  /// Reads or maps a file and checks it; see TensorFile::open for what may not happen to a mapped
+  /// one meanwhile. Besides the rules of tensor_file.h: with `trust`, MODEL_NOT_TRUSTED and the
+  /// errors of read_public_key; MODEL_BAD_METADATA (producer, training, an unknown key),
   /// MODEL_BAD_ARCHITECTURE, MODEL_BAD_PREPROCESS, MODEL_BAD_LABELS, MODEL_MISSING_TENSOR,
   /// MODEL_UNKNOWN_TENSOR, MODEL_BAD_DTYPE, MODEL_BAD_SHAPE, MODEL_BAD_VOCABULARY.
-  [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
+  [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> open(
+      const std::string& path, const ModelOptions& options = {});
   /// The same for bytes that outlive the model; copied only if `data` is not 64-byte aligned.
   [[nodiscard]] static Result<std::shared_ptr<const ModelFile>> from_memory(
       std::span<const std::byte> data);
@@ -70,6 +81,8 @@ class ModelFile {
   [[nodiscard]] const std::string& producer() const noexcept { return producer_; }
   /// How it was trained, a JSON object; empty if the file does not say.
   [[nodiscard]] const std::string& training() const noexcept { return training_; }
+  /// See TensorFile::unchanged.
+  [[nodiscard]] Status unchanged() const { return file_->unchanged(); }
   /// See TensorFile::release_pages.
   void release_pages() const noexcept { file_->release_pages(); }
 

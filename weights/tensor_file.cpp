@@ -325,7 +325,7 @@ Result<std::span<const std::uint8_t>> TensorView::u8() const {
 }
 
 struct TensorFile::Impl {
-  platform::MappedFile mapping;      // open()
+  platform::MappedFile mapping;      // open(): a copy or a mapping
   AlignedBuffer<std::byte> copy;     // from_memory() of unaligned bytes
   std::span<const std::byte> bytes;  // the whole file, wherever it is
   std::vector<TensorView> tensors;   // by offset
@@ -537,13 +537,16 @@ Error in_file(const std::string& path, Error error) {
 }
 
 Result<std::shared_ptr<const TensorFile>> TensorFile::open(const std::string& path,
-                                                           TensorFormat format) {
+                                                           TensorFormat format,
+                                                           std::size_t mapped_from) {
   auto impl = std::make_unique<Impl>();
-  QAMA_ASSIGN_OR_RETURN(impl->mapping, platform::MappedFile::open(path));
+  QAMA_ASSIGN_OR_RETURN(impl->mapping, platform::MappedFile::open(path, mapped_from));
   impl->bytes = impl->mapping.bytes();
   if (const Status status = impl->check(format); !status.ok()) {
     return in_file(path, status.error());
   }
+  // Of a mapping, what was checked is what is there.
+  QAMA_RETURN_IF_ERROR(impl->mapping.unchanged());
   return std::shared_ptr<const TensorFile>(new TensorFile(std::move(impl)));
 }
 
@@ -596,6 +599,9 @@ bool TensorFile::sealed() const noexcept {
 }
 std::size_t TensorFile::file_bytes() const noexcept {
   return impl_->bytes.size();
+}
+Status TensorFile::unchanged() const {
+  return impl_->mapping.unchanged();
 }
 void TensorFile::release_pages() const noexcept {
   impl_->mapping.release_pages();

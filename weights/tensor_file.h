@@ -44,6 +44,8 @@ inline constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxTensors = 4096;
 inline constexpr std::size_t kMaxRank = 6;
 inline constexpr std::size_t kTensorAlignment = 64;
+/// Files from this size on are mapped, smaller ones are read.
+inline constexpr std::size_t kMappedFrom = std::size_t{64} << 20;
 /// Tensors of this name prefix fill the gaps that alignment leaves; they carry nothing.
 inline constexpr std::string_view kPadPrefix = "__pad.";
 
@@ -106,11 +108,12 @@ struct TensorFormat {
 /// as the shared_ptr (for from_memory without a copy: as long as the caller's memory, too).
 class TensorFile {
  public:
-  /// Maps the file read-only and checks it. The file must not be changed in place while it is open
-  /// (replace it by a rename): a mapping shows what the file holds, and a file that shrinks raises
-  /// SIGBUS. NOT_FOUND, IO_ERROR, and the rules above.
-  [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> open(const std::string& path,
-                                                                      TensorFormat format);
+  /// Reads the file once and checks what was read; nothing that happens to the file later counts.
+  /// One of `mapped_from` bytes or more is mapped instead. It must not be changed in place while it
+  /// is open (replace it by a rename): a mapping shows what the file holds, and a file that shrinks
+  /// raises SIGBUS. NOT_FOUND, IO_ERROR, OUT_OF_MEMORY, and the rules above.
+  [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> open(
+      const std::string& path, TensorFormat format, std::size_t mapped_from = kMappedFrom);
   /// The same for bytes in memory, e.g. in flash. They must outlive the file; they are copied only
   /// if `data` is not 64-byte aligned.
   [[nodiscard]] static Result<std::shared_ptr<const TensorFile>> from_memory(
@@ -137,9 +140,10 @@ class TensorFile {
   [[nodiscard]] bool sealed() const noexcept;
   /// Size of the whole file.
   [[nodiscard]] std::size_t file_bytes() const noexcept;
-  /// Tells the system that the mapped pages are not needed for now (weights were re-laid
-  /// elsewhere). The views stay valid: a later access reads the file again. Does nothing for
-  /// from_memory.
+  /// IO_ERROR if the file is mapped and has another size or time of change than when it was opened.
+  [[nodiscard]] Status unchanged() const;
+  /// Tells the system that the pages of a mapped file are not needed for now (weights were re-laid
+  /// elsewhere). The views stay valid: a later access reads the file again.
   void release_pages() const noexcept;
 
  private:

@@ -51,6 +51,7 @@ namespace qama {
   X(model_bad_labels, 122, "MODEL_BAD_LABELS")                                                     \
   X(model_bad_vocabulary, 123, "MODEL_BAD_VOCABULARY")                                             \
   X(golden_wrong_model, 124, "GOLDEN_WRONG_MODEL")                                                 \
+  X(model_not_trusted, 125, "MODEL_NOT_TRUSTED")                                                   \
   /* inputs and data sets */                                                                       \
   X(image_bad_format, 200, "IMAGE_BAD_FORMAT")                                                     \
   X(image_too_large, 201, "IMAGE_TOO_LARGE")                                                       \

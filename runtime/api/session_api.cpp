@@ -132,6 +132,24 @@ Status open_model(Result<std::shared_ptr<const runtime::Model>> opened, std::str
   return {};
 }
 
+Result<qama::weights::ModelOptions> read_options(const qama_model_options* given) {
+  qama::weights::ModelOptions out;
+  if (given == nullptr) return out;
+  if (given->struct_size < sizeof *given) {
+    return Error{ErrorCode::invalid_argument, "struct_size is " +
+                                                  std::to_string(given->struct_size) +
+                                                  ", expected sizeof(qama_model_options)"};
+  }
+  constexpr std::size_t kFrom[] = {qama::weights::kMappedFrom, SIZE_MAX, 0};
+  if (given->mapping < 0 || given->mapping > 2) {
+    return Error{ErrorCode::invalid_argument,
+                 "mapping is " + std::to_string(given->mapping) + ", expected 0, 1 or 2"};
+  }
+  out.mapped_from = kFrom[given->mapping];
+  if (given->trust != nullptr) out.trust = given->trust;
+  return out;
+}
+
 /// The caller's options, of whatever version its header was: what it does not know keeps its
 /// default.
 Result<qama_session_options> read_options(const qama_session_options* given) {
@@ -389,6 +407,17 @@ qama_status qama_model_open(const char* path, qama_model** out) {
     *out = nullptr;
     if (path == nullptr) return null_argument("path");
     return open_model(runtime::Model::open(path), path, out);
+  });
+}
+
+qama_status qama_model_open_with(const char* path, const qama_model_options* options,
+                                 qama_model** out) {
+  return runtime::guarded([&]() -> Status {
+    if (out == nullptr) return null_argument("out");
+    *out = nullptr;
+    if (path == nullptr) return null_argument("path");
+    QAMA_ASSIGN_OR_RETURN(const qama::weights::ModelOptions chosen, read_options(options));
+    return open_model(runtime::Model::open(path, chosen), path, out);
   });
 }
 

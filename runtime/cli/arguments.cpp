@@ -15,8 +15,15 @@ bool is_local(std::string_view uri) noexcept {
 
 }  // namespace
 
-void declare_model(CLI::App& app, std::string& path) {
+void declare_model(CLI::App& app, std::string& path, weights::ModelOptions& options) {
   app.add_option("-m,--model", path, "Use this model file.")->required()->type_name("MODEL");
+  declare_trust(app, options);
+}
+
+void declare_trust(CLI::App& app, weights::ModelOptions& options) {
+  app.add_option("--trust", options.trust,
+                 "Refuse a model that the owner of this public key did not sign (`qama sign`).")
+      ->type_name("FILE");
 }
 
 void declare_device(CLI::App& app, std::string& device) {

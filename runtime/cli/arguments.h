@@ -44,8 +44,10 @@ struct RunArguments {
       const Console& console) const;
 };
 
-/// -m, --model.
-void declare_model(CLI::App& app, std::string& path);
+/// -m, --model and --trust.
+void declare_model(CLI::App& app, std::string& path, weights::ModelOptions& options);
+/// --trust alone, for commands that take the model without an option.
+void declare_trust(CLI::App& app, weights::ModelOptions& options);
 /// --device, --threads and --seed alone.
 void declare_device(CLI::App& app, std::string& device);
 void declare_threads(CLI::App& app, std::int32_t& threads);

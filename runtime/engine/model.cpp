@@ -2,8 +2,9 @@
 
 namespace qama::runtime {
 
-Result<std::shared_ptr<const Model>> Model::open(const std::string& path) {
-  QAMA_ASSIGN_OR_RETURN(auto file, weights::ModelFile::open(path));
+Result<std::shared_ptr<const Model>> Model::open(const std::string& path,
+                                                 const weights::ModelOptions& options) {
+  QAMA_ASSIGN_OR_RETURN(auto file, weights::ModelFile::open(path, options));
   return from_file(std::move(file));
 }
 

@@ -19,8 +19,9 @@ namespace qama::runtime {
 
 class Model {
  public:
-  /// Maps and checks a file. Errors: those of weights::ModelFile::open.
-  [[nodiscard]] static Result<std::shared_ptr<const Model>> open(const std::string& path);
+  /// Reads and checks a file. Errors: those of weights::ModelFile::open.
+  [[nodiscard]] static Result<std::shared_ptr<const Model>> open(
+      const std::string& path, const weights::ModelOptions& options = {});
   /// The same from memory, which must outlive the model.
   [[nodiscard]] static Result<std::shared_ptr<const Model>> from_memory(
       std::span<const std::byte> bytes);

@@ -151,6 +151,7 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
 
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> plan,
                                                  const SessionOptions& options) {
+  QAMA_RETURN_IF_ERROR(plan->model().file().unchanged());
   const std::size_t needed = plan->arena_bytes();
   if (!options.arena.empty()) {
     if (options.arena.size() < needed) {

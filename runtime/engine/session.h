@@ -65,7 +65,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// ARENA_TOO_SMALL, INVALID_ARGUMENT, UNSUPPORTED (a plan with long heads and a device that does
-  /// not take factors), the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY.
+  /// not take factors), the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY; IO_ERROR if the
+  /// file of a mapped model was changed since it was opened.
   /// `options.max_batch`, `.threads` and `.in_flight` are the plan's.
   [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan,
                                                                const SessionOptions& options);

@@ -96,12 +96,31 @@ TEST(TensorFile, OpensAMappedFile) {
   const test::TempDir directory;
   const auto bytes = small_file();
   test::write_file(directory.file("good"), bytes);
-  ASSERT_OK_AND_ASSIGN(const auto file, TensorFile::open(directory.file("good"), kFormat));
+  ASSERT_OK_AND_ASSIGN(const auto file, TensorFile::open(directory.file("good"), kFormat, 0));
   // The mapping outlives the name, and releasing pages loses nothing.
   std::filesystem::remove(directory.file("good"));
+  EXPECT_OK(file->unchanged());
   file->release_pages();
   ASSERT_OK_AND_ASSIGN(const auto values, file->find("b")->f32());
   EXPECT_THAT(values, testing::ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST(TensorFile, WhatWasReadStaysWhateverBecomesOfTheFile) {
+  const test::TempDir directory;
+  const std::string path = directory.file("good");
+  const auto bytes = small_file();
+  test::write_file(path, bytes);
+  ASSERT_OK_AND_ASSIGN(const auto file, TensorFile::open(path, kFormat));
+  const auto check = [&] {
+    file->release_pages();
+    ASSERT_OK_AND_ASSIGN(const auto values, file->find("b")->f32());
+    EXPECT_THAT(values, testing::ElementsAre(0, 1, 2, 3, 4, 5));
+    EXPECT_OK(file->unchanged());
+  };
+  test::write_file(path, std::vector<std::byte>(bytes.size()));
+  check();
+  std::filesystem::resize_file(path, 0);
+  check();
 }
 
 TEST(TensorFile, SaysWhyAFileCannotBeOpened) {

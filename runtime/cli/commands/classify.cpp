@@ -29,7 +29,7 @@ class Classify final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    declare_model(app, model_path_);
+    declare_model(app, model_path_, model_options_);
     app.add_option("INPUT", inputs_,
                    "An image file (PNG, JPEG, PNM, BMP, GIF, WebP), an item of an IDX file as "
                    "FILE.idx[.gz]:INDEX, a "
@@ -66,7 +66,7 @@ class Classify final : public Command {
     if (inputs_.empty() && texts_.empty() && lines_.empty()) {
       return Error{ErrorCode::usage, "classify needs an INPUT, --text or --lines"};
     }
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(const auto reader,
                           runtime::SampleReader::create(model, model_path_, pictures_.options()));
     if (!show_.empty() && (inputs_.size() != 1 || !model->architecture().is_image())) {
@@ -177,6 +177,7 @@ class Classify final : public Command {
   }
 
   std::string model_path_, column_, show_;
+  weights::ModelOptions model_options_;
   PictureArguments pictures_;
   std::vector<std::string> inputs_, texts_, lines_;
   bool strict_ = false;

@@ -85,7 +85,7 @@ class Eval final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    declare_model(app, model_path_);
+    declare_model(app, model_path_, model_options_);
     data_.declare(app, "Evaluate on");
     pictures_.declare(app);
     app.add_flag("--strict", strict_, "Fail if a picture has one colour.");
@@ -117,7 +117,7 @@ class Eval final : public Command {
       QAMA_ASSIGN_OR_RETURN(record_count, parse_count(record_[1]));
     }
     QAMA_RETURN_IF_ERROR(check_outputs({{"--answers", answers_}}, {model_path_, data_.path}));
-    QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_));
     QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
     const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1
@@ -340,6 +340,7 @@ class Eval final : public Command {
   }
 
   std::string model_path_;
+  weights::ModelOptions model_options_;
   DataArguments data_;
   std::int64_t limit_ = 0;
   std::string shard_;

@@ -23,7 +23,7 @@ class Explain final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    declare_model(app, model_path_);
+    declare_model(app, model_path_, model_options_);
     auto* input =
         app.add_option("INPUT", input_, "The input, as `qama classify` takes it.")->type_name("");
     app.add_option("--text", text_, "Explain this text, in place of INPUT.")
@@ -43,7 +43,7 @@ class Explain final : public Command {
     if (input_.empty() && text_.empty())
       return Error{ErrorCode::usage, "explain needs an INPUT or --text"};
     QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, {model_path_, input_}));
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     QAMA_RETURN_IF_ERROR(need_qama(*model, model_path_, "explain"));
     QAMA_ASSIGN_OR_RETURN(const auto reader,
                           runtime::SampleReader::create(model, model_path_, pictures_.options()));
@@ -98,6 +98,7 @@ class Explain final : public Command {
   }
 
   std::string model_path_, input_, text_, html_;
+  weights::ModelOptions model_options_;
   bool strict_ = false;
   PictureArguments pictures_;
   RunArguments run_;

@@ -25,6 +25,7 @@ class Info final : public Command {
   void declare(CLI::App& app) override {
     app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
     app.add_flag("--tensors", list_tensors_, "List the tensors, too; --json always does.");
+    declare_trust(app, model_options_);
     declare_threads(app, threads_);
     app.add_option("--seal", seal_,
                    "Write the model to FILE, sealed: one checksum covers all of it (format version "
@@ -35,7 +36,7 @@ class Info final : public Command {
 
   Status run(Console& console) override {
     QAMA_RETURN_IF_ERROR(check_outputs({{"--seal", seal_}}, {path_}));
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(const auto plan, runtime::Plan::create(model, {1, threads_}));
     std::vector<runtime::StepInfo> plan_steps(plan->steps().begin(), plan->steps().end());
     for (runtime::StepInfo& step : plan_steps) {
@@ -155,6 +156,7 @@ class Info final : public Command {
   }
 
   std::string path_, seal_;
+  weights::ModelOptions model_options_;
   std::int32_t threads_ = 1;
   bool list_tensors_ = false;
   bool strict_ = false;

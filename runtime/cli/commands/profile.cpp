@@ -26,7 +26,7 @@ class ProfileCommand final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    declare_model(app, request_.model_path);
+    declare_model(app, request_.model_path, request_.model_options);
     app.add_option("--input,INPUT", request_.inputs,
                    "An input, as `qama classify` takes it. Without any: 16 synthetic ones, the "
                    "same everywhere.")

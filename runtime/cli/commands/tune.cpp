@@ -37,7 +37,7 @@ class Tune final : public Command {
   }
 
   void declare(CLI::App& app) override {
-    declare_model(app, model_path_);
+    declare_model(app, model_path_, model_options_);
     data_.declare(app, "Take the samples from");
     app.add_option("--samples", samples_, "Record the layers of the first N samples.")
         ->type_name("N")
@@ -61,7 +61,7 @@ class Tune final : public Command {
 
   Status run(Console& console) override {
     QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {model_path_, data_.path}));
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     const weights::Architecture& a = model->architecture();
     if (!a.is_qama()) {
       return Error{ErrorCode::model_wrong_kind,
@@ -210,6 +210,7 @@ class Tune final : public Command {
   }
 
   std::string model_path_, out_;
+  weights::ModelOptions model_options_;
   DataArguments data_;
   std::string device_ = "cpu:";
   std::int64_t samples_ = 200;

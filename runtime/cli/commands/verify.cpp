@@ -118,6 +118,7 @@ class Verify final : public Command {
                    "The file of intermediates that the exporter wrote for it.")
         ->required()
         ->type_name("");
+    declare_trust(app, model_options_);
     app.add_option("--tolerance", tolerance_,
                    "Allow a logit to differ by X, with the golden file's spins.")
         ->type_name("X")
@@ -133,7 +134,7 @@ class Verify final : public Command {
   }
 
   Status run(Console& console) override {
-    QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(golden_, weights::GoldenFile::open(golden_path_));
     const weights::Architecture& a = model_->architecture();
     QAMA_RETURN_IF_ERROR(golden_->matches(a, model_->file().sha256()));
@@ -327,6 +328,7 @@ class Verify final : public Command {
   }
 
   std::string model_path_;
+  weights::ModelOptions model_options_;
   std::string golden_path_;
   double tolerance_ = 1e-4;
   double most_nmse_ = 1e-8;

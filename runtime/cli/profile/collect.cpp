@@ -50,7 +50,8 @@ class Collector {
     DeviceProfile device;
     device.uri = uri;
     Clock::time_point start = Clock::now();
-    QAMA_ASSIGN_OR_RETURN(auto model, runtime::Model::open(request_.model_path));
+    QAMA_ASSIGN_OR_RETURN(auto model,
+                          runtime::Model::open(request_.model_path, request_.model_options));
     device.model_us = us_since(start);
     start = Clock::now();
     QAMA_ASSIGN_OR_RETURN(

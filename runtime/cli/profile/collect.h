@@ -16,6 +16,7 @@ namespace qama::cli {
 
 struct ProfileRequest {
   std::string model_path;
+  weights::ModelOptions model_options;
   std::vector<std::string> inputs;   ///< as a user names them; none: synthetic ones
   std::vector<std::string> devices;  ///< at least one
   std::int32_t runs = 200, warm_up = 20;

@@ -6,7 +6,9 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <filesystem>
 #include <qama/qama.hpp>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +16,9 @@
 #include "hal/base/aligned.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/engine/models.h"
+#include "tests/test_support.h"
+#include "tests/weights/keys.h"
+#include "weights/signature.h"
 
 extern "C" int api_works_from_c(void);
 
@@ -208,9 +213,44 @@ TEST_F(CApiModel, MisuseIsAnErrorWithASentence) {
   EXPECT_EQ(other, nullptr);
   EXPECT_EQ(qama_model_from_memory("x", 1, &other), 100);
   EXPECT_EQ(qama_model_open(nullptr, &other), 1);
+  qama_model_options model_options{};
+  EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 1);  // struct_size
+  model_options.struct_size = sizeof model_options;
+  EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 4);
+  EXPECT_EQ(qama_model_open_with("/nowhere/at/all", nullptr, &other), 4);
+  model_options.mapping = 3;
+  EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 1);
   qama_model_close(nullptr);
   qama_session_destroy(nullptr);
   EXPECT_EQ(qama_model_classes(nullptr), 0);
+}
+
+TEST_F(CApiModel, OpensWhatATrustedKeySigned) {
+  const TempDir directory;
+  const std::string path = directory.file("m");
+  write_file(path, held.bytes);
+  const std::string key = directory.file("key.pem");
+  const std::string pub = directory.file("key.pub");
+  write_file(key, std::as_bytes(std::span(kSecretKey, sizeof kSecretKey - 1)));
+  write_file(pub, std::as_bytes(std::span(kPublicKey, sizeof kPublicKey - 1)));
+  std::filesystem::permissions(key, std::filesystem::perms::owner_read);
+  for (const std::int32_t mapping : {0, 1, 2}) {
+    qama_model_options options{sizeof options, mapping, pub.c_str()};
+    qama_model* opened = nullptr;
+    EXPECT_EQ(qama_model_open_with(path.c_str(), &options, &opened), 125);
+    EXPECT_EQ(opened, nullptr);
+    EXPECT_STREQ(qama_status_name(125), "MODEL_NOT_TRUSTED");
+    ASSERT_OK_AND_ASSIGN(const auto file, weights::ModelFile::open(path));
+    ASSERT_OK_AND_ASSIGN(const auto signature, weights::sign_seal(key, file->sha256()));
+    write_file(weights::signature_path(path), std::as_bytes(std::span(signature)));
+    EXPECT_EQ(qama_model_open_with(path.c_str(), &options, &opened), 0) << qama_last_error();
+    EXPECT_EQ(qama_model_classes(opened), 10);
+    qama_model_close(opened);
+    EXPECT_TRUE(api::Model::open(path, {0, mapping, pub.c_str()}).ok());
+    options.trust = "";
+    EXPECT_EQ(qama_model_open_with(path.c_str(), &options, &opened), 4);
+    std::filesystem::remove(weights::signature_path(path));
+  }
 }
 
 TEST_F(CApiModel, OneModelManyThreads) {

@@ -2,9 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
 #include "tests/weights/bad_files.h"
+#include "tests/weights/keys.h"
 
 namespace qama::test {
 namespace {
@@ -66,6 +72,52 @@ TEST(CliInfo, AnOlderFileIsNotSealedUntilItIs) {
   EXPECT_THAT(itself.err, HasSubstr("is an input, too"));
   EXPECT_EQ(run_qama({"info", old, "--json"}).json()["sealed"], false);
   expect_error(run_qama({"info", sealed, "--seal", directory.file("absent/x")}), "IO_ERROR");
+}
+
+TEST(CliSign, WhatIsSignedIsTrustedByEveryCommand) {
+  const TempDir directory;
+  const std::string model = put_model(directory, "m", small_vit(AttentionKind::qama));
+  const std::string golden = put_golden(directory, "g", model, 1);
+  put_mnist(directory, 4);
+  const auto put = [&](const char* name, const std::string& text, std::filesystem::perms mode) {
+    write_file(directory.path() / name, std::as_bytes(std::span(text)));
+    std::filesystem::permissions(directory.path() / name, mode);
+    return directory.file(name);
+  };
+  using std::filesystem::perms;
+  const std::string secret = put("key.pem", kSecretKey, perms::owner_read | perms::owner_write);
+  const std::string open = put("open.pem", kSecretKey, perms::owner_read | perms::others_read);
+  const std::string key = put("key.pub", kPublicKey, perms::owner_read | perms::others_read);
+  const std::string other = put("other.pub", kOtherPublicKey, perms::owner_read);
+  const std::vector<std::vector<std::string>> commands = {
+      {"info", model},
+      {"verify", "-q", model, golden},
+      {"classify", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte:0")},
+      {"explain", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte:0")},
+      {"profile", "-q", "-m", model, "--runs", "1"},
+      {"eval", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path()},
+      {"tune", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path(), "--samples",
+       "4"}};
+  const auto with = [](std::vector<std::string> command, const std::string& trust) {
+    command.insert(command.end(), {"--trust", trust});
+    return run_qama(command);
+  };
+  for (const auto& command : commands) expect_error(with(command, key), "MODEL_NOT_TRUSTED");
+  expect_error(run_qama({"sign", model, "--key", open}), "IO_ERROR");
+  expect_error(run_qama({"sign", model, "--key", key}), "INVALID_ARGUMENT");
+  EXPECT_FALSE(std::filesystem::exists(model + ".sig"));
+  const Outcome outcome = run_qama({"sign", model, "--key", secret, "--json"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["out"], model + ".sig");
+  EXPECT_EQ(std::filesystem::file_size(model + ".sig"), 64U);
+  for (const auto& command : commands) {
+    EXPECT_EQ(with(command, key).status, 0) << command[0];
+    expect_error(with(command, other), "MODEL_NOT_TRUSTED");
+    expect_error(with(command, directory.file("absent")), "NOT_FOUND");
+  }
+  write_file(directory.path() / "old", unsealed_model_bytes(tiny_qama_vit()));
+  expect_error(run_qama({"sign", directory.file("old"), "--key", secret}),
+               "MODEL_UNSUPPORTED_VERSION");
 }
 
 TEST(CliInfo, SoftmaxHasNoSpins) {

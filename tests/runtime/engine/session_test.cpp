@@ -33,6 +33,50 @@ class Sessions : public testing::Test {
   std::vector<std::uint8_t> pixels = random_pixels(kCount * 784, 9);
 };
 
+// A text model reads its table of word vectors in place, sample by sample.
+TEST(SessionFiles, AModelFileMayBeCutOrOverwrittenWhileItIsInUse) {
+  const TempDir directory;
+  const std::string path = directory.file("m");
+  const MemoryModel held = make_model(text_architecture(AttentionKind::qama), 3);
+  write_file(path, held.bytes);
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path));
+  ASSERT_OK_AND_ASSIGN(const auto session, Session::create(model, {}));
+  const auto& a = model->architecture();
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(a.max_tokens));
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = static_cast<std::int32_t>(i) % a.vocabulary;
+  }
+  const std::vector<std::int32_t> lengths = {a.max_tokens};
+  const auto run = [&] {
+    std::vector<float> logits(static_cast<std::size_t>(a.classes));
+    EXPECT_OK(session->run_tokens(tokens, lengths, logits));
+    return logits;
+  };
+  const std::vector<float> expected = run();
+  write_file(path, std::vector<std::byte>(held.bytes.size()));
+  EXPECT_EQ(run(), expected);
+  std::filesystem::resize_file(path, 0);
+  EXPECT_EQ(run(), expected);
+  EXPECT_OK(Session::create(model, {}));
+}
+
+TEST(SessionFiles, AMappedModelThatChangedGetsNoSession) {
+  const TempDir directory;
+  const std::string path = directory.file("m");
+  const MemoryModel held = make_model(mnist_architecture(AttentionKind::qama), 3);
+  write_file(path, held.bytes);
+  weights::ModelOptions mapped;
+  mapped.mapped_from = 0;
+  ASSERT_OK_AND_ASSIGN(const auto model, runtime::Model::open(path, mapped));
+  EXPECT_OK(Session::create(model, {}));
+  write_file(directory.file("new"), held.bytes);
+  std::filesystem::rename(directory.file("new"), path);  // how a file in use is replaced
+  EXPECT_OK(Session::create(model, {}));
+  ASSERT_OK_AND_ASSIGN(const auto changed, runtime::Model::open(path, mapped));
+  std::filesystem::resize_file(path, held.bytes.size() + 1);
+  EXPECT_ERROR(io_error, Session::create(changed, {}));
+}
+
 TEST_F(Sessions, AnswersDoNotDependOnBatchesOrThreads) {
   std::vector<float> expected(kCount * 10);
   auto whole = session({.max_batch = kCount, .threads = 1});

@@ -50,8 +50,24 @@ QAMA_API void qama_set_log(qama_log_function function, void* user);
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
-/* Opens and checks a model file (mapped read-only, released by qama_model_close). */
+/* Opens and checks a model file. One below 64 MB is read once, and what was read is checked and
+ * used: later changes of the file do not matter. A larger one is mapped until qama_model_close and
+ * the end of its sessions. Replace it by a rename meanwhile, never in place: a session that is made
+ * after a change is refused (IO_ERROR), one at work may compute with the new bytes, and a file cut
+ * short ends the process (SIGBUS). */
 QAMA_API qama_status qama_model_open(const char* path, qama_model** out);
+
+typedef struct qama_model_options {
+  uint32_t struct_size; /* sizeof(qama_model_options), for later versions */
+  int32_t mapping;      /* 0: files from 64 MB on are mapped, 1: none is, 2: every one is */
+  const char* trust; /* file with an Ed25519 public key in PEM: a model that this key did not sign
+                        (`qama sign` makes the file PATH.sig) is refused with MODEL_NOT_TRUSTED, and
+                        so is one of format version 1. NULL: any model */
+} qama_model_options;
+
+/* The same with options; NULL or all 0: as qama_model_open. */
+QAMA_API qama_status qama_model_open_with(const char* path, const qama_model_options* options,
+                                          qama_model** out);
 /* The same from memory, which must outlive the model and its sessions. Any alignment. */
 QAMA_API qama_status qama_model_from_memory(const void* data, size_t bytes, qama_model** out);
 QAMA_API void qama_model_close(qama_model* model); /* NULL is fine; sessions keep what they need */

@@ -225,6 +225,15 @@ class Model {
     if (const qama_status code = qama_model_open(path.c_str(), &handle)) return Status(code);
     return Model(handle);
   }
+  /// What it does not set is 0: struct_size is filled in here.
+  [[nodiscard]] static Expected<Model> open(const std::string& path, qama_model_options options) {
+    options.struct_size = sizeof options;
+    qama_model* handle = nullptr;
+    if (const qama_status code = qama_model_open_with(path.c_str(), &options, &handle)) {
+      return Status(code);
+    }
+    return Model(handle);
+  }
   /// `bytes` must outlive the model and its sessions.
   [[nodiscard]] static Expected<Model> from_memory(std::span<const std::byte> bytes) {
     qama_model* handle = nullptr;
