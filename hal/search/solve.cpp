@@ -47,11 +47,6 @@ double microseconds(Clock::duration time) {
   return std::chrono::duration<double, std::micro>(time).count();
 }
 
-/// At most thirty years: an integer holds that in any unit.
-double limit_ms(const SolveRequest& request) {
-  return std::min(request.time_limit_ms, 1e12);
-}
-
 std::int64_t most_restarts(const SolveRequest& request) {
   if (request.restarts > 0) return request.restarts;
   return request.time_limit_ms > 0 ? kMostRestarts : kDefaultSolveRestarts;
@@ -148,7 +143,7 @@ class Search {
 
  private:
   [[nodiscard]] double elapsed_us() const { return microseconds(Clock::now() - start_); }
-  [[nodiscard]] double limit_us() const { return 1000 * limit_ms(request_); }
+  [[nodiscard]] double limit_us() const { return 1000 * request_.time_limit_ms; }
   [[nodiscard]] bool asked_to_stop() const {
     return request_.stop != nullptr && request_.stop->load();
   }
@@ -332,7 +327,7 @@ Result<BestAnswer> solve_exactly(const ProblemFile& file, const SolveRequest& re
   Halt halt{request.stop};
   if (request.time_limit_ms > 0) {
     halt.deadline = start + std::chrono::duration_cast<Clock::duration>(
-                                std::chrono::duration<double, std::milli>(limit_ms(request)));
+                                std::chrono::duration<double, std::milli>(request.time_limit_ms));
   }
   const Exhaustive found = try_all(landscape, halt);
   const ProblemShape shape = file.shape();

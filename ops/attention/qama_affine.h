@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <span>
 
-#include "ops/attention/qama_front.h"
-
 namespace qama::ops {
 
 /// Of one sample's standardisation followed by the stored scale and shift, as one scale and shift.
@@ -39,21 +37,17 @@ inline Affine field_affine(const float* h, std::int64_t tokens, std::int64_t str
 }
 
 /// What P and M of bilinear couplings are multiplied by: 1 / (2 D^1/4).
-inline float bilinear_unit(const QamaFrontSpec& spec) noexcept {
-  return static_cast<float>(0.5 / std::sqrt(std::sqrt(static_cast<double>(spec.dim_head))));
+inline float bilinear_unit(std::int64_t dim_head) noexcept {
+  return static_cast<float>(0.5 / std::sqrt(std::sqrt(static_cast<double>(dim_head))));
 }
 
-/// h' of head t, where the output needs it without rho; h: values `row` apart.
-inline void plain_fields(const QamaFrontSpec& spec, Affine field, std::int64_t t,
-                         std::int64_t tokens, const float* h, std::int64_t row,
-                         const QamaWorkspace& w) noexcept {
-  if (spec.output_rho) return;
-  const std::int64_t stride = token_stride(tokens);
-  double* out = w.plain_fields + t * stride;
+/// h' of a head, for an output without rho; h: values `row` apart, out: filled with 0 behind them.
+inline void plain_fields(Affine field, std::int64_t tokens, const float* h, std::int64_t row,
+                         std::span<double> out) noexcept {
   for (std::int64_t i = 0; i < tokens; ++i) {
-    out[i] = field.scale * static_cast<double>(h[i * row]) + field.shift;
+    out[static_cast<std::size_t>(i)] = field.scale * static_cast<double>(h[i * row]) + field.shift;
   }
-  std::fill(out + tokens, out + stride, 0.0);
+  std::fill(out.begin() + tokens, out.end(), 0.0);
 }
 
 inline double at(std::span<const float> values, std::int64_t t) noexcept {

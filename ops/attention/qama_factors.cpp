@@ -13,7 +13,7 @@ namespace {
 void bilinear_rows(const QamaFrontSpec& spec, std::int64_t tokens, const LongFactorArgs& a,
                    float* negated) {
   const std::int64_t width = long_factor_width(spec.rank());
-  const float unit = bilinear_unit(spec);
+  const float unit = bilinear_unit(spec.dim_head);
   std::fill(a.factors, a.factors + tokens * width, 0.0F);
   std::fill(negated, negated + tokens * width, 0.0F);
   for (std::int64_t i = 0; i < tokens; ++i) {
@@ -101,7 +101,10 @@ void qama_factors_front(const QamaFrontSpec& spec, std::int64_t tokens, const fl
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
                                       {at(spec.field_scale, t), at(spec.field_shift, t)});
     double* fields = w.real_fields + t * stride;
-    plain_fields(spec, field, t, tokens, h, row, w);
+    if (!spec.output_rho) {
+      plain_fields(field, tokens, h, row,
+                   {w.plain_fields + t * stride, static_cast<std::size_t>(stride)});
+    }
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
       w.factor_fields[t * tokens + i] = static_cast<float>(fields[i]);

@@ -24,7 +24,7 @@ namespace {
 void bilinear_factors(const QamaFrontSpec& spec, std::int64_t tokens, const float* q,
                       const float* k, std::int64_t row, float* out) {
   const std::int64_t stride = token_stride(tokens);
-  const float unit = bilinear_unit(spec);
+  const float unit = bilinear_unit(spec.dim_head);
   for (std::int64_t d = 0; d < spec.dim_head; ++d) {
     float* plus = out + d * stride;
     float* minus = out + (spec.dim_head + d) * stride;
@@ -113,7 +113,10 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
                                       {at(spec.field_scale, t), at(spec.field_shift, t)});
     double* fields = w.real_fields + t * stride;
-    plain_fields(spec, field, t, tokens, h, row, w);
+    if (!spec.output_rho) {
+      plain_fields(field, tokens, h, row,
+                   {w.plain_fields + t * stride, static_cast<std::size_t>(stride)});
+    }
     for (std::int64_t i = 0; i < tokens; ++i) {
       fields[i] = rho * (field.scale * static_cast<double>(h[i * row]) + field.shift);
       const double sum = static_cast<double>(sums[i]) + std::fabs(fields[i]) + penalty_sum;

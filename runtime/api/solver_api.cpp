@@ -52,7 +52,8 @@ double real_energy(std::int32_t heads, std::int32_t tokens, std::int32_t stride,
   return energy;
 }
 
-/// J must be symmetric, up to what a product of matrices rounds in different ways.
+/// J must be symmetric, up to what products in half precision round in different ways [measured
+/// while training in bfloat16: 0.01 of the largest].
 Status check_symmetric(std::int32_t heads, std::int32_t tokens, std::int32_t used,
                        const float* couplings) {
   for (std::int32_t t = 0; t < heads; ++t) {
@@ -67,7 +68,7 @@ Status check_symmetric(std::int32_t heads, std::int32_t tokens, std::int32_t use
         difference = std::max(difference, std::abs(low - high));
       }
     }
-    if (difference > 0.01F * largest) {
+    if (difference > 0.05F * largest) {
       return Error{ErrorCode::invalid_argument,
                    "J of head " + std::to_string(t) +
                        " is not symmetric: J_ij and J_ji differ by " + std::to_string(difference) +
