@@ -20,7 +20,8 @@ import tempfile
 # Archives by what a reader calls them; everything else is named as it is.
 LIBRARIES = {"libstdc++.a": "libstdc++", "libc.a": "libc", "libm.a": "libm", "libm-2.36.a": "libm",
              "libz.a": "zlib",
-             "libmd.a": "libmd", "libsodium.a": "libsodium", "libgcc.a": "libgcc", "libgcc_eh.a": "libgcc"}
+             "libmd.a": "libmd", "libsodium.a": "libsodium",
+             "libgcc.a": "libgcc", "libgcc_eh.a": "libgcc"}
 
 
 def by_library(map_file):
