@@ -145,7 +145,7 @@ class Commands:
         presets = json.loads(tree.read('CMakePresets.json'))
         self.presets = {kind: {one['name'] for one in presets[kind + 'Presets']
                                if not one.get('hidden')} for kind in ('configure', 'build', 'test')}
-        self.targets = {}
+        self.targets, looped = {}, {}
         for path in self.files:
             if os.path.basename(path) == 'CMakeLists.txt':
                 text = tree.read(path)
@@ -154,9 +154,11 @@ class Commands:
                     self.targets[name] = os.path.dirname(path)
                 # A loop over names, or a name for the file.
                 for names in re.findall(r'foreach\(\w+ (?:IN ITEMS )?([^)]*)\)', text):
-                    self.targets.update((name, os.path.dirname(path)) for name in names.split())
+                    looped.update((name, os.path.dirname(path)) for name in names.split())
                 for name in re.findall(r'OUTPUT_NAME ([\w-]+)', text):
                     self.targets[name] = os.path.dirname(path)
+        # A loop may also only look at a target of another folder.
+        self.targets = looped | self.targets
 
     def is_command(self, line):
         try:

@@ -92,8 +92,8 @@ TEST(CliSign, WhatIsSignedIsTrustedByEveryCommand) {
   const std::vector<std::vector<std::string>> commands = {
       {"info", model},
       {"verify", "-q", model, golden},
-      {"classify", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte:0")},
-      {"explain", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte:0")},
+      {"classify", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte.gz:0")},
+      {"explain", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte.gz:0")},
       {"profile", "-q", "-m", model, "--runs", "1"},
       {"eval", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path()},
       {"tune", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path(), "--samples",
@@ -104,14 +104,15 @@ TEST(CliSign, WhatIsSignedIsTrustedByEveryCommand) {
   };
   for (const auto& command : commands) expect_error(with(command, key), "MODEL_NOT_TRUSTED");
   expect_error(run_qama({"sign", model, "--key", open}), "IO_ERROR");
-  expect_error(run_qama({"sign", model, "--key", key}), "INVALID_ARGUMENT");
+  expect_error(run_qama({"sign", model, "--key", other}), "INVALID_ARGUMENT");
   EXPECT_FALSE(std::filesystem::exists(model + ".sig"));
   const Outcome outcome = run_qama({"sign", model, "--key", secret, "--json"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["out"], model + ".sig");
   EXPECT_EQ(std::filesystem::file_size(model + ".sig"), 64U);
   for (const auto& command : commands) {
-    EXPECT_EQ(with(command, key).status, 0) << command[0];
+    const Outcome trusted = with(command, key);
+    EXPECT_EQ(trusted.status, 0) << command[0] << ": " << trusted.err;
     expect_error(with(command, other), "MODEL_NOT_TRUSTED");
     expect_error(with(command, directory.file("absent")), "NOT_FOUND");
   }
