@@ -15,10 +15,10 @@ steps_next() {
 # steps_build_seconds PRESET [TARGET...]: seconds that a configured build should still take here: those of the objects
 # that are not there yet. A compilation takes some 2 seconds of one core.
 steps_build_seconds() {
-  local preset=$1 left=0 object
+  local name=$1 left=0 object
   shift
   while read -r _ object; do
-    [[ -e build/$preset/$object ]] || left=$((left + 1))
-  done < <(ninja -C "build/$preset" -t commands "$@" | grep -oE -- '-o [^ ]+\.o( |$)')
+    [[ -e build/$name/$object ]] || left=$((left + 1))
+  done < <(ninja -C "build/$name" -t commands "$@" | grep -oE -- '-o [^ ]+\.o( |$)')
   echo $((left * 2 / $(nproc) + 1))
 }
