@@ -56,8 +56,18 @@ bool Connection::shake_hands() {
   }
   const int why = SSL_get_error(ssl_, done);
   if (why == SSL_ERROR_WANT_WRITE) wants_write_ = true;
-  if (!waits(why)) broken = true;
+  if (!waits(why)) {
+    refused_ = true;
+    ::shutdown(fd_, SHUT_WR);
+  }
   return false;
+}
+
+// A client that was refused believes in the handshake until it reads the alert, and writes. If that
+// lies unread when the socket is closed, the system resets the connection and the alert is lost.
+void Connection::drop_what_comes(std::span<std::uint8_t> room) {
+  const ssize_t got = ::recv(fd_, room.data(), room.size(), 0);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) broken = true;
 }
 
 std::size_t Connection::receive(std::span<std::uint8_t> to) {
@@ -65,6 +75,10 @@ std::size_t Connection::receive(std::span<std::uint8_t> to) {
     const ssize_t got = ::recv(fd_, to.data(), to.size(), 0);
     if (got > 0) return static_cast<std::size_t>(got);
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) broken = true;
+    return 0;
+  }
+  if (refused_) {
+    drop_what_comes(to);
     return 0;
   }
   ERR_clear_error();

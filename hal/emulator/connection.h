@@ -35,6 +35,7 @@ class Connection {
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool encrypted() const noexcept { return ssl_ != nullptr; }
   [[nodiscard]] bool shaking() const noexcept { return shaking_; }
+  [[nodiscard]] bool refused() const noexcept { return refused_; }
   [[nodiscard]] bool wants_write() const noexcept { return wants_write_; }
   void handshake_may_go_on() noexcept { wants_write_ = false; }
   [[nodiscard]] bool usable() const noexcept { return !broken && !ends_when_sent; }
@@ -77,11 +78,13 @@ class Connection {
 
   Connection(std::uint64_t n, int fd, const PeerAddress& from) : number(n), peer(from), fd_(fd) {}
   bool shake_hands();
+  void drop_what_comes(std::span<std::uint8_t> room);
   std::size_t write(View bytes);
 
   int fd_;
   SSL* ssl_ = nullptr;
   bool shaking_ = false;      // TLS handshake under way
+  bool refused_ = false;      // the handshake failed; the client still has to read why
   bool wants_write_ = false;  // what epoll watches for
   std::size_t sent_ = 0;
 };

@@ -252,7 +252,7 @@ void Network::listen_again(bool wanted) {
 void Network::on_readable(Connection& c) {
   std::uint8_t chunk[kReadChunk];
   const bool slow = Clock::now() < c.slow_until;
-  const bool shaking = c.shaking();
+  const bool refused = c.refused();
   // A few chunks a turn and the replies to one, so that a busy client does not keep others waiting.
   for (int turn = 0; turn < 4 && c.usable() && !c.stuffed(); ++turn) {
     const std::size_t got = c.receive(std::span(chunk).first(slow ? kSlowChunk : kReadChunk));
@@ -268,11 +268,11 @@ void Network::on_readable(Connection& c) {
   }
   flush(c);
   if (c.holds_bytes() && !c.stuffed()) send_later(c, {}, Clock::now());
-  if (shaking && c.broken && options_.verbose) {
-    const long refused = SSL_get_verify_result(c.tls());
+  if (c.refused() && !refused && options_.verbose) {
+    const long why = SSL_get_verify_result(c.tls());
     std::fprintf(stderr, "cpqc-emulator: a TLS handshake failed: %s\n",
-                 refused != X509_V_OK ? X509_verify_cert_error_string(refused)
-                                      : "not TLS 1.3, a wrong key, or the other end gave up");
+                 why != X509_V_OK ? X509_verify_cert_error_string(why)
+                                  : "not TLS 1.3, a wrong key, or the other end gave up");
   }
 }
 
