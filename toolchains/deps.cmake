@@ -83,8 +83,11 @@ file(READ ${json_folder}/nlohmann/json.hpp json_text)
 string(FIND "${json_text}" "            if (t == value_t::array || t == value_t::object)
             {
                 // flatten" json_begin)
-string(SUBSTRING "${json_text}" ${json_begin} -1 json_tail)
-string(FIND "${json_tail}" "            switch (t)" json_end)
+set(json_end -1)
+if(NOT json_begin EQUAL -1)
+  string(SUBSTRING "${json_text}" ${json_begin} -1 json_tail)
+  string(FIND "${json_tail}" "            switch (t)" json_end)
+endif()
 if(json_begin EQUAL -1 OR json_end EQUAL -1)
   message(WARNING "nlohmann-json's destructor is not the one that toolchains/deps.cmake knows: tests named OutOfMemory "
                   "say whether it still ends the process where there is no memory")

@@ -35,7 +35,7 @@ Connection::~Connection() {
 }
 
 bool Connection::holds_bytes() const noexcept {
-  return ssl_ != nullptr && !broken && SSL_pending(ssl_) > 0;
+  return ssl_ != nullptr && !broken && !refused_ && SSL_pending(ssl_) > 0;
 }
 
 Proof Connection::binding() const noexcept {

@@ -62,7 +62,7 @@ struct QamaWorkspace {
   double* real_fields = nullptr;   ///< [heads][S] rho h', 0 behind the tokens
   double* plain_fields = nullptr;  ///< [heads][S] h', where the output is without rho
   double* constants = nullptr;     ///< [2][heads] scale, then shift of J, of this sample; as many
-                                   ///< again for who watches
+                                   ///< again for hooks
   std::uint64_t* spins = nullptr;  ///< [heads][S / 64]
   double* energies = nullptr;      ///< [heads][S]
   double* project = nullptr;       ///< [heads + 2][S]; scratch

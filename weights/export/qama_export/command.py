@@ -159,7 +159,7 @@ def replacing(path):
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    # The name, too. It is there for everybody already: what fails here is no error of the file.
+    # The name, too. It is there for everybody already: a failure here does not change the file.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
