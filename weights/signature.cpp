@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hal/base/quote.h"
+#include "hal/base/secret.h"
 
 namespace qama::weights {
 namespace {
@@ -55,8 +56,8 @@ Error key_error(const std::string& path, const std::string& what) {
 }
 
 /// At most `most` bytes of a regular file, and its size. The file may be bigger.
-Status read_small(const std::string& path, const char* what, bool secret, unsigned char* to,
-                  std::size_t most, std::size_t& size) {
+Status read_small(const std::string& path, const char* what, unsigned char* to, std::size_t most,
+                  std::size_t& size) {
   const std::string where = std::string(what) + " " + quote(path);
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
@@ -70,11 +71,6 @@ Status read_small(const std::string& path, const char* what, bool secret, unsign
   struct stat info {};
   if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
     return Error{ErrorCode::io_error, where + " is no regular file"};
-  }
-  if (secret && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return Error{ErrorCode::io_error, where +
-                                          " is a secret that others than its owner may use: run "
-                                          "`chmod 600` on it, or make a new key"};
   }
   size = 0;
   while (size < most) {
@@ -90,11 +86,23 @@ Status read_small(const std::string& path, const char* what, bool secret, unsign
 }
 
 Status read_key(const std::string& path, const KeyForm& form, unsigned char* key) {
-  Wiped<kMostKeyFileBytes> file;
-  std::size_t size = 0;
-  QAMA_RETURN_IF_ERROR(read_small(path, "key file", form.begin == kSecret.begin, file.bytes,
-                                  sizeof file.bytes, size));
-  std::string_view text(reinterpret_cast<const char*>(file.bytes), size);
+  unsigned char bytes_of_public_key[kMostKeyFileBytes];
+  Secret secret;
+  std::string_view text;
+  if (form.begin == kSecret.begin) {
+    QAMA_ASSIGN_OR_RETURN(secret, read_secret({.path = path,
+                                               .what = "key file",
+                                               .insist = "",
+                                               .most = kMostKeyFileBytes,
+                                               .refused = ErrorCode::io_error,
+                                               .absent = ErrorCode::not_found}));
+    text = secret.view();
+  } else {
+    std::size_t size = 0;
+    QAMA_RETURN_IF_ERROR(
+        read_small(path, "key file", bytes_of_public_key, sizeof bytes_of_public_key, size));
+    text = {reinterpret_cast<const char*>(bytes_of_public_key), size};
+  }
   constexpr std::string_view kBlank = " \t\r\n";
   text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
   text = text.substr(0, text.find_last_not_of(kBlank) + 1);
@@ -165,7 +173,7 @@ Status check_signature(const PublicKey& key, const std::string& model_path, std:
   const std::string path = signature_path(model_path);
   unsigned char signature[kSignatureBytes + 1];
   std::size_t size = 0;
-  if (const Status status = read_small(path, "signature", false, signature, sizeof signature, size);
+  if (const Status status = read_small(path, "signature", signature, sizeof signature, size);
       !status.ok()) {
     return refused("it is not signed for the trusted key: " + status.error().message);
   }

@@ -1,14 +1,5 @@
 #include "weights/tensor_file.h"
 
-#if QAMA_SHA256_OPENSSL
-// The functions of before version 3: EVP's would first read OpenSSL's configuration and look for
-// providers, a millisecond.
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
-#else
-#include <sha2.h>
-#endif
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -23,6 +14,7 @@
 #include "hal/base/checked.h"
 #include "hal/base/quote.h"
 #include "hal/platform/mapped_file.h"
+#include "hal/platform/sha256.h"
 #include "weights/strict_json.h"
 
 namespace qama::weights {
@@ -262,42 +254,10 @@ std::string shape_text(std::span<const std::int64_t> shape) {
   return text + "]";
 }
 
-namespace {
-
-std::string sha256_of_parts(std::initializer_list<std::span<const std::byte>> parts) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::uint8_t digest[32];
-#if QAMA_SHA256_OPENSSL
-  SHA256_CTX context;
-  SHA256_Init(&context);
-  for (const auto part : parts) SHA256_Update(&context, part.data(), part.size());
-  SHA256_Final(digest, &context);
-#else
-  SHA2_CTX context;
-  SHA256Init(&context);
-  for (const auto part : parts) {
-    SHA256Update(&context, reinterpret_cast<const std::uint8_t*>(part.data()), part.size());
-  }
-  SHA256Final(digest, &context);
-#endif
-  std::string text;
-  for (const std::uint8_t byte : digest) {
-    text += kHex[byte >> 4U];
-    text += kHex[byte & 15U];
-  }
-  return text;
-}
-
-}  // namespace
-
-std::string sha256_hex(std::span<const std::byte> data) {
-  return sha256_of_parts({data});
-}
-
 std::string seal_of(std::span<const std::byte> file, std::size_t digits) {
   std::array<std::byte, kDigestDigits> zeros;
   zeros.fill(std::byte{'0'});
-  return sha256_of_parts({file.first(digits), zeros, file.subspan(digits + kDigestDigits)});
+  return platform::sha256_hex({file.first(digits), zeros, file.subspan(digits + kDigestDigits)});
 }
 
 namespace {
@@ -478,7 +438,7 @@ Status TensorFile::Impl::check_seal(std::size_t header_end) const {
 Status TensorFile::Impl::check_data(std::span<const std::byte> data) const {
   if (sealed) {
     QAMA_RETURN_IF_ERROR(check_seal(bytes.size() - data.size()));
-  } else if (const std::string computed = sha256_hex(data); computed != sha256) {
+  } else if (const std::string computed = platform::sha256_hex(data); computed != sha256) {
     return Error{ErrorCode::model_checksum_mismatch,
                  "data: SHA-256 " + computed + ", expected " + sha256};
   }

@@ -153,8 +153,6 @@ class TensorFile {
 };
 
 inline constexpr std::size_t kDigestDigits = 64;
-/// SHA-256 of `data` as 64 lower-case hexadecimal digits.
-[[nodiscard]] std::string sha256_hex(std::span<const std::byte> data);
 /// The seal of a file whose own digits begin at byte `digits`: the SHA-256 of all its bytes, with
 /// the character 0 in place of those 64. Precondition: digits + 64 <= file.size().
 [[nodiscard]] std::string seal_of(std::span<const std::byte> file, std::size_t digits);

@@ -22,9 +22,9 @@ struct Descriptor {
   }
 };
 
-Error unreadable(const SecretFile& file, std::string_view why) {
-  return make_error(ErrorCode::io_error, file.what, " ", quote(file.path),
-                    " cannot be read: ", why);
+Error unreadable(const SecretFile& file, std::string_view why,
+                 ErrorCode code = ErrorCode::io_error) {
+  return make_error(code, file.what, " ", quote(file.path), " cannot be read: ", why);
 }
 
 }  // namespace
@@ -54,17 +54,23 @@ void wipe(std::string& text) noexcept {
 }
 
 Result<Secret> read_secret(const SecretFile& file) {
-  const Descriptor in{::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  const Descriptor in{::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
   struct stat status {};
-  if (in.fd < 0 || ::fstat(in.fd, &status) != 0) return unreadable(file, ::strerror(errno));
+  if (in.fd < 0 || ::fstat(in.fd, &status) != 0) {
+    const int number = errno;
+    return unreadable(file, ::strerror(number),
+                      number == ENOENT ? file.absent : ErrorCode::io_error);
+  }
+  if (!S_ISREG(status.st_mode)) return unreadable(file, "it is no regular file");
   const unsigned mode = status.st_mode & 07777U;
   if ((mode & 077U) != 0 && !file.others_may) {
     const char digits[] = {'0', static_cast<char>('0' + (mode >> 6 & 7U)),
                            static_cast<char>('0' + (mode >> 3 & 7U)),
                            static_cast<char>('0' + (mode & 7U)), '\0'};
-    return make_error(ErrorCode::device_auth, file.what, " ", quote(file.path),
-                      " is open to others than its owner: mode ", digits, ", expected 0600 (",
-                      file.insist, " insists)");
+    return make_error(file.refused, file.what, " ", quote(file.path),
+                      " is open to others than its owner: mode ", digits, ", expected 0600",
+                      file.insist.empty() ? "" : " (", file.insist,
+                      file.insist.empty() ? "" : " insists)");
   }
   // One byte more than allowed, to see that there are no more.
   std::string bytes(file.most + 1, '\0');

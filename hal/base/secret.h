@@ -39,12 +39,14 @@ void wipe(std::string& text) noexcept;
 struct SecretFile {
   const std::string& path;
   std::string_view what;         ///< "key file", ...
-  std::string_view insist;       ///< the option that makes `others_may` true
+  std::string_view insist;       ///< the option that makes `others_may` true; may be empty
   bool others_may = false;       ///< group and world may read or write it
   std::size_t most = 64U << 10;  ///< bytes
+  ErrorCode refused = ErrorCode::device_auth;
+  ErrorCode absent = ErrorCode::io_error;
 };
-/// The file's bytes. IO_ERROR if it cannot be read, is empty or too long; DEVICE_AUTH if others
-/// than its owner may use it.
+/// The bytes of a regular file. `absent` if there is none; IO_ERROR if it cannot be read, is empty
+/// or too long; `refused` if others than its owner may use it.
 [[nodiscard]] Result<Secret> read_secret(const SecretFile& file);
 
 /// `text` up to its first end of line.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "hal/base/random.h"
+#include "hal/platform/sha256.h"
 #include "weights/architecture.h"
 #include "weights/golden_file.h"
 #include "weights/model_file.h"
@@ -68,7 +69,7 @@ auto open_repaired(std::span<const std::byte> bytes, std::vector<std::byte>& cop
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   const std::string digest = message.starts_with("data")
-                                 ? sha256_hex(bytes.subspan(sizeof length + length))
+                                 ? platform::sha256_hex(bytes.subspan(sizeof length + length))
                                  : seal_of(bytes, at);
   std::memcpy(copy.data() + at, digest.data(), digest.size());
   return File::from_memory(copy);

@@ -1,4 +1,5 @@
 #include "tests/weights/bad_files.h"
+#include "hal/platform/sha256.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -72,7 +73,7 @@ Bytes join(Raw raw) {
     return join(raw.header.dump(), raw.data);
   }
   if (metadata->value("format_version", "") == kModelFormat.unsealed) {
-    (*metadata)["sha256"] = sha256_hex(raw.data);
+    (*metadata)["sha256"] = platform::sha256_hex(raw.data);
     return join(raw.header.dump(), raw.data);
   }
   const std::string zeros(kDigestDigits, '0');

@@ -1,6 +1,7 @@
 // The container: what TensorFile shows of a good file, and how it opens files and memory. The rules
 // that refuse a file are tested by robustness_test.cpp on the files of bad_files.cpp.
 #include "weights/tensor_file.h"
+#include "hal/platform/sha256.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -154,7 +155,7 @@ TEST(TensorFile, ASparseFileOfManyGigabytesIsRefusedByItsHeader) {
 TEST(TensorFile, ChecksumIsThatOfTheStandard) {
   // FIPS 180-2's examples.
   const auto digest = [](const std::string& text) {
-    return sha256_hex(std::as_bytes(std::span(text)));
+    return platform::sha256_hex(std::as_bytes(std::span(text)));
   };
   EXPECT_EQ(digest("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(digest(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "hal/base/quote.h"
+#include "hal/platform/sha256.h"
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
@@ -277,7 +278,7 @@ class Eval final : public Command {
     const auto n = static_cast<double>(tally.samples);
     const double accuracy = static_cast<double>(tally.correct) / n;
     const double rate = tally.seconds > 0 ? n / tally.seconds : 0;
-    const std::string checksum = weights::sha256_hex(tally.answers);
+    const std::string checksum = platform::sha256_hex(tally.answers);
     const double p50 = percentile(tally.latency_us, 50);
     const double p90 = percentile(tally.latency_us, 90);
     const double p99 = percentile(tally.latency_us, 99);

@@ -52,6 +52,14 @@ TEST_F(SecretFiles, AreReadWholeOrNotAtAll) {
   const std::string nowhere = dir_.file("nowhere"), folder = dir_.path().string();
   EXPECT_ERROR(io_error, read_secret({nowhere, "key file", "", true}));
   EXPECT_ERROR(io_error, read_secret({folder, "key file", "", true}));
+  EXPECT_ERROR(
+      not_found,
+      read_secret(
+          {.path = nowhere, .what = "key file", .insist = "", .absent = ErrorCode::not_found}));
+  // Nobody writes into it: a read would wait for ever.
+  const std::string pipe = dir_.file("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_ERROR(io_error, read_secret({pipe, "key file", "", false}));
 }
 
 TEST(Secret, IsCopiedMovedAndEnded) {
