@@ -135,7 +135,8 @@ Status open_model(Result<std::shared_ptr<const runtime::Model>> opened, std::str
 Result<qama::weights::ModelOptions> read_options(const qama_model_options* given) {
   qama::weights::ModelOptions out;
   if (given == nullptr) return out;
-  if (given->struct_size < sizeof *given) {
+  constexpr std::size_t kFirst = offsetof(qama_model_options, trust) + sizeof given->trust;
+  if (given->struct_size < kFirst || given->struct_size > runtime::kMostStructBytes) {
     return Error{ErrorCode::invalid_argument, "struct_size is " +
                                                   std::to_string(given->struct_size) +
                                                   ", expected sizeof(qama_model_options)"};

@@ -26,6 +26,18 @@ void declare_trust(CLI::App& app, weights::ModelOptions& options) {
       ->type_name("FILE");
 }
 
+void ReadingArguments::declare(CLI::App& app) {
+  app.add_option("--format", format,
+                 "Read the file in this format; by default, its name and content decide.")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(hal::problem_format_names(), CLI::ignore_case));
+  app.add_flag("--maximise", maximise,
+               "Look for the largest value of a qubo or an ising, not the smallest.");
+  app.add_flag("--symmetric", symmetric,
+               "Take i j and j i as one entry of a symmetric matrix, given once or twice: of a "
+               "qubo x^T Q x it counts twice, of a graph or an ising once.");
+}
+
 void declare_device(CLI::App& app, std::string& device) {
   app.add_option("--device", device,
                  "Solve on this device: cpu:, cpu:KERNEL, exact:, cim://HOST:PORT, ... `qama "

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "hal/base/result.h"
+#include "hal/text/formats.h"
 #include "runtime/cli/console.h"
 #include "runtime/engine/model.h"
 #include "runtime/engine/session.h"
@@ -48,6 +49,14 @@ struct RunArguments {
 void declare_model(CLI::App& app, std::string& path, weights::ModelOptions& options);
 /// --trust alone, for commands that take the model without an option.
 void declare_trust(CLI::App& app, weights::ModelOptions& options);
+/// --format, --maximise and --symmetric: how a problem file is read.
+struct ReadingArguments {
+  std::string format;
+  bool maximise = false, symmetric = false;
+  void declare(CLI::App& app);
+  [[nodiscard]] hal::ReadOptions options() const { return {format, maximise, symmetric}; }
+  [[nodiscard]] bool given() const { return !format.empty() || maximise || symmetric; }
+};
 /// --device, --threads and --seed alone.
 void declare_device(CLI::App& app, std::string& device);
 void declare_threads(CLI::App& app, std::int32_t& threads);

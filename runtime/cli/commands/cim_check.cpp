@@ -71,14 +71,10 @@ class CimCheckCommand final : public Command {
         ->type_name("");
     app.add_option("-m,--model", model_path_, "Check the layers of this model.")
         ->type_name("MODEL");
+    declare_trust(app, model_options_);
     app.add_option("--text", text_, "With --model, check the layers of this text.")
         ->type_name("TEXT");
-    app.add_option("--format", format_,
-                   "Read the files in this format; by default, their name and content decide.")
-        ->type_name("NAME")
-        ->check(CLI::IsMember(hal::problem_format_names(), CLI::ignore_case));
-    app.add_flag("--maximise", maximise_, "As of `qama solve`.");
-    app.add_flag("--symmetric", symmetric_, "As of `qama solve`.");
+    reading_.declare(app);
     app.add_option("--machine-spins", options_.machine_spins,
                    "The machine has N spins, ancillas included.")
         ->type_name("N")
@@ -95,6 +91,12 @@ class CimCheckCommand final : public Command {
       return Error{ErrorCode::usage, "cim-check needs a problem file, or --model and an input"};
     if (model_path_.empty() && !text_.empty())
       return Error{ErrorCode::usage, "--text needs --model"};
+    if (model_path_.empty() && model_options_.trust)
+      return Error{ErrorCode::usage, "--trust needs --model"};
+    if (!model_path_.empty() && reading_.given()) {
+      return Error{ErrorCode::usage,
+                   "--format, --maximise and --symmetric are of problem files, not of --model"};
+    }
     std::vector<std::string> read = inputs_;
     read.push_back(model_path_);
     QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, read));
@@ -124,14 +126,14 @@ class CimCheckCommand final : public Command {
           platform::read_file(path, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
       const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       QAMA_ASSIGN_OR_RETURN(hal::ProblemFile file,
-                            hal::parse_problem(text, path, {format_, maximise_, symmetric_}));
+                            hal::parse_problem(text, path, reading_.options()));
       out.push_back({path, std::move(file)});
     }
     return {};
   }
 
   Status run_model(Console& console, std::vector<CheckedProblem>& out) const {
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     QAMA_RETURN_IF_ERROR(need_qama(*model, model_path_, "cim-check"));
     QAMA_ASSIGN_OR_RETURN(const auto reader,
                           runtime::SampleReader::create(model, model_path_, pictures_.options()));
@@ -288,8 +290,9 @@ class CimCheckCommand final : public Command {
   }
 
   std::vector<std::string> inputs_;
-  std::string model_path_, text_, format_, html_;
-  bool maximise_ = false, symmetric_ = false;
+  std::string model_path_, text_, html_;
+  weights::ModelOptions model_options_;
+  ReadingArguments reading_;
   hal::CimCheckOptions options_;
   std::optional<std::uint64_t> seed_;
   PictureArguments pictures_;

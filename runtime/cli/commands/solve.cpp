@@ -52,15 +52,7 @@ class Solve final : public Command {
     app.add_option("FILE", path_, "The problem, or - for standard input.")
         ->required()
         ->type_name("");
-    app.add_option("--format", format_,
-                   "Read the file in this format; by default, its name and content decide.")
-        ->type_name("NAME")
-        ->check(CLI::IsMember(hal::problem_format_names(), CLI::ignore_case));
-    app.add_flag("--maximise", maximise_,
-                 "Look for the largest value of a qubo or an ising, not the smallest.");
-    app.add_flag("--symmetric", symmetric_,
-                 "Take i j and j i as one entry of a symmetric matrix, given once or twice: of a "
-                 "qubo x^T Q x it counts twice, of a graph or an ising once.");
+    reading_.declare(app);
     app.add_option("--out", out_, "Write the spins to this file, as 0 and 1, a head a line.")
         ->type_name("FILE");
     app.add_option("--sweeps", sweeps_,
@@ -137,7 +129,7 @@ class Solve final : public Command {
         platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file,
-                          hal::parse_problem(text, path_, {format_, maximise_, symmetric_}));
+                          hal::parse_problem(text, path_, reading_.options()));
     QAMA_ASSIGN_OR_RETURN(hal::SolveRequest request, request_for(file.kind));
     const std::string uri =
         device_.empty() ? hal::default_device(file, asks_for_annealing()) : device_;
@@ -324,12 +316,11 @@ class Solve final : public Command {
   }
 
   std::string path_;
-  std::string format_;
+  ReadingArguments reading_;
   std::string form_;
   std::string start_kind_ = "guessed";
   std::string device_;  ///< empty: hal::default_device
   std::string out_;
-  bool maximise_ = false, symmetric_ = false;
   hal::Schedule schedule_;  ///< what rounds are
   std::optional<std::int32_t> sweeps_;
   std::optional<double> t_start_, t_end_;

@@ -215,6 +215,8 @@ TEST_F(CApiModel, MisuseIsAnErrorWithASentence) {
   EXPECT_EQ(qama_model_open(nullptr, &other), 1);
   qama_model_options model_options{};
   EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 1);  // struct_size
+  model_options.struct_size = 1U << 20;
+  EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 1);
   model_options.struct_size = sizeof model_options;
   EXPECT_EQ(qama_model_open_with("/nowhere/at/all", &model_options, &other), 4);
   EXPECT_EQ(qama_model_open_with("/nowhere/at/all", nullptr, &other), 4);

@@ -66,6 +66,8 @@ TEST_F(CliCimCheck, EveryLayerOfAModelAndAPage) {
 TEST_F(CliCimCheck, WrongUseIsOneSentence) {
   EXPECT_EQ(run_qama({"cim-check"}).status, 2);
   EXPECT_EQ(run_qama({"cim-check", "--text", "x"}).status, 2);
+  EXPECT_EQ(run_qama({"cim-check", "x", "--trust", "y"}).status, 2);
+  EXPECT_EQ(run_qama({"cim-check", "x", "-m", "y", "--maximise"}).status, 2);
   expect_error(run_qama({"cim-check", "-q", directory_.file("none.csv")}), "NOT_FOUND");
   expect_error(run_qama({"cim-check", "-q", put("bad.csv", "1,2\n3\n")}), "PROBLEM_BAD_FORMAT");
 }

@@ -96,6 +96,7 @@ TEST(CliSign, WhatIsSignedIsTrustedByEveryCommand) {
       {"explain", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte.gz:0")},
       {"profile", "-q", "-m", model, "--runs", "1"},
       {"eval", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path()},
+      {"cim-check", "-q", "-m", model, directory.file("t10k-images-idx3-ubyte.gz:0")},
       {"tune", "-q", "-m", model, "--dataset", "mnist", "--data", directory.path(), "--samples",
        "4"}};
   const auto with = [](std::vector<std::string> command, const std::string& trust) {

@@ -257,6 +257,10 @@ class Published(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "2 heads of 3, expected 8 dimensions"):
             QamaAttention(8, 2, 3, kind="qama_bilinear")
 
+    def test_a_normalisation_that_the_kind_has_not_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "qama_bilinear has no normalisations"):
+            QamaAttention(8, 2, 4, kind="qama_bilinear")
+
 
 class Gradient(unittest.TestCase):
     def test_gradient_with_fixed_spins_is_the_finite_difference(self):

@@ -164,7 +164,7 @@ def read_record(found, image_size, channels=None, dim_head=None, heads=None):
                          f"patch, {patch}")
     attention = {"kind": "softmax"}
     if "blocks.0.attn.w_eps" in found:
-        attention = PUBLISHED
+        attention = dict(PUBLISHED)
         width = found["blocks.0.attn.w_eps"].numel()
         if dim_head not in (None, width) or heads not in (None, dim // width):
             raise ValueError(f"E2V of {width} numbers, which says {dim // width} heads of {width}: "
@@ -292,8 +292,11 @@ def main():
                   "gray": "luma"}
     preprocess.update((key, value) for key, value in export.picture_keys(options).items()
                       if value is not None)
+    published = (model.record["attention"]["kind"] == "qama_bilinear"
+                 or not model.record["attention"].get("projection", True))
     digest = export.export_model(model, options.out, preprocess, labels,
-                                 {"imported_from": "vit-pytorch SimpleViT"})
+                                 {"imported_from": "QAMA's published code" if published else
+                                  "vit-pytorch SimpleViT"})
     if options.golden:
         if samples is None:
             torch.manual_seed(1)

@@ -231,6 +231,9 @@ class QamaAttention(nn.Module):
         elif inner != dim:
             raise ValueError(f"{heads} heads of {dim_head}, expected {dim} dimensions of all "
                              f"heads, since {kind} has no output projection")
+        if not self.rule.normalises and (normalisation, energy_norm) != ("none", "none"):
+            raise ValueError(f"normalisation '{normalisation}', energy norm '{energy_norm}': "
+                             f"expected none of both, since {kind} has no normalisations")
         self.w_eps = nn.Parameter(torch.randn(1 if shared_w_eps else heads, dim_head))
         self.coupling = HeadNorm(heads, normalisation, eps)
         self.field = HeadNorm(heads, normalisation, eps)

@@ -8,6 +8,7 @@ read as float32. What the tensors mean belongs in export.py.
 """
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -107,7 +108,10 @@ def checksum(raw, metadata):
         return hashlib.sha256(raw[8 + struct.unpack("<Q", raw[:8])[0]:]).hexdigest()
     if version != VERSION:
         raise ValueError(f"format_version {version!r}, expected {VERSION!r} or {UNSEALED!r}")
-    return hashlib.sha256(raw.replace(metadata["sha256"].encode(), NO_DIGEST, 1)).hexdigest()
+    digest = metadata.get("sha256", "")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(f"sha256 {digest!r}, expected 64 hexadecimal digits")
+    return hashlib.sha256(raw.replace(digest.encode(), NO_DIGEST, 1)).hexdigest()
 
 
 def read(path):
@@ -116,9 +120,12 @@ def read(path):
     raw = Path(path).read_bytes()
     header, data = take_apart(path, raw)
     metadata = header.pop("__metadata__")
-    digest = checksum(raw, metadata)
-    if digest != metadata["sha256"]:
-        raise ValueError(f"{path}: sha256 {digest}, expected {metadata['sha256']}")
+    try:
+        digest = checksum(raw, metadata)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if digest != metadata.get("sha256"):
+        raise ValueError(f"{path}: sha256 {digest}, expected {metadata.get('sha256')}")
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]

@@ -181,6 +181,10 @@ def parse(arguments=None):
     if unknown:
         parser.error(f"--corrupt {','.join(sorted(unknown))}: expected of "
                      f"{', '.join(augment.KINDS)}")
+    if not 0 <= options.corrupt_share <= 1:
+        parser.error(f"--corrupt-share {options.corrupt_share}: expected 0 to 1")
+    if options.corrupt_share < 1 and not options.corrupt:
+        parser.error("--corrupt-share needs --corrupt")
     try:
         options.image = tuple(int(n) for n in options.image.split("x"))
         if len(options.image) != 3 or min(options.image) < 1:

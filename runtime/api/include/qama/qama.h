@@ -65,7 +65,7 @@ typedef struct qama_model_options {
                         so is one of format version 1. NULL: any model */
 } qama_model_options;
 
-/* The same with options; NULL or all 0: as qama_model_open. */
+/* The same with options; NULL, or all 0 behind struct_size: as qama_model_open. */
 QAMA_API qama_status qama_model_open_with(const char* path, const qama_model_options* options,
                                           qama_model** out);
 /* The same from memory, which must outlive the model and its sessions. Any alignment. */
