@@ -164,22 +164,6 @@ class Models(Folder):
         with self.assertRaisesRegex(ValueError, "expected an image model"):
             export.write_pictures(self.folder / "t", self.folder / "p", fit="pad")
 
-    def test_an_average_lies_between_two_models(self):
-        models = [trained(reference.vit_record()) for _ in range(2)]
-        with torch.no_grad():
-            models[1].head.weight.add_(4.0)
-        for name, model in zip("ab", models):
-            export.export_model(model, self.folder / name, {"kind": "any"}, LABELS)
-        export.write_average(self.folder / "a", self.folder / "b", self.folder / "c", 0.25)
-        a, b, c = (tensor_file.read(self.folder / name)[0]["head.weight"] for name in "abc")
-        np.testing.assert_allclose(c, 0.75 * a + 0.25 * b, rtol=1e-6)
-        training = json.loads(tensor_file.read(self.folder / "c")[1]["training"])
-        self.assertEqual((training["averaged_with"], training["share"]), ("a", 0.25))
-        export.export_model(trained(reference.vit_record(depth=1)), self.folder / "d",
-                            {"kind": "any"}, LABELS)
-        with self.assertRaisesRegex(ValueError, "other names or shapes"):
-            export.write_average(self.folder / "a", self.folder / "d", self.folder / "c", 0.5)
-
     def test_schedules_have_rounds_and_blocks_of_their_own(self):
         model = trained(reference.vit_record())
         export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)

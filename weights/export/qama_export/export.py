@@ -170,29 +170,6 @@ def write_schedule(path, out, layers=None, **schedule):
     tensor_file.write(out, tensors, metadata, tensor_file.half_storage(path))
 
 
-def write_average(path, other, out, share):
-    """Writes `share` of the floats of the model file `other` and the rest of those of `path`, of
-    the same shapes; the records are those of `other`.
-
-    Between a model and what further training made of it lie models that keep most of what both can
-    do (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
-    """
-    tensors, _ = tensor_file.read(path)
-    theirs, metadata = tensor_file.read(other)
-    if {name: t.shape for name, t in tensors.items()} != {name: t.shape
-                                                          for name, t in theirs.items()}:
-        raise ValueError(f"{other}: its tensors have other names or shapes than those of {path}")
-    for name, value in theirs.items():
-        if value.dtype.kind == "f":
-            mixed = (1 - share) * tensors[name].astype(np.float64) + share * value
-            theirs[name] = mixed.astype(value.dtype)
-    training = json.loads(metadata.get("training", "{}"))
-    training.pop("test_accuracy", None)
-    metadata["training"] = json.dumps({**training, "averaged_with": Path(path).stem,
-                                       "share": share})
-    tensor_file.write(out, theirs, metadata, tensor_file.half_storage(other))
-
-
 def write_pictures(path, out, **keys):
     """Copies a model file with another way from a picture to its input (FORMAT.md, `preprocess`);
     the tensors stay the same.
@@ -277,16 +254,7 @@ def main():
     half.add_argument("model")
     half.add_argument("--dtype", required=True, choices=["f16", "bf16"])
     half.add_argument("--out", required=True)
-    average = commands.add_parser("average", help="write the mean of a model file and of what "
-                                  "further training made of it")
-    average.add_argument("model")
-    average.add_argument("other", help="the records of the result are this one's")
-    average.add_argument("--share", type=float, required=True, help="of OTHER, 0 to 1")
-    average.add_argument("--out", required=True)
     arguments = parser.parse_args()
-    if arguments.command == "average":
-        write_average(arguments.model, arguments.other, arguments.out, arguments.share)
-        return
     if arguments.command == "half":
         write_half(arguments.model, arguments.out, arguments.dtype)
         return

@@ -387,7 +387,8 @@ QAMA_API qama_status qama_solver_create(const char* uri, int32_t heads, int32_t 
 QAMA_API void qama_solver_destroy(qama_solver* solver);
 
 /* Solves `batch` QAMA layers given in real numbers, in parallel:
- *   J     [batch][H][N][N] floats, symmetric, diagonal ignored (the paper's J after normalisation)
+ *   J     [batch][H][N][N] floats, diagonal ignored (the paper's J after normalisation); symmetric:
+ *         J_ij and J_ji differ by at most 0.05 of the head's largest, else INVALID_ARGUMENT
  *   field [batch][H][N]    floats, rho * h
  *   lambda                 penalty between two heads that select the same token
  *   count [batch] tokens used of each sample (1..N), or NULL: all N. Spins beyond it are 0.
