@@ -20,6 +20,7 @@ import scripts
 import torch
 from qama_export import export, fleet, pack, sweep, text_teacher, train
 from qama_export.half_products import half_products
+from qama_export.small_products import product
 from qama_export.models import build
 from qama_export.solver import Solver, find_library
 
@@ -154,6 +155,14 @@ class Training(unittest.TestCase):
             # whole.
             self.assertLess((one - other).norm(), 0.02 * one.norm() + 1e-6)
         self.assertFalse(all(torch.equal(one, other) for one, other in zip(*gradients)))
+
+    def test_small_products_are_halved_too(self):
+        torch.manual_seed(3)
+        a, b = torch.randn(2, 3, 8, 8, requires_grad=True), torch.randn(2, 3, 8, 8)
+        halved = (a.bfloat16() @ b.bfloat16()).float()
+        with half_products():
+            self.assertTrue(torch.equal(product(a, b), halved))
+        self.assertFalse(torch.equal(product(a, b), halved))
 
     def test_nothing_is_rounded_without_gradients(self):
         run = self.run_training("exact", "--attention", "softmax")

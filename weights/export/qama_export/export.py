@@ -11,7 +11,6 @@ write_golden() records the inputs and every named intermediate of one forward pa
 """
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import torch

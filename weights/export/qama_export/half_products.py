@@ -53,6 +53,16 @@ class Product(torch.autograd.Function):
 class half_products(TorchFunctionMode):  # noqa: N801, a context manager like torch.no_grad
     """While active, linear layers and batched products that need a gradient run in bfloat16."""
 
+    depth = 0  # how many are active
+
+    def __enter__(self):
+        half_products.depth += 1
+        return super().__enter__()
+
+    def __exit__(self, *failure):
+        half_products.depth -= 1
+        return super().__exit__(*failure)
+
     def __torch_function__(self, function, types, arguments=(), options=None):
         options = options or {}
         if torch.is_grad_enabled():
