@@ -5,8 +5,8 @@
 //   lying_peers [SECONDS [CONNECTIONS]]     of an attack, 3; of a flood, 10000
 //
 // A line an attack: how often the good client was served, its slowest time from the address to the
-// answer, and the emulator's peak of memory. Exit status 1 if a client was not served, or a limit
-// (1 s, 64 MB) is passed.
+// answer, and the emulator's peak of memory. Exit status 1 if a client was not served, a limit
+// (1 s, 64 MB) is passed, or an attack did not begin.
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
     int served = 0, asked = 0;
     double slowest = 0;
     const test::Attacker attacker({emulator.port(), emulator.http_port()}, attack.run);
+    if (!attacker.ready()) bench::fail(std::string(attack.name) + ": the attacker is not ready");
     const auto end = Clock::now() + std::chrono::duration<double>(seconds);
     while (Clock::now() < end) {
       const double took = serve(uri);

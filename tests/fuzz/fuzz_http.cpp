@@ -2,13 +2,6 @@
 // are requests: a byte for the path, one for the header, the rest is the body; an empty body of a
 // login or a task is a good one. A part whose first byte is 0xFF goes to the port as it is. Every
 // request that is well formed has an answer.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +10,7 @@
 
 #include "hal/emulator/http_terminal.h"
 #include "tests/fuzz/fuzz_files.h"
+#include "tests/fuzz/fuzz_socket.h"
 
 namespace {
 
@@ -47,32 +41,25 @@ Server& server() {
 
 class Connection {
  public:
-  ~Connection() { close(); }
   void close() {
-    if (fd_ < 0) return;
-    // At once, so that the port is free again.
-    const linger now{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    ::close(fd_);
-    fd_ = -1;
+    socket_.close();
     buffer_.clear();
   }
-  void end_writing() const { ::shutdown(fd_, SHUT_WR); }
+  void end_writing() const { socket_.end_writing(); }
   bool send(std::string_view bytes) {
-    if (fd_ < 0 && !connect()) return false;
-    return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(bytes.size());
+    if (!socket_.open() && !socket_.connect(server().terminal->port())) return false;
+    return socket_.send(bytes.data(), bytes.size());
   }
   /// An answer's body; false if the other end closes or says nothing for so long.
   bool receive(std::string& body, int patience_ms) {
     std::size_t head = 0;
     while ((head = buffer_.find("\r\n\r\n")) == std::string::npos) {
-      if (!more(patience_ms)) return false;
+      if (!socket_.receive(buffer_, patience_ms)) return false;
     }
     const std::size_t at = buffer_.find("Content-Length: ");
     const std::size_t length = at < head ? std::strtoul(buffer_.c_str() + at + 16, nullptr, 10) : 0;
     while (buffer_.size() < head + 4 + length) {
-      if (!more(patience_ms)) return false;
+      if (!socket_.receive(buffer_, patience_ms)) return false;
     }
     body = buffer_.substr(head + 4, length);
     const bool closes = buffer_.find("Connection: close") < head;
@@ -80,33 +67,10 @@ class Connection {
     if (closes) close();
     return true;
   }
-  [[nodiscard]] bool timed_out() const { return timed_out_; }
+  [[nodiscard]] bool timed_out() const { return socket_.timed_out(); }
 
  private:
-  bool connect() {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(server().terminal->port());
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int one = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  }
-  bool more(int patience_ms) {
-    // Head and body come in two pieces; without this, the second waits for 40 ms.
-    const int one = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
-    pollfd ready{fd_, POLLIN, 0};
-    timed_out_ = ::poll(&ready, 1, patience_ms) == 0;
-    char chunk[4096];
-    const ssize_t got = timed_out_ ? 0 : ::recv(fd_, chunk, sizeof chunk, 0);
-    if (got <= 0) return false;
-    buffer_.append(chunk, static_cast<std::size_t>(got));
-    return true;
-  }
-  int fd_ = -1;
-  bool timed_out_ = false;
+  qama::fuzz::Socket socket_;
   std::string buffer_;
 };
 

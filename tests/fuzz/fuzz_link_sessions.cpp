@@ -2,13 +2,6 @@
 // emulator of its own for every input. The first byte says whether FAULT is allowed. Then frames: a
 // byte of flags (below), the type, the payload's length, the payload. Every reply must be one that
 // the driver can read, and afterwards the emulator must still serve a good client.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -20,6 +13,7 @@
 
 #include "hal/cim/link_codec.h"
 #include "hal/emulator/service.h"
+#include "tests/fuzz/fuzz_socket.h"
 
 namespace {
 
@@ -46,28 +40,13 @@ void require(bool condition, const char* what) {
 
 class Client {
  public:
-  ~Client() { close(); }
   void close() {
-    if (fd_ < 0) return;
-    const linger now{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    ::close(fd_);
-    fd_ = -1;
+    socket_.close();
     in_.clear();
   }
   bool send(int port, View bytes) {
-    if (fd_ < 0) {
-      fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      sockaddr_in address{};
-      address.sin_family = AF_INET;
-      address.sin_port = htons(static_cast<std::uint16_t>(port));
-      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      const int one = 1;
-      ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-      if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
-    }
-    return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(bytes.size());
+    if (!socket_.open() && !socket_.connect(port)) return false;
+    return socket_.send(bytes.data(), bytes.size());
   }
   struct Reply {
     std::optional<cim::FrameHeader> header;  ///< none: not a frame
@@ -88,17 +67,12 @@ class Client {
           return out;
         }
       }
-      pollfd ready{fd_, POLLIN, 0};
-      std::uint8_t chunk[4096];
-      if (fd_ < 0 || ::poll(&ready, 1, patience_ms) <= 0) return std::nullopt;
-      const ssize_t got = ::recv(fd_, chunk, sizeof chunk, 0);
-      if (got <= 0) return std::nullopt;
-      in_.insert(in_.end(), chunk, chunk + got);
+      if (!socket_.receive(in_, patience_ms)) return std::nullopt;
     }
   }
 
  private:
-  int fd_ = -1;
+  qama::fuzz::Socket socket_;
   Bytes in_;
 };
 

@@ -70,9 +70,10 @@ void run(const Input& input) {
   LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
+constexpr std::string_view kZero("\0", 1);  // the literal alone would be an empty word
 /// What stands in files at borders: numbers, brackets, the word between a target's parts.
 constexpr std::string_view kWords[] = {
-    "\0",  "\xFF", "\x7F\xFF", "\x80", "-1",  "0",  "1e999", "nan",  "9223372036854775808",
+    kZero, "\xFF", "\x7F\xFF", "\x80", "-1",  "0",  "1e999", "nan",  "9223372036854775808",
     "[[[", "{",    "}",        "\"",   "\\u", "\n", ",",     "FUZZ", "\xED\xA0\x80",
     "--",  "=",    "&",        "\t"};
 

@@ -20,6 +20,7 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hal/cim/link_codec.h"
@@ -40,16 +41,28 @@ class Peer {
     to.sin_port = htons(static_cast<std::uint16_t>(port));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     (void)!::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to);
-    // Who is not read from does not wait for ever.
-    const timeval patience{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    waits_at_most(std::chrono::seconds(1));
   }
   ~Peer() {
     if (fd_ >= 0) ::close(fd_);
   }
   Peer(Peer&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  Peer& operator=(Peer&&) = delete;
+  Peer& operator=(Peer&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+
+  /// Who is not read from does not wait for ever.
+  void waits_at_most(std::chrono::milliseconds time) {
+    const timeval patience{time.count() / 1000, time.count() % 1000 * 1000};
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+  /// Whether the other end has ended it.
+  [[nodiscard]] bool gone() const {
+    pollfd end{fd_, 0, 0};
+    return fd_ < 0 || ::poll(&end, 1, 0) != 0;
+  }
 
   bool send(const void* bytes, std::size_t size) {
     const ssize_t put = ::send(fd_, bytes, size, MSG_NOSIGNAL);
@@ -125,7 +138,8 @@ class Attacker {
     }
     ::close(ends[1]);
     pollfd waits{ends[0], POLLIN, 0};
-    ready_ = ::poll(&waits, 1, 60000) == 1;
+    char word = 0;  // nothing to be read: it ended without one
+    ready_ = ::poll(&waits, 1, 60000) == 1 && ::read(ends[0], &word, 1) == 1;
     ::close(ends[0]);
   }
   ~Attacker() {
@@ -165,6 +179,17 @@ inline std::vector<NamedAttack> all_attacks(std::size_t count) {
       while (true) ::pause();
     };
   };
+  // `count` connections that are kept, and then the oldest again and again.
+  const auto flood = [count](int Target::*port) {
+    return [=](const Target& target, const Ready& ready) {
+      std::vector<Peer> peers;
+      ready();
+      while (peers.size() < count) peers.emplace_back(target.*port);
+      while (true) {
+        for (Peer& peer : peers) peer = Peer(target.*port);
+      }
+    };
+  };
   const auto nested = [](std::size_t bytes) {
     return [bytes](const Target& target, const Ready& ready) {
       ready();
@@ -192,11 +217,7 @@ inline std::vector<NamedAttack> all_attacks(std::size_t count) {
                    while (true) ::pause();
                  }});
   out.push_back({"300 half-open", hold(300, &Target::port, [](Peer& p) { p.send("QC", 2); })});
-  out.push_back({"connections without a word", [count](const Target& target, const Ready& ready) {
-                   std::vector<Peer> peers;
-                   ready();
-                   for (std::size_t i = 0; i < count; ++i) peers.emplace_back(target.port);
-                 }});
+  out.push_back({"connections without a word", flood(&Target::port)});
   out.push_back({"connections, each a new one", [](const Target& target, const Ready& ready) {
                    ready();
                    while (true) Peer(target.port).send("x", 1);
@@ -236,9 +257,15 @@ inline std::vector<NamedAttack> all_attacks(std::size_t count) {
                      (void)peers.back().hello();
                    }
                    ready();
-                   for (Peer& peer : peers) {
-                     for (int i = 0; i < 20000; ++i) {
-                       if (!peer.send_message(hal::cim::Ping{1})) break;
+                   while (true) {
+                     for (Peer& peer : peers) {
+                       peer.waits_at_most(std::chrono::milliseconds(10));
+                       for (int i = 0; i < 20000; ++i) {
+                         if (!peer.send_message(hal::cim::Ping{1})) break;
+                       }
+                       if (!peer.gone()) continue;
+                       peer = Peer(target.port);
+                       (void)peer.hello();
                      }
                    }
                  }});
@@ -263,13 +290,7 @@ inline std::vector<NamedAttack> all_attacks(std::size_t count) {
                    }
                  },
                  false, true});
-  out.push_back({"HTTP connections without a word",
-                 [count](const Target& target, const Ready& ready) {
-                   std::vector<Peer> peers;
-                   ready();
-                   for (std::size_t i = 0; i < count; ++i) peers.emplace_back(target.http_port);
-                 },
-                 false, true});
+  out.push_back({"HTTP connections without a word", flood(&Target::http_port), false, true});
   out.push_back({"1 MB of [ before login", nested(1U << 20), false, true});
   out.push_back({"60 MB of [ before login", nested(60U << 20), false, true});
   return out;

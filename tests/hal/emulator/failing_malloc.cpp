@@ -1,4 +1,6 @@
 // To be preloaded: while the file QAMA_FAIL_WHEN exists, every QAMA_FAIL_EVERY-th malloc fails.
+// The first one leaves the file QAMA_FAIL_TRACE.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,6 +17,10 @@ extern "C" void* malloc(std::size_t size) {
     const char* const every = std::getenv("QAMA_FAIL_EVERY");
     const long period = every != nullptr ? std::atol(every) : 0;
     if (period > 0 && ++count % period == 0) {
+      static std::atomic<bool> traced{false};
+      const char* const trace = std::getenv("QAMA_FAIL_TRACE");
+      if (trace != nullptr && !traced.exchange(true))
+        ::close(::open(trace, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
       errno = ENOMEM;
       return nullptr;
     }

@@ -85,6 +85,7 @@ TEST(EmulatorWithoutMemory, LosesAConnectionAndGoesOn) {
     TempDir dir;
     ::setenv("LD_PRELOAD", QAMA_FAILING_MALLOC, 1);
     ::setenv("QAMA_FAIL_WHEN", dir.file("now").c_str(), 1);
+    ::setenv("QAMA_FAIL_TRACE", dir.file("refused").c_str(), 1);
     ::setenv("QAMA_FAIL_EVERY", every, 1);
     EmulatorProcess emulator;
     ::unsetenv("LD_PRELOAD");
@@ -93,6 +94,7 @@ TEST(EmulatorWithoutMemory, LosesAConnectionAndGoesOn) {
     std::ofstream(dir.file("now")) << "x";
     for (int i = 0; i < 20; ++i) (void)solve_once(uri).ok();
     EXPECT_TRUE(emulator.alive());
+    EXPECT_TRUE(std::filesystem::exists(dir.file("refused"))) << "no request was refused";
     std::filesystem::remove(dir.file("now"));
     EXPECT_OK(solve_once(uri));
     emulator.end();

@@ -70,6 +70,24 @@ struct Client {
   HelloAck session;
 };
 
+/// A device that solves the same small layer again and again.
+struct SmallLayer {
+  explicit SmallLayer(const std::string& uri) {
+    auto opened = open_device(uri);
+    EXPECT_OK(opened);
+    device = std::move(opened).value();
+    auto compiled = device->compile({2, 10});
+    EXPECT_OK(compiled);
+    solver = std::move(compiled).value();
+  }
+  Status solve() { return solver->solve(layer.problem(), {}, spins, result); }
+  std::shared_ptr<Device> device;
+  std::unique_ptr<Solver> solver;
+  ProblemBuffer layer = test::random_layer(2, 10, 1);
+  std::vector<std::uint64_t> spins{0, 0};
+  SolveResult result;
+};
+
 TEST_F(Service, AnotherVersionIsRefused) {
   EmulatorProcess emulator;
   RawClient client(emulator.port());
@@ -233,15 +251,9 @@ TEST_F(Service, AnIdleDataConnectionIsClosedAndTheDriverComesBack) {
   const auto attached = data.attach(session);
   ASSERT_TRUE(attached && attached->is(MessageType::attach_ack));
   EXPECT_TRUE(data.closed_within(5000));
-  auto device = open_device(emulator.uri());
-  ASSERT_OK(device);
-  auto solver = device.value()->compile({2, 10});
-  ASSERT_OK(solver);
-  const auto layer = test::random_layer(2, 10, 1);
-  std::vector<std::uint64_t> spins(2);
-  SolveResult result;
+  SmallLayer layer(emulator.uri());
   for (int i = 0; i < 3; ++i) {
-    ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));
+    ASSERT_OK(layer.solve());
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -378,29 +390,20 @@ TEST_F(Service, PaceHoldsAnswersBack) {
   auto arguments = with(R"({"round_trip_ns": 1000000, "round_trips": 30})");
   arguments.push_back("--pace");
   EmulatorProcess emulator(arguments);
-  auto device = open_device(emulator.uri());
-  ASSERT_OK(device);
-  auto solver = device.value()->compile({2, 10});
-  ASSERT_OK(solver);
-  const auto layer = test::random_layer(2, 10, 1);
-  std::vector<std::uint64_t> spins(2);
-  SolveResult result;
+  SmallLayer paced(emulator.uri());
   for (int i = 0; i < 3; ++i) {
-    ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));
-    EXPECT_NEAR(result.timing.anneal_us, 30'000, 1e-6);
-    EXPECT_GE(result.timing.total_us, 30'000);
-    EXPECT_TRUE(result.timing.modelled);
+    ASSERT_OK(paced.solve());
+    EXPECT_NEAR(paced.result.timing.anneal_us, 30'000, 1e-6);
+    EXPECT_GE(paced.result.timing.total_us, 30'000);
+    EXPECT_TRUE(paced.result.timing.modelled);
   }
   // Without it the same job is far faster than the machine that it models.
   EmulatorProcess free({"--config", dir_.file("config.json")});
-  auto quick = open_device(free.uri());
-  ASSERT_OK(quick);
-  auto other = quick.value()->compile({2, 10});
-  ASSERT_OK(other);
+  SmallLayer quick(free.uri());
   double fastest = 1e9;
   for (int i = 0; i < 20; ++i) {
-    ASSERT_OK(other.value()->solve(layer.problem(), {}, spins, result));
-    fastest = std::min(fastest, result.timing.total_us);
+    ASSERT_OK(quick.solve());
+    fastest = std::min(fastest, quick.result.timing.total_us);
   }
   EXPECT_LT(fastest, 30'000);
 }

@@ -43,6 +43,7 @@ void every_request_may_fail(const char* name, std::size_t answers, const Use& us
     requests = counter.count();
     ASSERT_EQ(status, 0);
   }
+  ASSERT_GT(requests, 0) << name;
   long tried = 0;
   long refused = 0;
   for (const bool for_good : {false, true}) {
@@ -71,6 +72,7 @@ void every_request_may_fail(const char* name, std::size_t answers, const Use& us
     EXPECT_EQ(out, expected) << name << " afterwards";
   }
   std::printf("%s: %ld requests, %ld tried, %ld refused\n", name, requests, tried, refused);
+  EXPECT_GT(refused, 0) << name;
 }
 
 qama_status classify(const char* model_name, std::int32_t threads, std::vector<float>& out) {

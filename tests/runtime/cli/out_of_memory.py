@@ -75,7 +75,7 @@ def main():
     parser.add_argument('--image', default='runtime/examples/images/shoe.png')
     parser.add_argument('--graph', default='runtime/examples/problems/petersen.mc')
     options = parser.parse_args()
-    wrong = 0
+    wrong = too_low = 0
     for command in COMMANDS:
         words = [options.program] + [word.format(image=options.image, graph=options.graph)
                                      for word in command]
@@ -102,6 +102,13 @@ def main():
         print(f'{name}: {limits.tried} limits from 10 to 65 MB, {limits.refused} OUT_OF_MEMORY, '
               f'{limits.wrong} wrong')
         wrong += tally.wrong + limits.wrong
+        too_low += limits.refused
+        if tally.refused == 0:  # nor was there an allocation, perhaps
+            print(f'{name}: no allocation was refused')
+            wrong += 1
+    if too_low == 0:  # for one command, no step may be within the right range
+        print('no limit was too low for any command')
+        wrong += 1
     return 1 if wrong else 0
 
 
