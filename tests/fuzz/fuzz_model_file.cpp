@@ -69,7 +69,7 @@ auto open_repaired(std::span<const std::byte> bytes, std::vector<std::byte>& cop
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   const std::string digest = message.starts_with("data")
-                                 ? platform::sha256_hex(bytes.subspan(sizeof length + length))
+                                 ? qama::platform::sha256_hex(bytes.subspan(sizeof length + length))
                                  : seal_of(bytes, at);
   std::memcpy(copy.data() + at, digest.data(), digest.size());
   return File::from_memory(copy);
