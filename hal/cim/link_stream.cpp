@@ -87,8 +87,9 @@ Status read_psk(StreamFactory::Impl& impl) {
   const Secret digits(line.substr(std::min(colon + 1, line.size())));
   std::array<unsigned char, 48> key{};
   std::size_t length = 0;
+  // OpenSSL reads up to the first zero byte and would pass over what follows.
   const bool good =
-      colon > 0 &&
+      colon > 0 && line.find('\0') == std::string_view::npos &&
       OPENSSL_hexstr2buf_ex(key.data(), key.size(), &length, digits.view().data(), ':') == 1 &&
       length >= 16;
   if (good) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "hal/base/quote.h"
@@ -18,10 +19,39 @@ bool is_space(char c) noexcept {
   return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+
+/// A number as JSON has it: no +, no 0 before other digits, digits on both sides of the point.
+bool is_json_number(std::string_view text) noexcept {
+  const auto skip_digits = [&] {
+    const auto end = std::find_if_not(text.begin(), text.end(), is_digit);
+    const auto count = static_cast<std::size_t>(end - text.begin());
+    text.remove_prefix(count);
+    return count;
+  };
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool zero = text.starts_with('0');
+  const std::size_t whole = skip_digits();
+  if (whole == 0 || (zero && whole > 1)) return false;
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (skip_digits() == 0) return false;
+  }
+  if (text.starts_with('e') || text.starts_with('E')) {
+    text.remove_prefix(1);
+    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+    if (skip_digits() == 0) return false;
+  }
+  return text.empty();
+}
+
 /// 1 or -1, or 0 for anything else.
 std::int8_t spin_of(std::string_view number) noexcept {
   if (number == "1") return 1;
   if (number == "-1") return -1;
+  if (number.size() > kNumberBytes || !is_json_number(number)) return 0;
   double value = 0;
   const auto got = std::from_chars(number.data(), number.data() + number.size(), value);
   if (got.ec != std::errc{} || got.ptr != number.data() + number.size()) return 0;
@@ -90,33 +120,45 @@ bool ReplyReader::take(char c) {
   return take_skeleton(c);
 }
 
-/// Follows texts, depth and names; whether it is JSON is not judged here.
+/// A byte of a text, its last quote included.
+void ReplyReader::take_string_byte(char c) {
+  if (escaped_) {
+    escaped_ = false;
+  } else if (c == '\\') {
+    escaped_ = true;
+  } else if (c == '"') {
+    in_string_ = false;
+    return;
+  }
+  if (string_.size() < kNameBytes) string_ += c;
+}
+
+void ReplyReader::begin_string() {
+  in_string_ = true;
+  string_.clear();
+}
+
+/// Follows texts, depth and names; whether it is JSON is judged where text() is parsed.
 bool ReplyReader::take_skeleton(char c) {
   if (in_string_) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      in_string_ = false;
-      return true;
-    }
-    if (string_.size() < kNameBytes) string_ += c;
+    take_string_byte(c);
     return true;
   }
   switch (c) {
     case '"':
-      in_string_ = true;
-      string_.clear();
+      begin_string();
       return true;
     case ':':
       if (depth_ == 1 || depth_ == 2) names_[depth_ - 1] = string_;
       return true;
     case '{':
     case '[':
-      if (!open_container()) return false;
+      if (!open_container(c)) return false;
+      // Of a container before it; a list has no names.
+      if (depth_ <= std::size(names_)) names_[depth_ - 1].clear();
       in_samples_ = c == '[' && width_ > 0 && depth_ == kSamplesDepth && names_[0] == "data" &&
                     names_[1] == "out_data";
+      has_item_ = has_comma_ = false;
       return true;
     case '}':
     case ']':
@@ -127,22 +169,30 @@ bool ReplyReader::take_skeleton(char c) {
   }
 }
 
-bool ReplyReader::open_container() {
+bool ReplyReader::open_container(char bracket) {
+  const std::uint32_t bit = 1U << depth_;
+  lists_ = bracket == '[' ? lists_ | bit : lists_ & ~bit;
   if (++depth_ <= kMaxReplyDepth) return true;
   return fail(make_error(ErrorCode::device_protocol, "a reply nested deeper than ", kMaxReplyDepth,
                          " levels"));
 }
 
-/// A byte between the brackets of out_data.
+bool ReplyReader::fail_as_no_json(std::string_view why) {
+  return fail(make_error(ErrorCode::device_protocol, "samples that are no JSON: ", why));
+}
+
+/// Before the first byte of a sample.
+bool ReplyReader::begin_item() {
+  if (has_item_) return fail_as_no_json("no comma between two");
+  has_item_ = true;
+  return true;
+}
+
+/// A byte between the brackets of out_data. Where samples and brackets do not stand as in JSON the
+/// whole reply is given up; a sample that holds something else is damaged, and the next one counts.
 bool ReplyReader::take_sample_byte(char c) {
   if (in_string_) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      in_string_ = false;
-    }
+    take_string_byte(c);
     return true;
   }
   const bool between = depth_ == kSamplesDepth;
@@ -150,21 +200,25 @@ bool ReplyReader::take_sample_byte(char c) {
   switch (c) {
     case '[':
     case '{':
+      if (between && !begin_item()) return false;
       if (between && c == '[' && !is_damaged_) {
         row_.clear();
         has_value_ = false;
       } else if (!is_damaged_) {
         damage("a sample is no list of numbers");
       }
-      return open_container();
+      return open_container(c);
     case ']':
     case '}':
       --depth_;
+      if ((lists_ >> depth_ & 1U) != (c == ']' ? 1U : 0U))
+        return fail_as_no_json(c == ']' ? "an object ends with ]" : "a list ends with }");
       if (inside) {
         if (has_value_) end_value();
         return end_sample();
       }
       if (between) {
+        if (has_comma_ && !has_item_) return fail_as_no_json("none behind a comma");
         in_samples_ = false;
         text_ += ']';
         if (is_damaged_) return end_sample();  // what was no list
@@ -174,22 +228,33 @@ bool ReplyReader::take_sample_byte(char c) {
       if (inside) {
         end_value();
         has_value_ = true;
-      } else if (between && is_damaged_) {
-        return end_sample();
+      } else if (between) {
+        if (!has_item_) return fail_as_no_json("none before a comma");
+        has_comma_ = true;
+        has_item_ = false;
+        if (is_damaged_) return end_sample();  // what was no list
       }
       return true;
     case '"':
-      in_string_ = true;
+      if (between && !begin_item()) return false;
+      begin_string();
       if (!is_damaged_) damage("a sample holds a text, expected 1 or -1");
       return true;
     default:
-      if (is_space(c) || is_damaged_) return true;
+      if (is_damaged_) return true;
+      if (is_space(c)) {
+        has_gap_ = !number_.empty();
+        return true;
+      }
       if (!inside) {
+        if (!begin_item()) return false;
         damage("a sample is no list of numbers");
         return true;
       }
       has_value_ = true;
-      if (number_.size() < kNumberBytes) number_ += c;
+      // What stands apart is not one number, and neither is what is too long to be kept whole.
+      if (std::exchange(has_gap_, false)) number_ += ' ';
+      if (number_.size() <= kNumberBytes) number_ += c;
       return true;
   }
 }
@@ -201,7 +266,7 @@ void ReplyReader::end_value() {
                                 : "");
   }
   number_.clear();
-  has_value_ = false;
+  has_value_ = has_gap_ = false;
   // One more than expected is enough to know that there are too many.
   if (row_.size() <= width_) row_.push_back(spin);
 }
@@ -219,7 +284,7 @@ bool ReplyReader::end_sample() {
                : "");
   }
   number_.clear();
-  has_value_ = false;
+  has_value_ = has_gap_ = false;
   if (std::exchange(is_damaged_, false)) return true;
   const bool flip = row_[first_ancilla_] < 0;
   const std::size_t at = samples_.packed.size();

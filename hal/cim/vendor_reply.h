@@ -41,9 +41,9 @@ class ReplyReader {
   /// For one whose data.out_data is a list of samples of `width` spins.
   ReplyReader(std::size_t width, std::size_t first_ancilla);
 
-  /// The next bytes. False once the reply has broken a limit.
+  /// The next bytes. False once the reply has broken a limit, or its samples are no JSON.
   [[nodiscard]] bool take(std::string_view bytes);
-  /// DEVICE_PROTOCOL: the limit.
+  /// DEVICE_PROTOCOL: the limit, or where the samples are no JSON.
   [[nodiscard]] const Status& failure() const noexcept { return failure_; }
   /// The reply, with an empty list in place of the samples.
   [[nodiscard]] std::string& text() noexcept { return text_; }
@@ -53,12 +53,16 @@ class ReplyReader {
   bool take(char c);
   bool take_skeleton(char c);
   bool take_sample_byte(char c);
-  bool open_container();
+  void begin_string();
+  void take_string_byte(char c);
+  bool open_container(char bracket);
+  bool begin_item();
   void end_value();
   bool end_sample();
   void damage(std::string_view what);
   [[nodiscard]] std::size_t take_numbers(std::string_view bytes);
   bool fail(Error error);
+  bool fail_as_no_json(std::string_view why);
 
   std::size_t width_ = 0, first_ancilla_ = 0;
   std::size_t came_ = 0;
@@ -67,13 +71,17 @@ class ReplyReader {
   Status failure_;
 
   // Where the reading is.
-  std::size_t depth_ = 0;  // of containers that are open, samples included
+  std::size_t depth_ = 0;    // of containers that are open, samples included
+  std::uint32_t lists_ = 0;  // bit k: the container at depth k + 1 is a list
   bool in_string_ = false, escaped_ = false;
   std::string string_;       // the last text's first characters
   std::string names_[2];     // of the members at depth 1 and 2
   bool in_samples_ = false;  // in out_data; a sample's numbers are at depth 4
+  bool has_item_ = false;    // a sample since the last comma between two
+  bool has_comma_ = false;   // there was one
   bool is_damaged_ = false;  // the sample at hand
   bool has_value_ = false;   // a number, or the comma before it, is at hand
+  bool has_gap_ = false;     // blanks behind the number at hand
   std::string number_;       // its characters
   std::vector<std::int8_t> row_;
 };

@@ -96,7 +96,8 @@ Status VendorSolver::finish(std::span<std::uint64_t> spins, SolveResult& result)
   timing_.verify_us = platform::microseconds_since(verifying);
   timing_.total_us = platform::microseconds_since(start_);
   timing_.modelled = emulated_;
-  result.restarts = static_cast<std::int32_t>(std::min(samples.count, std::size_t{1} << 20));
+  static_assert(kMaxSamples <= 1U << 20);
+  result.restarts = static_cast<std::int32_t>(samples.count);
   result.solved_by = emulated_ ? "qboson:emulated" : "qboson";
   result.timing = timing_;
   return {};
@@ -126,7 +127,8 @@ Status VendorSolver::await_task() {
   }
 }
 
-/// The sample of the lowest energy. Damaged ones are passed over; if all are, the last one's error.
+/// The sample of the lowest energy. Damaged ones are passed over. If none is left: the error of the
+/// last one whose ancillas or energy were wrong, else of the first that could not be read.
 Status VendorSolver::take_best(const Samples& samples, std::span<std::uint64_t> spins,
                                SolveResult& result) {
   const QuantisedView& view = quantiser_.view();

@@ -13,34 +13,45 @@ namespace {
 constexpr std::size_t kDeepest = 8;
 constexpr std::size_t kMostValues = std::size_t{4} << 20;
 constexpr const char* kVector = "solutionVector";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 Error bad(const std::string& path, const std::string& what) {
   return make_error(ErrorCode::invalid_argument, "answer file ", quote(path), ": ", what);
 }
 
-/// The lists that hold an answer, in the order of the file.
-void find_rows(const Json& at, std::vector<std::pair<const Json*, const Json*>>& out) {
+/// The lists that hold an answer, in the order of the file, and their values, or null. An item of a
+/// list without an answer is an error; `name` is the list's.
+Status find_rows(const Json& at, const std::string& path, const std::string& name,
+                 std::vector<std::pair<const Json*, const Json*>>& out) {
   if (at.is_object()) {
     const auto vector = at.find(kVector);
     if (vector != at.end()) {
       const auto value = at.find("quboValue");
       out.emplace_back(&*vector, value != at.end() ? &*value : nullptr);
-      return;
+      return {};
     }
     for (const char* key : {"data", "out_data", "results"}) {
       const auto inner = at.find(key);
-      if (inner != at.end()) find_rows(*inner, out);
+      if (inner != at.end())
+        QAMA_RETURN_IF_ERROR(find_rows(*inner, path, sentence("\"", key, "\""), out));
     }
-    return;
+    return {};
   }
-  if (!at.is_array()) return;
+  if (!at.is_array()) return {};
+  std::size_t number = 0;
   for (const Json& item : at) {
+    ++number;
+    const std::size_t before = out.size();
     if (item.is_array()) {
       out.emplace_back(&item, nullptr);
     } else {
-      find_rows(item, out);
+      QAMA_RETURN_IF_ERROR(find_rows(item, path, name, out));
     }
+    if (out.size() > before) continue;
+    return bad(path,
+               sentence("item ", number, " of ", name, " has no \"solutionVector\" and is no row"));
   }
+  return {};
 }
 
 /// 0 where a row has 0 and 1, -1 where it has signs; `name` is "row 3", `word` gives a value as the
@@ -77,7 +88,7 @@ Result<std::vector<AnswerRow>> parse_vendor_answer(std::string_view text, const 
                                                            .max_depth = kDeepest,
                                                            .max_values = kMostValues}));
   std::vector<std::pair<const Json*, const Json*>> found;
-  find_rows(json, found);
+  QAMA_RETURN_IF_ERROR(find_rows(json, path, "the list", found));
   if (found.empty()) return bad(path, "it has no \"solutionVector\" and no list of rows");
   std::vector<AnswerRow> out;
   std::vector<double> values;
@@ -95,7 +106,12 @@ Result<std::vector<AnswerRow>> parse_vendor_answer(std::string_view text, const 
     AnswerRow row;
     QAMA_ASSIGN_OR_RETURN(row.signs, signs_of(values, path, name, spins,
                                               [&](std::size_t k) { return (*vector)[k].dump(); }));
-    if (value != nullptr && value->is_number()) row.value = value->get<double>();
+    if (value != nullptr) {
+      if (!value->is_number())
+        return bad(path,
+                   sentence(name, " has quboValue ", quote(value->dump()), ", expected a number"));
+      row.value = value->get<double>();
+    }
     out.push_back(std::move(row));
   }
   return out;
@@ -121,7 +137,9 @@ Result<std::vector<AnswerRow>> parse_text_answer(std::string_view text, const st
       line.remove_prefix(begin);
       const std::string_view word = line.substr(0, line.find_first_of(",; \t\r"));
       line.remove_prefix(word.size());
-      const std::string_view digits = word.front() == '+' ? word.substr(1) : word;
+      // from_chars() takes a minus, so there must be none behind the plus.
+      const bool plus = word.front() == '+' && !word.starts_with("+-");
+      const std::string_view digits = plus ? word.substr(1) : word;
       double value = 0;
       const auto got = std::from_chars(digits.data(), digits.data() + digits.size(), value);
       if (digits.empty() || got.ec != std::errc{} || got.ptr != digits.data() + digits.size())
@@ -143,10 +161,10 @@ Result<std::vector<AnswerRow>> parse_text_answer(std::string_view text, const st
 
 Result<std::vector<AnswerRow>> parse_answer(std::string_view text, const std::string& path,
                                             std::size_t spins) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
   const bool json = first != std::string_view::npos && (text[first] == '[' || text[first] == '{');
-  return json ? parse_vendor_answer(text.substr(first), path, spins)
-              : parse_text_answer(text, path, spins);
+  return json ? parse_vendor_answer(text, path, spins) : parse_text_answer(text, path, spins);
 }
 
 }  // namespace qama::hal::csv

@@ -20,8 +20,9 @@ inline constexpr std::size_t kMaxAnswerBytes = std::size_t{1} << 26;
 
 /// Rows of exactly `spins` signs. JSON: objects with "solutionVector", as a list, alone, or below
 /// "data", "out_data" or "results"; or a list of rows. Text: a row a line, numbers with commas,
-/// semicolons or blanks between. A row of 0 and 1 has 0 for -1. INVALID_ARGUMENT, with `path` and
-/// the row: no JSON, no row, another size, another value.
+/// semicolons or blanks between. A row of 0 and 1 has 0 for -1. A byte order mark before either is
+/// passed over. INVALID_ARGUMENT, with `path` and the row: no JSON, no row, an item of a list that
+/// is none, another size, another value, a quboValue that is no number.
 [[nodiscard]] Result<std::vector<AnswerRow>> parse_answer(std::string_view text,
                                                           const std::string& path,
                                                           std::size_t spins);

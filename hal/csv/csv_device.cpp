@@ -43,7 +43,7 @@ Error bad(const std::string& what) {
   return {ErrorCode::invalid_argument, what};
 }
 
-/// An 8-bit Ising matrix and the energies of answers to it.
+/// An 8-bit Ising matrix, symmetric with a diagonal of 0, and the energies of answers to it.
 struct Matrix {
   std::vector<std::int8_t> values;
   std::size_t width = 0;
@@ -54,7 +54,8 @@ struct Matrix {
     for (std::size_t i = 0; i < width; ++i) sum -= signs[i] * pull(signs, i);
     return sum;
   }
-  /// What one flip after the other makes of it.
+  /// What one flip after the other makes of it. Each lowers the energy, as the matrix is symmetric
+  /// and its diagonal is 0, so it ends.
   [[nodiscard]] std::int64_t descended(std::vector<std::int8_t> signs) const {
     for (bool any = true; any;) {
       any = false;
@@ -80,7 +81,8 @@ struct Matrix {
   }
 };
 
-/// The matrix of a file that this device wrote; false for any other text.
+/// The matrix of a file that this device may have written: of this width, symmetric, with a
+/// diagonal of 0. False for any other text.
 bool parse_matrix(std::string_view text, std::size_t width, Matrix& out) {
   out.width = width;
   out.values.clear();
@@ -90,17 +92,36 @@ bool parse_matrix(std::string_view text, std::size_t width, Matrix& out) {
     int value = 0;
     const auto got = std::from_chars(at, end, value);
     if (got.ec != std::errc{} || got.ptr == end || value < -127 || value > 127) return false;
+    if (out.values.size() == width * width) return false;
     out.values.push_back(static_cast<std::int8_t>(value));
     if (*got.ptr != (out.values.size() % width == 0 ? '\n' : ',')) return false;
     at = got.ptr + 1;
   }
-  return out.values.size() == width * width;
+  if (out.values.size() != width * width) return false;
+  for (std::size_t i = 0; i < width; ++i) {
+    if (out.values[i * width + i] != 0) return false;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (out.values[i * width + j] != out.values[j * width + i]) return false;
+    }
+  }
+  return true;
 }
 
+/// INVALID_ARGUMENT, whatever it is: the operator mends it, and no other device takes over.
 Result<std::string> read_text(const std::string& path, std::size_t most) {
-  QAMA_ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes,
-                        platform::read_file(path, most, ErrorCode::problem_too_large));
-  return std::string(bytes.begin(), bytes.end());
+  const auto bytes = platform::read_file(path, most, ErrorCode::invalid_argument);
+  if (!bytes.ok()) return bad(bytes.error().message);
+  return std::string(bytes->begin(), bytes->end());
+}
+
+/// The same.
+Status write_text(const std::string& path, const std::string& text) {
+  const Status written = platform::write_file(path, text);
+  return written.ok() ? written : bad(written.error().message);
+}
+
+bool is_named_by_hash(const fs::path& path, const std::string& text) {
+  return path.stem().string() == platform::sha256_hex(text).substr(0, kIdDigits);
 }
 
 bool exists(const std::string& path) {
@@ -172,10 +193,10 @@ class CsvSolver final : public Solver {
                             "and run again"));
       }
     } else {
-      QAMA_RETURN_IF_ERROR(platform::write_file(path, text));
+      QAMA_RETURN_IF_ERROR(write_text(path, text));
     }
     if (exists(stem_ + ".json")) return {};
-    return platform::write_file(stem_ + ".json", manifest());
+    return write_text(stem_ + ".json", manifest());
   }
 
   [[nodiscard]] std::string manifest() const {
@@ -266,7 +287,10 @@ class CsvSolver final : public Solver {
         continue;
       const auto text = read_text(other, kMaxMatrixBytes);
       Matrix matrix;
-      if (!text.ok() || !parse_matrix(text.value(), matrix_.width, matrix)) continue;
+      // Only what a device of this kind wrote: its name is its hash.
+      if (!text.ok() || !is_named_by_hash(entry.path(), text.value()) ||
+          !parse_matrix(text.value(), matrix_.width, matrix))
+        continue;
       if ((1 - matrix.share(best->signs)) * kMuchNearer < 1 - share) {
         return bad(sentence("answer file ", quote(path), " fits ", quote(other), ", not ",
                             quote(stem_ + ".csv"), ": two answers are swapped"));

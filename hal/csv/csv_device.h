@@ -21,8 +21,8 @@ namespace qama::hal::csv {
 /// `rest` is what follows "csv:". Makes DIR. DEVICE_UNKNOWN for a wrong address, IO_ERROR.
 ///
 /// Its jobs fail with NOT_FOUND where no answer is there yet, and with INVALID_ARGUMENT where an
-/// answer or a problem file is not right: both are the operator's to mend, so no other device takes
-/// over.
+/// answer or a problem file is not right or cannot be read or written: both are the operator's to
+/// mend, so no other device takes over.
 [[nodiscard]] Result<std::shared_ptr<Device>> open_csv_device(std::string_view rest);
 
 }  // namespace qama::hal::csv

@@ -51,7 +51,7 @@ constexpr Bound kBounds[] = {
 };
 #undef QAMA_NUMBER
 
-/// Of the name in WELCOME (hal/cim/PROTOCOL.md).
+/// Of the name in HELLO_ACK (hal/cim/PROTOCOL.md).
 constexpr std::size_t kMostNameBytes = 63;
 
 /// A read of 200 round trips takes the 15 us of the median published time.
@@ -64,6 +64,33 @@ Error bad(const std::string& text) {
 /// What every report of the machine shows: whose times these are.
 std::string name_with(const std::string& name, const std::string& preset) {
   return name + ", preset " + preset;
+}
+
+/// The times that a preset's name stands for.
+struct Time {
+  const char* key;
+  double (*of)(const MachineConfig&);
+};
+constexpr Time kTimes[] = {
+    {"round_trip_ns", [](const MachineConfig& c) { return c.round_trip_ns; }},
+    {"round_trips", [](const MachineConfig& c) { return 1.0 * c.dynamics.round_trips; }},
+    {"readout_ns", [](const MachineConfig& c) { return c.readout_ns; }},
+    {"program_ns_per_byte", [](const MachineConfig& c) { return c.program_ns_per_byte; }},
+    {"program_ns_fixed", [](const MachineConfig& c) { return c.program_ns_fixed; }},
+};
+
+/// A file that names a built-in preset has its times, for every report shows that name.
+Status check_preset(const MachineConfig& config) {
+  const auto preset = MachineConfig::of_preset(config.preset);
+  if (!preset.ok()) return {};  // a name of the file's own
+  for (const Time& time : kTimes) {
+    const double expected = time.of(*preset);
+    if (time.of(config) == expected) continue;
+    return bad(quote(time.key) + " is " + Json(time.of(config)).dump() + ", preset " +
+               quote(config.preset) + " has " + Json(expected).dump() +
+               ": name no preset for times of your own");
+  }
+  return {};
 }
 
 }  // namespace
@@ -122,6 +149,7 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
     known->set(out, number);
   }
   if (out.lease_ms < out.heartbeat_ms) return bad("'lease_ms' is below 'heartbeat_ms'");
+  QAMA_RETURN_IF_ERROR(check_preset(out));
   out.name = name_with(name, out.preset);
   if (out.name.size() > kMostNameBytes) {
     return bad("name " + quote(out.name) + " has " + std::to_string(out.name.size()) +

@@ -171,6 +171,11 @@ Status serve(Options options) {
                           read_secret({options.http_password_file, "password file",
                                        "--insecure-permissions", options.network.tls.others_may}));
     options.http.password = Secret(first_line(file.view()));
+    if (options.http.password.empty()) {
+      return make_error(ErrorCode::invalid_argument, "password file ",
+                        quote(options.http_password_file),
+                        ": its first line is empty, expected the password");
+    }
   }
 
   // An error of a write, both.

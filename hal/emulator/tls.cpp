@@ -47,8 +47,9 @@ Status read_psk(const TlsOptions& options, TlsServer& to) {
   const Secret digits(line.substr(std::min(colon + 1, line.size())));
   unsigned char key[48];
   std::size_t length = 0;
+  // OpenSSL reads up to the first zero byte and would pass over what follows.
   const bool good =
-      colon > 0 &&
+      colon > 0 && line.find('\0') == std::string_view::npos &&
       OPENSSL_hexstr2buf_ex(key, sizeof key, &length, digits.view().data(), ':') == 1 &&
       length >= 16;
   if (good) {

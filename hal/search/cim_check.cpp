@@ -463,7 +463,10 @@ Result<CimCheck> cim_check(const ProblemFile& file, const CimCheckOptions& optio
   if (out.fits) {
     QAMA_ASSIGN_OR_RETURN(BestAnswer best, best_of(signs, options.seed));
     QAMA_ASSIGN_OR_RETURN(BestAnswer one, best_of(with_one, options.seed));
-    QAMA_ASSIGN_OR_RETURN(BestAnswer more, best_of(with_more, options.seed));
+    BestAnswer more = one;  // the same problem
+    if (taken > 1) {
+      QAMA_ASSIGN_OR_RETURN(more, best_of(with_more, options.seed));
+    }
     for (BestAnswer* answer : {&best, &one, &more}) {
       if (given >= 0)
         answer->spins[static_cast<std::size_t>(given) / 64] |= std::uint64_t{1} << (given % 64);

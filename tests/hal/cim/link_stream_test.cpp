@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 #include "hal/device.h"
 #include "tests/hal/cim/emulator_process.h"
@@ -158,6 +159,19 @@ TEST_F(TlsTest, KeysAreTheOwnersAloneAndOfTheirCertificate) {
   EXPECT_ERROR(device_auth, open_device("cims://127.0.0.1:1?psk=" + dir_.file("psk")));
   // A command line is no place for a password.
   EXPECT_EQ(start("--http --http-password letmein"), 2);
+  // No password at all is no password.
+  const auto says = [&] {
+    std::ostringstream out;
+    out << std::ifstream(dir_.file("err")).rdbuf();
+    return out.str();
+  };
+  for (const char* text : {"\nletmein\n", "\r\n"}) {
+    write_text("password", text);
+    EXPECT_EQ(start("--http --http-password-file " + dir_.file("password")), 1);
+    EXPECT_EQ(says(), "cpqc-emulator: error: INVALID_ARGUMENT: password file '" +
+                          dir_.file("password") +
+                          "': its first line is empty, expected the password\n");
+  }
 }
 
 TEST_F(TlsTest, PreSharedKey) {
@@ -178,6 +192,22 @@ TEST_F(TlsTest, PreSharedKey) {
                open_device(emulator.uri("?psk=" + dir_.file("short.psk"), "cims://")));
   EXPECT_FALSE(open_device(emulator.uri()).ok());
   expect_solves(emulator.uri("?psk=" + dir_.file("good.psk"), "cims://"));
+}
+
+TEST_F(TlsTest, BytesBehindAZeroByteAreNotPassedOver) {
+  const std::string good = "edge-1:00112233445566778899aabbccddeeff";
+  const std::string zero(1, '\0');
+  for (const std::string& text : {good + zero + "\n", good + zero + "0011\n", good + zero + "junk",
+                                  "edge" + zero + "-1:00112233445566778899aabbccddeeff\n"}) {
+    write_text("zero.psk", text);
+    EXPECT_ERROR(invalid_argument, open_device("cims://127.0.0.1:1?psk=" + dir_.file("zero.psk")));
+    const std::string command = std::string("timeout 0.5 ") + QAMA_EMULATOR + " --tls-psk " +
+                                dir_.file("zero.psk") + " >/dev/null 2>" + dir_.file("err");
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1);
+    std::ostringstream said;
+    said << std::ifstream(dir_.file("err")).rdbuf();
+    EXPECT_NE(said.str().find("16 to 48 bytes in hexadecimal"), std::string::npos) << said.str();
+  }
 }
 
 TEST_F(TlsTest, TheEmulatorRefusesPlainTcpOffLoopback) {

@@ -57,7 +57,11 @@ TEST(VendorReply, DamagedSamplesArePassedOver) {
   damaged("[]", "of 0 spins");
   damaged("[1,1,]", "holds ''");
   damaged("[1,,1]", "holds ''");
-  damaged("[1,1 1,1]", "holds '11'");
+  damaged("[1,1 1,1]", "holds '1 1'");
+  damaged("[1,- 1,1]", "holds '- 1'");
+  damaged("[1,1\n.0,1]", "holds '1 .0'");
+  for (const std::string number : {"01", "-01", "1.", "+1", ".1e1", "1.0e", "1.e0", "1e+", "0x1"})
+    damaged("[1," + number + ",1]", "holds '" + number + "'");
   damaged("[1,[1],1]", "no list of numbers");
   damaged(R"([1,"],[",1])", "holds a text");
   damaged(R"([1,{"a":[1,2]},1])", "no list of numbers");
@@ -66,12 +70,58 @@ TEST(VendorReply, DamagedSamplesArePassedOver) {
   damaged(R"({"a":1})", "no list of numbers");
   damaged(R"("[1,1,1]")", "holds a text");
   damaged("[1,0." + std::string(100, '1') + ",1]", "holds '0.1");
+  // What follows the first 32 characters counts, too.
+  damaged("[1,1." + std::string(30, '0') + "9e1,1]", "holds '1.0");
+  damaged("[1,-1." + std::string(29, '0') + "e1,1]", "holds '-1.0");
+}
+
+TEST(VendorReply, NumbersOfUpTo32CharactersAreRead) {
+  for (const std::string row : {"[1,-1,1]", "[1.0,-1.00,1e0]", "[10e-1,-0.1E+1,1]"}) {
+    const Read got = read(R"({"data":{"out_data":[)" + row + "]}}", 1);
+    ASSERT_EQ(got.samples.good, 1U) << row;
+    EXPECT_EQ(got.samples.sample(0)[0], 0b101) << row;
+  }
+  const std::string longest = "-1." + std::string(29, '0');
+  ASSERT_EQ(longest.size(), 32U);
+  const Read got = read(R"({"data":{"out_data":[[1,)" + longest + ",1]]}}", 5);
+  ASSERT_EQ(got.samples.good, 1U);
+  EXPECT_EQ(got.samples.sample(0)[0], 0b101);
+}
+
+TEST(VendorReply, WhatIsNoJsonIsGivenUp) {
+  const auto gives_up = [](const std::string& samples, const std::string& why) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
+      const Read got = read(R"({"data":{"out_data":)" + samples + "}}", piece);
+      EXPECT_ERROR(device_protocol, got.failure);
+      if (got.failure.ok()) continue;
+      EXPECT_EQ(got.failure.error().message, "samples that are no JSON: " + why) << samples;
+    }
+  };
+  gives_up("[[1,-1,1}]", "a list ends with }");
+  gives_up("[[1,-1,1]}", "a list ends with }");
+  gives_up(R"([{"a":1],[1,1,1]])", "an object ends with ]");
+  gives_up("[[1,[1},1]]", "a list ends with }");
+  gives_up("[[1,1,1][1,1,1]]", "no comma between two");
+  gives_up("[[1,1,1]5]", "no comma between two");
+  gives_up("[5[1,1,1]]", "no comma between two");
+  gives_up(R"(["a"[1,1,1]])", "no comma between two");
+  gives_up(R"([[1,1,1]"a"])", "no comma between two");
+  gives_up("[[1,1,1]{}]", "no comma between two");
+  gives_up("[[1,1,1],]", "none behind a comma");
+  gives_up("[,[1,1,1]]", "none before a comma");
+  gives_up("[[1,1,1],,[1,1,1]]", "none before a comma");
+  gives_up("[[1,1,1],null,,[1,1,1]]", "none before a comma");
+  const Read none = read(R"({"data":{"out_data":[ ]}})", 1);
+  EXPECT_OK(none.failure);
+  EXPECT_EQ(none.samples.count, 0U);
 }
 
 TEST(VendorReply, OnlyOutDataOfDataIsTakenForSamples) {
   for (const std::string reply :
        {R"({"out_data":[[1,1,1]],"data":{}})", R"({"data":{"x":{"out_data":[[1,1,1]]}}})",
-        R"({"data":[["out_data",[1,1,1]]]})", R"({"a":"\"data\":{\"out_data\":[","data":{}})"}) {
+        R"({"data":[["out_data",[1,1,1]]]})", R"({"x":{"out_data":1},"data":[[[1,1,1]]]})",
+        R"({"x":{"out_data":1},"data":[[1,1,1]]})",
+        R"({"a":"\"data\":{\"out_data\":[","data":{}})"}) {
     const Read got = read(reply, 1);
     EXPECT_OK(got.failure);
     EXPECT_EQ(got.text, reply);

@@ -33,7 +33,8 @@ TEST(AnswerFile, TheVendorsJsonInItsShapes) {
 }
 
 TEST(AnswerFile, RowsOfSigns) {
-  for (const char* text : {"1,-1,1\n-1,-1,1\n", "1 -1 1\r\n-1 -1 1", "+1; -1; +1;\n\n0;0;1"}) {
+  for (const char* text : {"1,-1,1\n-1,-1,1\n", "1 -1 1\r\n-1 -1 1", "+1; -1; +1;\n\n0;0;1",
+                           "\xEF\xBB\xBF\n1 -1 1\n-1 -1 1"}) {
     const auto rows = parse_answer(text, "a", 3);
     ASSERT_OK(rows);
     ASSERT_EQ(rows->size(), 2U) << text;
@@ -54,16 +55,39 @@ TEST(AnswerFile, EverythingElseIsOneSentence) {
   EXPECT_EQ(says("[{\"solutionVector\": [1, "),
             "answer file 'a.json': not JSON at byte 25, near '1, '");
   EXPECT_EQ(says("{}"), "answer file 'a.json': it has no \"solutionVector\" and no list of rows");
+  EXPECT_EQ(says("[]"), "answer file 'a.json': it has no \"solutionVector\" and no list of rows");
+  // An item that is no answer is not passed over.
   EXPECT_EQ(says("[1, 1]"),
-            "answer file 'a.json': it has no \"solutionVector\" and no list of rows");
+            "answer file 'a.json': item 1 of the list has no \"solutionVector\" and is no row");
+  EXPECT_EQ(says(R"([[1, 1], {"solutionvector": [1, 1]}])"),
+            "answer file 'a.json': item 2 of the list has no \"solutionVector\" and is no row");
+  EXPECT_EQ(says(R"({"data": {"out_data": [[1, 1], {"solutionVector": [1, 1]}, null]}})"),
+            "answer file 'a.json': item 3 of \"out_data\" has no \"solutionVector\" and is no row");
+  EXPECT_EQ(says(R"([{"results": []}, [1, 1]])"),
+            "answer file 'a.json': item 1 of the list has no \"solutionVector\" and is no row");
+  for (const std::string value : {"\"-4.5\"", "null", "[-4.5]", "true"}) {
+    EXPECT_EQ(says(R"([[1, 1], {"quboValue": )" + value + R"(, "solutionVector": [1, 1]}])"),
+              "answer file 'a.json': row 2 has quboValue '" + value + "', expected a number");
+  }
   EXPECT_EQ(says(R"({"solutionVector": 7})"), "answer file 'a.json': row 1 is no list");
   EXPECT_EQ(says("[[1, -1], [1]]"), "answer file 'a.json': row 2 has 1 values, expected 2");
   EXPECT_EQ(says("1 -1\n1 -1 1\n"), "answer file 'a.json': line 2 has 3 values, expected 2");
   EXPECT_EQ(says("1 2"), "answer file 'a.json': line 1 holds '2', expected 1 or -1");
   EXPECT_EQ(says("1 x"), "answer file 'a.json': line 1 holds 'x', expected 1 or -1");
   EXPECT_EQ(says("1 nan"), "answer file 'a.json': line 1 holds 'nan', expected 1 or -1");
+  EXPECT_EQ(says("1 +-1"), "answer file 'a.json': line 1 holds '+-1', expected 1 or -1");
+  EXPECT_EQ(says("1 ++1"), "answer file 'a.json': line 1 holds '++1', expected 1 or -1");
+  EXPECT_EQ(says("1 +"), "answer file 'a.json': line 1 holds '+', expected 1 or -1");
   EXPECT_EQ(says("0 -1"), "answer file 'a.json': line 1 holds '-1', expected 0 and 1 alone");
   EXPECT_EQ(says(R"([["1", 1]])"), "answer file 'a.json': row 1 holds '\"1\"', expected 1 or -1");
+  // One byte order mark, whole and at the beginning.
+  for (const char* text :
+       {"\xEF\xBB\xBF\xEF\xBB\xBF[[1, 1]]", "\xBB[[1, 1]]", "\n\xEF\xBB\xBF[[1, 1]]",
+        "\xEF\xBB\xBF\xEF\xBB\xBF"
+        "1 1",
+        "1 1\n\xEF\xBB\xBF"
+        "1 1"})
+    EXPECT_NE(says(text).find(" holds '"), std::string::npos) << text;
   // Deep nesting and large numbers end as sentences, too.
   EXPECT_FALSE(parse_answer(std::string(100000, '['), "a", 2).ok());
   EXPECT_FALSE(parse_answer("[[1e999, 1]]", "a", 2).ok());

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "hal/fallback.h"
+#include "hal/platform/sha256.h"
 #include "hal/text/formats.h"
 #include "tests/hal/cim/problems.h"
 
@@ -106,6 +107,120 @@ TEST_F(CsvDevice, NoOtherDeviceTakesOver) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_NE(refused.error().message.find("line 1 has 2 values"), std::string::npos);
+}
+
+TEST_F(CsvDevice, ForeignFilesOfTheSameWidthAreNoProblems) {
+  const auto layer = test::small_integers(1, 3, 9, 1);
+  const auto by_hand = solver({1, 3}, "?ancillas=1");
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  EXPECT_FALSE(by_hand->solve(layer.problem(), {}, spins, result).ok());
+  const std::filesystem::path path = files(".csv")[0];
+  // Not symmetric, with a diagonal, too long: flips of them never end, or they are no matrices.
+  const std::string skew = "0,9,9,9\n-9,0,9,9\n-9,-9,0,9\n-9,-9,-9,0\n";
+  const std::string diagonal = "-9,1,1,1\n1,-9,1,1\n1,1,-9,1\n1,1,1,-9\n";
+  const std::string longer = "0,1,1,1\n1,0,1,1\n1,1,0,1\n1,1,1,0\n0,0,0,0\n";
+  for (const std::string& text : {skew, diagonal, longer}) {
+    const std::string hash = platform::sha256_hex(text).substr(0, 16);
+    std::ofstream(folder_ + "/" + hash + ".csv") << text;
+  }
+  // Each answer is read; the ones that are far from a minimum look at all the files beside it.
+  const std::string stem = path.string().substr(0, path.string().size() - 4);
+  int refused = 0;
+  for (int state = 0; state < 8; ++state) {
+    std::ofstream answer(stem + ".answer.csv");
+    for (int bit = 0; bit < 3; ++bit) answer << ((state >> bit & 1) != 0 ? "1," : "-1,");
+    answer << "1\n";
+    answer.close();
+    const Status status = by_hand->solve(layer.problem(), {}, spins, result);
+    if (status.ok()) continue;
+    ++refused;
+    EXPECT_NE(status.error().message.find("no answer to this problem"), std::string::npos)
+        << status.error().message;
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, 8);
+}
+
+TEST_F(CsvDevice, OnlyFilesThatAreNamedByTheirHashAreOtherProblems) {
+  const auto layer = test::small_integers(1, 3, 9, 1);
+  const auto by_hand = solver({1, 3}, "?ancillas=1");
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  EXPECT_FALSE(by_hand->solve(layer.problem(), {}, spins, result).ok());
+  const std::string own = files(".csv")[0].string();
+  const std::string stem = own.substr(0, own.size() - 4);
+  // The other problem is the first one's negative: what is worst for one is best for the other.
+  std::string other = text_of(own), negative;
+  std::istringstream lines(other);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream cells(line);
+    std::string cell, row;
+    while (std::getline(cells, cell, ','))
+      row += (row.empty() ? "" : ",") + std::to_string(-std::stoi(cell));
+    negative += row + "\n";
+  }
+  const auto worst = parse_problem(text_of(own), "m.csv", std::string_view("csv"));
+  ASSERT_OK(worst);
+  double most = -1e9;
+  std::string answer;
+  for (std::uint32_t state = 0; state < 16; ++state) {
+    double value = 0;
+    for (const Edge& edge : worst->graph.edges) {
+      const bool equal = (state >> edge.first & 1U) == (state >> edge.second & 1U);
+      value += equal ? edge.weight : -edge.weight;
+    }
+    if (value <= most) continue;
+    most = value;
+    answer.clear();
+    for (int bit = 0; bit < 4; ++bit) answer += (state >> bit & 1U) != 0 ? "1 " : "-1 ";
+  }
+  std::ofstream(stem + ".answer.csv") << answer << "\n";
+  const auto says = [&] {
+    const Status status = by_hand->solve(layer.problem(), {}, spins, result);
+    EXPECT_FALSE(status.ok());
+    return status.ok() ? std::string() : status.error().message;
+  };
+  std::ofstream(folder_ + "/notes.csv") << negative;
+  EXPECT_NE(says().find("no answer to this problem"), std::string::npos) << says();
+  std::ofstream(folder_ + "/" + platform::sha256_hex(negative).substr(0, 16) + ".csv") << negative;
+  EXPECT_NE(says().find("two answers are swapped"), std::string::npos) << says();
+}
+
+TEST_F(CsvDevice, NoOtherDeviceTakesOverWhereFilesCannotBeReadOrWritten) {
+  const auto layer = test::random_layer(2, 8, 1);
+  auto pair = with_fallback(open_device("csv:" + folder_).value(), open_device("cpu:").value(), {});
+  ASSERT_OK(pair);
+  auto both = pair.value()->compile({2, 8});
+  ASSERT_OK(both);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  const auto says = [&] {
+    const Status status = both.value()->solve(layer.problem(), {}, spins, result);
+    EXPECT_ERROR(invalid_argument, status);
+    return status.ok() ? std::string() : status.error().message;
+  };
+  // The directory is gone.
+  std::filesystem::remove_all(folder_);
+  EXPECT_NE(says().find("does not exist"), std::string::npos) << says();
+  std::filesystem::create_directories(folder_);
+  EXPECT_ERROR(not_found, both.value()->solve(layer.problem(), {}, spins, result));
+  const std::string path = files(".csv")[0].string();
+  const std::string stem = path.substr(0, path.size() - 4);
+  // An answer that is too large, or none that can be read.
+  std::ofstream(stem + ".answer.csv").close();
+  std::filesystem::resize_file(stem + ".answer.csv", (std::uintmax_t{64} << 20) + 1);
+  EXPECT_NE(says().find("larger than expected"), std::string::npos) << says();
+  std::filesystem::remove(stem + ".answer.csv");
+  std::filesystem::create_directory(stem + ".answer.json");
+  EXPECT_NE(says().find("is a directory"), std::string::npos) << says();
+  std::filesystem::remove(stem + ".answer.json");
+  // A problem file that is too large, or a directory.
+  std::filesystem::resize_file(path, (std::uintmax_t{64} << 20) + 1);
+  EXPECT_NE(says().find("larger than expected"), std::string::npos) << says();
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_NE(says().find("is a directory"), std::string::npos) << says();
 }
 
 TEST_F(CsvDevice, AncillasAndSpinsOfTheAddress) {

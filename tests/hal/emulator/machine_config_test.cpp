@@ -65,7 +65,33 @@ TEST(MachineConfig, TheNameEndsWithThePreset) {
   EXPECT_EQ(MachineConfig::parse(R"({"name": "x", "preset": "y"})")->name, "x, preset y");
 }
 
-TEST(MachineConfig, ANameThatWelcomeCannotCarryIsRefused) {
+TEST(MachineConfig, APresetsNameStandsForItsTimes) {
+  const auto says = [](const std::string& text) {
+    const auto config = MachineConfig::parse(text);
+    EXPECT_ERROR(invalid_argument, config);
+    return config.ok() ? std::string() : config.error().message;
+  };
+  EXPECT_EQ(
+      says(R"({"preset": "published", "round_trip_ns": 9999})"),
+      "machine configuration: 'round_trip_ns' is 9999.0, preset 'published' has 75.0: name no "
+      "preset for times of your own");
+  for (const char* time :
+       {"round_trips", "readout_ns", "program_ns_per_byte", "program_ns_fixed"}) {
+    EXPECT_NE(says(R"({"preset": "assumed", ")" + std::string(time) + R"(": 1})")
+                  .find("'" + std::string(time) + "' is 1"),
+              std::string::npos);
+  }
+  // Left out, a time is the assumed one.
+  EXPECT_NE(says(R"({"preset": "published"})").find("is 810.0"), std::string::npos);
+  EXPECT_EQ(MachineConfig::parse(R"({"preset": "assumed"})")->name, MachineConfig().name);
+  // What is no time may differ.
+  const auto published = MachineConfig::parse(
+      R"({"preset": "published", "round_trip_ns": 75, "max_spins": 100, "queue_limit": 8})");
+  ASSERT_OK(published);
+  EXPECT_EQ(published->name, "emulated CPQC-550, preset published");
+}
+
+TEST(MachineConfig, ANameThatHelloAckCannotCarryIsRefused) {
   const std::string just = R"({"name": ")" + std::string(51, 'n') + R"("})";
   EXPECT_EQ(MachineConfig::parse(just)->name.size(), 63U);
   const auto long_name = MachineConfig::parse(R"({"name": ")" + std::string(52, 'n') + R"("})");

@@ -43,6 +43,13 @@ TEST_F(CliCimCheck, ACoupledProblemOfFewLevelsIsFine) {
   EXPECT_EQ(problem["optimum_is"], "proven");
   EXPECT_EQ(problem["one"]["ancillas"], 0);
   EXPECT_EQ(problem["one"]["lost"], 0);
+  // One ancilla, or none, is all that is wanted: it is the same problem and the same answer.
+  EXPECT_EQ(problem["more"], problem["one"]);
+  const std::string ising = put("f.ising", "3 4\n1 2 0.37\n2 3 -0.81\n1 1 0.2\n3 3 0.5\n");
+  const auto with_field = run_qama({"cim-check", "--json", ising}).json()["problems"][0];
+  EXPECT_EQ(with_field["wanted_ancillas"], 1);
+  EXPECT_EQ(with_field["one"]["ancillas"], 1);
+  EXPECT_EQ(with_field["more"], with_field["one"]);
   const auto small = run_qama({"cim-check", "--json", "--machine-spins", "4", file}).json();
   EXPECT_EQ(small["problems"][0]["verdict"], "too large");
 }
