@@ -345,9 +345,8 @@ Bytes cancel_ack(const Id& job, CancelOutcome outcome) {
 }
 
 Bytes frame(std::uint8_t type, std::uint64_t request, View payload, std::uint16_t status) {
-  Bytes out;
+  Bytes out(std::begin(kMagic), std::end(kMagic));
   out.reserve(kHeaderSize + payload.size());
-  out.insert(out.end(), std::begin(kMagic), std::end(kMagic));
   store(out, 1, 1);
   store(out, type, 1);
   store(out, status, 2);

@@ -220,7 +220,7 @@ TEST(Picture, OneOfTheModelsSizeIsOnlyInverted) {
 
 TEST(Picture, InkOnNothingIsSeenWhateverItsColour) {
   const Image thing = placed();
-  for (const std::uint8_t ink : {0, 20, 235, 255}) {
+  for (const std::uint8_t ink : std::initializer_list<std::uint8_t>{0, 20, 235, 255}) {
     SCOPED_TRACE(static_cast<int>(ink));
     const Prepared dark = prepared(on_nothing(thing, ink), kDark);
     const Prepared light = prepared(on_nothing(thing, ink), kLight);

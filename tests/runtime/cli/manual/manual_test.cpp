@@ -85,8 +85,8 @@ TEST(ManPage, EveryCommandHasOneWithEveryOption) {
   ASSERT_EQ(run_qama({"man", "--all", directory.path()}).status, 0);
   const std::string program = text_of(directory.file("qama.1"));
   for (const cli::CommandTable& table : tables()) {
-    const std::string name = std::regex_replace("qama-" + table.name, std::regex("-"), "\\-");
-    EXPECT_THAT(program, HasSubstr(name + "\\fR(1)"));
+    const std::string title = std::regex_replace("qama-" + table.name, std::regex("-"), "\\-");
+    EXPECT_THAT(program, HasSubstr(title + "\\fR(1)"));
     const std::string page = text_of(directory.file("qama-" + table.name + ".1"));
     EXPECT_EQ(run_qama({"man", table.name}).out, page);
     for (const cli::OptionRow& row : table.options) {
