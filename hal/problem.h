@@ -144,8 +144,8 @@ using Problem = std::variant<DenseView, SparseView, FactorsView>;
 /// Where a job's time went, in microseconds; a part that did not happen is 0. `modelled` marks
 /// times that an emulator computed instead of anybody measuring them.
 struct SolveTiming {
-  double encode_us = 0, quantise_us = 0, send_us = 0, queue_us = 0, program_us = 0, anneal_us = 0,
-         readout_us = 0, verify_us = 0, network_us = 0, total_us = 0;
+  double login_us = 0, encode_us = 0, quantise_us = 0, send_us = 0, queue_us = 0, program_us = 0,
+         anneal_us = 0, readout_us = 0, verify_us = 0, network_us = 0, total_us = 0;
   bool modelled = false;
 };
 

@@ -40,6 +40,9 @@ constexpr std::array kSchemes = {
     Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
     Scheme{"qboson+http://", cim::open_qboson_http_device, "qboson+http://HOST:PORT?..."},
     Scheme{"qboson+https://", cim::open_qboson_https_device, "qboson+https://HOST:PORT?..."},
+    Scheme{"qboson-cloud://", cim::open_qboson_cloud_device, "qboson-cloud://HOST?..."},
+    Scheme{"qboson-cloud+http://", cim::open_qboson_cloud_http_device,
+           "qboson-cloud+http://HOST:PORT?..."},
 };
 
 }  // namespace

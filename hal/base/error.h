@@ -73,7 +73,9 @@ namespace qama {
   X(device_lost, 307, "DEVICE_LOST")                                                               \
   X(device_protocol, 308, "DEVICE_PROTOCOL")                                                       \
   X(device_auth, 309, "DEVICE_AUTH")                                                               \
-  X(golden_mismatch, 310, "GOLDEN_MISMATCH")
+  X(golden_mismatch, 310, "GOLDEN_MISMATCH")                                                       \
+  X(device_task_failed, 311, "DEVICE_TASK_FAILED")                                                 \
+  X(device_task_unknown, 312, "DEVICE_TASK_UNKNOWN")
 // clang-format on
 
 enum class ErrorCode : std::int32_t {

@@ -25,6 +25,12 @@ Result<std::shared_ptr<Device>> open_qboson_http_device(std::string_view) {
 Result<std::shared_ptr<Device>> open_qboson_https_device(std::string_view) {
   return absent("qboson+https://");
 }
+Result<std::shared_ptr<Device>> open_qboson_cloud_device(std::string_view) {
+  return absent("qboson-cloud://");
+}
+Result<std::shared_ptr<Device>> open_qboson_cloud_http_device(std::string_view) {
+  return absent("qboson-cloud+http://");
+}
 Status inject_fault(Device&, int, unsigned, unsigned long long) {
   return absent("cim://");
 }

@@ -28,6 +28,10 @@ namespace qama::hal::cim {
 [[nodiscard]] Result<std::shared_ptr<Device>> open_qboson_http_device(std::string_view rest);
 [[nodiscard]] Result<std::shared_ptr<Device>> open_qboson_https_device(std::string_view rest);
 
+/// The vendor's cloud, qboson-cloud://HOST and qboson-cloud+http://HOST:PORT; see cloud_device.h.
+[[nodiscard]] Result<std::shared_ptr<Device>> open_qboson_cloud_device(std::string_view rest);
+[[nodiscard]] Result<std::shared_ptr<Device>> open_qboson_cloud_http_device(std::string_view rest);
+
 /// Asks an emulator that allows it to inject faults: for tests. `kind` as in hal/emulator/fault.h.
 /// INVALID_ARGUMENT for another kind of device.
 Status inject_fault(Device& device, int kind, unsigned parts_per_million,

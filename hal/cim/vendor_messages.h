@@ -1,9 +1,10 @@
-// The bodies of the vendor terminal's HTTP interface: requests printed, replies read. Every reply
-// is an envelope {code, msg, data}. Public are the paths, the fields, code 0 and code 20001; what
-// is assumed besides stands in hal/emulator/http_terminal.cpp.
+// The bodies of the vendor's HTTP interfaces: requests printed, replies read. Every reply is an
+// envelope {code, msg, data}. Public are the paths, the fields, codes 0, 20001 and 50008; what is
+// assumed besides stands in hal/emulator/http_terminal.cpp and http_cloud.cpp.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,12 +22,15 @@ namespace qama::hal::cim {
 [[nodiscard]] std::string hexadecimal(std::span<const std::uint8_t> bytes);
 /// A secret: it has the password's digest.
 [[nodiscard]] Secret login_body(const std::string& user, const Secret& password);
+/// The same for the cloud. Both are UTF-8.
+[[nodiscard]] Secret cloud_login_body(const Secret& user_id, const Secret& sdk_code);
 /// A batch of one task; `user_id` and `file_id` are what login and upload gave.
 [[nodiscard]] std::string task_body(const std::string& machine_id, const std::string& task_name,
                                     const Json& user_id, const Json& file_id);
 
 // ---- replies ----
-inline constexpr std::string_view kTokenExpired = "20001";
+/// Expired, or used by somebody who logged in later.
+[[nodiscard]] bool is_token_over(std::string_view code) noexcept;
 struct Envelope {
   std::string code;  ///< "0": success
   std::string message;
@@ -38,6 +42,11 @@ Status read_envelope(std::string_view text, Envelope& out, Json& data);
 [[nodiscard]] const Json& member(const Json& data, const char* name);
 /// Whether `id` is a number or a short text.
 [[nodiscard]] bool is_id(const Json& id);
+
+/// The token that stands in `data` below the names of `path`, where it is wiped. DEVICE_PROTOCOL,
+/// with `peer`, unless there is one that fits into a header.
+[[nodiscard]] Result<Secret> take_token(Json& data, std::initializer_list<const char*> path,
+                                        std::string_view peer);
 
 struct MachineStatus {
   DeviceState state = DeviceState::available;

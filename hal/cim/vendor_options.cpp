@@ -67,7 +67,7 @@ Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls) {
                       " is not loopback: plain HTTP is refused there, expected qboson+https://");
   }
   VendorOptions out;
-  out.base = sentence(tls ? "https://" : "http://", address);
+  out.peer = {sentence(tls ? "https://" : "http://", address), {}, "the terminal"};
   PasswordFile password_file;
   if (const auto twice = repeated_option(parts.query))
     return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));

@@ -7,13 +7,14 @@
 
 #include "hal/base/result.h"
 #include "hal/base/secret.h"
+#include "hal/cim/vendor_http.h"
 
 namespace qama::hal::cim {
 
 inline constexpr std::int32_t kVendorSpins = 550;  ///< of the machine, ancillas included
 
 struct VendorOptions {
-  std::string base;  ///< http://HOST:PORT
+  HttpPeer peer;
   std::string user, machine_id = "0";
   Secret password;
   std::int32_t ancillas = 0;  ///< 0: the quantiser chooses

@@ -11,7 +11,7 @@
 namespace qama::hal::cim {
 namespace {
 
-constexpr std::size_t kNameBytes = 16;    // of a member; longer ones are none of ours
+constexpr std::size_t kNameBytes = 24;    // of a member; longer ones are none of ours
 constexpr std::size_t kNumberBytes = 32;  // of a spin, 1.0e0 included
 constexpr std::size_t kSamplesDepth = 3, kSampleDepth = 4;
 
@@ -60,8 +60,8 @@ std::int8_t spin_of(std::string_view number) noexcept {
 
 }  // namespace
 
-ReplyReader::ReplyReader(std::size_t width, std::size_t first_ancilla)
-    : width_(width), first_ancilla_(first_ancilla) {
+ReplyReader::ReplyReader(std::size_t width, std::size_t first_ancilla, const char* list)
+    : width_(width), first_ancilla_(first_ancilla), list_(list) {
   row_.reserve(width);
   samples_.bytes = (width + 7) / 8;
 }
@@ -157,7 +157,7 @@ bool ReplyReader::take_skeleton(char c) {
       // Of a container before it; a list has no names.
       if (depth_ <= std::size(names_)) names_[depth_ - 1].clear();
       in_samples_ = c == '[' && width_ > 0 && depth_ == kSamplesDepth && names_[0] == "data" &&
-                    names_[1] == "out_data";
+                    names_[1] == list_;
       has_item_ = has_comma_ = false;
       return true;
     case '}':
@@ -188,7 +188,7 @@ bool ReplyReader::begin_item() {
   return true;
 }
 
-/// A byte between the brackets of out_data. Where samples and brackets do not stand as in JSON the
+/// A byte between the brackets of the list. Where samples and brackets do not stand as in JSON the
 /// whole reply is given up; a sample that holds something else is damaged, and the next one counts.
 bool ReplyReader::take_sample_byte(char c) {
   if (in_string_) {
@@ -293,6 +293,7 @@ bool ReplyReader::end_sample() {
     if ((row_[i] > 0) != flip)
       samples_.packed[at + i / 8] |= static_cast<std::uint8_t>(1U << i % 8);
   }
+  samples_.places.push_back(static_cast<std::uint32_t>(samples_.count - 1));
   ++samples_.good;
   return true;
 }

@@ -1,7 +1,7 @@
-// A reply of the vendor's terminal while it comes in. The samples of an answer, which may be
-// millions of numbers, become packed spins on the way; what is left is small and goes through the
-// one door for JSON. So a reply of any size and depth costs little memory, and it is given up at
-// the byte where it breaks a limit.
+// A reply of the vendor's terminal or cloud while it comes in. The samples of an answer, which may
+// be millions of numbers, become packed spins on the way; what is left is small and goes through
+// the one door for JSON. So a reply of any size and depth costs little memory, and it is given up
+// at the byte where it breaks a limit.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,7 @@ struct Samples {
   std::size_t bytes = 0;  ///< of one in `packed`
   /// Packed bits (quantised_view.h, unpack_spins), flipped so that spin `first_ancilla` is +1.
   std::vector<std::uint8_t> packed;
+  std::vector<std::uint32_t> places;  ///< of each in `packed`: its number among all, from 0
   Status damage;  ///< DEVICE_BAD_ANSWER: what is wrong with the first damaged one
   [[nodiscard]] std::span<const std::uint8_t> sample(std::size_t at) const noexcept {
     return std::span(packed).subspan(at * bytes, bytes);
@@ -38,8 +39,8 @@ class ReplyReader {
  public:
   /// For a reply without samples.
   ReplyReader() = default;
-  /// For one whose data.out_data is a list of samples of `width` spins.
-  ReplyReader(std::size_t width, std::size_t first_ancilla);
+  /// For one whose data has a list of samples of `width` spins, named `list`.
+  ReplyReader(std::size_t width, std::size_t first_ancilla, const char* list = "out_data");
 
   /// The next bytes. False once the reply has broken a limit, or its samples are no JSON.
   [[nodiscard]] bool take(std::string_view bytes);
@@ -65,6 +66,7 @@ class ReplyReader {
   bool fail_as_no_json(std::string_view why);
 
   std::size_t width_ = 0, first_ancilla_ = 0;
+  const char* list_ = "";
   std::size_t came_ = 0;
   std::string text_;
   Samples samples_;
@@ -76,7 +78,7 @@ class ReplyReader {
   bool in_string_ = false, escaped_ = false;
   std::string string_;       // the last text's first characters
   std::string names_[2];     // of the members at depth 1 and 2
-  bool in_samples_ = false;  // in out_data; a sample's numbers are at depth 4
+  bool in_samples_ = false;  // in the list; a sample's numbers are at depth 4
   bool has_item_ = false;    // a sample since the last comma between two
   bool has_comma_ = false;   // there was one
   bool is_damaged_ = false;  // the sample at hand

@@ -28,9 +28,8 @@ Status VendorSolver::prepare(const ProblemShape& shape) {
   quantise.max_spins = kVendorSpins;
   quantise.ancillas = options_.ancillas;
   QAMA_ASSIGN_OR_RETURN(quantiser_, Quantiser::create(shape, quantise));
-  QAMA_ASSIGN_OR_RETURN(verifier_, Verifier::create(shape));
+  QAMA_ASSIGN_OR_RETURN(picker_, SamplePicker::create(shape));
   shape_ = shape;
-  candidate_.resize(static_cast<std::size_t>(shape.heads * words_per_head(shape.tokens)));
   return terminal_.login(LinkClock::now() + milliseconds(options_.timeout_ms));
 }
 
@@ -92,12 +91,16 @@ Status VendorSolver::finish(std::span<std::uint64_t> spins, SolveResult& result)
                         terminal_.fetch(task_id_, view.spins(), view.fields.size(), deadline_));
   timing_.network_us = platform::microseconds_since(fetching);
   const TimePoint verifying = LinkClock::now();
-  QAMA_RETURN_IF_ERROR(take_best(samples, spins, result));
+  const auto may_go_on = [this]() -> Status {
+    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
+    if (LinkClock::now() < deadline_) return {};
+    return make_error(ErrorCode::deadline_exceeded, "task ", quote(task_name_),
+                      " has more samples than there is time for");
+  };
+  QAMA_RETURN_IF_ERROR(picker_.take_best(view, problem_, samples, may_go_on, spins, result));
   timing_.verify_us = platform::microseconds_since(verifying);
   timing_.total_us = platform::microseconds_since(start_);
   timing_.modelled = emulated_;
-  static_assert(kMaxSamples <= 1U << 20);
-  result.restarts = static_cast<std::int32_t>(samples.count);
   result.solved_by = emulated_ ? "qboson:emulated" : "qboson";
   result.timing = timing_;
   return {};
@@ -111,10 +114,11 @@ Status VendorSolver::await_task() {
     if (task.id > 0) task_id_ = task.id;
     if (task.status == TaskStatus::done) return {};
     if (task.status == TaskStatus::failed) {
-      return make_error(ErrorCode::device_lost, "the machine failed at task ", quote(task_name_));
+      return make_error(ErrorCode::device_task_failed, "the machine failed at task ",
+                        quote(task_name_));
     }
     if (task.status != TaskStatus::waiting && task.status != TaskStatus::running) {
-      return make_error(ErrorCode::device_lost, "the terminal does not know task ",
+      return make_error(ErrorCode::device_task_unknown, "the terminal does not know task ",
                         quote(task_name_), " (status ", task.status, ")");
     }
     if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
@@ -125,37 +129,6 @@ Status VendorSolver::await_task() {
     std::this_thread::sleep_for(pause);
     pause = std::min(2 * pause, kLongestPoll);
   }
-}
-
-/// The sample of the lowest energy. Damaged ones are passed over. If none is left: the error of the
-/// last one whose ancillas or energy were wrong, else of the first that could not be read.
-Status VendorSolver::take_best(const Samples& samples, std::span<std::uint64_t> spins,
-                               SolveResult& result) {
-  const QuantisedView& view = quantiser_.view();
-  const auto words = static_cast<std::size_t>(view.shape.heads * words_per_head(view.shape.tokens));
-  if (spins.size() < words) return Error{ErrorCode::invalid_argument, "no room for the spins"};
-  bool found = false;
-  Status last = samples.damage;
-  result = SolveResult{};
-  for (std::size_t at = 0; at < samples.good; ++at) {
-    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
-    if (LinkClock::now() >= deadline_) {
-      return make_error(ErrorCode::deadline_exceeded, "task ", quote(task_name_),
-                        " has more samples than there is time for");
-    }
-    std::int64_t energy = 0;
-    Status checked = unpack_spins(view, samples.sample(at), candidate_);
-    if (checked.ok()) checked = verifier_.check_and_price(problem_, candidate_, energy);
-    if (!checked.ok()) {
-      last = std::move(checked);
-      continue;
-    }
-    if (found && energy >= result.energy) continue;
-    found = true;
-    result.energy = energy;
-    std::copy_n(candidate_.begin(), words, spins.begin());
-  }
-  return found ? Status() : last;
 }
 
 }  // namespace qama::hal::cim

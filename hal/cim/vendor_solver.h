@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "hal/cim/quantise.h"
+#include "hal/cim/vendor_samples.h"
 #include "hal/cim/vendor_terminal.h"
 #include "hal/device.h"
-#include "hal/verify.h"
 
 namespace qama::hal::cim {
 
@@ -25,17 +25,15 @@ class VendorSolver final : public Solver {
 
  private:
   Status await_task();
-  Status take_best(const Samples& samples, std::span<std::uint64_t> spins, SolveResult& result);
   Status finish(std::span<std::uint64_t> spins, SolveResult& result);
 
   const VendorOptions options_;
   const bool emulated_;
   Terminal terminal_;
   Quantiser quantiser_;
-  Verifier verifier_;
+  SamplePicker picker_;
   ProblemShape shape_;
   std::vector<std::int8_t> matrix_;
-  std::vector<std::uint64_t> candidate_;  // spins of the sample at hand
 
   // The job.
   bool pending_ = false;

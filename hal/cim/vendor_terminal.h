@@ -2,31 +2,23 @@
 // vendor_messages.h; a job's way through it is vendor_solver.h.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <string>
 #include <string_view>
 
-#include "hal/cim/clock.h"
-#include "hal/cim/curl_library.h"
-#include "hal/cim/vendor_messages.h"
+#include "hal/cim/vendor_http.h"
 #include "hal/cim/vendor_options.h"
-#include "hal/cim/vendor_reply.h"
 
 namespace qama::hal::cim {
 
 /// One thread at a time, except stop(). libcurl has to be there (curl_library.h).
 class Terminal {
  public:
-  explicit Terminal(const VendorOptions& options);
-  ~Terminal();
-  Terminal(const Terminal&) = delete;
-  Terminal& operator=(const Terminal&) = delete;
+  explicit Terminal(const VendorOptions& options) : options_(options) {}
 
   /// Ends the request under way: CANCELLED.
-  void stop() noexcept { stopped_ = true; }
-  void start() noexcept { stopped_ = false; }
-  [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+  void stop() noexcept { http_.stop(); }
+  void start() noexcept { http_.start(); }
+  [[nodiscard]] bool stopped() const noexcept { return http_.stopped(); }
 
   // The steps of a job, in their order. All of them: DEADLINE_EXCEEDED, CANCELLED, DEVICE_AUTH,
   // DEVICE_UNAVAILABLE, DEVICE_PROTOCOL. A token that expired is renewed once.
@@ -46,28 +38,12 @@ class Terminal {
   void remove(std::int64_t task_id, TimePoint deadline);
 
  private:
-  struct Request {
-    const char* method = "GET";
-    std::string path;
-    std::string_view body = {};           // JSON, or the uploaded file's name
-    const std::string* upload = nullptr;  // the file
-  };
-  Result<Json> ask(const Request& request, TimePoint deadline, ReplyReader reply = {});
-  Result<Json> send(const Request& request, TimePoint deadline, ReplyReader reply = {});
-  void forget_token() noexcept;
-  CURLcode perform(const Request& request, long time_ms);
-  Error transport_error(CURLcode code);
+  Result<Json> ask(const HttpRequest& request, TimePoint deadline, ReplyReader reply = {});
 
   const VendorOptions& options_;
-  const CurlLibrary& curl_;
-  CURL* handle_;
-  curl_slist* token_ = nullptr;  // the header that carries it
-  ReplyReader reply_;
-  std::array<char, CURL_ERROR_SIZE> why_{};  // libcurl's words for its last error
+  VendorHttp http_;
+  Secret token_;
   Json user_id_;
-  bool expired_ = false;   // the last request's token
-  bool in_doubt_ = false;  // the last request may have arrived although it failed here
-  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace qama::hal::cim

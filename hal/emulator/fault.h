@@ -2,7 +2,7 @@
 //
 // To add one: an enumerator at the end (its number is part of PROTOCOL.md's FAULT message), its row
 // in kFaultNames, and its effect: on the bytes of a reply in fault.cpp, on anything else in
-// service.cpp.
+// service.cpp or behind HTTP.
 #pragma once
 
 #include <array>
@@ -28,12 +28,22 @@ enum class FaultKind : std::uint16_t {
   queue_full,       ///< 9: refused as if the queue were full
   calibrating,      ///< 10: the machine calibrates for `argument` us
   slow_reader,      ///< 11: for `argument` us the connection is read by 512 bytes a millisecond
+  // Of the HTTP paths alone (http_terminal.cpp, http_cloud.cpp).
+  token_expires,   ///< 12: a request is refused, and its token with it
+  task_fails,      ///< 13: the task ends as failed
+  submit_lost,     ///< 14: a task is taken, and the connection ends without a reply
+  slow_poll,       ///< 15: the reply to a question for a task comes `argument` us later
+  damaged_answer,  ///< 16: an answer has a wrong spin, value, row or end
   count_
 };
 inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::count_);
 inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
-    "drop",       "delay", "duplicate", "truncate",   "flip-in-transit", "flip-before-crc",
-    "wrong-size", "stall", "restart",   "queue-full", "calibrating",     "slow-reader"};
+    "drop",          "delay",           "duplicate",
+    "truncate",      "flip-in-transit", "flip-before-crc",
+    "wrong-size",    "stall",           "restart",
+    "queue-full",    "calibrating",     "slow-reader",
+    "token-expires", "task-fails",      "submit-lost",
+    "slow-poll",     "damaged-answer"};
 
 struct FaultSetting {
   std::uint32_t parts_per_million = 0;
@@ -56,12 +66,12 @@ class FaultPlan {
   void damage_result(std::vector<std::uint8_t>& payload);
   /// flip_in_transit, on a whole frame whose header has `header_bytes`.
   void damage_frame(std::vector<std::uint8_t>& frame, std::size_t header_bytes);
-
- private:
-  std::uint64_t number(std::uint64_t below) {
+  /// From 0 to below `below`.
+  [[nodiscard]] std::uint64_t number(std::uint64_t below) {
     return std::uniform_int_distribution<std::uint64_t>(0, below - 1)(random_);
   }
 
+ private:
   std::array<FaultSetting, kFaultKinds> settings_;
   std::mt19937_64 random_;
 };

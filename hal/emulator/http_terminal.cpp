@@ -4,10 +4,6 @@
 // data object.
 #include "hal/emulator/http_terminal.h"
 
-#include <httplib.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -15,101 +11,14 @@
 #include <optional>
 #include <thread>
 
-#include "hal/base/strict_json.h"
+#include "hal/emulator/http_cloud.h"
+#include "hal/emulator/http_support.h"
 #include "hal/emulator/network.h"
 
 namespace qama::emulator {
 namespace {
 
-constexpr std::size_t kMaxHeadBytes = 8192;       // request line and headers
-constexpr std::size_t kMaxJsonBytes = 64U << 10;  // all that a peer without a token may send
-constexpr std::size_t kMaxThings = 1024;          // tokens, and tasks that are kept
-constexpr std::size_t kMaxFiles = 64;             // problems that are kept, and tasks that wait
-constexpr int kSamples = 10;
-
-/// A request's body; null if it is none of the JSON that clients send.
-Json body_of(const httplib::Request& request) {
-  auto body = parse_json(request.body, {.what = "body",
-                                        .code = ErrorCode::invalid_argument,
-                                        .twice = ErrorCode::invalid_argument,
-                                        .max_bytes = kMaxJsonBytes,
-                                        .max_depth = 8,
-                                        .max_values = 1024});
-  return body.ok() ? std::move(body).value() : Json();
-}
-
-/// An object's member, or null.
-const Json& member(const Json& object, const char* name) {
-  static const Json kNull;
-  if (!object.is_object()) return kNull;
-  const auto at = object.find(name);
-  return at == object.end() ? kNull : *at;
-}
-
-std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
-  }
-  return out;
-}
-
-// What the vendor's login asks for; it protects nothing.
-std::string md5(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_md5(), nullptr) != 1) return {};
-  return hexadecimal(digest, size);
-}
-
-std::string random_token() {
-  unsigned char bytes[16];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) return {};
-  return hexadecimal(bytes, sizeof bytes);
-}
-
-// A square matrix of 8-bit integers, symmetric with zero diagonal.
-bool parse_csv(const std::string& text, int max_spins, IsingProblem& out) {
-  std::vector<std::vector<std::int8_t>> rows(1);
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at < end) {
-    int value = 0;
-    const auto parsed = std::from_chars(at, end, value);
-    if (parsed.ec != std::errc{} || value < -127 || value > 127) return false;
-    rows.back().push_back(static_cast<std::int8_t>(value));
-    if (rows.back().size() > static_cast<std::size_t>(max_spins)) return false;
-    at = parsed.ptr;
-    if (at < end && *at == '\r') ++at;
-    if (at < end && *at == ',') {
-      ++at;
-    } else if (at < end && *at == '\n') {
-      ++at;
-      if (at < end) rows.emplace_back();
-      if (rows.size() > static_cast<std::size_t>(max_spins)) return false;
-    } else if (at < end) {
-      return false;
-    }
-  }
-  const std::size_t width = rows.size();
-  if (width < 2) return false;
-  for (std::size_t i = 0; i < width; ++i) {
-    if (rows[i].size() != width || rows[i][i] != 0) return false;
-  }
-  out = IsingProblem{};
-  out.heads = 1;
-  out.tokens = static_cast<int>(width);
-  out.first_ancilla = out.tokens - 1;
-  for (std::size_t i = 0; i < width; ++i) {
-    for (std::size_t j = i + 1; j < width; ++j) {
-      if (rows[i][j] != rows[j][i]) return false;
-      out.couplings.push_back(rows[i][j]);
-    }
-  }
-  return true;
-}
+constexpr std::size_t kMaxHeadBytes = 8192;  // request line and headers
 
 /// A request whose head is whole.
 struct Head {
@@ -209,17 +118,30 @@ struct HttpTerminal::Impl final : PeerHandler {
   Router router;
   std::unique_ptr<Network> network;
   std::thread thread;
-  std::map<std::string, int, std::less<>> tokens;  // requests made with each
+  FaultPlan faults;
+  HttpFate fate;  // of the reply at hand
+  SubmitCounts submits;
+  HttpCloud cloud;
+  HttpTokens tokens;
   std::map<std::uint64_t, IsingProblem> files;
   std::map<std::uint64_t, Task> tasks;
   std::uint64_t last_id = 0;
 
-  Impl(const MachineConfig& c, const HttpOptions& o, Machine& m)
-      : config(c), options(o), machine(m) {}
+  Impl(const MachineConfig& c, const HttpOptions& o, Machine& m, FaultPlan f)
+      : config(c),
+        options(o),
+        machine(m),
+        faults(std::move(f)),
+        cloud(config, options, machine, faults, fate, submits),
+        tokens(options.token_requests, faults) {}
   ~Impl() override {
+    end();
+    for (auto& [id, task] : tasks) machine.cancel(task.job);
+  }
+
+  void end() {
     if (network) network->stop();
     if (thread.joinable()) thread.join();
-    for (auto& [id, task] : tasks) machine.cancel(task.job);
   }
 
   /// A matrix of the largest problem, four digits and a comma a number, and the form around it.
@@ -238,7 +160,7 @@ struct HttpTerminal::Impl final : PeerHandler {
         if (in.size() >= kMaxHeadBytes) refuse(from, "431 Request Header Fields Too Large");
         return;
       }
-      const bool known = tokens.find(head->token) != tokens.end();
+      const bool known = tokens.knows(head->token) || cloud.knows(head->token);
       if (head->bad) return refuse(from, "411 Length Required");
       if (head->body > (known ? max_upload() : kMaxJsonBytes))
         return refuse(from, "413 Payload Too Large");
@@ -252,11 +174,18 @@ struct HttpTerminal::Impl final : PeerHandler {
       }
       from.session[0] = 0;
       Exchange exchange(in.substr(0, size));
+      fate = {};
       const bool stays = router.answer(exchange);
       // Who has a token keeps a place; who has none any more does not.
       from.kind = known ? Connection::Kind::data : Connection::Kind::unknown;
-      say(from, exchange.reply());
       from.in.erase(from.in.begin(), from.in.begin() + static_cast<std::ptrdiff_t>(size));
+      const std::string_view text = exchange.reply();
+      if (fate.lost) return network->end(from);
+      if (fate.later.count() > 0) {
+        network->send_later(from, Bytes(text.begin(), text.end()), Clock::now() + fate.later);
+        continue;
+      }
+      say(from, text);
       if (!stays) network->end(from);
     }
   }
@@ -275,26 +204,10 @@ struct HttpTerminal::Impl final : PeerHandler {
 
   // ---- the handlers ----
 
-  static void answer(httplib::Response& response, const std::string& code, const std::string& text,
-                     Json data) {
-    if (data.is_object()) data["is_emulated"] = true;
-    response.set_content(Json{{"code", code}, {"msg", text}, {"data", std::move(data)}}.dump(),
-                         "application/json");
-  }
-
   bool admitted(const httplib::Request& request, httplib::Response& response) {
-    const std::string header = request.get_header_value("Authorization");
-    const auto token = header.starts_with("JWT ") ? tokens.find(header.substr(4)) : tokens.end();
-    if (token == tokens.end()) {
-      answer(response, "20001", "token expired", nullptr);
-      return false;
-    }
-    if (options.token_requests > 0 && ++token->second > options.token_requests) {
-      tokens.erase(token);
-      answer(response, "20001", "token expired", nullptr);
-      return false;
-    }
-    return true;
+    if (tokens.admits(request)) return true;
+    answer(response, "20001", "token expired", nullptr);
+    return false;
   }
 
   void login(const httplib::Request& request, httplib::Response& response) {
@@ -303,10 +216,7 @@ struct HttpTerminal::Impl final : PeerHandler {
         member(body, "pwd") != md5(options.password.view())) {
       return answer(response, "10001", "wrong user or password", nullptr);
     }
-    const std::string token = random_token();
-    if (tokens.size() >= kMaxThings) tokens.clear();
-    tokens[token] = 0;
-    answer(response, "0", "ok", {{"token", {{"access", token}}}, {"user_id", 1}});
+    answer(response, "0", "ok", {{"token", {{"access", tokens.make()}}}, {"user_id", 1}});
   }
 
   void upload(const httplib::Request& request, httplib::Response& response) {
@@ -337,6 +247,7 @@ struct HttpTerminal::Impl final : PeerHandler {
         file_id.is_number_unsigned() ? files.find(file_id.get<std::uint64_t>()) : files.end();
     if (!name.is_string() || file == files.end())
       return answer(response, "40004", "no such file or name", nullptr);
+    submits.add(name.get<std::string>());
     std::size_t waiting = 0;
     for (auto& [id, task] : tasks) {
       if (name == task.name)
@@ -364,6 +275,7 @@ struct HttpTerminal::Impl final : PeerHandler {
     }
     const std::uint64_t id = last_id;
     tasks.emplace(id, std::move(task));
+    fate.lost = faults.strikes(FaultKind::submit_lost);
     answer(response, "0", "ok", {{"id", id}, {"task_name", name}});
   }
 
@@ -429,8 +341,8 @@ struct HttpTerminal::Impl final : PeerHandler {
 
 Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& config,
                                                            const HttpOptions& options,
-                                                           Machine& machine) {
-  auto impl = std::make_unique<Impl>(config, options, machine);
+                                                           Machine& machine, FaultPlan faults) {
+  auto impl = std::make_unique<Impl>(config, options, machine, std::move(faults));
   httplib::Server& router = impl->router;
   router.set_payload_max_length(impl->max_upload());
   router.Post("/kdev/terminal/login/", impl->guarded(&Impl::login, false));
@@ -440,8 +352,10 @@ Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& 
   router.Get("/kdev/terminal/machine-task/", impl->guarded(&Impl::poll));
   router.Get(R"(/kdev/terminal/task/(\d+)/)", impl->guarded(&Impl::fetch));
   router.Delete(R"(/kdev/terminal/machine-task/(\d+)/)", impl->guarded(&Impl::remove));
+  impl->cloud.add_to(router);
   NetworkOptions network;
   network.port = options.port;
+  network.tls = options.tls;
   network.max_connections = static_cast<std::size_t>(config.max_connections);
   network.max_buffered = std::max(network.max_buffered, 4 * impl->max_upload());
   network.hello_time = std::chrono::milliseconds(config.hello_ms);
@@ -456,6 +370,11 @@ HttpTerminal::HttpTerminal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 HttpTerminal::~HttpTerminal() = default;
 std::uint16_t HttpTerminal::port() const noexcept {
   return impl_->network->port();
+}
+HttpCounts HttpTerminal::end() {
+  impl_->end();
+  return {impl_->tokens.made() + impl_->cloud.logins(), impl_->submits.all,
+          impl_->submits.names.size(), impl_->submits.most, impl_->faults};
 }
 
 }  // namespace qama::emulator

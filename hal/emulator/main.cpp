@@ -52,12 +52,16 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--port", o.network.port, "port of the link; 0: any free one")
       ->capture_default_str();
   app.add_flag("--http", o.serve_http,
-               "serve the vendor terminal's HTTP paths as well (loopback only)");
+               "serve the HTTP paths of the vendor's terminal and cloud as well (loopback only)");
   app.add_option("--http-port", o.http.port, "port of the HTTP paths; 0: any free one")
       ->capture_default_str();
-  app.add_option("--http-user", o.http.user, "who may log in")->capture_default_str();
+  app.add_option("--http-user", o.http.user, "who may log in; the cloud's user id")
+      ->capture_default_str();
   app.add_option("--http-password-file", o.http_password_file,
-                 "file whose first line is the password");
+                 "file whose first line is the password; the cloud's SDK code");
+  app.add_option("--http-tls-cert", o.http.tls.certificate,
+                 "serve HTTPS with this certificate chain (PEM)");
+  app.add_option("--http-tls-key", o.http.tls.key, "its key (PEM)");
   app.add_option_function<std::string>(
       "--http-password",
       [](const std::string&) {
@@ -130,11 +134,13 @@ Status print_start(const Options& options, const MachineConfig& config, const Ne
   return print_line(line);
 }
 
-Status print_report(const MachineConfig& config, const Network& network, Service& service) {
+Status print_report(const MachineConfig& config, const Network& network, Service& service,
+                    HttpCounts http) {
   nlohmann::json injected = nlohmann::json::object();
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     injected[std::string(kFaultNames[kind])] =
-        service.faults()[static_cast<FaultKind>(kind)].injected;
+        service.faults()[static_cast<FaultKind>(kind)].injected +
+        http.faults[static_cast<FaultKind>(kind)].injected;
   }
   const ServiceCounts& counts = service.counts();
   const nlohmann::json report = {{"is_emulated", true},
@@ -149,12 +155,17 @@ Status print_report(const MachineConfig& config, const Network& network, Service
                                  {"late", counts.late},
                                  {"refused_jobs", counts.refused_jobs},
                                  {"restarts", counts.restarts},
+                                 {"http_logins", http.logins},
+                                 {"http_submits", http.submits},
+                                 {"http_jobs", http.jobs},
+                                 {"http_most_submits_of_a_job", http.most_submits},
                                  {"faults", injected}};
   return print_line(report);
 }
 
 Status serve(Options options) {
   QAMA_ASSIGN_OR_RETURN(FaultPlan faults, plan_of(options));
+  FaultPlan http_faults = faults;  // dice of its own: another thread
   QAMA_ASSIGN_OR_RETURN(MachineConfig config, MachineConfig::of_preset(options.preset));
   if (!options.config_file.empty()) {
     QAMA_ASSIGN_OR_RETURN(config, MachineConfig::load(options.config_file));
@@ -166,6 +177,8 @@ Status serve(Options options) {
   const auto spins = static_cast<std::size_t>(config.max_spins);
   options.network.max_buffered = std::max(options.network.max_buffered, 8 * spins * spins);
   options.network.verbose = options.http.verbose = options.service.verbose;
+  options.http.tls.asks_clients = false;
+  options.http.tls.others_may = options.network.tls.others_may;
   if (!options.http_password_file.empty()) {
     QAMA_ASSIGN_OR_RETURN(const Secret file,
                           read_secret({options.http_password_file, "password file",
@@ -189,13 +202,15 @@ Status serve(Options options) {
   std::signal(SIGINT, on_signal);
   std::unique_ptr<HttpTerminal> terminal;
   if (options.serve_http) {
-    QAMA_ASSIGN_OR_RETURN(terminal, HttpTerminal::create(config, options.http, machine));
+    QAMA_ASSIGN_OR_RETURN(terminal,
+                          HttpTerminal::create(config, options.http, machine, http_faults));
   }
   QAMA_RETURN_IF_ERROR(print_start(options, config, *network, terminal.get()));
   network->run(service);
   serving = nullptr;
+  HttpCounts http = terminal ? terminal->end() : HttpCounts{0, 0, 0, 0, FaultPlan(1)};
   terminal.reset();
-  return print_report(config, *network, service);
+  return print_report(config, *network, service, std::move(http));
 }
 
 }  // namespace

@@ -113,7 +113,8 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
     }
     return out;
   }
-  if (options.certificate.empty() || options.key.empty() || options.authority.empty()) {
+  const bool asks = options.asks_clients;
+  if (options.certificate.empty() || options.key.empty() || (asks && options.authority.empty())) {
     return Error{
         ErrorCode::invalid_argument,
         "TLS needs a certificate, its key and the authority that signs the clients' certificates"};
@@ -123,6 +124,7 @@ Result<std::unique_ptr<TlsServer>> make_tls_server(const TlsOptions& options) {
                  "certificate " + quote(options.certificate) + " cannot be used"};
   }
   QAMA_RETURN_IF_ERROR(read_key(options, context));
+  if (!asks) return out;
   if (SSL_CTX_load_verify_locations(context, options.authority.c_str(), nullptr) != 1) {
     return Error{ErrorCode::io_error, "authority " + quote(options.authority) + " cannot be used"};
   }

@@ -15,6 +15,7 @@ namespace qama::emulator {
 struct TlsOptions {
   std::string certificate, key, authority;  ///< PEM files; all three, or none
   std::string psk_file;                     ///< "identity:hexadecimal key", one line
+  bool asks_clients = true;                 ///< for a certificate; false needs no authority
   bool others_may = false;                  ///< key files may be open to others than their owner
   [[nodiscard]] bool any() const { return !certificate.empty() || !psk_file.empty(); }
 };

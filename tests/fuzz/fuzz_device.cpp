@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "hal/cim/cloud_options.h"
 #include "hal/cim/link_options.h"
 #include "hal/cim/vendor_messages.h"
 #include "hal/cim/vendor_options.h"
@@ -32,7 +33,12 @@ void parse(std::string_view rest, bool tls) {
     std::abort();
   }
   // A path could name what never ends, such as a terminal.
-  if (rest.find("password_file=") != std::string_view::npos) return;
+  for (const char* file : {"password_file=", "user_id_file=", "sdk_code_file="}) {
+    if (rest.find(file) != std::string_view::npos) return;
+  }
+  const auto cloud = cim::parse_cloud_options(rest, tls);
+  if (cloud.ok()) std::abort();  // who is it?
+  check(cloud.error());
   const auto vendor = cim::parse_vendor_options(rest, tls);
   if (!vendor.ok()) return check(vendor.error());
   if (vendor->timeout_ms < 1 || vendor->user.empty()) std::abort();

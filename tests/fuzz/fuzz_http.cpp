@@ -1,4 +1,4 @@
-// Fuzz target: requests to the emulator's HTTP terminal, several on a connection. The input's parts
+// Fuzz target: requests to the emulator's HTTP paths, several on a connection. The input's parts
 // are requests: a byte for the path, one for the header, the rest is the body; an empty body of a
 // login or a task is a good one. A part whose first byte is 0xFF goes to the port as it is. Every
 // request that is well formed has an answer.
@@ -78,6 +78,7 @@ class Connection {
 struct Known {
   std::string token = "none";
   std::string id = "0";
+  std::string cloud_token = "none", cloud_id = "0";
   void learn(const std::string& body) {
     const auto find = [&body](std::string_view key, std::string_view end, std::string& to) {
       const std::size_t at = body.find(key);
@@ -86,12 +87,14 @@ struct Known {
       to = body.substr(from, body.find_first_of(end, from) - from);
     };
     find(R"("access":")", "\"", token);
+    find(R"("token":")", "\"", cloud_token);
+    find(R"("task_id":)", ",}", cloud_id);
     find(R"("id":)", ",}", id);
   }
 };
 
 std::string request_of(Part part, const Known& known) {
-  const unsigned path = part[0] % 9U;
+  const unsigned path = part[0] % 12U;
   const unsigned header = part.size() > 1 ? part[1] : 0;
   std::string body = part.size() > 2 ? qama::fuzz::text_of(part.subspan(2)) : std::string();
   std::string line, type = "application/json";
@@ -128,12 +131,32 @@ std::string request_of(Part part, const Known& known) {
     case 7:
       line = "POST /kdev/terminal/upload_file/";
       break;
+    case 9:
+      line = "POST /sso/access_token/";
+      if (body.empty()) body = R"({"user_id":"user","sdk_code":"password"})";
+      break;
+    case 10: {
+      line = "POST /api/system/business/task/";
+      type = "multipart/form-data; boundary=X";
+      const auto field = [](const std::string& name, const std::string& value) {
+        return "--X\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value +
+               "\r\n";
+      };
+      if (body.empty()) body = "0,1\n1,0\n";
+      body = field("task_name", "t" + known.cloud_id) + field("is_qubo", "False") +
+             field("machine_name", "m") + field("url", body) + "--X--\r\n";
+      break;
+    }
+    case 11:
+      line = "GET /api/system/business/task/" + known.cloud_id + "/";
+      break;
     default:
       line = "PUT /kdev/terminal/" + std::to_string(header);
       break;
   }
   std::string out = line + " HTTP/1.1\r\nHost: a\r\n";
-  if ((header & 1U) == 0) out += "Authorization: JWT " + known.token + "\r\n";
+  if ((header & 1U) == 0)
+    out += "Authorization: JWT " + (path > 8 ? known.cloud_token : known.token) + "\r\n";
   if ((header & 2U) != 0) out += "Connection: close\r\n";
   out +=
       "Content-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";

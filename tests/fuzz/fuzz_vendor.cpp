@@ -1,5 +1,6 @@
 // Fuzz target: the answers of the vendor's terminal, one after the other, through a whole job:
-// login, machine, upload, task, poll, fetch, delete. A libcurl of its own stands where the real one
+// login, machine, upload, task, poll, fetch, delete. An input that begins with the part "cloud" has
+// those of the vendor's cloud: login, submit, polls. A libcurl of its own stands where the real one
 // would be loaded (curl_library.h). The input's parts are the answers, in their order; an empty
 // part, and what is missing, is the answer that a good terminal gives. A part that begins with
 //   !  is a transfer that fails, with the number of its error in the next byte
@@ -30,13 +31,14 @@ using Part = std::span<const std::uint8_t>;
 constexpr std::int32_t kHeads = 2, kTokens = 3;
 constexpr std::size_t kMostAnswers = 16;
 
-/// The terminal, and the one connection to it.
-struct Terminal {
+/// Terminal or cloud, and the one connection to it.
+struct Service {
   std::vector<Part> answers;
   std::size_t next = 0;
   Collect collect = nullptr;
   void* to = nullptr;
   std::string path, method;
+  bool cloud = false;
 } terminal;
 
 std::string good_answer() {
@@ -46,12 +48,18 @@ std::string good_answer() {
   const auto with = [](const std::string& data) {
     return R"({"code":"0","msg":"ok","data":)" + data + "}";
   };
+  if (is("/sso/access_token/")) return with(R"({"token":"abc","is_emulated":true})");
+  if (terminal.cloud && terminal.path.ends_with("/task/")) return with(R"({"task_id":7})");
   if (is("/login/")) return with(R"({"token":{"access":"abc"},"user_id":1})");
   if (is("/machine/")) return with(R"({"status":1,"is_emulated":true})");
   if (is("/upload_file/") || is("/batch-task/")) return with(R"({"id":7})");
   if (is("/machine-task/")) return with(R"({"id":7,"status":5})");
   std::string row = "[";
   for (int i = 0; i < kHeads * kTokens; ++i) row += "1,";
+  if (terminal.cloud) {
+    // The energy of a matrix without couplings: that of run().
+    return with(R"({"task_status":2,"qubo_value":[0],"qubo_solution_data":[)" + row + "1]]}");
+  }
   return with(R"({"out_data":[)" + row + "1]]}");
 }
 
@@ -104,19 +112,34 @@ CURLcode get_info(CURL*, CURLINFO info, ...) {
   return CURLE_OK;
 }
 
+/// The cloud's has no couplings, so that every good sample has the energy 0.
 const qama::hal::DenseView& problem() {
-  static auto owned = [] {
+  const auto make = [](std::int16_t limit) {
     qama::hal::test::Random random(1);
-    return qama::hal::test::OwnedProblem::random({kHeads, kTokens},
-                                                 qama::hal::test::ProblemKind::dense, 9, random);
-  }();
-  static const qama::hal::DenseView view = owned.problem();
-  return view;
+    return qama::hal::test::OwnedProblem::random(
+        {kHeads, kTokens}, qama::hal::test::ProblemKind::dense, limit, random);
+  };
+  static auto coupled = make(9), empty = make(0);
+  static const qama::hal::DenseView views[] = {coupled.problem(), empty.problem()};
+  return views[terminal.cloud ? 1 : 0];
+}
+
+/// Of the user id and of the SDK code.
+const std::string& secret_file() {
+  static const std::string text = "secret\n";
+  static const qama::fuzz::MemoryFile file(
+      {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  static const std::string path = file.path();
+  return path;
 }
 
 void run() {
   using namespace qama::hal;
-  const auto device = open_device("qboson+http://127.0.0.1:1?user=u&timeout_ms=1000");
+  const auto device = open_device(
+      terminal.cloud ? "qboson-cloud+http://127.0.0.1:1?ancillas=1&in_flight=1&timeout_ms=1000"
+                       "&user_id_file=" +
+                           secret_file() + "&sdk_code_file=" + secret_file()
+                     : "qboson+http://127.0.0.1:1?user=u&timeout_ms=1000");
   if (!device.ok()) {
     if (device.error().message.empty()) std::abort();
     return;
@@ -126,7 +149,8 @@ void run() {
   std::vector<std::uint64_t> spins(kHeads);
   SolveResult result;
   SolveOptions options;
-  options.deadline_us = 4000;  // less than a pause between two polls
+  // Of the terminal less than a pause between two polls; of the cloud two polls.
+  options.deadline_us = terminal.cloud ? 140'000 : 4000;
   const auto status = (*solver)->solve(problem(), options, spins, result);
   if (status.ok() && result.energy != energy_of(problem(), spins)) std::abort();
   if (!status.ok() && status.error().message.empty()) std::abort();
@@ -176,6 +200,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (environment != 0) std::abort();
   terminal = {};
   terminal.answers = qama::fuzz::parts_of({data, size}, kMostAnswers);
+  if (!terminal.answers.empty() && qama::fuzz::text_of(terminal.answers[0]) == "cloud") {
+    terminal.cloud = true;
+    terminal.answers.erase(terminal.answers.begin());
+  }
   run();
   return 0;
 }

@@ -137,7 +137,8 @@ std::vector<Projection> projections(const Profile& profile) {
       const double us = layers * part_median(device, part);
       if (part.machine) {
         base.machine_us += us;
-      } else if (part.field == &Timing::send_us || part.field == &Timing::network_us) {
+      } else if (part.field == &Timing::login_us || part.field == &Timing::send_us ||
+                 part.field == &Timing::network_us) {
         base.software_us += us;
       } else if (part.field != &Timing::queue_us) {
         base.host_us += us;

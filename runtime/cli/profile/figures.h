@@ -23,6 +23,7 @@ struct Part {
 inline constexpr std::array kParts = {
     Part{"quantise_us", "quantise", &Timing::quantise_us, false},
     Part{"encode_us", "encode", &Timing::encode_us, false},
+    Part{"login_us", "login", &Timing::login_us, false},
     Part{"send_us", "send", &Timing::send_us, false},
     Part{"network_us", "rest of the network", &Timing::network_us, false},
     Part{"queue_us", "queue", &Timing::queue_us, false},

@@ -21,7 +21,7 @@ class LyingTerminal {
  public:
   /// Sends a piece of the reply; false once the client has hung up.
   using Send = std::function<bool(const std::string& bytes)>;
-  /// The body of the reply to a path that begins so.
+  /// The body of the reply to a path that begins so; the longest beginning counts.
   using Bodies = std::map<std::string, std::function<void(const Send& send)>>;
 
   explicit LyingTerminal(const Bodies& bodies) {
@@ -73,8 +73,10 @@ class LyingTerminal {
     };
     const std::string path = request.substr(0, request.find(" HTTP")).substr(request.find('/'));
     (void)send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-    for (const auto& [begin, body] : bodies) {
-      if (path.rfind(begin, 0) == 0) body(send);
+    for (auto at = bodies.rbegin(); at != bodies.rend(); ++at) {
+      if (path.rfind(at->first, 0) != 0) continue;
+      at->second(send);
+      break;
     }
     ::shutdown(fd, SHUT_WR);
     // What the client still sends is taken, so that the reply is not lost with it.

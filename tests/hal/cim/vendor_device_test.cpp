@@ -82,7 +82,7 @@ TEST_F(VendorTest, AFaultyMachineAndAFailedTaskAreErrors) {
   {
     EmulatorProcess emulator(arguments({"--http-fail-tasks"}));
     SolveResult result;
-    EXPECT_ERROR(device_lost, solve(uri(emulator), result));
+    EXPECT_ERROR(device_task_failed, solve(uri(emulator), result));
   }
 }
 

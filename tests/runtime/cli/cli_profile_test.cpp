@@ -65,8 +65,8 @@ void expect_contract(const json& report) {
   EXPECT_EQ(names.size(), report["layers"].size());
   for (const char* key : {"sweeps", "proposals", "flips", "energy", "gap"})
     EXPECT_TRUE(report["solver"].contains(key)) << key;
-  for (const char* key : {"encode_us", "quantise_us", "send_us", "queue_us", "program_us",
-                          "anneal_us", "readout_us", "verify_us", "modelled"}) {
+  for (const char* key : {"encode_us", "quantise_us", "login_us", "send_us", "queue_us",
+                          "program_us", "anneal_us", "readout_us", "verify_us", "modelled"}) {
     EXPECT_TRUE(report["link"].contains(key)) << key;
   }
   for (const char* key :
