@@ -4,11 +4,11 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "hal/base/quote.h"
+#include "hal/circuit_breaker.h"
 #include "hal/verify.h"
 
 namespace qama::hal {
@@ -19,58 +19,15 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array<std::string_view, 4> kNames = {"never", "error", "deadline", "hedge"};
 constexpr std::int64_t kFirstReserveUs = 1000;  // the second device's time, before it was measured
 constexpr std::int64_t kFirstHedgeUs = 2000;
-constexpr std::int64_t kLongestPause = 100;  // times cool_down_us
 
 std::int64_t us_since(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
 }
 
-/// Leaves a device alone that fails again and again. Thread-safe.
-class CircuitBreaker {
- public:
-  explicit CircuitBreaker(const FallbackOptions& options)
-      : failures_to_open_(options.failures_to_open), cool_down_us_(options.cool_down_us) {}
-  /// Whether a job may go to the device; after a pause one may, whose end decides.
-  bool admits() {
-    const std::lock_guard lock(mutex_);
-    if (failures_ < failures_to_open_) return true;
-    if (Clock::now() < closed_until_) return false;
-    closed_until_ = Clock::now() + pause_;
-    return true;
-  }
-  void succeeded() {
-    const std::lock_guard lock(mutex_);
-    failures_ = 0;
-    pause_ = std::chrono::microseconds(cool_down_us_);
-  }
-  /// A job that was submitted at `submitted` failed. Those that were in flight when the circuit
-  /// opened say nothing new; only the one that tried the device again lengthens the pause.
-  void failed(Clock::time_point submitted) {
-    const std::lock_guard lock(mutex_);
-    if (failures_ < failures_to_open_) {
-      if (++failures_ < failures_to_open_) return;
-      opened_ = Clock::now();
-      pause_ = std::chrono::microseconds(cool_down_us_);
-    } else if (submitted < opened_) {
-      return;
-    } else {
-      pause_ = std::min(2 * pause_, std::chrono::microseconds(kLongestPause * cool_down_us_));
-    }
-    closed_until_ = Clock::now() + pause_;
-  }
-
- private:
-  const std::int32_t failures_to_open_;
-  const std::int64_t cool_down_us_;
-  std::mutex mutex_;
-  std::int32_t failures_ = 0;
-  std::chrono::microseconds pause_{0};
-  Clock::time_point closed_until_{}, opened_{};
-};
-
 /// What a device's solvers share.
 struct Shared {
-  explicit Shared(const FallbackOptions& o) : options(o), breaker(o) {}
+  explicit Shared(const FallbackOptions& o)
+      : options(o), breaker(o.failures_to_open, o.cool_down_us) {}
   const FallbackOptions options;
   CircuitBreaker breaker;
   std::atomic<std::int64_t> by_first{0}, by_second{0}, failed{0};

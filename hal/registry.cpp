@@ -1,7 +1,10 @@
 // The list of devices: to add one, add its folder and its line in kSchemes (and in list_devices, if
-// it needs no address).
+// it needs no address). A scheme whose devices are at HOST:PORT takes several with commas between:
+// a pool (pool.h).
+#include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
@@ -11,6 +14,8 @@
 #include "hal/csv/csv_device.h"
 #include "hal/device.h"
 #include "hal/exact/exact_device.h"
+#include "hal/pool.h"
+#include "hal/reopen.h"
 
 namespace qama::hal {
 namespace {
@@ -45,6 +50,41 @@ constexpr std::array kSchemes = {
            "qboson-cloud+http://HOST:PORT?..."},
 };
 
+/// "HOST:PORT,HOST:PORT?OPTIONS": the options are those of every machine. One that is down now may
+/// join later; if all are, the first one's error.
+Result<std::shared_ptr<Device>> open_pool(const Scheme& scheme, std::string_view rest) {
+  const std::size_t end = std::min(rest.find('?'), rest.size());
+  std::string_view hosts = rest.substr(0, end);
+  std::vector<std::string> uris;
+  while (!hosts.empty()) {
+    const std::size_t comma = std::min(hosts.find(','), hosts.size());
+    uris.push_back(sentence(scheme.prefix, hosts.substr(0, comma), rest.substr(end)));
+    const bool empty = comma == 0 || comma + 1 == hosts.size();
+    if (empty || std::find(uris.begin(), uris.end() - 1, uris.back()) != uris.end() - 1) {
+      return make_error(ErrorCode::device_unknown, "device address ", quote(rest),
+                        ": expected a list of different machines with commas between");
+    }
+    hosts.remove_prefix(std::min(comma + 1, hosts.size()));
+  }
+  std::vector<Result<std::shared_ptr<Device>>> opened;
+  const Device* reached = nullptr;
+  for (const std::string& uri : uris) {
+    opened.push_back(open_device(uri));
+    if (opened.back().ok() && reached == nullptr) reached = opened.back()->get();
+  }
+  if (reached == nullptr) return opened.front();
+  std::vector<std::shared_ptr<Device>> machines;
+  for (std::size_t i = 0; i < uris.size(); ++i) {
+    if (!opened[i].ok()) opened[i] = open_device_or_retry(uris[i], reached->info().max_in_flight);
+    QAMA_ASSIGN_OR_RETURN(auto machine, std::move(opened[i]));
+    machines.push_back(std::move(machine));
+  }
+  PoolOptions options;
+  options.uri = sentence(scheme.prefix, rest);
+  options.repeats_late_jobs = scheme.prefix.starts_with("cim");
+  return make_pool(std::move(machines), std::move(options));
+}
+
 }  // namespace
 
 FormSet forms_of(std::string_view uri) noexcept {
@@ -60,7 +100,12 @@ Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
     return make_error(ErrorCode::device_unknown, "device ", quote(uri), ": expected UTF-8");
   std::string known;
   for (const Scheme& scheme : kSchemes) {
-    if (uri.starts_with(scheme.prefix)) return scheme.open(uri.substr(scheme.prefix.size()));
+    if (uri.starts_with(scheme.prefix)) {
+      const std::string_view rest = uri.substr(scheme.prefix.size());
+      const bool many = scheme.prefix.ends_with("://") &&
+                        rest.substr(0, rest.find('?')).find(',') != std::string_view::npos;
+      return many ? open_pool(scheme, rest) : scheme.open(rest);
+    }
     if (!known.empty()) known += ", ";
     known += scheme.example;
   }

@@ -58,7 +58,11 @@ class Emulator {
   }
   ~Emulator() {
     if (pid_ > 0) ::kill(pid_, SIGTERM);
-    if (pipe_ != nullptr) ::pclose(pipe_);
+    if (pipe_ == nullptr) return;
+    char report[4096];
+    while (std::fgets(report, sizeof report, pipe_) != nullptr) {  // or it could not be written
+    }
+    ::pclose(pipe_);
   }
   Emulator(const Emulator&) = delete;
   Emulator& operator=(const Emulator&) = delete;

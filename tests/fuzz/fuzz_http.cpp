@@ -31,7 +31,8 @@ struct Server {
     return c;
   }();
   Machine machine{config, false};
-  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, {}, machine).value();
+  HttpOptions options;
+  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, options, machine).value();
 };
 
 Server& server() {
