@@ -62,6 +62,10 @@ namespace qama {
   X(text_bad_encoding, 206, "TEXT_BAD_ENCODING")                                                   \
   X(image_blank, 207, "IMAGE_BLANK")                                                               \
   X(text_empty, 208, "TEXT_EMPTY")                                                                 \
+  X(report_bad_format, 209, "REPORT_BAD_FORMAT")                                                   \
+  X(shard_foreign, 210, "SHARD_FOREIGN")                                                           \
+  X(shard_twice, 211, "SHARD_TWICE")                                                               \
+  X(shard_missing, 212, "SHARD_MISSING")                                                           \
   /* problems and devices */                                                                       \
   X(problem_bad_format, 300, "PROBLEM_BAD_FORMAT")                                                 \
   X(problem_too_large, 301, "PROBLEM_TOO_LARGE")                                                   \

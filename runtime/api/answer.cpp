@@ -63,6 +63,11 @@ void SolveCounter::add(const Session& session, std::int32_t sample) {
   }
 }
 
+void SolveCounter::add(const SolveCounter& other) {
+  for (const auto& [name, count] : other.solved_by_) solved_by_[name] += count;
+  for (const auto& [name, count] : other.fallbacks_) fallbacks_[name] += count;
+}
+
 std::string SolveCounter::text() const {
   if (solved_by_.size() == 1) return solved_by_.begin()->first;
   std::string out;

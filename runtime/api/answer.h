@@ -32,8 +32,13 @@ struct Guess {
 /// Counts of solves by solver ("cpu:avx512": 20000) and of fall-backs by reason.
 class SolveCounter {
  public:
+  SolveCounter() = default;
+  SolveCounter(std::map<std::string, std::int64_t> solved_by,
+               std::map<std::string, std::int64_t> fallbacks)
+      : solved_by_(std::move(solved_by)), fallbacks_(std::move(fallbacks)) {}
   /// Adds the solves of the session's last run's sample.
   void add(const Session& session, std::int32_t sample);
+  void add(const SolveCounter& other);
   [[nodiscard]] const std::map<std::string, std::int64_t>& solved_by() const { return solved_by_; }
   [[nodiscard]] const std::map<std::string, std::int64_t>& fallbacks() const { return fallbacks_; }
   /// "cpu:avx512", or "cim 19998, cpu:avx512 2"; "" if nothing was solved.

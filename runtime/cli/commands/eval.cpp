@@ -6,16 +6,16 @@
 #include <limits>
 
 #include "hal/base/quote.h"
-#include "hal/platform/sha256.h"
+#include "qama/qama.h"
 #include "runtime/api/sample.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/data_arguments.h"
+#include "runtime/cli/eval_report.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/interrupt.h"
 #include "runtime/cli/picture_arguments.h"
 #include "runtime/cli/recorder.h"
-#include "runtime/cli/report.h"
 #include "runtime/cli/sample_batch.h"
 #include "runtime/engine/preprocess.h"
 #include "runtime/io/dataset.h"
@@ -27,12 +27,7 @@ namespace {
 
 constexpr std::int32_t kSamplesAThread = 8;
 
-/// Samples k with k % count == index % count: 0/4 .. 3/4 and 1/4 .. 4/4 name the same four parts.
-struct Shard {
-  std::int64_t index = 0;
-  std::int64_t count = 1;
-};
-
+/// 0/4 .. 3/4 and 1/4 .. 4/4 name the same four shards: job arrays count either way.
 Result<Shard> parse_shard(const std::string& text) {
   Shard out;
   const char* begin = text.data();
@@ -42,6 +37,7 @@ Result<Shard> parse_shard(const std::string& text) {
     const auto second = std::from_chars(first.ptr + 1, end, out.count);
     if (second.ec == std::errc() && second.ptr == end && out.count >= 1 && out.index >= 0 &&
         out.index <= out.count) {
+      out.index %= out.count;
       return out;
     }
   }
@@ -57,21 +53,6 @@ Result<std::int64_t> parse_count(const std::string& text) {
                "--record's count is " + quote(text) + ", expected a whole number above 0"};
 }
 
-/// What is counted while samples go by.
-struct Tally {
-  std::int64_t samples = 0;
-  std::int64_t correct = 0;
-  std::int64_t blank = 0;                            ///< pictures with nothing to see
-  std::int64_t unread = 0;                           ///< samples of one's own that cannot be read
-  std::vector<std::vector<std::int64_t>> confusion;  ///< [label][answer]
-  std::vector<double> latency_us;
-  double label_probability = 0;
-  double seconds = 0;  ///< inside the session
-  runtime::SolveCounter solvers;
-  std::vector<std::byte> answers;  ///< predicted classes, four bytes each, little-endian
-  std::string lines;               ///< what --answers writes
-};
-
 class Eval final : public Command {
  public:
   CommandText text() const override {
@@ -82,7 +63,8 @@ class Eval final : public Command {
             "qama eval -m MODEL --data MINE      (MINE/LABEL/*.png, or MINE/LABEL/*.txt)\n"
             "qama eval -m MODEL --data mine.csv  (with the columns file or text, and label)\n"
             "qama eval -m MODEL --dataset imdb --data DIR --limit 1000 --threads 4 --json\n"
-            "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"};
+            "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"
+            "qama eval -m MODEL --dataset mnist --data DIR --shard 0/8 --json  (for qama merge)\n"};
   }
 
   void declare(CLI::App& app) override {
@@ -94,7 +76,9 @@ class Eval final : public Command {
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
     app.add_option("--shard", shard_,
-                   "Of those, take every N-th sample from the I-th on; I is 0 to N, and N means 0.")
+                   "Of those, take shard I of N: samples I, I + N, I + 2 N and so on. I is 0 to N, "
+                   "and N means 0, so that job arrays may count from 0 or from 1. `qama merge` "
+                   "puts the shards' --json together.")
         ->type_name("I/N");
     app.add_option("--record", record_,
                    "Write the first N layers that are solved as problem files below DIR, which is "
@@ -142,21 +126,20 @@ class Eval final : public Command {
       QAMA_RETURN_IF_ERROR(recorder.prepare());
     }
 
-    Tally tally;
-    tally.confusion.assign(static_cast<std::size_t>(model_->classes()),
-                           std::vector<std::int64_t>(static_cast<std::size_t>(model_->classes())));
+    EvalReport report = begin_report(set->info(), shard, *session);
     const Interrupt interrupt;
-    QAMA_RETURN_IF_ERROR(run_samples(console, *set, shard, *session, recorder, tally));
-    if (!answers_.empty()) QAMA_RETURN_IF_ERROR(write_file(answers_, tally.lines));
+    QAMA_RETURN_IF_ERROR(run_samples(console, *set, *session, recorder, report));
+    if (!answers_.empty()) QAMA_RETURN_IF_ERROR(write_file(answers_, lines_));
     if (record_count > 0) {
       if (!recorder.status().ok()) return recorder.status();
       console.log("recorded " + std::to_string(recorder.written()) + " problems below " +
                   quote(record_[0]));
     }
-    if (tally.samples > 0) report(console, set->info(), shard, *session, tally);
-    if (Interrupt::signal() != 0) {
+    report.stopped = Interrupt::signal() != 0;
+    if (!report.answers.empty()) report.print(console);
+    if (report.stopped) {
       console.stopped_by(Interrupt::signal(),
-                         "these are the figures of " + std::to_string(tally.samples) + " samples");
+                         "these are the figures of " + std::to_string(report.count()) + " samples");
     }
     return {};
   }
@@ -196,17 +179,41 @@ class Eval final : public Command {
     return {};
   }
 
-  Status run_samples(Console& console, io::Dataset& set, const Shard& shard,
-                     runtime::Session& session, ProblemRecorder& recorder, Tally& tally) const {
-    const std::int64_t end = limit_ > 0 ? std::min(limit_, set.info().samples) : set.info().samples;
-    const std::int64_t first = shard.index % shard.count;
-    const std::int64_t total = first < end ? (end - first - 1) / shard.count + 1 : 0;
+  /// All that is known before the first sample.
+  EvalReport begin_report(const io::DatasetInfo& info, const Shard& shard,
+                          const runtime::Session& session) const {
+    EvalReport out;
+    out.version = qama_version();
+    out.model_sha256 = model_->file().sha256();
+    out.dataset = info.name;
+    out.split = info.split;
+    out.classes = model_->file().labels();
+    out.fit = pictures_.fit;
+    out.invert = pictures_.invert;
+    out.seed = session.seed();
+    out.schedules.assign(session.schedules().begin(), session.schedules().end());
+    out.samples = limit_ > 0 ? std::min(limit_, info.samples) : info.samples;
+    out.model = model_path_;
+    if (session.device() != nullptr) out.device = session.device()->info().uri;
+    out.threads = run_.threads;
+    out.shard = shard;
+    out.mergeable = !shard_.empty();
+    out.own = info.own;
+    out.confusion.assign(out.classes.size(), std::vector<std::int64_t>(out.classes.size()));
+    return out;
+  }
+
+  Status run_samples(Console& console, io::Dataset& set, runtime::Session& session,
+                     ProblemRecorder& recorder, EvalReport& report) {
+    const std::int64_t total = report.shard.share_of(report.samples);
     if (total == 0) {
-      return Error{ErrorCode::dataset_empty,
-                   "shard " + shard_ + " of " + std::to_string(end) + " samples has none"};
+      return Error{
+          ErrorCode::dataset_empty,
+          "shard " + shard_ + " of " + std::to_string(report.samples) + " samples has none"};
     }
+    std::int64_t blank = 0;  // pictures with nothing to see
     QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(model_, pictures_.options()));
-    std::vector<std::int32_t> labels;
+    std::vector<std::int32_t> labels;  // of what was taken; kUnread: is not in the batch
     Progress progress(console, "qama: eval", total);
     io::Sample sample;
     const auto most = static_cast<std::size_t>(session.plan().options().max_batch);
@@ -214,130 +221,61 @@ class Eval final : public Command {
       batch.clear();
       labels.clear();
       for (; batch.size() < most && taken < total; ++taken) {
-        QAMA_RETURN_IF_ERROR(set.skip(first + taken * shard.count - set.position()));
+        const std::int64_t index = report.shard.index + taken * report.shard.count;
+        QAMA_RETURN_IF_ERROR(set.skip(index - set.position()));
         Status status = set.next(sample);
         std::optional<Error> doubt;
         if (status.ok()) status = batch.add(sample, &doubt);
         if (strict_ && doubt) return *doubt;
-        if (doubt) ++tally.blank;
-        if (status.ok()) {
-          labels.push_back(sample.label);
-        } else if (set.info().own) {
-          console.report(status.error());
-          ++tally.unread;
-        } else {
-          return status;
-        }
+        if (doubt) ++blank;
+        if (!status.ok() && !set.info().own) return status;
+        if (!status.ok()) console.report(status.error());
+        labels.push_back(status.ok() ? sample.label : EvalReport::kUnread);
       }
-      if (batch.size() == 0) continue;
-      runtime::Hooks hooks;
-      if (!recorder.full()) hooks.problems = &recorder;
-      const auto start = std::chrono::steady_clock::now();
-      QAMA_RETURN_IF_ERROR(batch.run(session, hooks));
-      tally.seconds +=
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      for (std::size_t i = 0; i < batch.size(); ++i) {
-        QAMA_RETURN_IF_ERROR(add(session, static_cast<std::int32_t>(i), batch.index(i), labels[i],
-                                 batch.logits(i), tally));
+      if (batch.size() > 0) {
+        runtime::Hooks hooks;
+        if (!recorder.full()) hooks.problems = &recorder;
+        const auto start = std::chrono::steady_clock::now();
+        QAMA_RETURN_IF_ERROR(batch.run(session, hooks));
+        report.seconds +=
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       }
+      QAMA_RETURN_IF_ERROR(add(session, batch, labels, report));
       progress.update(taken);
     }
-    if (tally.blank > 0) {
-      console.log("note: " + std::to_string(tally.blank) +
+    if (blank > 0) {
+      console.log("note: " + std::to_string(blank) +
                   " pictures have one colour, there is nothing to see");
     }
-    if (tally.samples > 0 || Interrupt::signal() != 0) return {};
+    // The other shards may have some that can be read.
+    if (report.count() > 0 || report.mergeable || Interrupt::signal() != 0) return {};
     return Error{ErrorCode::dataset_empty,
                  "none of " + std::to_string(total) + " samples can be read"};
   }
 
-  Status add(const runtime::Session& session, std::int32_t position, std::uint64_t index,
-             std::int32_t label, std::span<const float> logits, Tally& tally) const {
-    std::vector<double> p(logits.size());
-    QAMA_RETURN_IF_ERROR(runtime::softmax(logits, p));
-    const std::int32_t answer = runtime::argmax(logits);
-    ++tally.samples;
-    tally.correct += answer == label ? 1 : 0;
-    ++tally.confusion[static_cast<std::size_t>(label)][static_cast<std::size_t>(answer)];
-    tally.label_probability += p[static_cast<std::size_t>(label)];
-    tally.latency_us.push_back(session.latency_us(position));
-    tally.solvers.add(session, position);
-    if (!answers_.empty()) {
-      tally.lines += format("%llu\t%d\t%d\t%.7f\n", static_cast<unsigned long long>(index), label,
-                            answer, p[static_cast<std::size_t>(answer)]);
-    }
-    for (const int shift : {0, 8, 16, 24}) {
-      tally.answers.push_back(static_cast<std::byte>(static_cast<std::uint32_t>(answer) >> shift));
+  /// The samples of the last run, and those between them that are not in the batch.
+  Status add(const runtime::Session& session, const SampleBatch& batch,
+             std::span<const std::int32_t> labels, EvalReport& report) {
+    std::vector<double> p(report.classes.size());
+    std::size_t at = 0;  // in the batch
+    for (const std::int32_t label : labels) {
+      if (label == EvalReport::kUnread) {
+        report.answers.push_back(EvalReport::kUnread);
+        continue;
+      }
+      const std::span<const float> logits = batch.logits(at);
+      QAMA_RETURN_IF_ERROR(runtime::softmax(logits, p));
+      const std::int32_t answer = runtime::argmax(logits);
+      const auto position = static_cast<std::int32_t>(at);
+      report.add(label, answer, p[static_cast<std::size_t>(label)], session.latency_us(position));
+      report.solvers.add(session, position);
+      if (!answers_.empty()) {
+        lines_ += format("%llu\t%d\t%d\t%.7f\n", static_cast<unsigned long long>(batch.index(at)),
+                         label, answer, p[static_cast<std::size_t>(answer)]);
+      }
+      ++at;
     }
     return {};
-  }
-
-  void report(Console& console, const io::DatasetInfo& info, const Shard& shard,
-              const runtime::Session& session, Tally& tally) const {
-    std::sort(tally.latency_us.begin(), tally.latency_us.end());
-    const auto n = static_cast<double>(tally.samples);
-    const double accuracy = static_cast<double>(tally.correct) / n;
-    const double rate = tally.seconds > 0 ? n / tally.seconds : 0;
-    const std::string checksum = platform::sha256_hex(tally.answers);
-    const double p50 = percentile(tally.latency_us, 50);
-    const double p90 = percentile(tally.latency_us, 90);
-    const double p99 = percentile(tally.latency_us, 99);
-    if (console.json) {
-      Json out;
-      out["model"] = model_path_;
-      out["dataset"] = info.name;
-      out["split"] = info.split;
-      out["n"] = tally.samples;
-      out["correct"] = tally.correct;
-      if (info.own) out["unread"] = tally.unread;
-      out["accuracy"] = accuracy;
-      out["mean_label_probability"] = tally.label_probability / n;
-      out["confusion"] = tally.confusion;
-      out["classes"] = model_->file().labels();
-      out["latency_us"] = {
-          {"p50", p50}, {"p90", p90}, {"p99", p99}, {"max", percentile(tally.latency_us, 100)}};
-      out["images_per_s"] = rate;
-      out["seconds"] = tally.seconds;
-      out["device"] = session.device() != nullptr ? Json(session.device()->info().uri) : Json();
-      out["solved_by"] = tally.solvers.solved_by();
-      out["fallbacks"] = tally.solvers.fallbacks();
-      out["seed"] = session.seed();
-      if (!session.schedules().empty()) {
-        out["sweeps"] = session.schedules()[0].sweeps;
-        out["restarts"] = session.schedules()[0].restarts;
-        out["schedules"] = schedules_json(session.schedules());
-      }
-      out["threads"] = run_.threads;
-      out["shard"] = {{"index", shard.index % shard.count}, {"of", shard.count}};
-      out["checksum"] = checksum;
-      if (Interrupt::signal() != 0) out["stopped"] = true;
-      console.object(out);
-      return;
-    }
-    console.line(format("%s on %s/%s: %lld of %lld right, accuracy %.2f %%", model_path_.c_str(),
-                        info.name.c_str(), info.split.c_str(),
-                        static_cast<long long>(tally.correct),
-                        static_cast<long long>(tally.samples), 100 * accuracy));
-    if (tally.unread > 0) {
-      console.line(format("%lld samples cannot be read and are not counted",
-                          static_cast<long long>(tally.unread)));
-    }
-    console.line(format("mean probability of the label %.4f", tally.label_probability / n));
-    console.line(format("latency us: p50 %.1f, p90 %.1f, p99 %.1f; %.1f %s/s", p50, p90, p99, rate,
-                        info.kind == io::SampleKind::text ? "texts" : "images"));
-    if (session.device() != nullptr) {
-      console.line("device " + session.device()->info().uri + ", solved by " +
-                   tally.solvers.text() + ", seed " + std::to_string(session.seed()));
-    }
-    console.line("confusion (row: label, column: answer)");
-    for (std::size_t row = 0; row < tally.confusion.size(); ++row) {
-      std::string line;
-      for (const std::int64_t count : tally.confusion[row]) {
-        line += format("%7lld", static_cast<long long>(count));
-      }
-      console.line(line + "  " + std::string(model_->label(static_cast<std::int32_t>(row))));
-    }
-    console.line("checksum " + checksum);
   }
 
   std::string model_path_;
@@ -347,6 +285,7 @@ class Eval final : public Command {
   std::string shard_;
   std::vector<std::string> record_;
   std::string answers_;
+  std::string lines_;  ///< what --answers writes
   bool strict_ = false;
   PictureArguments pictures_;
   RunArguments run_;

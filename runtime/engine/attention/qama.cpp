@@ -91,6 +91,15 @@ Result<Forms> forms_of(const Builder& b, std::int32_t block, const ops::QamaFron
                 spec.coupling == ops::QamaCoupling::bilinear, spec.output_rho}};
 }
 
+/// Multiply-adds of the step that makes a layer's problem.
+std::int64_t problem_macs(const ops::QamaFrontSpec& spec, std::int64_t tokens, bool on_factors) {
+  const std::int64_t factors = spec.heads * tokens * spec.rank();
+  if (!on_factors) return factors * tokens;  // J
+  // Bilinear factors are a sum of a query and a key times a constant each.
+  if (spec.coupling == ops::QamaCoupling::bilinear) return factors;
+  return factors * (3 * ops::long_factor_width(spec.rank()) / 2);  // three triangles of the square
+}
+
 struct Folded {
   AlignedBuffer<float> weights, biases;
 };
@@ -187,17 +196,14 @@ Status add_qama(Builder& b, const AttentionLayer& layer) {
   Pipeline& pipeline = b.pipeline();
   pipeline.weight_bytes += op->weight_bytes();
   pipeline.dense_shape = {a.heads, static_cast<std::int32_t>(forms.sizes.dense_tokens)};
-  const std::int64_t width = ops::long_factor_width(spec.front.rank());
-  std::int64_t macs = std::int64_t{a.tokens()} * a.inner() * a.tokens();  // J
   if (forms.first_on_factors > 0) {
     pipeline.factors_shape = {a.heads, a.tokens()};
-    pipeline.factors_rank = static_cast<std::int32_t>(width);
-    // Three triangles of the width's square.
-    macs = std::int64_t{a.tokens()} * a.inner() * (3 * width / 2);
+    pipeline.factors_rank = static_cast<std::int32_t>(ops::long_factor_width(spec.front.rank()));
   }
   const std::int32_t block = layer.block;
   b.add(
-      {layer.prefix + "attn.problem", "qama.problem", simd_name(), block, macs},
+      {layer.prefix + "attn.problem", "qama.problem", simd_name(), block,
+       problem_macs(spec.front, a.tokens(), forms.first_on_factors > 0)},
       [op, block, first = forms.first_on_factors](SampleRun& run, const float* from,
                                                   const ops::QamaWorkspace& w) -> Status {
         if (first > 0 && run.count >= first) {

@@ -157,6 +157,11 @@ def main():
             if not wanted or f"{kind}-{shape}" in wanted:
                 make(f"{kind}-{shape}", {**base, **WIDTHS.get(kind, {}).get(shape, {}),
                                          "attention": {"kind": kind, **options}})
+    if not wanted or "qama_bilinear-factors" in wanted:
+        # One head whose factors have 64 dimensions: on the CPU it is solved on them.
+        make("qama_bilinear-factors", {**TEXT, "dim": 32, "heads": 1, "dim_head": 32,
+                                       "attention": {"kind": "qama_bilinear",
+                                                     **KINDS["qama_bilinear"]}})
     if not wanted or "neighbours" in wanted:
         make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"],
                                                                 "neighbours": 2},

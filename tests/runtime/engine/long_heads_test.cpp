@@ -201,6 +201,37 @@ TEST(LongHeadPlans, TakeMoreTokensThanIntegersCan) {
   }
 }
 
+/// Products of bilinear couplings, one by one: P P^T - M M^T, or the factors P and M alone.
+TEST(LongHeadPlans, CountTheMultiplyAddsOfBilinearCouplings) {
+  for (const auto& [heads, tokens, on_factors] :
+       {std::tuple{2, 50, false}, {1, 300, false}, {1, 300, true}}) {
+    weights::Architecture a = with_kind(text_architecture(weights::AttentionKind::qama),
+                                        weights::AttentionKind::qama_bilinear);
+    a.heads = heads;
+    a.dim_head = a.dim / heads;
+    a.max_tokens = tokens;
+    const MemoryModel held = make_model(a);
+    ASSERT_NE(held.model, nullptr);
+    const auto plan = Plan::create(held.model, {1, 1, 1, on_factors});
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    std::int64_t expected = 0;
+    for (int head = 0; head < heads; ++head) {
+      for (int i = 0; i < tokens; ++i) {
+        for (int d = 0; d < a.dim_head; ++d) {
+          expected += 2 * (on_factors ? 1 : tokens);  // P and M; with each token j
+        }
+      }
+    }
+    int layers = 0;
+    for (const runtime::StepInfo& step : (*plan)->steps()) {
+      if (step.op != "qama.problem") continue;
+      EXPECT_EQ(step.macs, expected) << heads << " heads, " << tokens << " tokens";
+      ++layers;
+    }
+    EXPECT_EQ(layers, a.depth);
+  }
+}
+
 TEST(LongHeadPlans, NeedADeviceThatTakesFactors) {
   const MemoryModel held = make_model(long_architecture(300, weights::Normalisation::none));
   ASSERT_OK_AND_ASSIGN(const auto plan, Plan::create(held.model, {}));

@@ -1,8 +1,12 @@
 """The sweep's rows, arguments and table, without training."""
 import json
+import shlex
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from qama_export import sweep, train
 
@@ -67,6 +71,81 @@ class Sweep(unittest.TestCase):
         self.assertIn("| 97.00 | 96.00 (95.00 / 96.00 / 97.00) | -1.00 | 14 / 4 | full / shortened "
                       "|", lines[2])
         self.assertTrue(all(line.endswith("| - | - / - | not run |") for line in lines[3:]))
+
+    def test_the_table_names_rows_that_failed(self):
+        lines = sweep.table({}, failed=["IV-mnist-h1-qama"]).splitlines()
+        self.assertTrue(lines[2].endswith("| not run / failed |"), lines[2])
+        lines = sweep.table({}, "published", ["VII-cifar10-bigbird"]).splitlines()
+        self.assertIn("| bigbird | 60.0 / 61.0 | - | - | - | failed |", lines)
+
+    def test_a_failed_row_does_not_spoil_the_others(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = sweep.parse(["run", "--rows", "IV-mnist-h1", "IV-mnist-h2", "--data", "d",
+                                   "--out", folder])
+            rows = sweep.chosen(options.rows)
+            bad = {rows[1].name}
+
+            def train_and_evaluate(row, options):
+                if row.name in bad:
+                    raise RuntimeError("it broke\nthere")
+                sweep.result_file(row, options).write_text("{}")
+                return {}
+
+            with mock.patch.object(sweep, "train_and_evaluate", train_and_evaluate):
+                with self.assertRaisesRegex(RuntimeError, f"1 of 4 rows failed: {rows[1].name}"):
+                    sweep.run_rows(rows, options)
+                self.assertEqual(len(sweep.read_results(folder)), 3)
+                self.assertEqual(sweep.read_failed(folder), bad)
+                failed = Path(folder) / rows[1].name / "failed.txt"
+                self.assertEqual(failed.read_text(), "it broke there\n")
+                # What is missing is one task of an array, and is tried again.
+                self.assertIn("--array=0-0\n", sweep.write_array(options).read_text())
+                bad.clear()
+                sweep.run_rows(rows, options)
+                self.assertEqual(sweep.read_failed(folder), set())
+                with self.assertRaisesRegex(ValueError, "all these rows have results"):
+                    sweep.write_array(options)
+
+    def test_a_row_belongs_to_one_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = sweep.parse(["run", "--rows", "IV", "--data", "d", "--out", folder])
+            row = sweep.rows()[0]
+            (Path(folder) / row.name).mkdir()
+            holder = subprocess.Popen([sys.executable, "-c", "import fcntl, sys; "
+                                       "file = open(sys.argv[1], 'w'); "
+                                       "fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); "
+                                       "sys.stdin.read()", str(Path(folder) / row.name / "lock")],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            holder.stdout.readline()
+            with mock.patch.object(sweep, "train_and_evaluate", side_effect=AssertionError):
+                self.assertIsNone(sweep.run_row(row, options))
+            holder.communicate()
+            with mock.patch.object(sweep, "train_and_evaluate", return_value={"row": row.name}):
+                self.assertEqual(sweep.run_row(row, options), {"row": row.name})
+
+    def test_a_job_array_runs_each_row_with_the_same_options(self):
+        words = ["--rows", "VII", "IV-mnist-h8", "--data", "d e", "--out", "o'", "--recipe",
+                 "published", "--epochs", "2", "--threads", "3", "--train-only", "--time-limit",
+                 "0.5"]
+        options = sweep.parse(["slurm", *words])
+        rows = sweep.chosen(options.rows, options.recipe)
+        script = sweep.array_script(rows, options)
+        # A stand-in for Python prints what it is called with.
+        script = script.replace(f"exec {shlex.quote(sys.executable)} -m", "exec printf '%s\\n'")
+        for task, row in enumerate(rows):
+            lines = subprocess.run(["bash"], input=script, check=True, text=True,
+                                   capture_output=True, env={"SLURM_ARRAY_TASK_ID": str(task)}
+                                   ).stdout.splitlines()
+            self.assertEqual(lines[:2], [row.name, "qama_export.sweep"])
+            expected = sweep.parse(["run", *words])
+            expected.rows = [row.name]
+            self.assertEqual(sweep.parse(lines[2:]), expected)
+        self.assertIn(f"#SBATCH --array=0-{len(rows) - 1}\n", script)
+        self.assertIn("#SBATCH --cpus-per-task=3\n", script)
+        alone = subprocess.run(["bash"], input=script, check=False, text=True, capture_output=True,
+                               env={})
+        self.assertNotEqual(alone.returncode, 0)
+        self.assertIn("submit this file with sbatch", alone.stderr)
 
     def test_a_file_s_table_is_replaced_between_its_marks(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -3,20 +3,28 @@ attention): trains, exports, evaluates, prints the table.
 
     python3 -m qama_export.sweep list
     python3 -m qama_export.sweep run --rows IV-mnist --data DIR --out runs/sweep --epochs 4
+    sbatch "$(python3 -m qama_export.sweep slurm --rows IV V --data DIR --out runs/sweep)"
     python3 -m qama_export.sweep table --out runs/sweep --into table.md
 
 A row is TABLE-DATASET-HEADS_OR_POOL-ATTENTION, e.g. IV-mnist-h4-qama or V-cifar10-p4x4-softmax;
 --rows takes beginnings of such names. A row is trained by qama_export.train and evaluated by `qama
 eval` (QAMA: seeds 1, 2, 3) on the official test set; what came out is in OUT/ROW/result.json, and
-rows that have one are not run again. "full" in the table means: all training samples, at least
+rows that have one are not run again. A row that fails leaves OUT/ROW/failed.txt, and the next row
+begins; the same command tries it again. "full" in the table means: all training samples, at least
 FULL_EPOCHS epochs, schedule run to its end.
+
+slurm writes the same rows as a Slurm job array, a row a task, to OUT/array.sh, and prints its name;
+`sbatch OPTION... OUT/array.sh` submits it. All nodes see the folders OUT and DIR. Rows with a
+result are left out, so that the same line submits what is missing. table reads the results.
 
 --recipe published: the shape, training and operator of the authors' published code, 50 epochs a
 row, best epoch and last; Table VII too. Without it: larger shapes, this project's training.
 """
 import argparse
+import fcntl
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -143,24 +151,51 @@ def evaluate(row, options, model):
                 str(seed), "--json"]
         if options.test_samples:
             line += ["--limit", str(options.test_samples)]
-        found = json.loads(subprocess.run(line, check=True, capture_output=True,
-                                          text=True).stdout)
+        done = subprocess.run(line, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"`qama eval` ended with {done.returncode}: {done.stderr.strip()}")
+        found = json.loads(done.stdout)
         results.append({"seed": seed, "accuracy": found["accuracy"], "n": found["n"],
                         "p50_us": found["latency_us"]["p50"]})
     return results
 
 
+def result_file(row, options):
+    return Path(options.out) / row.name / "result.json"
+
+
 def run_row(row, options):
-    """Trains and evaluates a row; writes and returns its result."""
+    """Trains and evaluates a row; writes and returns its result. None: there is none yet."""
     folder = Path(options.out) / row.name
-    result_file = folder / "result.json"
-    if result_file.exists():
-        return json.loads(result_file.read_text())
+    if result_file(row, options).exists():
+        return json.loads(result_file(row, options).read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "a") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{row.name}: another process is at it", file=sys.stderr)
+            return None
+        except OSError:
+            pass  # a file system without locks
+        failed = folder / "failed.txt"
+        failed.unlink(missing_ok=True)
+        try:
+            return train_and_evaluate(row, options)
+        except Exception as error:
+            command.write_text(failed, command.sentence_of(error) + "\n")
+            raise
+
+
+def train_and_evaluate(row, options):
+    folder = Path(options.out) / row.name
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(
         filter(None, [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]))}
     if not train.is_finished(folder):
-        subprocess.run([sys.executable, "-m", "qama_export.train", *train_arguments(row, options)],
-                       check=True, env=environment)
+        done = subprocess.run([sys.executable, "-m", "qama_export.train",
+                               *train_arguments(row, options)], check=False, env=environment)
+        if done.returncode:
+            raise RuntimeError(f"qama_export.train ended with {done.returncode}")
     if options.train_only:
         return None
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -179,8 +214,57 @@ def run_row(row, options):
                       last_eval=evaluate(row, options, "model.safetensors"))
     result["eval"] = evaluate(row, options, "best.safetensors" if row.recipe else
                               "model.safetensors")
-    command.write_text(result_file, json.dumps(result, indent=1) + "\n")
+    command.write_text(result_file(row, options), json.dumps(result, indent=1) + "\n")
     return result
+
+
+def run_rows(chosen_rows, options):
+    """Runs the rows one after the other; RuntimeError behind the last where some failed."""
+    failed = []
+    for row in chosen_rows:
+        try:
+            print(row.name, json.dumps(run_row(row, options)), flush=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            print(f"{row.name}: failed: {command.sentence_of(error)}", file=sys.stderr, flush=True)
+            failed.append(row.name)
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(chosen_rows)} rows failed: {', '.join(failed)}")
+
+
+def array_script(chosen_rows, options):
+    """A job array for sbatch, a row a task, each by `run` with these options."""
+    words = [sys.executable, "-m", "qama_export.sweep", "run"]
+    for name, value in vars(options).items():
+        if name not in ("command", "rows") and value:
+            words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+    names = "\n".join("  " + row.name for row in chosen_rows)
+    quote = shlex.quote
+    return f"""#!/bin/bash
+#SBATCH --job-name=qama-sweep
+#SBATCH --array=0-{len(chosen_rows) - 1}
+#SBATCH --cpus-per-task={options.threads}
+#SBATCH --output={quote(str(Path(options.out).resolve() / 'task-%a.txt'))}
+rows=(
+{names}
+)
+row=${{rows[${{SLURM_ARRAY_TASK_ID:?submit this file with sbatch}}]}}
+echo "$row"
+cd {quote(os.getcwd())} || exit
+export PYTHONPATH={quote(str(Path(__file__).resolve().parents[1]))}
+exec {' '.join(quote(word) for word in words)} --rows "$row"
+"""
+
+
+def write_array(options):
+    """Writes the job array of the rows that have no result; returns its name."""
+    waiting = [row for row in chosen(options.rows, options.recipe)
+               if not result_file(row, options).exists()]
+    if not waiting:
+        raise ValueError(f"{options.out}: all these rows have results; `table` prints them")
+    script = Path(options.out) / "array.sh"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    command.write_text(script, array_script(waiting, options))
+    return script
 
 
 def read_results(out):
@@ -188,8 +272,19 @@ def read_results(out):
             for path in Path(out).glob("*/result.json")}
 
 
-def table(results, recipe=""):
-    """The tables as Markdown, rows without a result marked so."""
+def read_failed(out):
+    """Names of the rows that failed and have no result."""
+    return {path.parent.name for path in Path(out).glob("*/failed.txt")}
+
+
+def how_run(row, results, failed):
+    if row.name not in results:
+        return "failed" if row.name in failed else "not run"
+    return "full" if results[row.name]["full"] else "shortened"
+
+
+def table(results, recipe="", failed=()):
+    """The tables as Markdown, rows without a result marked so; `failed`: names of such rows."""
     lines = ["| table | data set | heads | tokens | spins | paper: softmax / QAMA | softmax | "
              "QAMA, seeds 1-3 | "
              "difference | epochs | run |", "|---|---|---|---|---|---|---|---|---|---|---|"]
@@ -206,8 +301,7 @@ def table(results, recipe=""):
                                           for run in pair[1]["eval"]) + ")"
         difference = "-" if None in means else f"{means[1] - means[0]:+.2f}"
         epochs = " / ".join("-" if one is None else f"{one['epochs']:g}" for one in pair)
-        kinds = ["not run" if one is None else "full" if one["full"] else "shortened"
-                 for one in pair]
+        kinds = [how_run(one, results, failed) for one in (row, partner)]
         kind = kinds[0] if kinds[0] == kinds[1] else " / ".join(kinds)
         lines.append(f"| {row.table} | {row.dataset} | {row.heads} | {row.tokens} | "
                      f"{row.heads * row.tokens} | "
@@ -215,11 +309,11 @@ def table(results, recipe=""):
                      f"{cells[0]} | {cells[1]} | {difference} | {epochs} | "
                      f"{kind} |")
     if recipe:
-        lines += ["", *other_kinds(results, recipe)]
+        lines += ["", *other_kinds(results, recipe, failed)]
     return "\n".join(lines) + "\n"
 
 
-def other_kinds(results, recipe):
+def other_kinds(results, recipe, failed):
     """Lines of Table VII: accuracies of the best epoch and of the last."""
     lines = ["| attention | paper: last / best | last | best | best epoch | run |",
              "|---|---|---|---|---|---|"]
@@ -228,13 +322,14 @@ def other_kinds(results, recipe):
     of_paper = {"softmax": (61.4, 62.0), "qama_bilinear": (59.3, 59.3), **PAPER_KINDS}
     for row in eight:
         result = results.get(row.name)
-        cells = ["-", "-", "-", "not run"]
+        cells = ["-", "-", "-"]
         if result:
             cells = [f"{100 * statistics.mean(run['accuracy'] for run in result[key]):.2f}"
                      for key in ("last_eval", "eval")]
-            cells += [f"{result['best_epoch']:g}", "full" if result["full"] else "shortened"]
+            cells.append(f"{result['best_epoch']:g}")
         last, best = of_paper[row.attention]
-        lines.append(f"| {row.attention} | {last:.1f} / {best:.1f} | {' | '.join(cells)} |")
+        lines.append(f"| {row.attention} | {last:.1f} / {best:.1f} | {' | '.join(cells)} | "
+                     f"{how_run(row, results, failed)} |")
     return lines
 
 
@@ -256,7 +351,12 @@ def parse(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="print the rows' names")
     run = commands.add_parser("run", help="train, export and evaluate rows")
-    add = run.add_argument
+    array = commands.add_parser("slurm", help="write the same as a Slurm job array")
+
+    def add(*names, **how):
+        for one in (run, array):
+            one.add_argument(*names, **how)
+
     add("--rows", nargs="+", required=True, help="beginnings of rows' names")
     add("--data", required=True, help="folder of official files or packs, for training")
     add("--eval-data", help="folder of the official files for `qama eval` (default: --data)")
@@ -274,7 +374,7 @@ def parse(arguments=None):
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")
-    for one in (listing, run, show):
+    for one in (listing, run, array, show):
         one.add_argument("--recipe", default="", choices=["published"])
     return parser.parse_args(arguments)
 
@@ -288,11 +388,12 @@ def main():
         return
     if options.command == "run":
         # QAMA and softmax of a row belong together: rows come in pairs.
-        for row in chosen(options.rows, options.recipe):
-            result = run_row(row, options)
-            print(row.name, json.dumps(result), flush=True)
+        run_rows(chosen(options.rows, options.recipe), options)
         return
-    text = table(read_results(options.out), options.recipe)
+    if options.command == "slurm":
+        print(write_array(options))
+        return
+    text = table(read_results(options.out), options.recipe, read_failed(options.out))
     if options.into:
         update(options.into, text)
     print(text, end="")

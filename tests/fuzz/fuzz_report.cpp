@@ -1,0 +1,49 @@
+// Fuzz target: reports of shards, which `qama merge` reads. One that is accepted is written as it
+// was read, and is merged or refused by a name.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/cli/eval_report.h"
+#include "tests/fuzz/fuzz_files.h"
+
+namespace {
+
+using qama::ErrorCode;
+using qama::cli::EvalReport;
+
+void check(const qama::Error& error, std::initializer_list<ErrorCode> expected) {
+  for (const ErrorCode code : expected) {
+    if (error.code == code && error.message.find('\n') == std::string::npos) return;
+  }
+  std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::vector<std::pair<std::string, EvalReport>> shards;
+  for (const auto part : qama::fuzz::parts_of({data, size}, 4)) {
+    auto report = qama::cli::parse_eval_report(qama::fuzz::text_of(part), "fuzz");
+    if (!report.ok()) {
+      check(report.error(), {ErrorCode::report_bad_format});
+      continue;
+    }
+    const std::string text = report->json().dump();
+    const auto again = qama::cli::parse_eval_report(text, "again");
+    if (!again.ok() || again->json().dump() != text) std::abort();
+    shards.emplace_back(std::to_string(shards.size()), std::move(*report));
+  }
+  if (shards.empty()) return 0;
+  const auto merged = qama::cli::merge(shards);
+  if (!merged.ok()) {
+    check(merged.error(),
+          {ErrorCode::shard_foreign, ErrorCode::shard_twice, ErrorCode::shard_missing});
+    return 0;
+  }
+  if (!qama::cli::parse_eval_report(merged->json().dump(), "merged").ok()) std::abort();
+  return 0;
+}
