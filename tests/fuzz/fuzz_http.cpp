@@ -30,8 +30,8 @@ struct Server {
     c.dynamics.round_trips = 4;
     return c;
   }();
-  Machine machine{config, false};
-  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, {}, machine).value();
+  std::unique_ptr<Machine> machine = Machine::create(config, false).value();
+  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, {}, *machine).value();
 };
 
 Server& server() {
