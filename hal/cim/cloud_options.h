@@ -9,6 +9,7 @@
 #include "hal/base/result.h"
 #include "hal/base/secret.h"
 #include "hal/cim/vendor_http.h"
+#include "hal/cim_limits.h"
 
 namespace qama::hal::cim {
 
@@ -16,7 +17,7 @@ struct CloudOptions {
   HttpPeer tasks, login;
   Secret user_id, sdk_code;
   std::string machine = "CPQC-550";
-  std::int32_t spins = 550;           ///< of the machine, ancillas included
+  std::int32_t spins = kCimSpins;     ///< of the machine, ancillas included
   std::int32_t ancillas = 0;          ///< 0: the quantiser chooses
   std::int32_t in_flight = 4;         ///< jobs that a solver holds at the same time
   std::int32_t timeout_ms = 300'000;  ///< of a job without a deadline

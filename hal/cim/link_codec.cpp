@@ -1,8 +1,6 @@
 #include "hal/cim/link_codec.h"
 
 #include <isa-l/crc.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,6 +9,7 @@
 
 #include "hal/base/sentence.h"
 #include "hal/base/valid_utf8.h"
+#include "hal/platform/sha256.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -222,11 +221,7 @@ Attach Attach::of(std::uint16_t version, const JobId& token, std::uint64_t epoch
   if (version < 2) return {token, epoch};
   // HMAC-SHA256 under the token, which itself never travels on a data connection.
   const auto digest = [&token](std::span<const std::uint8_t> text) {
-    std::array<std::uint8_t, 32> out{};
-    unsigned int size = 0;
-    (void)HMAC(EVP_sha256(), token.data(), static_cast<int>(token.size()), text.data(), text.size(),
-               out.data(), &size);
-    return out;
+    return platform::hmac_sha256(token, text);
   };
   constexpr std::string_view kName = "qcim session", kProof = "qcim attach";
   Attach out;

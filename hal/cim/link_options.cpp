@@ -6,11 +6,11 @@ namespace qama::hal::cim {
 namespace {
 
 /// The file that a TLS option names; null for another key.
-std::string* tls_file(Endpoint& endpoint, std::string_view key) {
-  if (key == "cert") return &endpoint.certificate;
-  if (key == "key") return &endpoint.key;
-  if (key == "ca") return &endpoint.authority;
-  if (key == "psk") return &endpoint.psk_file;
+std::string* tls_file(platform::TlsFiles& files, std::string_view key) {
+  if (key == "cert") return &files.certificate;
+  if (key == "key") return &files.key;
+  if (key == "ca") return &files.authority;
+  if (key == "psk") return &files.psk_file;
   return nullptr;
 }
 
@@ -25,10 +25,10 @@ bool take_option(LinkOptions& out, std::string_view key, std::string_view value)
     return value == "block" || value == "dense";
   }
   if (key == "insecure_permissions" && out.endpoint.tls) {
-    out.endpoint.others_may = value == "1";
+    out.endpoint.files.others_may = value == "1";
     return value == "0" || value == "1";
   }
-  std::string* file = out.endpoint.tls ? tls_file(out.endpoint, key) : nullptr;
+  std::string* file = out.endpoint.tls ? tls_file(out.endpoint.files, key) : nullptr;
   if (file == nullptr || value.empty()) return false;
   *file = std::string(value);
   return true;

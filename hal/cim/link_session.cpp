@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <system_error>
 
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
@@ -56,11 +55,7 @@ Result<std::shared_ptr<LinkSession>> LinkSession::open(const Endpoint& endpoint,
   out->client_ = random_id();
   QAMA_RETURN_IF_ERROR(out->say_hello(LinkClock::now() + kConnectTime));
   out->credit_.grant(out->capabilities_.credit_jobs, out->capabilities_.credit_bytes);
-  try {
-    out->thread_ = std::thread([session = out.get()] { session->keep_up(); });
-  } catch (const std::system_error&) {
-    return Error{ErrorCode::out_of_memory, "no thread for the link's heartbeat"};
-  }
+  QAMA_RETURN_IF_ERROR(out->thread_.start([session = out.get()] { session->keep_up(); }));
   return out;
 }
 
@@ -71,7 +66,7 @@ LinkSession::~LinkSession() {
   }
   changed_.notify_all();
   wake_.ring();
-  if (thread_.joinable()) thread_.join();
+  (void)thread_.join().ok();
   if (control_.open()) (void)send(Goodbye{}, milliseconds(10));
 }
 

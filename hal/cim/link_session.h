@@ -9,10 +9,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "hal/cim/link_frames.h"
 #include "hal/device.h"
+#include "hal/platform/thread.h"
 
 namespace qama::hal::cim {
 
@@ -120,7 +120,7 @@ class LinkSession {
   std::chrono::microseconds back_off_{};
   TimePoint next_ping_{};
   Jitter jitter_{12345};
-  std::thread thread_;
+  platform::Thread thread_;
 };
 
 }  // namespace qama::hal::cim

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -15,13 +14,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "hal/base/quote.h"
-#include "hal/base/secret.h"
 #include "hal/base/sentence.h"
 
 namespace qama::hal::cim {
@@ -30,17 +27,10 @@ struct StreamFactory::Impl {
   Endpoint endpoint;
   sockaddr_storage address{};
   socklen_t address_size = 0;
-  struct Free {
-    void operator()(SSL_CTX* c) const noexcept { SSL_CTX_free(c); }
-  };
-  std::unique_ptr<SSL_CTX, Free> context;
-  std::string identity;
-  Secret secret;
+  std::unique_ptr<platform::TlsContext> tls;  // null without TLS
 };
 
 namespace {
-
-constexpr unsigned char kPskCipher[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
 
 bool is_loopback(const sockaddr* address) {
   if (address->sa_family == AF_INET) {
@@ -53,77 +43,17 @@ bool is_loopback(const sockaddr* address) {
 // OpenSSL asks for the key when it writes its first message.
 int use_psk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity,
             std::size_t* identity_size, SSL_SESSION** session) {
-  const auto* impl =
-      static_cast<const StreamFactory::Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  *session = nullptr;
-  const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskCipher);
-  if (cipher == nullptr || (digest != nullptr && digest != SSL_CIPHER_get_handshake_digest(cipher)))
+  const platform::TlsContext& client = platform::TlsContext::of(ssl);
+  *session = client.psk_session(ssl);
+  if (*session == nullptr) return 0;
+  const SSL_CIPHER* cipher = SSL_SESSION_get0_cipher(*session);
+  if (digest != nullptr && digest != SSL_CIPHER_get_handshake_digest(cipher)) {
+    SSL_SESSION_free(std::exchange(*session, nullptr));
     return 1;
-  SSL_SESSION* made = SSL_SESSION_new();
-  if (made == nullptr ||
-      SSL_SESSION_set1_master_key(
-          made, reinterpret_cast<const unsigned char*>(impl->secret.view().data()),
-          impl->secret.view().size()) != 1 ||
-      SSL_SESSION_set_cipher(made, cipher) != 1 ||
-      SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) != 1) {
-    SSL_SESSION_free(made);
-    return 0;
   }
-  *identity = reinterpret_cast<const unsigned char*>(impl->identity.data());
-  *identity_size = impl->identity.size();
-  *session = made;
+  *identity = reinterpret_cast<const unsigned char*>(client.identity.data());
+  *identity_size = client.identity.size();
   return 1;
-}
-
-constexpr std::string_view kInsist = "'insecure_permissions=1'";
-
-/// The line 'identity:hexadecimal key'.
-Status read_psk(StreamFactory::Impl& impl) {
-  const Endpoint& e = impl.endpoint;
-  QAMA_ASSIGN_OR_RETURN(const Secret file,
-                        read_secret({e.psk_file, "key file", kInsist, e.others_may}));
-  const std::string_view line = first_line(file.view());
-  const std::size_t colon = std::min(line.find(':'), line.size());
-  const Secret digits(line.substr(std::min(colon + 1, line.size())));
-  std::array<unsigned char, 48> key{};
-  std::size_t length = 0;
-  // OpenSSL reads up to the first zero byte and would pass over what follows.
-  const bool good =
-      colon > 0 && line.find('\0') == std::string_view::npos &&
-      OPENSSL_hexstr2buf_ex(key.data(), key.size(), &length, digits.view().data(), ':') == 1 &&
-      length >= 16;
-  if (good) {
-    impl.identity = std::string(line.substr(0, colon));
-    impl.secret = Secret({reinterpret_cast<const char*>(key.data()), length});
-  }
-  OPENSSL_cleanse(key.data(), key.size());
-  if (good) return {};
-  return Error{
-      ErrorCode::invalid_argument,
-      "key file " + quote(e.psk_file) + ": expected 'identity:' and 16 to 48 bytes in hexadecimal"};
-}
-
-// A key that is locked by a passphrase is refused: nobody is there to be asked.
-int no_passphrase(char*, int, int, void*) {
-  return -1;
-}
-
-/// The private key of the certificate that the context has.
-Status read_key(const Endpoint& e, SSL_CTX* context) {
-  QAMA_ASSIGN_OR_RETURN(const Secret file, read_secret({e.key, "key", kInsist, e.others_may}));
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bytes(
-      BIO_new_mem_buf(file.view().data(), static_cast<int>(file.view().size())), &BIO_free);
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PrivateKey(bytes.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
-  if (key == nullptr) {
-    return Error{ErrorCode::io_error,
-                 "key " + quote(e.key) + " is no private key (PEM, without a passphrase)"};
-  }
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
-    return Error{ErrorCode::device_auth,
-                 "key " + quote(e.key) + " is not the one of certificate " + quote(e.certificate)};
-  }
-  return {};
 }
 
 /// What is wrong with the machine's certificate.
@@ -143,7 +73,7 @@ std::string certificate_fault(long verified, const Endpoint& e) {
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
       return "the machine's certificate is of an authority that " +
-             (e.psk_file.empty() ? quote(e.authority) : std::string("nobody named")) +
+             (e.files.psk_file.empty() ? quote(e.files.authority) : std::string("nobody named")) +
              " does not know";
     case X509_V_ERR_INVALID_PURPOSE:
       return "the machine's certificate is not one of a server";
@@ -175,34 +105,6 @@ std::string_view alert_meaning(unsigned long code) {
   }
 }
 
-Status set_up_psk(StreamFactory::Impl& impl) {
-  SSL_CTX* context = impl.context.get();
-  QAMA_RETURN_IF_ERROR(read_psk(impl));
-  SSL_CTX_set_app_data(context, &impl);
-  SSL_CTX_set_psk_use_session_callback(context, use_psk);
-  if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
-    return Error{ErrorCode::internal, "OpenSSL lacks TLS_AES_128_GCM_SHA256"};
-  }
-  // With a pre-shared key there is no certificate to check; if the server does not know the key it
-  // would have to show one, and verification against no authority refuses it.
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  return {};
-}
-
-Status set_up_certificates(StreamFactory::Impl& impl) {
-  SSL_CTX* context = impl.context.get();
-  const Endpoint& e = impl.endpoint;
-  if (SSL_CTX_use_certificate_chain_file(context, e.certificate.c_str()) != 1) {
-    return Error{ErrorCode::io_error, "certificate " + quote(e.certificate) + " cannot be used"};
-  }
-  QAMA_RETURN_IF_ERROR(read_key(e, context));
-  if (SSL_CTX_load_verify_locations(context, e.authority.c_str(), nullptr) != 1) {
-    return Error{ErrorCode::io_error, "authority " + quote(e.authority) + " cannot be used"};
-  }
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  return {};
-}
-
 }  // namespace
 
 StreamFactory::~StreamFactory() = default;
@@ -219,6 +121,7 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   addrinfo* list = nullptr;
   const int failed =
       getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
+  if (failed == EAI_MEMORY) return Error{ErrorCode::out_of_memory, "no memory to look up a host"};
   if (failed != 0 || list == nullptr) {
     // A wrong address, as far as anybody can tell: nothing stands in for it.
     return Error{ErrorCode::device_unknown,
@@ -247,23 +150,18 @@ Result<std::shared_ptr<StreamFactory>> StreamFactory::create(const Endpoint& end
   if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL)
     ::signal(SIGPIPE, SIG_IGN);
 
-  impl.context.reset(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX* context = impl.context.get();
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1) {
-    return Error{ErrorCode::internal, "TLS 1.3 is not to be had from this OpenSSL"};
-  }
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  if (!endpoint.psk_file.empty()) {
-    QAMA_RETURN_IF_ERROR(set_up_psk(impl));
-  } else if (!endpoint.certificate.empty() && !endpoint.key.empty() &&
-             !endpoint.authority.empty()) {
-    QAMA_RETURN_IF_ERROR(set_up_certificates(impl));
-  } else {
+  if (endpoint.files.psk_file.empty() && !endpoint.files.certificates()) {
     return Error{ErrorCode::device_auth,
                  "cims:// needs '?psk=FILE', or '?cert=FILE&key=FILE&ca=FILE' for certificates of "
                  "both ends"};
   }
+  QAMA_ASSIGN_OR_RETURN(impl.tls, platform::make_tls_context(TLS_client_method(), endpoint.files,
+                                                             "'insecure_permissions=1'"));
+  SSL_CTX* context = impl.tls->context.get();
+  if (!endpoint.files.psk_file.empty()) SSL_CTX_set_psk_use_session_callback(context, use_psk);
+  // With a pre-shared key there is no certificate to check; if the server does not know the key it
+  // would have to show one, and verification against no authority refuses it.
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   return out;
 }
 
@@ -366,20 +264,20 @@ Result<Stream> Stream::connect(const StreamFactory& factory, TimePoint deadline)
                    "no connection to " + where + ": " + std::strerror(failed)};
     }
   }
-  if (!impl.context) return out;
+  if (!impl.tls) return out;
 
-  SSL* ssl = SSL_new(impl.context.get());
+  SSL* ssl = SSL_new(impl.tls->context.get());
   out.ssl_ = ssl;
   if (ssl == nullptr || SSL_set_fd(ssl, out.fd_) != 1)
-    return Error{ErrorCode::internal, "no TLS connection"};
-  if (impl.endpoint.psk_file.empty()) {
+    return Error{ErrorCode::out_of_memory, "no memory for a TLS connection"};
+  if (impl.endpoint.files.psk_file.empty()) {
     // The certificate has to be the host's, by name or by address.
     X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
     if (X509_VERIFY_PARAM_set1_ip_asc(check, impl.endpoint.host.c_str()) != 1) {
       ERR_clear_error();
       X509_VERIFY_PARAM_set_hostflags(check, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
       if (SSL_set1_host(ssl, impl.endpoint.host.c_str()) != 1) {
-        return Error{ErrorCode::internal, "host name cannot be checked"};
+        return Error{ErrorCode::out_of_memory, "no memory for the host's name"};
       }
     }
   }
@@ -393,7 +291,8 @@ Result<Stream> Stream::connect(const StreamFactory& factory, TimePoint deadline)
       const unsigned long code = ERR_peek_error();
       const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
       const std::string_view alert = alert_meaning(code);
-      ERR_clear_error();
+      if (platform::tls_lacks_memory())
+        return Error{ErrorCode::out_of_memory, "no memory for a TLS handshake"};
       const long verified = SSL_get_verify_result(ssl);
       const std::string detail = verified != X509_V_OK ? certificate_fault(verified, impl.endpoint)
                                  : !alert.empty()      ? std::string(alert)

@@ -12,6 +12,7 @@
 #include "hal/base/result.h"
 #include "hal/cim/clock.h"
 #include "hal/cim/link_codec.h"
+#include "hal/platform/tls_keys.h"
 
 namespace qama::hal::cim {
 
@@ -20,9 +21,7 @@ struct Endpoint {
   std::string host;
   std::uint16_t port = 0;
   bool tls = false;
-  std::string certificate, key, authority;  ///< PEM files
-  std::string psk_file;                     ///< 'identity:hexadecimal key' in its first line
-  bool others_may = false;                  ///< key files may be open to others than their owner
+  platform::TlsFiles files;  ///< for TLS
 };
 
 /// What all connections to one endpoint share; immutable.

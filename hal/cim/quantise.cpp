@@ -86,7 +86,7 @@ const RoundHead kRoundHead = round_head_plain;
 
 /// The scale that brings the largest coupling to the limit.
 double coupling_scale(std::int32_t largest) noexcept {
-  return 1.0 * kCouplingLimit / std::max(largest, 1);
+  return 1.0 * kCimSteps / std::max(largest, 1);
 }
 
 /// `value` times `scale`, rounded and cut to -bound .. bound.
@@ -139,12 +139,12 @@ Status Quantiser::run(const DenseView& problem, QuantiseReport* report) {
   const Range range = to_signs(problem);
   const std::int32_t ancillas = ancillas_for(range, shape);
   QAMA_ASSIGN_OR_RETURN(scale_, scale_for(range, ancillas));
-  round_couplings(problem, scale_ * range.coupling > kCouplingLimit + 0.25);
+  round_couplings(problem, scale_ * range.coupling > kCimSteps + 0.25);
   round_fields(problem, ancillas);
   view_.shape = shape;
   view_.ancillas = ancillas;
-  view_.penalty = static_cast<std::int8_t>(rounded(problem.penalty, scale_, kCouplingLimit));
-  view_.tie = static_cast<std::int8_t>(ancillas > 1 ? kCouplingLimit : 0);
+  view_.penalty = static_cast<std::int8_t>(rounded(problem.penalty, scale_, kCimSteps));
+  view_.tie = static_cast<std::int8_t>(ancillas > 1 ? kCimSteps : 0);
   view_.couplings = couplings_.span().first(coupling_count(shape));
   view_.fields = fields_.span().first(static_cast<std::size_t>(shape.spins()));
   if (report != nullptr) *report = report_on(problem);
@@ -181,7 +181,7 @@ std::int32_t Quantiser::ancillas_for(const Range& range, const ProblemShape& sha
   if (options_.ancillas > 0) return options_.ancillas;
   const auto spare =
       static_cast<double>(std::min<std::int64_t>(options_.max_spins - shape.spins(), kMaxAncillas));
-  const double wanted = std::ceil(range.field * coupling_scale(range.coupling) / kCouplingLimit);
+  const double wanted = std::ceil(range.field * coupling_scale(range.coupling) / kCimSteps);
   return static_cast<std::int32_t>(std::clamp(wanted, 1.0, spare));
 }
 
@@ -189,7 +189,7 @@ std::int32_t Quantiser::ancillas_for(const Range& range, const ProblemShape& sha
 Result<double> Quantiser::scale_for(const Range& range, std::int32_t ancillas) const {
   const double by_couplings = coupling_scale(range.coupling);
   const double by_fields =
-      range.field > 0 ? 1.0 * kCouplingLimit * ancillas / range.field : by_couplings;
+      range.field > 0 ? 1.0 * kCimSteps * ancillas / range.field : by_couplings;
   double scale = std::min(by_couplings, by_fields);
   if (scale >= 1) scale = std::floor(scale);
   if (options_.scale > scale && !options_.allow_clipping) {
@@ -213,7 +213,7 @@ void Quantiser::round_couplings(const DenseView& problem, bool clips) {
     }
     for (std::size_t i = 0; i < tokens; ++i) {
       for (std::size_t j = i + 1; j < tokens; ++j)
-        *to++ = static_cast<std::int8_t>(rounded(head[i * stride + j], scale_, kCouplingLimit));
+        *to++ = static_cast<std::int8_t>(rounded(head[i * stride + j], scale_, kCimSteps));
     }
   }
 }
@@ -222,7 +222,7 @@ void Quantiser::round_fields(const DenseView& problem, std::int32_t ancillas) {
   const auto spins = static_cast<std::size_t>(problem.shape.spins());
   for (std::size_t i = 0; i < spins; ++i) {
     fields_[i] = static_cast<std::int16_t>(
-        rounded(static_cast<float>(wide_fields_[i]), scale_, kCouplingLimit * ancillas));
+        rounded(static_cast<float>(wide_fields_[i]), scale_, kCimSteps * ancillas));
   }
 }
 
@@ -245,7 +245,7 @@ QuantiseReport Quantiser::report_on(const DenseView& problem) const {
   for (std::size_t at = 0; at < view_.fields.size(); ++at, row += stride) {
     for (std::size_t j = at % tokens + 1; j < tokens; ++j) {
       const std::int8_t got = *from++;
-      error_sum += price(row[j], got, kCouplingLimit);
+      error_sum += price(row[j], got, kCimSteps);
       square_sum += 1.0 * got * got;
       sum += got;
       if (row[j] != 0) ++unequal_zero;
@@ -253,8 +253,8 @@ QuantiseReport Quantiser::report_on(const DenseView& problem) const {
     }
   }
   for (std::size_t i = 0; i < view_.fields.size(); ++i)
-    price(wide_fields_[i], fields_[i], kCouplingLimit * view_.ancillas);
-  price(problem.penalty, view_.penalty, kCouplingLimit);
+    price(wide_fields_[i], fields_[i], kCimSteps * view_.ancillas);
+  price(problem.penalty, view_.penalty, kCimSteps);
   const double count = std::max(static_cast<double>(view_.couplings.size()), 1.0);
   const double mean = sum / count;
   out.mean_error = error_sum / count;

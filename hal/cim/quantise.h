@@ -14,12 +14,13 @@
 
 #include "hal/base/aligned.h"
 #include "hal/cim/quantised_view.h"
+#include "hal/cim_limits.h"
 #include "hal/problem.h"
 
 namespace qama::hal::cim {
 
 struct QuantiseOptions {
-  std::int32_t max_spins = 550;  ///< of the machine, ancillas included
+  std::int32_t max_spins = kCimSpins;  ///< of the machine, ancillas included
   /// 0: as many as make the fields fit beside the couplings, within max_spins.
   std::int32_t ancillas = 0;
   double scale = 0;  ///< 8-bit steps a unit of 4E; 0: the largest that fits, whole if above 1

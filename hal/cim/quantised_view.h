@@ -19,7 +19,6 @@
 
 namespace qama::hal::cim {
 
-inline constexpr std::int32_t kCouplingLimit = 127;  ///< -128 is not used
 inline constexpr std::int32_t kMaxMachineSpins = 2048;
 inline constexpr std::int32_t kMaxAncillas = 256;
 

@@ -6,6 +6,7 @@
 #include "hal/base/sentence.h"
 #include "hal/cim/cim_device.h"
 #include "hal/cim/vendor_solver.h"
+#include "hal/cim_limits.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -27,7 +28,7 @@ class VendorDevice final : public Device {
     info_.uri = std::move(uri);
     info_.name = "QBoson terminal, machine " + options_.machine_id;
     info_.detail = "the vendor's HTTP interface: seconds a job";
-    info_.max_spins = kVendorSpins;
+    info_.max_spins = kCimSpins;
     info_.coupling_bits = 8;
     info_.encodings = {"csv"};
     info_.is_emulated = machine.emulated;
@@ -50,9 +51,9 @@ class VendorDevice final : public Device {
   Status supports(const Workload& workload) const override {
     QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
     const ProblemShape& shape = workload.shape;
-    if (shape.spins() + std::max(options_.ancillas, 1) <= kVendorSpins) return {};
+    if (shape.spins() + std::max(options_.ancillas, 1) <= kCimSpins) return {};
     return make_error(ErrorCode::problem_too_large, "a layer of ", shape.spins(),
-                      " spins, the machine has ", kVendorSpins, " with the ancillas");
+                      " spins, the machine has ", kCimSpins, " with the ancillas");
   }
 
   Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {

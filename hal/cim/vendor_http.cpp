@@ -33,6 +33,7 @@ Result<Json> VendorHttp::send(const HttpPeer& peer, const HttpRequest& request, 
   const auto left =
       std::chrono::duration_cast<std::chrono::milliseconds>(deadline - LinkClock::now()).count();
   if (left <= 0) return make_error(ErrorCode::deadline_exceeded, "no time left for ", peer.name);
+  if (handle_ == nullptr) return make_error(ErrorCode::out_of_memory, "no memory for libcurl");
   const CURLcode code = perform(peer, request, token, left);
   if (code != CURLE_OK) return transport_error(peer, code);
   Envelope envelope;
@@ -57,55 +58,65 @@ CURLcode VendorHttp::perform(const HttpPeer& peer, const HttpRequest& request, c
   why_[0] = '\0';
   const std::string url = peer.base + request.path;
   curl_.easy_reset(handle_);
-  curl_.easy_setopt(handle_, CURLOPT_URL, url.c_str());
-  curl_.easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
-  curl_.easy_setopt(handle_, CURLOPT_TIMEOUT_MS, time_ms);
-  curl_.easy_setopt(handle_, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_.easy_setopt(handle_, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_.easy_setopt(handle_, CURLOPT_PROXY, "");
-  curl_.easy_setopt(handle_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  curl_.easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 1L);
-  curl_.easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (!peer.authority.empty()) curl_.easy_setopt(handle_, CURLOPT_CAINFO, peer.authority.c_str());
-  curl_.easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &collect);
-  curl_.easy_setopt(handle_, CURLOPT_WRITEDATA, &reply_);
-  curl_.easy_setopt(handle_, CURLOPT_ERRORBUFFER, why_.data());
-  curl_.easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
-  curl_.easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, &watch);
-  curl_.easy_setopt(handle_, CURLOPT_XFERINFODATA, this);
-  curl_.easy_setopt(handle_, CURLOPT_CUSTOMREQUEST, request.method);
-  if (request.once) curl_.easy_setopt(handle_, CURLOPT_FRESH_CONNECT, 1L);
+  bool complete = true;  // what libcurl does not take, it has no memory for
+  const auto take = [&complete](CURLcode taken) { complete = complete && taken == CURLE_OK; };
+  const auto set = [&](CURLoption option, auto value) {
+    take(curl_.easy_setopt(handle_, option, value));
+  };
+  set(CURLOPT_URL, url.c_str());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_TIMEOUT_MS, time_ms);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_PROXY, "");
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(CURLOPT_SSL_VERIFYPEER, 1L);
+  set(CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!peer.authority.empty()) set(CURLOPT_CAINFO, peer.authority.c_str());
+  set(CURLOPT_WRITEFUNCTION, &collect);
+  set(CURLOPT_WRITEDATA, &reply_);
+  set(CURLOPT_ERRORBUFFER, why_.data());
+  set(CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_XFERINFOFUNCTION, &watch);
+  set(CURLOPT_XFERINFODATA, this);
+  set(CURLOPT_CUSTOMREQUEST, request.method);
+  if (request.once) set(CURLOPT_FRESH_CONNECT, 1L);
   curl_slist* headers = nullptr;
+  const auto add_header = [&](const char* text) {
+    curl_slist* const longer = curl_.slist_append(headers, text);
+    complete = complete && longer != nullptr;
+    if (longer != nullptr) headers = longer;
+  };
   if (!token.empty()) {
     constexpr std::string_view kBegin = "Authorization: JWT ";
     std::string header;
     header.reserve(kBegin.size() + token.view().size());  // so that no copy is left behind
     header += kBegin;
     header += token.view();
-    headers = curl_.slist_append(headers, header.c_str());
+    add_header(header.c_str());
     wipe(header);
   }
   curl_mime* form = nullptr;
   if (!request.form.empty()) {
     form = curl_.mime_init(handle_);
     for (const FormPart& item : request.form) {
-      curl_mimepart* part = curl_.mime_addpart(form);
-      curl_.mime_name(part, item.name);
+      curl_mimepart* const part = form != nullptr ? curl_.mime_addpart(form) : nullptr;
+      take(part != nullptr ? curl_.mime_name(part, item.name) : CURLE_OUT_OF_MEMORY);
+      if (part == nullptr) break;
       if (!item.file_name.empty()) {
-        curl_.mime_filename(part, item.file_name.c_str());
-        curl_.mime_type(part, "text/csv");
+        take(curl_.mime_filename(part, item.file_name.c_str()));
+        take(curl_.mime_type(part, "text/csv"));
       }
-      curl_.mime_data(part, item.value.data(), item.value.size());
+      take(curl_.mime_data(part, item.value.data(), item.value.size()));
     }
-    curl_.easy_setopt(handle_, CURLOPT_MIMEPOST, form);
+    set(CURLOPT_MIMEPOST, form);
   } else if (!request.json.empty()) {
-    headers = curl_.slist_append(headers, "Content-Type: application/json");
-    curl_.easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE,
-                      static_cast<curl_off_t>(request.json.size()));
-    curl_.easy_setopt(handle_, CURLOPT_POSTFIELDS, request.json.data());
+    add_header("Content-Type: application/json");
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.json.size()));
+    set(CURLOPT_POSTFIELDS, request.json.data());
   }
-  curl_.easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
-  const CURLcode code = curl_.easy_perform(handle_);
+  set(CURLOPT_HTTPHEADER, headers);
+  const CURLcode code = complete ? curl_.easy_perform(handle_) : CURLE_FAILED_INIT;
   curl_.mime_free(form);
   if (!token.empty() && headers != nullptr)
     ::explicit_bzero(headers->data, std::strlen(headers->data));
@@ -116,10 +127,15 @@ CURLcode VendorHttp::perform(const HttpPeer& peer, const HttpRequest& request, c
 Error VendorHttp::transport_error(const HttpPeer& peer, CURLcode code) {
   long sent = 1;  // bytes of the request
   curl_.easy_getinfo(handle_, CURLINFO_REQUEST_SIZE, &sent);
-  in_doubt_ = sent > 0;
-  if (!reply_.failure().ok()) {
+  in_doubt_ = code != CURLE_FAILED_INIT && sent > 0;
+  const Status& failure = reply_.failure();
+  if (code == CURLE_FAILED_INIT || code == CURLE_OUT_OF_MEMORY ||
+      (!failure.ok() && failure.error().code == ErrorCode::out_of_memory)) {
+    return make_error(ErrorCode::out_of_memory, "no memory for what ", peer.name, " is asked");
+  }
+  if (!failure.ok()) {
     return make_error(ErrorCode::device_protocol, peer.name, " at ", quote(peer.base), " sends ",
-                      reply_.failure().error().message);
+                      failure.error().message);
   }
   if (code == CURLE_ABORTED_BY_CALLBACK) return {ErrorCode::cancelled, "the job was cancelled"};
   const ErrorCode kind = code == CURLE_OPERATION_TIMEDOUT         ? ErrorCode::deadline_exceeded

@@ -11,8 +11,6 @@
 
 namespace qama::hal::cim {
 
-inline constexpr std::int32_t kVendorSpins = 550;  ///< of the machine, ancillas included
-
 struct VendorOptions {
   HttpPeer peer;
   std::string user, machine_id = "0";

@@ -71,7 +71,16 @@ bool ReplyReader::fail(Error error) {
   return false;
 }
 
-bool ReplyReader::take(std::string_view bytes) {
+// libcurl calls this, and no exception may go through it.
+bool ReplyReader::take(std::string_view bytes) noexcept {
+  try {
+    return take_all(bytes);
+  } catch (...) {
+    return fail({ErrorCode::out_of_memory, {}});
+  }
+}
+
+bool ReplyReader::take_all(std::string_view bytes) {
   if (!failure_.ok()) return false;
   came_ += bytes.size();
   const std::size_t most = width_ > 0 ? kMaxSamplesBytes : kMaxControlReplyBytes;

@@ -42,15 +42,17 @@ class ReplyReader {
   /// For one whose data has a list of samples of `width` spins, named `list`.
   ReplyReader(std::size_t width, std::size_t first_ancilla, const char* list = "out_data");
 
-  /// The next bytes. False once the reply has broken a limit, or its samples are no JSON.
-  [[nodiscard]] bool take(std::string_view bytes);
-  /// DEVICE_PROTOCOL: the limit, or where the samples are no JSON.
+  /// The next bytes. False once the reply has broken a limit, its samples are no JSON, or there is
+  /// no memory for it.
+  [[nodiscard]] bool take(std::string_view bytes) noexcept;
+  /// DEVICE_PROTOCOL: the limit, or where the samples are no JSON; OUT_OF_MEMORY.
   [[nodiscard]] const Status& failure() const noexcept { return failure_; }
   /// The reply, with an empty list in place of the samples.
   [[nodiscard]] std::string& text() noexcept { return text_; }
   [[nodiscard]] Samples& samples() noexcept { return samples_; }
 
  private:
+  bool take_all(std::string_view bytes);
   bool take(char c);
   bool take_skeleton(char c);
   bool take_sample_byte(char c);

@@ -25,7 +25,6 @@ VendorSolver::VendorSolver(const VendorOptions& options, bool emulated)
 
 Status VendorSolver::prepare(const ProblemShape& shape) {
   QuantiseOptions quantise;
-  quantise.max_spins = kVendorSpins;
   quantise.ancillas = options_.ancillas;
   QAMA_ASSIGN_OR_RETURN(quantiser_, Quantiser::create(shape, quantise));
   QAMA_ASSIGN_OR_RETURN(picker_, SamplePicker::create(shape));

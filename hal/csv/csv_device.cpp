@@ -11,6 +11,7 @@
 #include "hal/cim/address.h"
 #include "hal/cim/matrix_csv.h"
 #include "hal/cim/quantise.h"
+#include "hal/cim_limits.h"
 #include "hal/csv/answer_file.h"
 #include "hal/platform/file.h"
 #include "hal/platform/output_file.h"
@@ -24,7 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kIdDigits = 16;  // of the hash, in file names
 constexpr std::size_t kMaxMatrixBytes = std::size_t{1} << 26;
-constexpr std::int32_t kMachineSpins = 550;
 constexpr const char* kAnswerEndings[] = {".answer.json", ".answer.csv", ".answer.txt"};
 
 /// An answer of at least this share of what flips alone make of it is taken as it is.
@@ -36,7 +36,7 @@ constexpr double kMuchNearer = 4;
 
 struct CsvOptions {
   std::string directory;
-  std::int32_t ancillas = 0, spins = kMachineSpins;
+  std::int32_t ancillas = 0, spins = kCimSpins;
 };
 
 Error bad(const std::string& what) {
@@ -91,7 +91,8 @@ bool parse_matrix(std::string_view text, std::size_t width, Matrix& out) {
   while (at < end) {
     int value = 0;
     const auto got = std::from_chars(at, end, value);
-    if (got.ec != std::errc{} || got.ptr == end || value < -127 || value > 127) return false;
+    if (got.ec != std::errc{} || got.ptr == end || value < -kCimSteps || value > kCimSteps)
+      return false;
     if (out.values.size() == width * width) return false;
     out.values.push_back(static_cast<std::int8_t>(value));
     if (*got.ptr != (out.values.size() % width == 0 ? '\n' : ',')) return false;

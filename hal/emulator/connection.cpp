@@ -19,7 +19,8 @@ bool waits(int why) noexcept {
 }  // namespace
 
 std::unique_ptr<Connection> Connection::accept(std::uint64_t number, int fd,
-                                               const PeerAddress& peer, const TlsServer* tls) {
+                                               const PeerAddress& peer,
+                                               const platform::TlsContext* tls) {
   std::unique_ptr<Connection> out(new Connection(number, fd, peer));
   if (tls == nullptr) return out;
   out->ssl_ = SSL_new(tls->context.get());
@@ -35,7 +36,7 @@ Connection::~Connection() {
 }
 
 bool Connection::holds_bytes() const noexcept {
-  return ssl_ != nullptr && !broken && !refused_ && SSL_pending(ssl_) > 0;
+  return ssl_ != nullptr && usable() && SSL_pending(ssl_) > 0;
 }
 
 Proof Connection::binding() const noexcept {
@@ -57,15 +58,24 @@ bool Connection::shake_hands() {
   const int why = SSL_get_error(ssl_, done);
   if (why == SSL_ERROR_WANT_WRITE) wants_write_ = true;
   if (!waits(why)) {
-    refused_ = true;
-    ::shutdown(fd_, SHUT_WR);
+    ends_when_sent = true;
+    hang_up();
   }
   return false;
 }
 
-// A client that was refused believes in the handshake until it reads the alert, and writes. If that
-// lies unread when the socket is closed, the system resets the connection and the alert is lost.
+void Connection::hang_up() {
+  if (hung_up_) return;
+  hung_up_ = true;
+  wants_write_ = false;
+  moved = Clock::now();
+  ERR_clear_error();
+  if (ssl_ != nullptr && !shaking_) (void)SSL_shutdown(ssl_);
+  ::shutdown(fd_, SHUT_WR);
+}
+
 void Connection::drop_what_comes(std::span<std::uint8_t> room) {
+  Bytes().swap(in);
   const ssize_t got = ::recv(fd_, room.data(), room.size(), 0);
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) broken = true;
 }
@@ -75,10 +85,6 @@ std::size_t Connection::receive(std::span<std::uint8_t> to) {
     const ssize_t got = ::recv(fd_, to.data(), to.size(), 0);
     if (got > 0) return static_cast<std::size_t>(got);
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) broken = true;
-    return 0;
-  }
-  if (refused_) {
-    drop_what_comes(to);
     return 0;
   }
   ERR_clear_error();
@@ -117,13 +123,13 @@ void Connection::flush() {
   if (sent_ == out.size()) {
     out.clear();
     sent_ = 0;
-    if (ends_when_sent) broken = true;
+    if (ends_when_sent) hang_up();
   } else if (sent_ > kStuffedBytes) {
     out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(sent_));
     sent_ = 0;
   }
   if (out.size() - sent_ > kMaxUnsentBytes) broken = true;
-  if (!broken && !shaking_) wants_write_ = !out.empty();
+  if (!broken && !shaking_ && !hung_up_) wants_write_ = !out.empty();
 }
 
 }  // namespace qama::emulator

@@ -2,6 +2,8 @@
 // blocks, nothing here knows what a frame means.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -20,22 +22,29 @@ class Connection {
  public:
   /// Takes `fd` over. Null if TLS cannot start; `tls` may be null.
   static std::unique_ptr<Connection> accept(std::uint64_t number, int fd, const PeerAddress& peer,
-                                            const TlsServer* tls);
+                                            const platform::TlsContext* tls);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   /// Bytes read into `to`; 0: none now, or the connection broke. Shakes hands first.
   std::size_t receive(std::span<std::uint8_t> to);
-  /// Sends what it can of `out`. The connection breaks if the client does not read, or when all is
-  /// sent and it ends_when_sent.
+  /// Sends what it can of `out`. The connection breaks if the client does not read. When all is
+  /// sent and it ends_when_sent, it hangs up.
   void flush();
+  /// For one that has hung up: drops bytes that came, with `room` for them. It breaks once the
+  /// client has hung up, too. If bytes lay unread when the socket is closed, the system would reset
+  /// the connection, and a client that writes before it reads would never read the last words.
+  void drop_what_comes(std::span<std::uint8_t> room);
   /// The TLS library holds bytes that epoll does not know of.
   [[nodiscard]] bool holds_bytes() const noexcept;
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool encrypted() const noexcept { return ssl_ != nullptr; }
   [[nodiscard]] bool shaking() const noexcept { return shaking_; }
-  [[nodiscard]] bool refused() const noexcept { return refused_; }
+  /// Nothing more is said, and nothing is heard.
+  [[nodiscard]] bool hung_up() const noexcept { return hung_up_; }
+  /// Its place is anybody's who needs it.
+  [[nodiscard]] bool gives_way() const noexcept { return kind == Kind::unknown || hung_up_; }
   [[nodiscard]] bool wants_write() const noexcept { return wants_write_; }
   void handshake_may_go_on() noexcept { wants_write_ = false; }
   [[nodiscard]] bool usable() const noexcept { return !broken && !ends_when_sent; }
@@ -59,13 +68,13 @@ class Connection {
   const std::uint64_t number;
   const PeerAddress peer;
   const Clock::time_point born = Clock::now();
-  /// The last time that a message began or was whole, or that bytes were sent.
+  /// The last time that a message began or was whole, that bytes were sent, or that it hung up.
   Clock::time_point moved = born;
   Bytes in, out;
-  bool ends_when_sent = false;
-  bool broken = false;        ///< to be closed
-  bool paused = false;        ///< is not read for now
-  std::uint32_t watched = 0;  ///< what epoll looks for
+  bool ends_when_sent = false;  ///< is not read any more
+  bool broken = false;          ///< to be closed
+  bool paused = false;          ///< is not read for now
+  std::uint32_t watched = 0;    ///< what epoll looks for
   Clock::time_point slow_until{};
 
   // What the protocol knows of it: its first message says which kind it is. HTTP knows data only.
@@ -78,13 +87,13 @@ class Connection {
 
   Connection(std::uint64_t n, int fd, const PeerAddress& from) : number(n), peer(from), fd_(fd) {}
   bool shake_hands();
-  void drop_what_comes(std::span<std::uint8_t> room);
+  void hang_up();
   std::size_t write(View bytes);
 
   int fd_;
   SSL* ssl_ = nullptr;
   bool shaking_ = false;      // TLS handshake under way
-  bool refused_ = false;      // the handshake failed; the client still has to read why
+  bool hung_up_ = false;      // all is said; the client still has to read it
   bool wants_write_ = false;  // what epoll watches for
   std::size_t sent_ = 0;
 };

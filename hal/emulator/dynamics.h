@@ -38,6 +38,8 @@ struct DynamicsConfig {
   double adc_range = 1.5;  ///< the measurement saturates at plus and minus this
 };
 
+inline constexpr int kMaxCoupling = 127;  ///< -128 is not used
+
 /// What SUBMIT carries. A dense problem has one head whose tokens are all spins, ancillas among
 /// them.
 struct IsingProblem {

@@ -11,7 +11,7 @@ namespace qama::emulator {
 
 struct HttpOptions {
   std::uint16_t port = 0;     ///< 0: any free one
-  TlsOptions tls;             ///< HTTPS, if any
+  platform::TlsFiles tls;     ///< HTTPS, if any
   std::string user = "user";  ///< the cloud's user id and SDK code are the same two
   Secret password = Secret("password");
   int token_requests = 0;       ///< a token is good for so many requests; 0: for ever

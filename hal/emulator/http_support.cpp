@@ -62,7 +62,7 @@ bool parse_csv(const std::string& text, int max_spins, IsingProblem& out) {
   while (at < end) {
     int value = 0;
     const auto parsed = std::from_chars(at, end, value);
-    if (parsed.ec != std::errc{} || value < -127 || value > 127) return false;
+    if (parsed.ec != std::errc{} || value < -kMaxCoupling || value > kMaxCoupling) return false;
     rows.back().push_back(static_cast<std::int8_t>(value));
     if (rows.back().size() > static_cast<std::size_t>(max_spins)) return false;
     at = parsed.ptr;

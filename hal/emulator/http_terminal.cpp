@@ -9,11 +9,11 @@
 #include <charconv>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "hal/emulator/http_cloud.h"
 #include "hal/emulator/http_support.h"
 #include "hal/emulator/network.h"
+#include "hal/platform/thread.h"
 
 namespace qama::emulator {
 namespace {
@@ -117,7 +117,7 @@ struct HttpTerminal::Impl final : PeerHandler {
   Machine& machine;
   Router router;
   std::unique_ptr<Network> network;
-  std::thread thread;
+  platform::Thread thread;
   FaultPlan faults;
   HttpFate fate;  // of the reply at hand
   SubmitCounts submits;
@@ -141,7 +141,7 @@ struct HttpTerminal::Impl final : PeerHandler {
 
   void end() {
     if (network) network->stop();
-    if (thread.joinable()) thread.join();
+    (void)thread.join().ok();
   }
 
   /// A matrix of the largest problem, four digits and a comma a number, and the form around it.
@@ -362,7 +362,7 @@ Result<std::unique_ptr<HttpTerminal>> HttpTerminal::create(const MachineConfig& 
   network.idle_time = std::chrono::milliseconds(config.idle_ms);
   network.verbose = options.verbose;
   QAMA_ASSIGN_OR_RETURN(impl->network, Network::create(network));
-  impl->thread = std::thread([raw = impl.get()] { raw->network->run(*raw); });
+  QAMA_RETURN_IF_ERROR(impl->thread.start([raw = impl.get()] { raw->network->run(*raw); }));
   return std::unique_ptr<HttpTerminal>(new HttpTerminal(std::move(impl)));
 }
 

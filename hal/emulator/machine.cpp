@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <new>
-#include <numeric>
+#include <thread>
+#include <utility>
 
 #include "hal/base/random.h"
 
@@ -16,8 +17,11 @@ std::uint64_t ns_since(Clock::time_point start) {
 
 }  // namespace
 
-Machine::Machine(const MachineConfig& config, bool pace)
-    : config_(config), pace_(pace), thread_([this] { work(); }) {}
+Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, bool pace) {
+  std::unique_ptr<Machine> out(new Machine(config, pace));
+  QAMA_RETURN_IF_ERROR(out->thread_.start([machine = out.get()] { machine->work(); }));
+  return out;
+}
 
 Machine::~Machine() {
   {
@@ -26,7 +30,7 @@ Machine::~Machine() {
     if (running_) running_->stop = true;
   }
   wake_.notify_all();
-  thread_.join();
+  (void)thread_.join().ok();
 }
 
 std::uint64_t Machine::program_ns(std::size_t bytes) const noexcept {

@@ -11,12 +11,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "hal/emulator/clock.h"
 #include "hal/emulator/dynamics.h"
 #include "hal/emulator/machine_config.h"
+#include "hal/platform/thread.h"
 
 namespace qama::emulator {
 
@@ -47,7 +47,9 @@ struct MachineJob {
 
 class Machine {
  public:
-  Machine(const MachineConfig& config, bool pace);
+  /// OUT_OF_MEMORY if there is no thread for its work.
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> create(const MachineConfig& config,
+                                                               bool pace);
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -65,6 +67,7 @@ class Machine {
   [[nodiscard]] std::uint64_t program_ns(std::size_t bytes) const noexcept;
 
  private:
+  Machine(const MachineConfig& config, bool pace) : config_(config), pace_(pace) {}
   void work();
   void solve(MachineJob& job, Annealer& annealer);
 
@@ -80,7 +83,7 @@ class Machine {
   bool calling_ = false;  // a done() is running
   std::condition_variable called_;
   bool ending_ = false;
-  std::thread thread_;
+  platform::Thread thread_;
 };
 
 }  // namespace qama::emulator

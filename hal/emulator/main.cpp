@@ -12,7 +12,6 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -22,6 +21,7 @@
 #include "hal/emulator/http_terminal.h"
 #include "hal/emulator/network.h"
 #include "hal/emulator/service.h"
+#include "hal/platform/before_main.h"
 
 namespace qama::emulator {
 namespace {
@@ -75,12 +75,13 @@ void add_options(CLI::App& app, Options& o) {
                  "what the terminal says of its machine, 0 to 4");
   app.add_flag("--http-fail-tasks", o.http.fail_tasks, "every task fails");
   app.add_flag("--http-damage-answers", o.http.damage_answers, "every answer is damaged");
-  app.add_option("--preset", o.preset,
-                 "whose times: published (15 us a read, the median of the 40 published ones) or "
-                 "assumed (162 us, their mean, whatever the problem is)")
-      ->capture_default_str();
+  CLI::Option* const preset =
+      app.add_option("--preset", o.preset,
+                     "whose times: published (15 us a read, the median of the 40 published ones) "
+                     "or assumed (162 us, their mean, whatever the problem is)")
+          ->capture_default_str();
   app.add_option("--config", o.config_file, "machine configuration (JSON) in place of a preset")
-      ->excludes("--preset");
+      ->excludes(preset);  // by name it would look for it in a noexcept function that takes memory
   app.add_option("--seed", o.seed, "seed of the faults' dice")->capture_default_str();
   app.add_flag("--pace", o.pace, "hold every answer back until device time is over");
   app.add_flag("--allow-faults", o.service.allow_faults, "obey FAULT messages");
@@ -177,7 +178,7 @@ Status serve(Options options) {
   const auto spins = static_cast<std::size_t>(config.max_spins);
   options.network.max_buffered = std::max(options.network.max_buffered, 8 * spins * spins);
   options.network.verbose = options.http.verbose = options.service.verbose;
-  options.http.tls.asks_clients = false;
+  options.http.tls.asks_peer = false;
   options.http.tls.others_may = options.network.tls.others_may;
   if (!options.http_password_file.empty()) {
     QAMA_ASSIGN_OR_RETURN(const Secret file,
@@ -194,16 +195,16 @@ Status serve(Options options) {
   // An error of a write, both.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  Machine machine(config, options.pace);
+  QAMA_ASSIGN_OR_RETURN(const auto machine, Machine::create(config, options.pace));
   QAMA_ASSIGN_OR_RETURN(const auto network, Network::create(options.network));
-  Service service(config, options.service, std::move(faults), machine, *network);
+  Service service(config, options.service, std::move(faults), *machine, *network);
   serving = network.get();
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
   std::unique_ptr<HttpTerminal> terminal;
   if (options.serve_http) {
     QAMA_ASSIGN_OR_RETURN(terminal,
-                          HttpTerminal::create(config, options.http, machine, http_faults));
+                          HttpTerminal::create(config, options.http, *machine, http_faults));
   }
   QAMA_RETURN_IF_ERROR(print_start(options, config, *network, terminal.get()));
   network->run(service);
@@ -213,33 +214,34 @@ Status serve(Options options) {
   return print_report(config, *network, service, std::move(http));
 }
 
-}  // namespace
-}  // namespace qama::emulator
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app(
       "Emulates a coherent Ising machine (CPQC-550). It never claims to be one: every answer and "
       "report says is_emulated.");
-  qama::emulator::Options options;
-  qama::emulator::add_options(app, options);
+  Options options;
+  add_options(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  qama::Status served;
+  const Status served = serve(std::move(options));
+  if (served.ok()) return 0;
+  const std::string_view name = error_name(served.error().code);
+  std::fprintf(stderr, "cpqc-emulator: error: %.*s: %s\n", static_cast<int>(name.size()),
+               name.data(), served.error().message.c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace qama::emulator
+
+int main(int argc, char** argv) {
+  qama::platform::main_begins();
   try {
-    served = qama::emulator::serve(std::move(options));
+    return qama::emulator::run(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fputs("cpqc-emulator: error: OUT_OF_MEMORY: no memory to start or to report\n", stderr);
     return 1;
-  } catch (const std::system_error& error) {
-    std::fprintf(stderr, "cpqc-emulator: error: OUT_OF_MEMORY: no thread: %s\n", error.what());
-    return 1;
   }
-  if (served.ok()) return 0;
-  std::fprintf(stderr, "cpqc-emulator: error: %s: %s\n",
-               std::string(qama::error_name(served.error().code)).c_str(),
-               served.error().message.c_str());
-  return 1;
 }

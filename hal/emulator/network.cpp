@@ -136,7 +136,8 @@ Connection* Network::find(std::uint64_t number) {
 void Network::watch(Connection& c) {
   epoll_event event{};
   event.data.u64 = c.number;
-  if (!c.paused && !c.stuffed()) event.events |= EPOLLIN;
+  const bool listens = c.usable() ? !c.paused && !c.stuffed() : c.hung_up();
+  if (listens) event.events |= EPOLLIN;
   if (c.wants_write()) event.events |= EPOLLOUT;
   if (event.events == c.watched) return;
   c.watched = event.events;
@@ -160,9 +161,8 @@ void Network::send_later(const Connection& to, Bytes bytes, Clock::time_point wh
 }
 
 void Network::end(Connection& connection) {
-  flush(connection);
   connection.ends_when_sent = true;
-  if (connection.out.empty()) connection.broken = true;
+  flush(connection);
 }
 
 void Network::drop_all() {
@@ -198,7 +198,7 @@ bool Network::make_room(const PeerAddress& peer) {
     const Connection& c = *at->second;
     const bool same = c.peer == peer;
     of_peer += same ? 1 : 0;
-    if (c.kind != Connection::Kind::unknown) continue;
+    if (!c.gives_way()) continue;
     ++unknown;
     if (oldest == connections_.end()) oldest = at;
     if (same && oldest_of_peer == connections_.end()) oldest_of_peer = at;
@@ -235,9 +235,8 @@ void Network::take_over(int fd, const PeerAddress& peer) {
 /// No descriptor or no memory for one more: the next tick tries again, with one unknown less.
 void Network::rest_from_accepting() {
   listen_again(false);
-  const auto oldest = std::find_if(connections_.begin(), connections_.end(), [](const auto& entry) {
-    return entry.second->kind == Connection::Kind::unknown;
-  });
+  const auto oldest = std::find_if(connections_.begin(), connections_.end(),
+                                   [](const auto& entry) { return entry.second->gives_way(); });
   if (oldest != connections_.end()) close(oldest);
 }
 
@@ -251,8 +250,8 @@ void Network::listen_again(bool wanted) {
 
 void Network::on_readable(Connection& c) {
   std::uint8_t chunk[kReadChunk];
+  if (c.hung_up()) return c.drop_what_comes(chunk);
   const bool slow = Clock::now() < c.slow_until;
-  const bool refused = c.refused();
   // A few chunks a turn and the replies to one, so that a busy client does not keep others waiting.
   for (int turn = 0; turn < 4 && c.usable() && !c.stuffed(); ++turn) {
     const std::size_t got = c.receive(std::span(chunk).first(slow ? kSlowChunk : kReadChunk));
@@ -268,7 +267,7 @@ void Network::on_readable(Connection& c) {
   }
   flush(c);
   if (c.holds_bytes() && !c.stuffed()) send_later(c, {}, Clock::now());
-  if (c.refused() && !refused && options_.verbose) {
+  if (c.shaking() && c.hung_up() && options_.verbose) {
     const long why = SSL_get_verify_result(c.tls());
     std::fprintf(stderr, "cpqc-emulator: a TLS handshake failed: %s\n",
                  why != X509_V_OK ? X509_verify_cert_error_string(why)
@@ -313,7 +312,7 @@ void Network::close_silent() {
   for (auto& [number, c] : connections_) {
     const auto still = now - c->moved;
     const bool silent = c->kind == Connection::Kind::unknown && now - c->born > options_.hello_time;
-    const bool stuck = c->unfinished() && still > options_.hello_time;
+    const bool stuck = (c->unfinished() || c->hung_up()) && still > options_.hello_time;
     if (silent || stuck) c->broken = true;
     if (c->unfinished()) continue;
     if (still > kIdleBuffer) c->trim();

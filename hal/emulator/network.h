@@ -18,15 +18,16 @@ namespace qama::emulator {
 struct NetworkOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
-  TlsOptions tls;
+  platform::TlsFiles tls;
   /// Connections in all. One address has at most half of them, and those that are not known yet
-  /// have at most a quarter: beyond that the oldest of these is closed for the new one.
+  /// or have been hung up on have at most a quarter: beyond that the oldest of these is closed for
+  /// the new one.
   std::size_t max_connections = 256;
   /// Bytes under way on all connections. Beyond that the one whose message is the longest
   /// unfinished is closed.
   std::size_t max_buffered = 16U << 20;
-  /// A connection without a valid message is closed then, and one with an unfinished message or
-  /// with bytes that it does not take.
+  /// A connection without a valid message is closed then, and one with an unfinished message, with
+  /// bytes that it does not take, or whose client does not hang up when the emulator has.
   std::chrono::milliseconds hello_time{5000};
   /// A data connection without anything under way is closed then.
   std::chrono::milliseconds idle_time{60000};
@@ -69,7 +70,7 @@ class Network {
   [[nodiscard]] Connection* find(std::uint64_t number);
   void send(Connection& to, View bytes);
   void send_later(const Connection& to, Bytes bytes, Clock::time_point when);
-  /// Ends the connection once all is sent.
+  /// Ends the connection once all is sent and the client has hung up, too.
   void end(Connection& connection);
   /// Ends all connections; nothing more is sent.
   void drop_all();
@@ -113,7 +114,7 @@ class Network {
   [[nodiscard]] int next_wait_ms() const;
 
   const NetworkOptions options_;
-  std::unique_ptr<TlsServer> tls_;
+  std::unique_ptr<platform::TlsContext> tls_;
   PeerHandler* handler_ = nullptr;
   const Connection* reading_ = nullptr;  // its replies are sent once its messages are taken
   int listener_ = -1, poller_ = -1, waker_ = -1;

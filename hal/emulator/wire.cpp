@@ -1,14 +1,13 @@
 #include "hal/emulator/wire.h"
 
 #include <isa-l/crc.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <cstring>
 #include <optional>
 
 #include "hal/base/sentence.h"
+#include "hal/platform/sha256.h"
 
 namespace qama::emulator {
 namespace {
@@ -64,14 +63,6 @@ std::uint32_t checksum(View bytes) noexcept {
 
 namespace {
 
-Proof digest(const Id& token, View text) noexcept {
-  Proof out{};
-  unsigned int size = 0;
-  (void)HMAC(EVP_sha256(), token.data(), static_cast<int>(token.size()), text.data(), text.size(),
-             out.data(), &size);
-  return out;
-}
-
 View bytes_of(std::string_view text) noexcept {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -79,7 +70,7 @@ View bytes_of(std::string_view text) noexcept {
 }  // namespace
 
 Id session_name(const Id& token) noexcept {
-  const Proof whole = digest(token, bytes_of("qcim session"));
+  const Proof whole = platform::hmac_sha256(token, bytes_of("qcim session"));
   Id out;
   std::copy_n(whole.begin(), out.size(), out.begin());
   return out;
@@ -91,7 +82,7 @@ Proof attach_proof(const Id& token, std::uint64_t epoch, const Proof& binding) n
   std::copy(label.begin(), label.end(), text.begin());
   for (std::size_t i = 0; i < 8; ++i) text[11 + i] = static_cast<std::uint8_t>(epoch >> (8 * i));
   std::copy(binding.begin(), binding.end(), text.begin() + 19);
-  return digest(token, text);
+  return platform::hmac_sha256(token, text);
 }
 
 bool parse_head(View header, std::size_t limit, Head& out) noexcept {
@@ -242,9 +233,9 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
   }
   for (std::size_t i = 0; i < out.fields.size(); ++i) {
     out.fields[i] = load<std::int16_t>(submit.problem, 2 * i);
-    if (std::abs(int{out.fields[i]}) > 127 * out.ancillas) {
+    if (std::abs(int{out.fields[i]}) > kMaxCoupling * out.ancillas) {
       return refusal(kBadValue, "SUBMIT: field ", out.fields[i], " of spin ", i,
-                     ", expected at most 127 times ", submit.ancillas);
+                     ", expected at most ", kMaxCoupling, " times ", submit.ancillas);
     }
   }
   const View couplings = submit.problem.last(coupling_bytes);
@@ -252,7 +243,8 @@ Parsed<IsingProblem> parse_problem(const SubmitRequest& submit, const ProgramReq
   if (!couplings.empty()) std::memcpy(out.couplings.data(), couplings.data(), couplings.size());
   if (std::find(out.couplings.begin(), out.couplings.end(), std::int8_t{-128}) !=
       out.couplings.end()) {
-    return Refusal{kBadValue, "SUBMIT: a coupling is -128, expected -127 to 127"};
+    return refusal(kBadValue, "SUBMIT: a coupling is -128, expected -", kMaxCoupling, " to ",
+                   kMaxCoupling);
   }
   return out;
 }

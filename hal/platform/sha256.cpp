@@ -2,39 +2,80 @@
 
 #if QAMA_SHA256_OPENSSL
 // The functions of before version 3: EVP's would first read OpenSSL's configuration and look for
-// providers, a millisecond.
+// providers, a millisecond. These take no memory and cannot fail.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 #else
 #include <sha2.h>
 #endif
 
-#include <cstdint>
-
 namespace qama::platform {
+namespace {
+
+using Digest = std::array<std::uint8_t, 32>;
+
+class Sha256 {
+ public:
+#if QAMA_SHA256_OPENSSL
+  Sha256() noexcept {
+    SHA256_Init(&context_);
+  }
+  void add(std::span<const std::uint8_t> bytes) noexcept {
+    SHA256_Update(&context_, bytes.data(), bytes.size());
+  }
+  Digest end() noexcept {
+    Digest out;
+    SHA256_Final(out.data(), &context_);
+    return out;
+  }
+
+ private:
+  SHA256_CTX context_;
+#else
+  Sha256() noexcept {
+    SHA256Init(&context_);
+  }
+  void add(std::span<const std::uint8_t> bytes) noexcept {
+    SHA256Update(&context_, bytes.data(), bytes.size());
+  }
+  Digest end() noexcept {
+    Digest out;
+    SHA256Final(out.data(), &context_);
+    return out;
+  }
+
+ private:
+  SHA2_CTX context_;
+#endif
+};
+
+}  // namespace
 
 std::string sha256_hex(std::initializer_list<std::span<const std::byte>> parts) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::uint8_t digest[32];
-#if QAMA_SHA256_OPENSSL
-  SHA256_CTX context;
-  SHA256_Init(&context);
-  for (const auto part : parts) SHA256_Update(&context, part.data(), part.size());
-  SHA256_Final(digest, &context);
-#else
-  SHA2_CTX context;
-  SHA256Init(&context);
-  for (const auto part : parts) {
-    SHA256Update(&context, reinterpret_cast<const std::uint8_t*>(part.data()), part.size());
-  }
-  SHA256Final(digest, &context);
-#endif
+  Sha256 hash;
+  for (const auto part : parts)
+    hash.add({reinterpret_cast<const std::uint8_t*>(part.data()), part.size()});
   std::string text;
-  for (const std::uint8_t byte : digest) {
+  for (const std::uint8_t byte : hash.end()) {
     text += kHex[byte >> 4U];
     text += kHex[byte & 15U];
   }
   return text;
+}
+
+std::array<std::uint8_t, 32> hmac_sha256(std::span<const std::uint8_t, 16> key,
+                                         std::span<const std::uint8_t> text) noexcept {
+  const auto keyed = [key](std::uint8_t pad, std::span<const std::uint8_t> bytes) {
+    std::array<std::uint8_t, 64> block;
+    block.fill(pad);
+    for (std::size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
+    Sha256 hash;
+    hash.add(block);
+    hash.add(bytes);
+    return hash.end();
+  };
+  return keyed(0x5C, keyed(0x36, text));
 }
 
 }  // namespace qama::platform

@@ -13,12 +13,10 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/cim_limits.h"
 #include "hal/text/problem_file.h"
 
 namespace qama::hal {
-
-inline constexpr std::int32_t kCimSteps = 127;
-inline constexpr std::int32_t kCimSpins = 550;  ///< of the machine, ancillas included
 
 struct CimCheckOptions {
   std::int32_t machine_spins = kCimSpins;

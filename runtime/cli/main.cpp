@@ -8,6 +8,7 @@
 #include <exception>
 #include <new>
 
+#include "hal/platform/before_main.h"
 #include "runtime/cli/program.h"
 
 namespace qama::cli {
@@ -36,30 +37,11 @@ void silence_libraries() {
   }
 }
 
-std::terminate_handler usual_end = nullptr;
-
-/// Libraries make objects before main(), where no exception can be caught.
-[[noreturn]] void end_before_main() {
-  try {
-    if (const std::exception_ptr reason = std::current_exception()) std::rethrow_exception(reason);
-  } catch (const std::bad_alloc&) {
-    std::fputs("qama: error: OUT_OF_MEMORY: not enough memory to start\n", stderr);
-    std::_Exit(kFailed);
-  } catch (...) {
-  }
-  std::abort();
-}
-
-/// Before every other object's constructor.
-__attribute__((constructor(101))) void expect_no_memory() {
-  usual_end = std::set_terminate(end_before_main);
-}
-
 }  // namespace
 }  // namespace qama::cli
 
 int main(int argc, char** argv) {
-  std::set_terminate(qama::cli::usual_end);
+  qama::platform::main_begins();
   qama::cli::occupy_standard_descriptors();
   qama::cli::silence_libraries();
   // A reader that went away is an error of a write, after which the command still ends in order;

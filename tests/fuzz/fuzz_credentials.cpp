@@ -36,11 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   endpoint.host = "127.0.0.1";
   endpoint.port = 1;
   endpoint.tls = true;
-  qama::emulator::TlsOptions options;
-  endpoint.others_may = options.others_may = true;  // a file in memory is open to all
+  qama::platform::TlsFiles& files = endpoint.files;
+  files.others_may = true;  // a file in memory is open to all
   switch (data[0] % 3) {
     case 0: {
-      endpoint.psk_file = options.psk_file = first.path();
+      files.psk_file = first.path();
       break;
     }
     case 1: {
@@ -54,16 +54,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
   }
   const qama::fuzz::MemoryFile second(part(1)), third(part(2));
-  if (options.psk_file.empty()) {
-    endpoint.certificate = options.certificate = first.path();
-    endpoint.key = options.key = second.path();
-    endpoint.authority = options.authority = third.path();
+  if (files.psk_file.empty()) {
+    files.certificate = first.path();
+    files.key = second.path();
+    files.authority = third.path();
   }
   const auto driver = qama::hal::cim::StreamFactory::create(endpoint);
-  const auto server = qama::emulator::make_tls_server(options);
+  const auto server = qama::emulator::make_tls_server(files);
   if (!driver.ok()) check(driver.error(), content);
   if (!server.ok()) check(server.error(), content);
   // Both ends take the same key files, or one of them would be of no use.
-  if (!options.psk_file.empty() && driver.ok() != server.ok()) std::abort();
+  if (!files.psk_file.empty() && driver.ok() != server.ok()) std::abort();
   return 0;
 }

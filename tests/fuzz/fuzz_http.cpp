@@ -30,9 +30,9 @@ struct Server {
     c.dynamics.round_trips = 4;
     return c;
   }();
-  Machine machine{config, false};
+  std::unique_ptr<Machine> machine = Machine::create(config, false).value();
   HttpOptions options;
-  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, options, machine).value();
+  std::unique_ptr<HttpTerminal> terminal = HttpTerminal::create(config, options, *machine).value();
 };
 
 Server& server() {

@@ -169,10 +169,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }();
   ServiceOptions options;
   options.allow_faults = (data[0] & 1U) != 0;
-  Machine machine(config, false);
+  const auto machine = Machine::create(config, false);
+  require(machine.ok(), "no thread");
   const auto network = Network::create({});
   require(network.ok(), "no port");
-  Service service(config, options, FaultPlan(1), machine, **network);
+  Service service(config, options, FaultPlan(1), **machine, **network);
   std::thread thread([&] { (*network)->run(service); });
   talk((*network)->port(), View(data, size).subspan(1), options.allow_faults);
   {

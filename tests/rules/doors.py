@@ -23,10 +23,7 @@ DOORS = {
         ('Architecture::parse(json)', 'MachineConfig::parse(text)', 'parse_json(text, rules)',
          'out = json.dump();')),
     'threads': (
-        ('hal/platform/thread.cpp', 'hal/platform/thread.h',
-         # Still on their own: their threads are started in constructors.
-         'hal/cim/link_session.cpp', 'hal/cim/link_session.h', 'hal/emulator/http_terminal.cpp',
-         'hal/emulator/machine.h'),
+        ('hal/platform/thread.cpp', 'hal/platform/thread.h'),
         re.compile(r'\bstd\s*::\s*(jthread\b|thread\b(?!\s*::)|async\b)|\bpthread_create\b'),
         'Thread of hal/platform/thread.h',
         ('std::thread t(body);', 'std::vector<std::jthread> all;', 'std::async(body)'),

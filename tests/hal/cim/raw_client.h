@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hal/cim/link_codec.h"
@@ -69,6 +70,28 @@ class RawClient {
     RawReply out{*header, std::vector<std::uint8_t>(header->length)};
     if (!read(out.payload, patience_ms)) return std::nullopt;
     return out;
+  }
+  /// Any bytes.
+  void write(std::string_view bytes) {
+    EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  /// Whether there is something to read in that time.
+  [[nodiscard]] bool hears(int patience_ms = 5000) const {
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, patience_ms) > 0;
+  }
+  /// All up to the other end's end; nothing if that is a reset or does not come in time.
+  std::optional<std::string> read_to_end() {
+    std::string out;
+    char chunk[4096];
+    while (hears()) {
+      const ssize_t got = ::recv(fd_, chunk, sizeof chunk, 0);
+      if (got < 0) return std::nullopt;
+      if (got == 0) return out;
+      out.append(chunk, static_cast<std::size_t>(got));
+    }
+    return std::nullopt;
   }
   /// Whether the other end closes within that time; what it sends before is skipped.
   bool closed_within(int milliseconds) {

@@ -1,5 +1,4 @@
 // The vendor driver against the emulator's HTTP paths, and against terminals that lie.
-#include <chrono>
 #include <fstream>
 
 #include "hal/device.h"
@@ -8,6 +7,7 @@
 #include "tests/hal/cim/problems.h"
 #include "tests/hal/emulator/attacks.h"
 #include "tests/patience.h"
+#include "tests/patient_watch.h"
 
 namespace qama::hal {
 namespace {
@@ -137,11 +137,10 @@ class LyingVendor : public ::testing::Test {
   Status solve(const Bodies& bodies, const std::string& more = "", double seconds = 1) {
     const test::LyingTerminal terminal(bodies);
     std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
-    const auto start = std::chrono::steady_clock::now();
+    const test::PatientWatch watch;
     Status done = solve_at("qboson+http://127.0.0.1:" + std::to_string(terminal.port()) +
                            "?user=alice&password_file=" + dir_.file("password") + more);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    EXPECT_LT(took.count(), seconds * test::kPatience);
+    EXPECT_LT(watch.seconds(), seconds * test::kPatience);
     if (test::kPatience == 1) {
       EXPECT_LT(test::peak_megabytes(::getpid()), 64);
     }

@@ -243,6 +243,35 @@ TEST_F(Service, GoodbyeEndsTheConnectionsOfItsSession) {
   EXPECT_FALSE(other.data.closed_within(200));
 }
 
+// A client may write on before it reads. Were its connection closed with that unread, or before it
+// comes, the system would reset it, and the reason would be lost.
+TEST_F(Service, WhoWritesOnReadsWhyItIsLeft) {
+  EmulatorProcess emulator({"--http"});
+  const std::string more(200'000, 'x');
+  const auto write_on = [&](RawClient& client) {
+    ASSERT_TRUE(client.hears());
+    for (int i = 0; i < 3; ++i) client.write("more");
+  };
+  RawClient stranger(emulator.port());
+  stranger.write(more);
+  write_on(stranger);
+  expect_refusal(stranger.next(), LinkStatus::bad_frame, "not a frame of this link");
+  EXPECT_EQ(stranger.read_to_end(), "");
+
+  Client client(emulator.port(), {2, 10});
+  client.control.send(MessageType::goodbye, 9, Goodbye{});
+  write_on(client.data);
+  expect_refusal(client.data.next(), LinkStatus::no_session, "the session is over");
+  EXPECT_EQ(client.data.read_to_end(), "");
+
+  RawClient web(emulator.http_port());
+  web.write("POST /kdev/terminal/login/ HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + more);
+  write_on(web);
+  const auto answer = web.read_to_end();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->starts_with("HTTP/1.1 413 Payload Too Large\r\n")) << *answer;
+}
+
 TEST_F(Service, AnIdleDataConnectionIsClosedAndTheDriverComesBack) {
   EmulatorProcess emulator(with(R"({"idle_ms": 300})"));
   RawClient control(emulator.port());

@@ -1,78 +1,20 @@
-// Every allocation may fail: for every k the k-th request of a use of the C API is refused, once or
-// with all that follow. The use then says OUT_OF_MEMORY or answers as ever, gives back everything,
-// and works the next time. A crash ends this program, which is the worst failure of all.
-//
-// ctest tries every 61st k; QAMA_OOM_STRIDE=1 build/release/bin/test_out_of_memory tries all.
+// Uses of the C API in which every allocation may fail (tests/out_of_memory.h).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "hal/base/error.h"
 #include "qama/qama.h"
-#include "tests/counted_malloc.h"
+#include "tests/out_of_memory.h"
 #include "tests/test_support.h"
 
 namespace qama::test {
 namespace {
 
-constexpr auto kOutOfMemory = static_cast<qama_status>(ErrorCode::out_of_memory);
-
-long stride() {
-  const char* text = std::getenv("QAMA_OOM_STRIDE");
-  return text != nullptr ? std::max(1L, std::strtol(text, nullptr, 10)) : 61;
-}
-
-/// A use of the API: what it answers goes into `out`, which has its size already.
-using Use = std::function<qama_status(std::vector<float>& out)>;
-
-/// Runs `use` with every k. Each k is tried once more without a failure, in the same process.
 void every_request_may_fail(const char* name, std::size_t answers, const Use& use) {
-  if (QAMA_COUNTS_MALLOC == 0) GTEST_SKIP() << "SKIPPED: malloc belongs to the sanitizer here";
-  std::vector<float> expected(answers);
-  // Twice: what is made once in a process is there afterwards.
-  ASSERT_EQ(use(expected), 0) << qama_last_error();
-  ASSERT_EQ(use(expected), 0) << qama_last_error();
-  long requests = 0;
-  {
-    AllocationCounter counter;
-    const qama_status status = use(expected);
-    requests = counter.count();
-    ASSERT_EQ(status, 0);
-  }
-  ASSERT_GT(requests, 0) << name;
-  long tried = 0;
-  long refused = 0;
-  for (const bool for_good : {false, true}) {
-    for (long k = 0; k < requests; k += stride()) {
-      std::vector<float> out(answers);
-      const long before = held;
-      qama_status status = 0;
-      {
-        const MemoryEnds memory(k, for_good);
-        status = use(out);
-      }
-      const long leaked = held - before;
-      ++tried;
-      refused += status != 0;
-      const std::string where = std::string(name) + ", request " + std::to_string(k) +
-                                (for_good ? " and all that follow" : "");
-      EXPECT_EQ(leaked, 0) << "leaks: " << where;
-      if (status == 0) {
-        EXPECT_EQ(out, expected) << where;
-      } else {
-        EXPECT_EQ(status, kOutOfMemory) << where << ": " << qama_last_error();
-      }
-    }
-    std::vector<float> out(answers);
-    EXPECT_EQ(use(out), 0) << name << " afterwards: " << qama_last_error();
-    EXPECT_EQ(out, expected) << name << " afterwards";
-  }
-  std::printf("%s: %ld requests, %ld tried, %ld refused\n", name, requests, tried, refused);
-  EXPECT_GT(refused, 0) << name;
+  test::every_request_may_fail(name, answers, use, qama_last_error);
 }
 
 qama_status classify(const char* model_name, std::int32_t threads, std::vector<float>& out) {
