@@ -37,6 +37,8 @@ enum class FaultKind : std::uint16_t {
   count_
 };
 inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::count_);
+/// The first of them: what FAULT may ask for.
+inline constexpr std::size_t kLinkFaultKinds = static_cast<std::size_t>(FaultKind::token_expires);
 inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
     "drop",          "delay",           "duplicate",
     "truncate",      "flip-in-transit", "flip-before-crc",

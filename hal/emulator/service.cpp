@@ -524,7 +524,7 @@ void Service::on_cancel(Connection& c, const Head& head, const CancelRequest& ca
 void Service::on_fault(Connection& c, const Head& head, const FaultRequest& fault) {
   if (!options_.allow_faults)
     return refuse(c, head.request, {kAuth, "FAULT: this emulator was not started for it"});
-  if (fault.kind >= kFaultKinds || fault.parts_per_million > 1'000'000) {
+  if (fault.kind >= kLinkFaultKinds || fault.parts_per_million > 1'000'000) {
     return refuse(
         c, head.request,
         refusal(kBadValue, "FAULT: kind ", fault.kind, " at ", fault.parts_per_million, " ppm"));
