@@ -15,8 +15,19 @@ void TokenEmbedding::run(const std::int32_t* ids, std::int64_t tokens, std::int6
         std::memcpy(out, table.data() + ids[j] * embedding, bytes);
       }
     }
+    if (!scores.empty()) *out++ = score(ids, i);
   }
-  std::memset(out, 0, static_cast<std::size_t>((rows - tokens) * (2 * neighbours + 1)) * bytes);
+  std::memset(out, 0, static_cast<std::size_t>((rows - tokens) * width()) * sizeof(float));
+}
+
+float TokenEmbedding::score(const std::int32_t* ids, std::int64_t i) const noexcept {
+  float sum = 0.0F;
+  std::uint32_t hash = 0;
+  for (std::int64_t j = i; j >= 0 && j > i - ngrams; --j) {
+    hash = ngram_hash(hash, ids[j]);
+    sum += scores[hash % scores.size()];
+  }
+  return sum;
 }
 
 void add_position(std::int64_t tokens, std::int64_t dim, const float* position, float* x) noexcept {

@@ -103,6 +103,11 @@ Status read_sequence(const Json& value, Architecture& out) {
   reader.read("vocabulary", out.vocabulary);
   reader.read("embedding", out.embedding);
   if (reader.optional("neighbours") != nullptr) reader.read("neighbours", out.neighbours);
+  const bool scored = reader.optional("ngrams") != nullptr;
+  if (scored || reader.optional("ngram_rows") != nullptr) {
+    reader.read("ngrams", out.ngrams);
+    reader.read("ngram_rows", out.ngram_rows);
+  }
   return reader.finish();
 }
 
@@ -135,7 +140,8 @@ void check_image(const Architecture& a, Bounds& bounds) {
   bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1, kMaxTokens);
   bounds.range("image: numbers a patch", std::int64_t{a.patch} * a.patch * a.image_channels, 1,
                kMaxDim);
-  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0 || a.neighbours != 0) {
+  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0 || a.neighbours != 0 ||
+      a.ngrams != 0 || a.ngram_rows != 0) {
     bounds.fail("sequence", "a size", "none in a simple_vit");
   }
 }
@@ -145,6 +151,9 @@ void check_text(const Architecture& a, Bounds& bounds) {
   bounds.range("sequence.vocabulary", a.vocabulary, 2, kMaxVocabulary);
   bounds.range("sequence.embedding", a.embedding, 1, kMaxDim);
   bounds.range("sequence.neighbours", a.neighbours, 0, kMaxNeighbours);
+  bounds.range("sequence.ngrams", a.ngrams, 0, kMaxNgram);
+  bounds.range("sequence.ngram_rows", a.ngram_rows, a.ngrams > 0 ? 1 : 0,
+               a.ngrams > 0 ? kMaxVocabulary : 0);
   if (!bounds.ok()) return;
   bounds.range("sequence: numbers that the projection sees", a.projected(), 1, kMaxDim);
   if (a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
@@ -305,6 +314,10 @@ std::string Architecture::to_json() const {
     out["sequence"] =
         Ordered{{"max_tokens", max_tokens}, {"vocabulary", vocabulary}, {"embedding", embedding}};
     if (neighbours != 0) out["sequence"]["neighbours"] = neighbours;
+    if (ngrams != 0) {
+      out["sequence"]["ngrams"] = ngrams;
+      out["sequence"]["ngram_rows"] = ngram_rows;
+    }
   }
   out["dim"] = dim;
   out["depth"] = depth;

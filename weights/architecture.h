@@ -48,6 +48,10 @@ struct Architecture {
   std::int32_t embedding = 0;   ///< width of the token table, before its projection to dim
   /// Tokens on either side whose vectors the projection to dim sees beside the token's own.
   std::int32_t neighbours = 0;
+  /// Words of the longest n-gram that has a score; 0: the projection sees no scores. The score of a
+  /// token is the sum of those of the n-grams that end with it.
+  std::int32_t ngrams = 0;
+  std::int32_t ngram_rows = 0;  ///< of the table of scores, in which n-grams share rows
 
   std::int32_t dim = 0;
   std::int32_t depth = 0;
@@ -98,8 +102,10 @@ struct Architecture {
   /// patch * patch * channels; 0 for text.
   [[nodiscard]] std::int32_t patch_dim() const noexcept { return patch * patch * image_channels; }
   /// What embed.proj projects to dim, numbers a token: the vectors of a text's token and its
-  /// neighbours.
-  [[nodiscard]] std::int32_t projected() const noexcept { return (2 * neighbours + 1) * embedding; }
+  /// neighbours, and the score of its n-grams.
+  [[nodiscard]] std::int32_t projected() const noexcept {
+    return (2 * neighbours + 1) * embedding + (ngrams > 0 ? 1 : 0);
+  }
   /// heads * dim_head, at most 2^22.
   [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }
 

@@ -175,6 +175,7 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   } else {
     list.add_u8("vocabulary");
     list.add("embed.weight", {a.vocabulary, a.embedding});
+    if (a.ngrams > 0) list.add("embed.ngrams", {a.ngram_rows, 1});
     list.add_weight_bias("embed.proj", {a.dim, a.projected()}, a.dim);
   }
   list.add("position", {a.tokens_before_pool(), a.dim});

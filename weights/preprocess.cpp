@@ -17,7 +17,8 @@ constexpr std::pair<std::string_view, Centre> kCentres[] = {{"box", Centre::box}
                                                             {"mass", Centre::mass}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
     {"words", Tokeniser::words}, {"penn_words", Tokeniser::penn_words}};
-constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head}};
+constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head},
+                                                                {"ends", Truncate::ends}};
 
 }  // namespace
 

@@ -46,9 +46,10 @@ struct Encoded {
 
 /// The tokeniser "words" of the model file: folds the text (fold.h) and lower-cases ASCII; tokens
 /// are maximal runs of [a-z0-9'] and of bytes from 0x80 up, any other character is a token of its
-/// own; a word that the vocabulary lacks is 1, an empty text is one such word; the first max_tokens
-/// are kept. "penn_words" also cuts contractions as the Penn Treebank does, for models that learnt
-/// from such text: a longer word that ends in n't, 's, 'm, 'd, 're, 've or 'll is two tokens
+/// own; a word that the vocabulary lacks is 1, an empty text is one such word; max_tokens are kept,
+/// the first ones or those of both ends. "penn_words" also cuts contractions as the Penn Treebank
+/// does, for models that learnt from such text: a longer word that ends in n't, 's, 'm, 'd, 're,
+/// 've or 'll is two tokens
 /// ("don't": "do", "n't").
 class Tokeniser {
  public:

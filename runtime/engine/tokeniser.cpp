@@ -54,6 +54,20 @@ struct Tokeniser::Impl {
   bool lowercase = true;
   bool contractions = false;  // cut off
   std::size_t max_tokens = 0;
+  std::size_t head = 0;  // of max_tokens, those that only the text's beginning may have
+
+  /// Where the token after `before` others goes; max_tokens: it is left out.
+  std::size_t place(std::size_t before) const noexcept {
+    if (before < max_tokens || head == max_tokens) return std::min(before, max_tokens);
+    return head + (before - head) % (max_tokens - head);
+  }
+  /// Brings the last tokens of a text into their order; count: of all its tokens.
+  template <typename Iterator>
+  void order(Iterator kept, std::size_t count) const {
+    if (count <= max_tokens || head == max_tokens) return;
+    const auto at = [&](std::size_t i) { return kept + static_cast<std::ptrdiff_t>(i); };
+    std::rotate(at(head), at(place(count)), at(max_tokens));
+  }
 
   bool same(std::string_view part, std::string_view folded) const noexcept {
     return std::equal(part.begin(), part.end(), folded.begin(), folded.end(),
@@ -127,6 +141,8 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   impl->lowercase = model->preprocess().lowercase;
   impl->contractions = model->preprocess().tokeniser == weights::Tokeniser::penn_words;
   impl->max_tokens = static_cast<std::size_t>(model->architecture().max_tokens);
+  impl->head = model->preprocess().truncate == weights::Truncate::ends ? impl->max_tokens / 2
+                                                                       : impl->max_tokens;
   impl->model = std::move(model);
   return Tokeniser(std::move(impl));
 }
@@ -139,22 +155,31 @@ Result<Encoded> Tokeniser::encode(std::string_view text, std::span<std::int32_t>
   }
   std::fill(ids.begin(), ids.end(), 0);
   Encoded out;
+  std::size_t count = 0;
   impl_->split(text, [&](std::string_view word) {
-    ++out.words;
-    if (static_cast<std::size_t>(out.length) == ids.size()) return;
-    std::int32_t& id = ids[static_cast<std::size_t>(out.length++)];
-    id = impl_->look_up(word);
-    if (id == kUnknownWord) ++out.unknown;
+    const std::size_t place = impl_->place(count++);
+    if (place < ids.size()) ids[place] = impl_->look_up(word);
   });
-  if (out.length == 0) ids[static_cast<std::size_t>(out.length++)] = kUnknownWord;
+  impl_->order(ids.begin(), count);
+  out.words = static_cast<std::int64_t>(count);
+  out.unknown = static_cast<std::int32_t>(std::count(ids.begin(), ids.end(), kUnknownWord));
+  out.length = static_cast<std::int32_t>(std::clamp<std::size_t>(count, 1, ids.size()));
+  if (count == 0) ids[0] = kUnknownWord;
   return out;
 }
 
 std::vector<std::string> Tokeniser::words(std::string_view text) const {
   std::vector<std::string> out;
+  std::size_t count = 0;
   impl_->split(text, [&](std::string_view word) {
-    if (out.size() < impl_->max_tokens) out.emplace_back(word);
+    const std::size_t place = impl_->place(count++);
+    if (place == out.size() && place < impl_->max_tokens) {
+      out.emplace_back(word);
+    } else if (place < out.size()) {
+      out[place] = word;
+    }
   });
+  impl_->order(out.begin(), count);
   if (out.empty()) out.emplace_back();
   return out;
 }

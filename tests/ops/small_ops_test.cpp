@@ -96,6 +96,24 @@ TEST(TokenEmbedding, NeighboursStandBesideAToken) {
                                      1, 2, 10,  20,  0, 0, 0,   0,   0, 0, 0,  0}));
 }
 
+TEST(TokenEmbedding, ScoresOfNgramsStandBehindTheVectors) {
+  const std::vector<float> table{1, 2, 3};
+  std::vector<float> scores(7);
+  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = std::ldexp(1.0F, static_cast<int>(i));
+  const TokenEmbedding op{table, 1, 0, scores, 2};
+  const std::vector<std::int32_t> ids{2, 0, 2};
+  std::vector<float> out(8, -1.0F);
+  op.run(ids.data(), 3, 4, out.data());
+  const auto of = [&](std::uint32_t hash) { return scores[hash % 7]; };
+  const std::uint32_t two = ngram_hash(0, 2);
+  const std::uint32_t zero = ngram_hash(0, 0);
+  EXPECT_EQ(out, (std::vector<float>{3, of(two), 1, of(zero) + of(ngram_hash(zero, 2)), 3,
+                                     of(two) + of(ngram_hash(two, 0)), 0, 0}));
+  // Pinned: model files hold a table that these numbers index.
+  EXPECT_EQ(two, 821347078U);
+  EXPECT_EQ(ngram_hash(two, 0), 2016314792U);
+}
+
 TEST(LayerNorm, SizesAreChecked) {
   const std::vector<float> three(3);
   const std::vector<float> two(2);

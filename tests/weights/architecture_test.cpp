@@ -95,6 +95,22 @@ TEST(Architecture, NeighboursMayBeLeftOut) {
   EXPECT_ERROR(model_bad_architecture, a.validate());
 }
 
+TEST(Architecture, ScoresOfNgramsMayBeLeftOut) {
+  ASSERT_OK_AND_ASSIGN(const Architecture without, Architecture::parse(kText));
+  EXPECT_EQ(without.ngrams, 0);
+  EXPECT_EQ(without.to_json().find("ngram"), std::string::npos);
+  Json json = Json::parse(kText);
+  json["sequence"]["ngrams"] = 2;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
+  json["sequence"]["ngram_rows"] = 1 << 20;
+  ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.projected(), 101);
+  ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+  EXPECT_EQ(again, a);
+  a.ngrams = 0;  // rows that nothing looks up
+  EXPECT_ERROR(model_bad_architecture, a.validate());
+}
+
 TEST(Architecture, PatchesMayHaveAnEpsilonOfTheirOwn) {
   ASSERT_OK_AND_ASSIGN(const Architecture without, Architecture::parse(kImage));
   EXPECT_FALSE(without.patch_norm_eps.has_value());
@@ -378,6 +394,8 @@ TEST(Architecture, RefusesValuesOutOfBounds) {
       {kText, "/sequence/embedding", 65537, "sequence.embedding: 65537, expected 1 to 65536"},
       {kText, "/sequence/neighbours", 17, "sequence.neighbours: 17, expected 0 to 16"},
       {kText, "/sequence/neighbours", -1, "sequence.neighbours: '-1', expected"},
+      {kText, "/sequence/ngrams", 2, "'ngram_rows' missing"},
+      {kText, "/sequence/ngram_rows", 2, "'ngrams' missing"},
       {kText, "/attention/kind", "qama", "'normalisation' missing"},
   };
   for (const BadField& field : fields) {

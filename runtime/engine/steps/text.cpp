@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "hal/base/aligned.h"
 #include "ops/token_embedding.h"
@@ -9,12 +10,15 @@ namespace qama::runtime {
 Status add_text_embedding(Builder& b) {
   const weights::Architecture& a = b.architecture();
   QAMA_ASSIGN_OR_RETURN(const auto table, b.weight("embed.weight"));
+  std::span<const float> scores;
+  if (a.ngrams > 0) {
+    QAMA_ASSIGN_OR_RETURN(scores, b.weight("embed.ngrams"));
+  }
   QAMA_ASSIGN_OR_RETURN(const auto words, b.region("words", {a.tokens(), a.projected()}));
   b.add(
       {"embed.lookup", "token_embedding", "copy"},
-      [op = ops::TokenEmbedding{table, a.embedding, a.neighbours}](SampleRun& run, float* to) {
-        op.run(run.tokens, run.count, run.rows, to);
-      },
+      [op = ops::TokenEmbedding{table, a.embedding, a.neighbours, scores, a.ngrams}](
+          SampleRun& run, float* to) { op.run(run.tokens, run.count, run.rows, to); },
       words);
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = "embed.proj",
                                      .tensor = "embed.proj",

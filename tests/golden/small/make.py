@@ -1,6 +1,7 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no
-shipped model has, for texts with neighbours and the maximum over tokens, for patches with an
-epsilon of their own, for half-precision files and for a model imported from vit-pytorch.
+shipped model has, for texts with neighbours and the maximum over tokens or with scores of n-grams,
+for patches with an epsilon of their own, for half-precision files and for a model imported from
+vit-pytorch.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
 
@@ -58,7 +59,7 @@ def random_model(record):
         for name, buffer in model.named_buffers():
             if name.endswith("running_var"):
                 buffer.uniform_(0.5, 2.0)
-            elif name.endswith("running_mean"):
+            elif name.endswith("running_mean") or name == "embed.ngrams":
                 buffer.normal_()
     return model
 
@@ -166,6 +167,9 @@ def main():
         make("neighbours", {**TEXT, "pool": "max", "sequence": {**TEXT["sequence"],
                                                                 "neighbours": 2},
                             "attention": {"kind": "softmax"}})
+    if not wanted or "ngrams" in wanted:
+        make("ngrams", {**TEXT, "sequence": {**TEXT["sequence"], "ngrams": 3, "ngram_rows": 37},
+                        "attention": {"kind": "softmax"}})
     if not wanted or "patch-norm-eps" in wanted:
         make("patch-norm-eps", {**VIT, "patch_norm_eps": 0.05, "attention": {"kind": "softmax"}})
     for dtype in ("f16", "bf16"):

@@ -226,6 +226,14 @@ TEST(Forward, NeighboursOfAToken) {
   check_text_model(a);
 }
 
+TEST(Forward, ScoresOfNgrams) {
+  Architecture a = text_architecture(AttentionKind::softmax);
+  a.neighbours = 1;
+  a.ngrams = 3;
+  a.ngram_rows = 1000;
+  check_text_model(a);
+}
+
 TEST(Forward, LargestOfTheTokens) {
   Architecture a = text_architecture(AttentionKind::softmax);
   a.pool = weights::Pool::max;

@@ -110,13 +110,15 @@ inline std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint64_t 
 
 /// A text model whose vocabulary is `words` behind <pad> and <unk>.
 inline MemoryModel model_with(const std::vector<std::string>& words, std::int32_t max_tokens,
-                              weights::Tokeniser tokeniser = weights::Tokeniser::words) {
+                              weights::Tokeniser tokeniser = weights::Tokeniser::words,
+                              weights::Truncate truncate = weights::Truncate::head) {
   weights::Architecture a = text_architecture(weights::AttentionKind::softmax);
   a.vocabulary = static_cast<std::int32_t>(words.size()) + 2;
   a.max_tokens = max_tokens;
   weights::Preprocess preprocess;
   preprocess.kind = a.kind;
   preprocess.tokeniser = tokeniser;
+  preprocess.truncate = truncate;
   MemoryModel out;
   auto writer = weights::model_writer(a, preprocess, {"0", "1", "2"}, "test");
   EXPECT_OK(writer);

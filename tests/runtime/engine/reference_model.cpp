@@ -64,6 +64,7 @@ class Forward {
         xt::view(words, i, xt::range(place * width, (place + 1) * width)) =
             xt::view(table, static_cast<std::size_t>(tokens[static_cast<std::size_t>(from)]));
       }
+      if (a_.ngrams > 0) words(i, a_.projected() - 1) = score(tokens, i);
     }
     const Matrix position = matrix("position");
     return blocks(linear(words, "embed.proj", true) +
@@ -71,6 +72,25 @@ class Forward {
   }
 
  private:
+  /// What FORMAT.md says of `ngrams`, n-gram by n-gram from its first word.
+  double score(const std::vector<std::int32_t>& tokens, std::ptrdiff_t last) const {
+    const auto table = *file_.f32("embed.ngrams");
+    double sum = 0.0;
+    for (std::ptrdiff_t words = 1; words <= a_.ngrams && words <= last + 1; ++words) {
+      std::uint64_t h = 0;
+      for (std::ptrdiff_t back = 0; back < words; ++back) {
+        h = (h * 2654435761U +
+             static_cast<std::uint64_t>(tokens[static_cast<std::size_t>(last - back)])) %
+            4294967296U;
+        h = (h ^ (h / 65536)) * 2246822507U % 4294967296U;
+        h = (h ^ (h / 8192)) * 3266489909U % 4294967296U;
+        h ^= h / 65536;
+      }
+      sum += table[h % table.size()];
+    }
+    return sum;
+  }
+
   Vector vector(const std::string& name) const {
     const auto values = *file_.f32(name);
     Vector out = xt::zeros<double>({values.size()});

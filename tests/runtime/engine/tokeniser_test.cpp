@@ -109,6 +109,37 @@ TEST_F(Words, TheWordsAreThoseOfTheIds) {
   EXPECT_EQ(tokeniser->words(" "), (Texts{""}));
 }
 
+class BothEnds : public Words {
+ protected:
+  BothEnds() {
+    held = model_with({"a", "b", "c", "d", "e", "f", "g", "h", "i"}, 5, weights::Tokeniser::words,
+                      weights::Truncate::ends);
+  }
+};
+
+TEST_F(BothEnds, OfALongTextAreKept) {
+  auto tokeniser = runtime::Tokeniser::create(held.model);
+  ASSERT_OK(tokeniser);
+  const std::string text = "a b c d e f g h i";
+  for (std::size_t words = 1; words <= 9; ++words) {
+    const std::string part = text.substr(0, 2 * words - 1);
+    std::vector<std::int32_t> ids(5, 99);
+    ASSERT_OK_AND_ASSIGN(const auto encoded, tokeniser->encode(part, ids));
+    EXPECT_EQ(encoded.words, words);
+    EXPECT_EQ(encoded.truncated(), words > 5);
+    Ids expected;
+    std::vector<std::string> kept;
+    for (std::size_t i = 0; i < words; ++i) {
+      if (words > 5 && i >= 2 && i + 3 < words) continue;
+      expected.push_back(static_cast<std::int32_t>(i + 2));
+      kept.push_back(text.substr(2 * i, 1));
+    }
+    expected.resize(5);
+    EXPECT_EQ(ids, expected) << part;
+    EXPECT_EQ(tokeniser->words(part), kept) << part;
+  }
+}
+
 class PennWords : public Words {
  protected:
   PennWords() {

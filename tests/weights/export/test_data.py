@@ -121,6 +121,8 @@ class Tokeniser(unittest.TestCase):
         index = tokeniser.index_of(["<pad>", "<unk>", "a"])
         self.assertEqual(tokeniser.encode("a b a a", index, 3), [2, 1, 2])
         self.assertEqual(tokeniser.encode("  ", index, 3), [1])
+        self.assertEqual(tokeniser.encode("a b c a", index, 3, truncate="ends"), [2, 1, 2])
+        self.assertEqual(tokeniser.encode("a b", index, 3, truncate="ends"), [2, 1])
 
     def test_agrees_with_the_table_that_the_runtime_keeps(self):
         rows = table("tokens.tsv")

@@ -82,6 +82,26 @@ class TextTransformer(unittest.TestCase):
                                                            (b, c, nothing))])
         torch.testing.assert_close(embed(torch.tensor([[3, 4, 5]]))[0], embed.proj(expected))
 
+    def test_a_token_has_the_score_of_the_ngrams_that_end_with_it(self):
+        record = reference.text_record(attention=SOFTMAX)
+        record["sequence"] = {**record["sequence"], "ngrams": 2, "ngram_rows": 11}
+        embed = build(record).embed
+        embed.ngrams.normal_()
+
+        def score(*ids):  # from the last word to the first
+            h = 0
+            for number in ids:
+                h = (h * 2654435761 + number) % 2 ** 32
+                h = (h ^ h >> 16) * 2246822507 % 2 ** 32
+                h = (h ^ h >> 13) * 3266489909 % 2 ** 32
+                h = h ^ h >> 16
+            return float(embed.ngrams[h % 11])
+        ids = [3, 4, 3]
+        scores = torch.tensor([score(3), score(4) + score(4, 3), score(3) + score(3, 4)])
+        expected = embed.proj(torch.cat((embed.weight[ids], scores[:, None]), 1))
+        torch.testing.assert_close(embed(torch.tensor([ids]))[0], expected)
+        torch.testing.assert_close(embed(torch.tensor([ids]), scores[None])[0], expected)
+
 
 class Softmax(unittest.TestCase):
     def test_without_a_projection_the_heads_are_the_output(self):

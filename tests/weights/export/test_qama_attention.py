@@ -311,6 +311,15 @@ class Gradient(unittest.TestCase):
 
 
 class Folding(unittest.TestCase):
+    def test_fixed_statistics_serve_in_training(self):
+        norm = HeadNorm(2, "batch", 1e-5).train()
+        norm.running_mean.fill_(3.0)
+        norm.fixed = True
+        scale, shift = norm(lambda: self.fail("the batch was looked at"), 5)
+        torch.testing.assert_close(shift, -3.0 * scale)
+        self.assertTrue(scale.requires_grad)
+        self.assertTrue(torch.equal(norm.running_mean, torch.full((2,), 3.0)))
+
     def test_folded_statistics_come_back_as_they_were(self):
         torch.manual_seed(4)
         values = torch.randn(6, 2, 500).double() * torch.tensor([3.0, 0.2])[None, :, None] + 5

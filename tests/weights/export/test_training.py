@@ -252,6 +252,32 @@ class TakeOver(unittest.TestCase):
         self.assertTrue(torch.equal(new.embed.weight[2], old.embed.weight[4]))
         self.assertTrue(torch.equal(new.embed.weight[3], before[3]))
 
+    def test_scores_begin_along_the_direction_that_the_classifier_reads(self):
+        record = {"kind": "text_transformer", "sequence": {"max_tokens": 8, "vocabulary": 4,
+                                                           "embedding": 3},
+                  "dim": 4, "depth": 1, "heads": 1, "dim_head": 4, "mlp": 4, "classes": 2,
+                  "gelu": "erf",
+                  "norm_eps": 1e-5, "pool": "mean", "attention": {"kind": "softmax"}}
+        words = ["<pad>", "<unk>", "good", "bad"]
+        old, new = build(record), build({**record, "sequence": {**record["sequence"], "ngrams": 2,
+                                                                "ngram_rows": 5}})
+        new.embed.ngrams.fill_(1.0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "old.safetensors"
+            export.export_model(old, path, {}, ["a", "b"], vocabulary=words)
+            taken, _ = train.take_over(new, path, words, ngram_start=0.01)
+        self.assertEqual(taken, set(new.state_dict()) - {"embed.weight", "embed.ngrams"})
+        self.assertTrue(torch.equal(new.embed.ngrams, torch.ones(5, 1)))
+        tokens, lengths = torch.tensor([[2, 3, 2]]), torch.tensor([3])
+        with torch.no_grad():
+            torch.testing.assert_close(new(tokens, lengths, torch.zeros(1, 3)),
+                                       old(tokens, lengths))
+            new.blocks = torch.nn.ModuleList()  # the classifier alone
+            before, after = (new(tokens, lengths, torch.full((1, 3), score)) for score in (0.0,
+                                                                                           1.0))
+        gain = (after - before)[0]
+        self.assertGreater(float(gain[1] - gain[0]), 0.0)
+
 
 class Unfolding(unittest.TestCase):
     def test_only_statistics_that_came_from_the_file_are_measured_again(self):

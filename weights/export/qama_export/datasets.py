@@ -26,6 +26,8 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 SENTIMENT = ["negative", "positive"]
 # SST-2 is written in the Penn Treebank's way ("does n't"), what a user types is not.
 TOKENISERS = {"imdb": "words", "sst2": "penn_words", "own-texts": "words"}
+# A review says at its end what to make of it.
+TRUNCATES = {"imdb": "ends"}
 IMAGE_STATISTICS = {"mnist": ([0.1307], [0.3081]), "fashion-mnist": ([0.2860], [0.3530]),
                     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])}
 # How the pictures of a set were made of larger ones (FORMAT.md), so that others can be made alike.
@@ -50,13 +52,13 @@ class Dataset:
 
 
 def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None,
-         pictures=None):
+         pictures=None, truncate=None):
     """The data set `name`; for text, with the given vocabulary or one built from its training texts
     and filled up to vocabulary_size with words that have a vector.
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
     pictures: how own images are read: {"shape": (height, width, channels), "patch", "fit",
-    "library"}.
+    "library"}. truncate: what is kept of a long text, where it is not what the set's record says.
     """
     if name not in LOADERS:
         raise ValueError(f"data set '{name}', expected one of {', '.join(NAMES)}")
@@ -65,7 +67,7 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
         raise FileNotFoundError(f"folder {root} does not exist, expected one with {LAYOUTS[name]}")
     pack = root / f"{name}.npz"
     if pack.exists():
-        return load_pack(name, pack, vocabulary, max_tokens)
+        return load_pack(name, pack, vocabulary, max_tokens, truncate)
     try:
         data = LOADERS[name](root, **(pictures or {} if name == "own-images" else {}))
     except FileNotFoundError as error:
@@ -83,7 +85,8 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
             vocabulary += itertools.islice(extra, vocabulary_size - len(vocabulary))
     index = tokeniser.index_of(vocabulary)
     for part in ("train", "test"):
-        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512, kind), np.int32)
+        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512, kind, truncate
+                                             or TRUNCATES.get(name, "head")), np.int32)
                    for text in getattr(data, part)]
         setattr(data, part, encoded)
     data.vocabulary = vocabulary
@@ -100,7 +103,7 @@ def preprocess_record(name):
     """The preprocessing that the model file asks of the runtime."""
     if is_text(name):
         return {"kind": "text", "tokeniser": TOKENISERS[name], "lowercase": True,
-                "truncate": "head"}
+                "truncate": TRUNCATES.get(name, "head")}
     mean, std = IMAGE_STATISTICS[name]
     return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear",
             "gray": "luma", **PICTURES.get(name, {})}
@@ -296,10 +299,11 @@ def pack_texts(texts):
     return np.concatenate(texts).astype(np.uint16), np.array([len(ids) for ids in texts], np.uint16)
 
 
-def unpack_texts(ids, lengths, max_tokens=None):
+def unpack_texts(ids, lengths, max_tokens=None, truncate="head"):
     """The lists of int32 ids, of max_tokens at most."""
     ends = np.cumsum(lengths.astype(np.int64))[:-1]
-    return [part.astype(np.int32)[:max_tokens] for part in np.split(ids, ends)]
+    return [tokeniser.cut(part.astype(np.int32), max_tokens or len(part), truncate)
+            for part in np.split(ids, ends)]
 
 
 def pack_words(vocabulary):
@@ -328,7 +332,7 @@ def save_pack(data, path):
         np.savez_compressed(out, **arrays)
 
 
-def load_pack(name, path, vocabulary=None, max_tokens=None):
+def load_pack(name, path, vocabulary=None, max_tokens=None, truncate=None):
     with np.load(path) as pack:
         arrays = {key: pack[key] for key in pack.files}
     words = None
@@ -337,7 +341,8 @@ def load_pack(name, path, vocabulary=None, max_tokens=None):
         if vocabulary is not None and vocabulary != words:
             raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the model's")
         for part in ("train", "test"):
-            arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens)
+            arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens,
+                                        truncate or TRUNCATES.get(name, "head"))
     known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION,
              "cifar10": CIFAR}
     return Dataset(name, arrays["train"], arrays["train_labels"].astype(np.int64), arrays["test"],

@@ -190,9 +190,33 @@ class SimpleViT(Encoder):
         return self.encode(x, None, None, trace, spins)
 
 
+def ngram_hashes(tokens, longest):
+    """tokens int64 [B,T] -> [B,T] for n-grams of 1 to `longest` words: the hash of the one that
+    ends with a token, as in ops/token_embedding.h. What is before the text has id 0."""
+    hashes = torch.zeros_like(tokens)
+    for back in range(longest):
+        ids = functional.pad(tokens, (back, 0))[:, :tokens.shape[1]]
+        # Products wrap around in 64 bits, which leaves the lower 32 as they are.
+        hashes = (hashes * 0x9E3779B1 + ids) & 0xFFFFFFFF
+        hashes = ((hashes ^ (hashes >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+        hashes = ((hashes ^ (hashes >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+        hashes = hashes ^ (hashes >> 16)
+        yield hashes
+
+
+def ngram_scores(tokens, table, longest):
+    """tokens int64 [B,T], table [rows,1] -> [B,T], the sum of the scores of the n-grams that end
+    with a token; none begins before the text."""
+    total = 0
+    for back, hashes in enumerate(ngram_hashes(tokens, longest)):
+        found = table[hashes % len(table), 0]
+        total = total + torch.cat((torch.zeros_like(found[:, :back]), found[:, back:]), 1)
+    return total
+
+
 class Embedding(nn.Module):
-    """Token table (row 0 is padding) and a projection, of a token's vector or also its neighbours',
-    to the model's width."""
+    """Token table (row 0 is padding) and a projection, of a token's vector or also its neighbours'
+    and a score of its n-grams, to the model's width."""
 
     def __init__(self, record):
         super().__init__()
@@ -200,9 +224,14 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.randn(sequence["vocabulary"], sequence["embedding"]) * 0.1)
         nn.init.zeros_(self.weight[:1])
         self.neighbours = sequence.get("neighbours", 0)
-        self.proj = nn.Linear(sequence["embedding"] * (2 * self.neighbours + 1), record["dim"])
+        self.longest = sequence.get("ngrams", 0)
+        if self.longest:  # ngrams.py makes them; training leaves them as they are
+            self.register_buffer("ngrams", torch.zeros(sequence["ngram_rows"], 1))
+        self.proj = nn.Linear(sequence["embedding"] * (2 * self.neighbours + 1)
+                              + (self.longest > 0), record["dim"])
 
-    def forward(self, tokens):
+    def forward(self, tokens, scores=None):
+        """scores [B,T]: those of the n-grams, in place of the table's."""
         vectors = functional.embedding(tokens, self.weight, padding_idx=0)
         if self.neighbours:
             # Padding is a neighbour of zeros, as is what lies outside of the batch.
@@ -210,13 +239,18 @@ class Embedding(nn.Module):
             wide = functional.pad(vectors, (0, 0, self.neighbours, self.neighbours))
             vectors = torch.cat([wide[:, begin:begin + tokens.shape[1]]
                                  for begin in range(2 * self.neighbours + 1)], -1)
+        if self.longest:
+            if scores is None:
+                scores = ngram_scores(tokens, self.ngrams, self.longest)
+            vectors = torch.cat((vectors, scores[..., None].to(vectors.dtype)), -1)
         return self.proj(vectors)
 
 
 class TextTransformer(Encoder):
     """tokens int [B,T] (0 = padding behind the text), lengths [B] -> logits [B,classes].
 
-    T may be smaller than max_tokens: a batch is as long as its longest text.
+    T may be smaller than max_tokens: a batch is as long as its longest text. scores: as those of
+    Embedding.
     """
 
     def __init__(self, record, dropout=0.0):
@@ -224,8 +258,8 @@ class TextTransformer(Encoder):
         self.embed = Embedding(record)
         self.register_buffer("position", sincos_1d(record["sequence"]["max_tokens"], record["dim"]))
 
-    def forward(self, tokens, lengths, trace=None, spins=None):
-        x = self.embed(tokens.long()) + self.position[:tokens.shape[1]]
+    def forward(self, tokens, lengths, scores=None, trace=None, spins=None):
+        x = self.embed(tokens.long(), scores) + self.position[:tokens.shape[1]]
         mask = (torch.arange(tokens.shape[1], device=tokens.device)[None]
                 < lengths[:, None]).to(x.dtype)
         return self.encode(x * mask[..., None], mask, lengths, trace, spins)

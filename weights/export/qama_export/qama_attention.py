@@ -41,6 +41,7 @@ class HeadNorm(nn.Module):
             self.register_buffer("running_var", torch.ones(heads))
         self.register_buffer("unit", torch.ones(1, heads), persistent=False)
         self.unfolding = None
+        self.fixed = False  # "batch": the running statistics serve in training, too
 
     def forward(self, moments, count):
         """moments: function -> (sum, sum of squares), each [B,H]; count [B] or number: values in a
@@ -51,7 +52,8 @@ class HeadNorm(nn.Module):
         """
         if self.kind == "none":
             return self.folded()
-        if self.kind == "batch" and not self.training and self.unfolding is None:
+        known = self.fixed or not self.training
+        if self.kind == "batch" and known and self.unfolding is None:
             return self.folded()
         total, squares = (m.double() for m in moments())
         if self.kind == "batch":

@@ -7,6 +7,8 @@ also cuts contractions off as the Penn Treebank does. Ids: 0 "<pad>", 1 "<unk>",
 import re
 from collections import Counter
 
+import numpy as np
+
 from .fold import fold
 
 PAD, UNKNOWN = 0, 1
@@ -36,10 +38,19 @@ def build_vocabulary(texts, size, minimum=2, kind="words"):
                                  for word in ranked[:size - 2]]
 
 
-def encode(text, index, max_tokens, kind="words"):
-    """Ids of the first max_tokens tokens; an empty text is one unknown word. index: word (bytes) ->
+def cut(tokens, max_tokens, truncate):
+    """The max_tokens tokens that are kept: the first ones ("head"), or half of them and the last
+    ones ("ends")."""
+    if len(tokens) <= max_tokens or truncate == "head":
+        return tokens[:max_tokens]
+    kept = [*range(max_tokens // 2), *range(len(tokens) - (max_tokens + 1) // 2, len(tokens))]
+    return tokens[kept] if isinstance(tokens, np.ndarray) else [tokens[place] for place in kept]
+
+
+def encode(text, index, max_tokens, kind="words", truncate="head"):
+    """Ids of the tokens that are kept; an empty text is one unknown word. index: word (bytes) ->
     id."""
-    ids = [index.get(word, UNKNOWN) for word in split(text, kind)[:max_tokens]]
+    ids = [index.get(word, UNKNOWN) for word in cut(split(text, kind), max_tokens, truncate)]
     return ids or [UNKNOWN]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import augment, command, datasets, export, rivals, text_teacher
+from . import augment, command, datasets, export, ngrams, rivals, text_teacher
 from .half_products import half_products
 from .models import build
 from .qama_attention import RULES, HeadNorm
@@ -82,6 +82,10 @@ def parse(arguments=None):
     add("--vocabulary", type=int, default=20000)
     add("--neighbours", type=int, default=0,
         help="tokens on either side of a word whose vectors its embedding sees (text)")
+    add("--ngrams", help="file of ngrams.py: a score of the n-grams that end with a word stands "
+        "beside its vector (text)")
+    add("--ngram-start", type=float, default=1.0, help="what a score of 1 adds to a token, along "
+        "the direction that the classifier reads,\nwhere --start-from has no scores")
     add("--lengths", default="mixed", choices=["mixed", "sorted"],
         help="of the texts in a batch: as they come (batch statistics are those of the whole set), "
         "or similar\n"
@@ -99,6 +103,8 @@ def parse(arguments=None):
         help="training batches, without dropout, from which batch norm takes its statistics before "
         "an evaluation\n"
         "and the export (dropout and --average make the running ones unfit)")
+    add("--keep-statistics", action="store_true", help="batch norm keeps the statistics of "
+        "--start-from, a model file; batches\nof texts of similar lengths then do no harm")
     add("--vector-lr", type=float, default=1.0, help="learning rate of the word vectors, as a part "
         "of --lr")
     add("--vectors", help="folder of word vectors for text read from official files")
@@ -195,11 +201,17 @@ def parse(arguments=None):
         parser.error("--resume and --restart exclude each other")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
         parser.error("--soft-labels is for texts and without --teacher")
+    if options.keep_statistics and (options.recalibrate or not
+                                    (options.start_from or "").endswith(".safetensors")):
+        parser.error("--keep-statistics needs --start-from MODEL.safetensors, without "
+                     "--recalibrate")
+    if options.ngrams and not datasets.is_text(options.dataset):
+        parser.error("--ngrams is for texts")
     return options
 
 
-def architecture(options, data):
-    """The architecture record of the model file."""
+def architecture(options, data, scores=None):
+    """The architecture record of the model file. scores: ngrams.Scores, or None."""
     record = {}
     if datasets.is_text(options.dataset):
         width = 100 if data.vectors is None else data.vectors.shape[1]
@@ -208,6 +220,8 @@ def architecture(options, data):
                                                          "embedding": width})
         if options.neighbours:
             record["sequence"]["neighbours"] = options.neighbours
+        if scores is not None:
+            record["sequence"].update(ngrams=scores.longest, ngram_rows=len(scores.table))
     else:
         channels, height, width = data.train.shape[1:]
         record.update(kind="simple_vit", image={"height": height, "width": width,
@@ -289,10 +303,12 @@ class Images:
 
 
 class Texts:
-    """Batches of texts, padded to a multiple of LENGTH_STEP."""
+    """Batches of texts, padded to a multiple of LENGTH_STEP. scores: ngrams.Scores, or None."""
 
-    def __init__(self, options, data, device):
-        self.parts, self.device = {}, device
+    def __init__(self, options, data, device, scores=None):
+        self.parts, self.device, self.scores = {}, device, None
+        if scores is not None and scores.of_texts is not None:
+            self.scores = torch.from_numpy(scores.of(data.train, options.max_tokens)).to(device)
         for part, x, y in (("train", data.train, data.train_labels), ("test", data.test,
                                                                       data.test_labels)):
             tokens, lengths = datasets.padded(x, options.max_tokens)
@@ -329,7 +345,12 @@ class Texts:
             rate_of_text = self.word_dropout * torch.rand(len(tokens), 1, device=self.device)
             drop = (torch.rand(tokens.shape, device=self.device) < rate_of_text) & (tokens > 0)
             tokens = tokens.masked_fill(drop, 1)
-        return (tokens, lengths), labels
+        if self.scores is None:
+            return (tokens, lengths), labels
+        scores = self.scores[chosen, :tokens.shape[1]].float()
+        if self.word_dropout:
+            scores = scores.masked_fill(drop, 0.0)
+        return (tokens, lengths, scores), labels
 
     def test(self, batch):
         order = self.parts["test"][1].argsort()
@@ -378,10 +399,11 @@ def make_optimizer(model, options):
     return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, options.beta2), **extra)
 
 
-def take_over(model, path, vocabulary):
+def take_over(model, path, vocabulary, ngram_start=1.0):
     """Fills `model` from a model file of another shape or task: tensors of the same name and shape,
-    and the vectors of the words (vocabulary: list, or None without text) that both know. Returns
-    the names of the tensors, and how many words were taken.
+    and the vectors of the words (vocabulary: list, or None without text) that both know. Scores of
+    n-grams that the other has not begin as --ngram-start says. Returns the names of the tensors,
+    and how many words were taken.
     """
     other, _, words = export.import_model(path)
     found, state = other.state_dict(), model.state_dict()
@@ -393,8 +415,15 @@ def take_over(model, path, vocabulary):
             here, there = (torch.tensor(side) for side in zip(*pairs))
             value[here] = found[name][there]
             known = len(pairs)
-        elif name in found and found[name].shape == value.shape:
+        elif name != "embed.ngrams" and name in found and found[name].shape == value.shape:
             value.copy_(found[name])
+            taken.add(name)
+        elif (name == "embed.proj.weight" and "embed.ngrams" in state and name in found
+              and value.shape == (len(found[name]), found[name].shape[1] + 1)):
+            direction = found["norm.weight"] * (found["head.weight"][1] - found["head.weight"][0])
+            direction = direction - direction.mean()  # of which no norm leaves anything
+            value[:, :-1] = found[name]
+            value[:, -1] = ngram_start * direction / direction.norm()
             taken.add(name)
     return taken, known
 
@@ -518,11 +547,15 @@ class Run:
         if options.soft_labels:
             self.data.train, self.data.train_labels, probabilities = text_teacher.read(
                 options.soft_labels, self.data.vocabulary, options.max_tokens)
-        kind = Texts if datasets.is_text(options.dataset) else Images
-        self.batches = kind(options, self.data, self.device)
-        self.model = build(architecture(options, self.data), options.dropout)
+        scores = ngrams.Scores(options.ngrams, self.data) if options.ngrams else None
+        self.batches = (Texts(options, self.data, self.device, scores)
+                        if datasets.is_text(options.dataset) else
+                        Images(options, self.data, self.device))
+        self.model = build(architecture(options, self.data, scores), options.dropout)
         if datasets.is_text(options.dataset):
             datasets.fill_vectors(self.model.embed.weight, self.data)
+        if scores is not None:
+            self.model.embed.ngrams.copy_(torch.from_numpy(scores.table)[:, None])
         self.model.to(self.device)
         self.optimizer = make_optimizer(self.model, options)
         self.solvers = None
@@ -546,8 +579,12 @@ class Run:
         self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
         self.average = None
         if options.start_from and options.start_from.endswith(".safetensors"):
-            taken, known = take_over(self.model, options.start_from, self.data.vocabulary)
-            self.unfold(taken)
+            taken, known = take_over(self.model, options.start_from, self.data.vocabulary,
+                                     options.ngram_start)
+            if not options.keep_statistics:
+                self.unfold(taken)
+            for norm in (m for m in self.model.modules() if isinstance(m, HeadNorm)):
+                norm.fixed = options.keep_statistics
             self.log(event="taken over", tensors=len(taken), words=known)
         elif options.start_from:
             self.model.load_state_dict(torch.load(options.start_from, map_location=self.device))
@@ -774,8 +811,10 @@ class Run:
     def write(self, name, accuracy, steps):
         """The model file `name` of the weights as they are; its preprocess record, its SHA-256."""
         skipped = ("data", "out", "library", "vectors", "start_from", "teacher", "soft_labels",
-                   "resume", "restart", "checkpoint_every", "golden", "time_limit",
+                   "ngrams", "resume", "restart", "checkpoint_every", "golden", "time_limit",
                    "limit_from")
+        if not self.options.ngrams:
+            skipped += ("ngram_start",)
         if self.teacher is None:
             skipped += ("teacher_weight", "teacher_temperature")
         # Options of attention kinds that this model has not would only mislead.
@@ -788,7 +827,7 @@ class Run:
                     "steps": steps, "epochs": round(steps / self.epoch_steps, 2),
                     "torch": torch.__version__, "seconds": round(self.spent + self.elapsed()),
                     "options": {k: v for k, v in vars(self.options).items() if k not in skipped}}
-        for start in ("start_from", "teacher", "soft_labels"):
+        for start in ("start_from", "teacher", "soft_labels", "ngrams"):
             if getattr(self.options, start):
                 # A run's name, or a model file's: where they lie is this machine's business.
                 path = Path(getattr(self.options, start))

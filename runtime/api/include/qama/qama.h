@@ -203,8 +203,8 @@ typedef struct qama_answer {
    * nothing of the text. */
   int64_t words;         /* of the whole text, as the model counts them; 0: it is empty */
   int32_t unknown_words; /* of those that the model read, how many its vocabulary lacks */
-  int32_t truncated;     /* 1: the text is longer than the model's max_tokens, and its end was not
-                            read */
+  int32_t truncated;     /* 1: the text is longer than the model's max_tokens, and a part of it was
+                            not read */
   /* Of a picture, else 0. */
   int32_t blank;    /* 1: it has one colour, or noise alone, and the answer says nothing of it */
   int32_t inverted; /* 1: dark and light changed places, since its background was not the model's */
