@@ -11,9 +11,9 @@ namespace qama::ops {
 struct TokenEmbedding {
   std::span<const float> table;  ///< [vocabulary][embedding]
   std::int64_t embedding = 0;
-  std::int64_t neighbours = 0;    ///< on either side, whose rows stand beside a token's own
-  std::span<const float> scores;  ///< of n-grams, which share rows; empty: none
-  std::int64_t ngrams = 0;        ///< words of the longest n-gram
+  std::int64_t neighbours = 0;      ///< on either side, whose rows stand beside a token's own
+  std::span<const float> scores{};  ///< of n-grams, which share rows; empty: none
+  std::int64_t ngrams = 0;          ///< words of the longest n-gram
 
   [[nodiscard]] std::int64_t vocabulary() const noexcept {
     return static_cast<std::int64_t>(table.size()) / embedding;

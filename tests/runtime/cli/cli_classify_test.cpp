@@ -143,7 +143,7 @@ TEST_F(CliClassify, TextsSayWhatTheModelDidNotRead) {
             "text '--text': none of its 2 words is in the model's vocabulary");
   EXPECT_EQ(lines[3]["words"], 50);
   EXPECT_EQ(lines[3]["truncated"], true);
-  EXPECT_THAT(lines[3]["notes"][0].get<std::string>(), HasSubstr("the first 40 of its 50 words"));
+  EXPECT_THAT(lines[3]["notes"][0].get<std::string>(), HasSubstr("only 40 of its 50 words"));
   // A person gets the same beside the answer; an image model knows nothing of words.
   const Outcome plain = run_qama({"classify", "-m", text_, "--text", ""});
   EXPECT_EQ(plain.status, 0);
