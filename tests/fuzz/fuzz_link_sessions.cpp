@@ -154,6 +154,17 @@ void talk(int port, View input, bool faults) {
   }
 }
 
+/// Whether the emulator greets a client that does nothing wrong.
+bool is_welcome(int port) {
+  Client good;
+  Bytes hello(25);
+  hello[0] = hello[2] = 1;  // versions
+  hello[6] = 1;             // takes frames of 64 kB
+  if (!good.send(port, frame(kHello, 1, hello))) return false;
+  const auto reply = good.next(20000);
+  return reply && reply->header && reply->header->type == cim::MessageType::hello_ack;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -176,16 +187,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Service service(config, options, FaultPlan(1), **machine, **network);
   std::thread thread([&] { (*network)->run(service); });
   talk((*network)->port(), View(data, size).subspan(1), options.allow_faults);
-  {
-    Client good;
-    Bytes hello(25);
-    hello[0] = hello[2] = 1;  // versions
-    hello[6] = 1;             // takes frames of 64 kB
-    require(good.send((*network)->port(), frame(kHello, 1, hello)), "no connection");
-    const auto reply = good.next(20000);
-    require(reply && reply->header && reply->header->type == cim::MessageType::hello_ack,
-            "a good client is not welcome");
-  }
+  // A restart, which only FAULT asks for, ends the good client's connection, too, where the machine
+  // comes to a SUBMIT late. Like a driver, it comes back: no more often than there are frames.
+  std::size_t tries = options.allow_faults ? 1 + kMostFrames : 1;
+  while (tries > 0 && !is_welcome((*network)->port())) --tries;
+  require(tries > 0, "a good client is not welcome");
   (*network)->stop();
   thread.join();
   return 0;
