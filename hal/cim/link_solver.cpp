@@ -132,6 +132,11 @@ void LinkSolver::service(TimePoint until) {
   TimePoint now = LinkClock::now();
   TimePoint next = until;
   const std::size_t pending_before = pending();
+  // An answer that came in time counts, also where nobody looked before the job's time was over.
+  const auto is_late = [now](const LinkJob& job) {
+    return job.state() == State::sent && now >= std::min(job.due(), job.deadline());
+  };
+  if (data_.open() && std::any_of(jobs_.begin(), jobs_.end(), is_late)) take_replies();
   for (LinkJob& job : jobs_) {
     if (!job.pending() || gave_up(job, now)) continue;
     if (job.state() == State::sent && now >= job.due()) {
