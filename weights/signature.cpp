@@ -17,7 +17,8 @@
 // libsodium's own is in one object with sodium_init(), which reaches every part of the library: a
 // static program is 27 kB smaller without it. Nothing here has to be started: Ed25519 has one
 // implementation there and asks for no random numbers.
-extern "C" [[noreturn]] void sodium_misuse() {
+// Weak: a program that links libsodium itself, too, has that one.
+extern "C" [[noreturn, gnu::weak]] void sodium_misuse() {
   std::abort();
 }
 

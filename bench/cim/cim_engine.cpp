@@ -8,6 +8,7 @@
 #include <random>
 
 #include "bench/cim/emulator.h"
+#include "bench/measure.h"
 #include "runtime/engine/session.h"
 
 int main(int argc, char** argv) {
@@ -34,7 +35,7 @@ int main(int argc, char** argv) {
               {"rounds", rounds},
               {"threads", 1},
               {"seed", 1},
-              {"compiler", __VERSION__},
+              {"provenance", bench::provenance()},
               {"is_emulated", true}};
   // The emulator computes a read of 200 round trips in about a millisecond, far above the 162 us of
   // its preset "assumed". So the ring has 20 round trips here: the answers are bad, the times are

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bench/cim/emulator.h"
+#include "bench/measure.h"
 #include "hal/device.h"
 #include "hal/lower/problem_builder.h"
 
@@ -24,12 +25,10 @@ using namespace qama;
 using bench::Json;
 using bench::must;
 
-Json percentiles(std::vector<double>& values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double p) {
-    return values[static_cast<std::size_t>(p * static_cast<double>(values.size() - 1))];
-  };
-  return {{"p50", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}};
+Json percentiles(const std::vector<double>& values) {
+  return {{"p50", bench::quantile(values, 0.5)},
+          {"p90", bench::quantile(values, 0.9)},
+          {"p99", bench::quantile(values, 0.99)}};
 }
 
 }  // namespace
@@ -64,7 +63,7 @@ int main(int argc, char** argv) {
               {"heads", shape.heads},
               {"tokens", shape.tokens},
               {"seed", 1},
-              {"compiler", __VERSION__},
+              {"provenance", bench::provenance()},
               {"peer", "cpqc-emulator on loopback, round_trips 0"},
               {"is_emulated", true}};
   std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *

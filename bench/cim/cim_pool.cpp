@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bench/cim/emulator.h"
+#include "bench/measure.h"
 #include "hal/device.h"
 #include "hal/lower/problem_builder.h"
 #include "hal/pool.h"
@@ -99,7 +100,7 @@ int main(int argc, char** argv) {
               {"heads", kShape.heads},
               {"tokens", kShape.tokens},
               {"seed", 1},
-              {"compiler", __VERSION__},
+              {"provenance", bench::provenance()},
               {"machine", "cpqc-emulator --pace on loopback, 20 ms a read, one read a job"},
               {"in_flight_a_machine", kInFlight},
               {"is_emulated", true},

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "bench/cim/emulator.h"
+#include "bench/measure.h"
 #include "hal/cim/quantise.h"
 #include "hal/device.h"
 #include "hal/lower/problem_builder.h"
@@ -120,7 +121,7 @@ int main(int argc, char** argv) {
       {"layers", keep.layers.size()},
       {"heads", shape.heads},
       {"tokens", shape.tokens},
-      {"compiler", __VERSION__},
+      {"provenance", bench::provenance()},
       {"reference", {{"device", cpu->info().uri}, {"sweeps", kSweeps}, {"restarts", kRestarts}}},
       {"max_spins", 550},
       {"best_energies_sum", checksum}};

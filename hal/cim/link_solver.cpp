@@ -132,7 +132,8 @@ void LinkSolver::service(TimePoint until) {
   TimePoint now = LinkClock::now();
   TimePoint next = until;
   const std::size_t pending_before = pending();
-  // An answer that came in time counts, also where nobody looked before the job's time was over.
+  // What has come counts, also where the caller did not look before the job's time was over: it may
+  // have been busy with another machine.
   const auto is_late = [now](const LinkJob& job) {
     return job.state() == State::sent && now >= std::min(job.due(), job.deadline());
   };

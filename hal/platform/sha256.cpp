@@ -14,39 +14,32 @@ namespace {
 
 using Digest = std::array<std::uint8_t, 32>;
 
+#if QAMA_SHA256_OPENSSL
+using Context = SHA256_CTX;
+constexpr auto kInit = SHA256_Init;
+constexpr auto kUpdate = SHA256_Update;
+constexpr auto kFinal = SHA256_Final;
+#else
+using Context = SHA2_CTX;
+constexpr auto kInit = SHA256Init;
+constexpr auto kUpdate = SHA256Update;
+constexpr auto kFinal = SHA256Final;
+#endif
+
 class Sha256 {
  public:
-#if QAMA_SHA256_OPENSSL
-  Sha256() noexcept {
-    SHA256_Init(&context_);
-  }
+  Sha256() noexcept { kInit(&context_); }
   void add(std::span<const std::uint8_t> bytes) noexcept {
-    SHA256_Update(&context_, bytes.data(), bytes.size());
+    kUpdate(&context_, bytes.data(), bytes.size());
   }
   Digest end() noexcept {
     Digest out;
-    SHA256_Final(out.data(), &context_);
+    kFinal(out.data(), &context_);
     return out;
   }
 
  private:
-  SHA256_CTX context_;
-#else
-  Sha256() noexcept {
-    SHA256Init(&context_);
-  }
-  void add(std::span<const std::uint8_t> bytes) noexcept {
-    SHA256Update(&context_, bytes.data(), bytes.size());
-  }
-  Digest end() noexcept {
-    Digest out;
-    SHA256Final(out.data(), &context_);
-    return out;
-  }
-
- private:
-  SHA2_CTX context_;
-#endif
+  Context context_;
 };
 
 }  // namespace

@@ -217,6 +217,22 @@ TEST(Link, KeepsADeadline) {
   EXPECT_LT(milliseconds_since(start), 1000);
 }
 
+TEST(Link, AnAnswerCountsAlsoWhereNobodyLookedInTime) {
+  EmulatorProcess emulator;
+  const auto device = open_or_fail(emulator.uri("?timeout_ms=500"));
+  ASSERT_NE(device, nullptr);
+  auto solver = device->compile({4, 20});
+  ASSERT_OK(solver);
+  const auto layer = random_layer(4, 20, 1);
+  std::vector<std::uint64_t> spins(4);
+  SolveResult result;
+  ASSERT_OK(solver.value()->solve(layer.problem(), {}, spins, result));  // connects
+  ASSERT_OK(solver.value()->submit(0, layer.problem(), {}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  ASSERT_OK(solver.value()->wait(0, spins, result));
+  EXPECT_EQ(result.energy, energy_of(layer.problem(), spins));
+}
+
 TEST(Link, SurvivesTheDeathOfTheMachine) {
   EmulatorProcess emulator;
   const auto device = open_or_fail(emulator.uri());

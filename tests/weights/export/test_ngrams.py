@@ -72,13 +72,15 @@ class Ngrams(unittest.TestCase):
     def test_other_words_and_other_texts_are_refused(self):
         self.make()
         data = datasets.load("sst2", self.root, max_tokens=64)
-        scores = ngrams.Scores(self.out, data)
+        scores = ngrams.Scores(self.out, data, "head")
+        with self.assertRaisesRegex(ValueError, "made with --truncate head, expected ends"):
+            ngrams.Scores(self.out, data, "ends")
         with self.assertRaisesRegex(ValueError, "its 400 texts are not the 399 training "
                                     "texts"):
             scores.of(data.train[1:], 64)
         data.vocabulary = data.vocabulary[:-1]
         with self.assertRaisesRegex(ValueError, "its vocabulary of"):
-            ngrams.Scores(self.out, data)
+            ngrams.Scores(self.out, data, "head")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,6 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 SENTIMENT = ["negative", "positive"]
 # SST-2 is written in the Penn Treebank's way ("does n't"), what a user types is not.
 TOKENISERS = {"imdb": "words", "sst2": "penn_words", "own-texts": "words"}
-# A review says at its end what to make of it.
-TRUNCATES = {"imdb": "ends"}
 IMAGE_STATISTICS = {"mnist": ([0.1307], [0.3081]), "fashion-mnist": ([0.2860], [0.3530]),
                     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])}
 # How the pictures of a set were made of larger ones (FORMAT.md), so that others can be made alike.
@@ -52,13 +50,13 @@ class Dataset:
 
 
 def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, vectors=None,
-         pictures=None, truncate=None):
+         pictures=None, truncate="head"):
     """The data set `name`; for text, with the given vocabulary or one built from its training texts
     and filled up to vocabulary_size with words that have a vector.
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
     pictures: how own images are read: {"shape": (height, width, channels), "patch", "fit",
-    "library"}. truncate: what is kept of a long text, where it is not what the set's record says.
+    "library"}. truncate: what is kept of a long text (FORMAT.md).
     """
     if name not in LOADERS:
         raise ValueError(f"data set '{name}', expected one of {', '.join(NAMES)}")
@@ -85,8 +83,8 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
             vocabulary += itertools.islice(extra, vocabulary_size - len(vocabulary))
     index = tokeniser.index_of(vocabulary)
     for part in ("train", "test"):
-        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512, kind, truncate
-                                             or TRUNCATES.get(name, "head")), np.int32)
+        encoded = [np.array(tokeniser.encode(text, index, max_tokens or 512, kind, truncate),
+                            np.int32)
                    for text in getattr(data, part)]
         setattr(data, part, encoded)
     data.vocabulary = vocabulary
@@ -99,11 +97,11 @@ def is_text(name):
     return name in TOKENISERS
 
 
-def preprocess_record(name):
-    """The preprocessing that the model file asks of the runtime."""
+def preprocess_record(name, truncate="head"):
+    """The preprocessing that the model file asks of the runtime. truncate: of texts."""
     if is_text(name):
         return {"kind": "text", "tokeniser": TOKENISERS[name], "lowercase": True,
-                "truncate": TRUNCATES.get(name, "head")}
+                "truncate": truncate}
     mean, std = IMAGE_STATISTICS[name]
     return {"kind": "image", "mean": mean, "std": std, "scale": 255, "resize": "bilinear",
             "gray": "luma", **PICTURES.get(name, {})}
@@ -332,7 +330,7 @@ def save_pack(data, path):
         np.savez_compressed(out, **arrays)
 
 
-def load_pack(name, path, vocabulary=None, max_tokens=None, truncate=None):
+def load_pack(name, path, vocabulary=None, max_tokens=None, truncate="head"):
     with np.load(path) as pack:
         arrays = {key: pack[key] for key in pack.files}
     words = None
@@ -342,7 +340,7 @@ def load_pack(name, path, vocabulary=None, max_tokens=None, truncate=None):
             raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the model's")
         for part in ("train", "test"):
             arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens,
-                                        truncate or TRUNCATES.get(name, "head"))
+                                        truncate)
     known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION,
              "cifar10": CIFAR}
     return Dataset(name, arrays["train"], arrays["train_labels"].astype(np.int64), arrays["test"],

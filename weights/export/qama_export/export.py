@@ -285,7 +285,7 @@ def main():
     model.set_solver(anneal_solver(model.record))
     data = datasets.load(arguments.dataset, arguments.data, vocabulary=vocabulary,
                          max_tokens=model.record.get("sequence", {}).get("max_tokens"),
-                         truncate=metadata["preprocess"].get("truncate"))
+                         truncate=metadata["preprocess"].get("truncate", "head"))
     inputs, labels = golden_inputs(model, metadata["preprocess"], data, arguments.count,
                                    arguments.start)
     write_golden(model, arguments.out, metadata["sha256"], inputs, labels)

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 
-from . import command, datasets
+from . import command, datasets, tokeniser
 from .models import ngram_hashes
 
 COUNT = 2  # a row that fewer n-grams of the training texts have has no score
@@ -29,7 +29,7 @@ class Scores:
     those of the training texts' tokens, one behind the other, or None where the file is of another
     data set."""
 
-    def __init__(self, path, data):
+    def __init__(self, path, data, truncate):
         with np.load(path) as pack:
             arrays = {key: pack[key] for key in pack.files}
         words = datasets.unpack_words(arrays["vocabulary"])
@@ -39,6 +39,9 @@ class Scores:
         self.path, self.table = path, arrays["table"].astype(np.float32)
         self.longest = int(arrays["longest"])
         own = str(arrays["dataset"]) == data.name
+        if own and str(arrays["truncate"]) != truncate:
+            raise ValueError(f"{path}: made with --truncate {arrays['truncate']}, expected "
+                             f"{truncate} as in training")
         self.of_texts, self.lengths = (arrays["scores"], arrays["lengths"]) if own else (None, None)
 
     def of(self, texts, width):
@@ -132,6 +135,7 @@ def main(arguments=None):
     add("--vectors", help="folder of word vectors for text read from official files")
     add("--vocabulary", type=int, default=20000)
     add("--max-tokens", type=int, default=512)
+    add("--truncate", default="head", choices=tokeniser.TRUNCATES, help="as qama_export.train")
     add("--longest", type=int, default=2, help="words of the longest n-gram")
     add("--rows", type=int, default=2 ** 20, help="of the table")
     add("--folds", type=int, default=5)
@@ -143,7 +147,8 @@ def main(arguments=None):
         parser.error(f"--folds {options.folds}, expected at least 2")
     torch.set_num_threads(1)
     data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
-                         vocabulary_size=options.vocabulary, vectors=options.vectors)
+                         vocabulary_size=options.vocabulary, vectors=options.vectors,
+                         truncate=options.truncate)
     if len(data.labels) != 2:
         raise ValueError(f"{options.dataset} has {len(data.labels)} labels, expected 2")
     began = time.monotonic()
@@ -171,6 +176,7 @@ def main(arguments=None):
     with command.replacing(options.out) as out:
         np.savez_compressed(out, table=table[:-1] / unit, scores=(scores / unit).astype(np.float16),
                             lengths=lengths, longest=options.longest, dataset=options.dataset,
+                            truncate=options.truncate,
                             vocabulary=datasets.pack_words(data.vocabulary))
     print(f"{options.out}: {int((table != 0).sum())} of {options.rows} rows have a score")
 

@@ -12,6 +12,7 @@ import numpy as np
 from .fold import fold
 
 PAD, UNKNOWN = 0, 1
+TRUNCATES = ("head", "ends")  # what is kept of a long text: see cut()
 _TOKEN = re.compile(rb"[a-z0-9'\x80-\xff]+|[^\sa-z0-9'\x80-\xff]")
 _CONTRACTION = re.compile(rb"(.+?)(n't|'s|'m|'d|'re|'ve|'ll)", re.DOTALL)
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import augment, command, datasets, export, ngrams, rivals, text_teacher
+from . import augment, command, datasets, export, ngrams, rivals, text_teacher, tokeniser
 from .half_products import half_products
 from .models import build
 from .qama_attention import RULES, HeadNorm
@@ -79,6 +79,8 @@ def parse(arguments=None):
     add("--pool", default="mean", choices=["mean", "max"],
         help="over the tokens, before the classifier")
     add("--max-tokens", type=int, default=512)
+    add("--truncate", default="head", choices=tokeniser.TRUNCATES, help="what is kept of a text of "
+        "more than --max-tokens: its begin, or half of it and\nhalf of its end")
     add("--vocabulary", type=int, default=20000)
     add("--neighbours", type=int, default=0,
         help="tokens on either side of a word whose vectors its embedding sees (text)")
@@ -207,6 +209,9 @@ def parse(arguments=None):
                      "--recalibrate")
     if options.ngrams and not datasets.is_text(options.dataset):
         parser.error("--ngrams is for texts")
+    if options.truncate != "head" and (options.soft_labels or
+                                       not datasets.is_text(options.dataset)):
+        parser.error("--truncate is for texts and without --soft-labels, which hold cut ones")
     return options
 
 
@@ -260,7 +265,7 @@ def architecture(options, data, scores=None):
 
 def preprocessing(options):
     """The preprocess record of the model file."""
-    record = datasets.preprocess_record(options.dataset)
+    record = datasets.preprocess_record(options.dataset, options.truncate)
     if options.pixels == "half" and record["kind"] == "image":
         record.update(mean=[0.5] * len(record["mean"]), std=[0.5] * len(record["std"]))
     return record
@@ -437,7 +442,11 @@ class Teacher:
     def __init__(self, options, device, probabilities=None):
         self.model = None
         if probabilities is None:
-            self.model, _, _ = export.import_model(options.teacher)
+            self.model, metadata, _ = export.import_model(options.teacher)
+            kept = metadata["preprocess"].get("truncate", "head")
+            if kept != options.truncate:
+                raise ValueError(f"{options.teacher}: it reads texts with --truncate {kept}, "
+                                 f"expected {options.truncate} as in training")
             self.model.set_solver(export.anneal_solver(self.model.record, options.threads,
                                                        options.library))
             self.model.to(device)
@@ -535,7 +544,8 @@ class Run:
         self.data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
                                   vocabulary_size=options.vocabulary, vectors=options.vectors,
                                   pictures={"shape": options.image, "patch": options.patch,
-                                            "fit": options.fit, "library": options.library})
+                                            "fit": options.fit, "library": options.library},
+                                  truncate=options.truncate)
         for part, limit in (("train", options.train_samples), ("test", options.test_samples)):
             if limit:
                 order = np.random.default_rng(1).permutation(len(getattr(self.data, part)))[:limit]
@@ -547,7 +557,8 @@ class Run:
         if options.soft_labels:
             self.data.train, self.data.train_labels, probabilities = text_teacher.read(
                 options.soft_labels, self.data.vocabulary, options.max_tokens)
-        scores = ngrams.Scores(options.ngrams, self.data) if options.ngrams else None
+        scores = (ngrams.Scores(options.ngrams, self.data, options.truncate)
+                  if options.ngrams else None)
         self.batches = (Texts(options, self.data, self.device, scores)
                         if datasets.is_text(options.dataset) else
                         Images(options, self.data, self.device))
