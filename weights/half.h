@@ -18,15 +18,15 @@ namespace qama::weights {
 }
 
 [[nodiscard]] constexpr float float_from_f16(std::uint16_t half) noexcept {
-  const std::uint32_t sign = (half & 0x8000U) << 16;
-  const std::uint32_t exponent = half >> 10 & 0x1FU;
-  const std::uint32_t fraction = half & 0x3FFU;
-  if (exponent == 0) {  // zero and subnormal: fraction 2^-24
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t wide = exponent == 31 ? 255 : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+  // No branches, so that a loop becomes vector code, and no subnormal float, so that it is right
+  // where those count as zero. The exponent counts from 112 too low.
+  const std::uint32_t bits = (half & 0x7FFFU) << 13;
+  const std::uint32_t normal = bits + (112U << 23);
+  const float subnormal = std::bit_cast<float>(bits + (113U << 23)) - 0x1p-14F;
+  const std::uint32_t special = bits >= 0x7C00U << 13 ? 112U << 23 : 0U;  // infinity, NaN
+  return std::bit_cast<float>(
+      (half & 0x8000U) << 16 |
+      (bits < 0x400U << 13 ? std::bit_cast<std::uint32_t>(subnormal) : normal + special));
 }
 
 [[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {

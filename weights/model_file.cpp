@@ -115,38 +115,6 @@ Result<std::vector<std::string>> read_labels(std::string_view json, std::int32_t
   return labels;
 }
 
-Result<std::vector<std::string_view>> read_vocabulary(const TensorView& tensor,
-                                                      std::int32_t expected) {
-  constexpr ErrorCode kCode = ErrorCode::model_bad_vocabulary;
-  std::string_view text(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  const auto lines = std::count(text.begin(), text.end(), '\n') + 1;
-  if (lines != expected) {
-    return Error{kCode, "vocabulary: " + std::to_string(lines) + " words, expected " +
-                            std::to_string(expected)};
-  }
-  std::vector<std::string_view> words;
-  words.reserve(static_cast<std::size_t>(expected));
-  std::unordered_set<std::string_view> seen;
-  seen.reserve(static_cast<std::size_t>(expected));
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view word = text.substr(begin, end - begin);
-    const std::string where = "vocabulary: word " + std::to_string(words.size()) + " is ";
-    constexpr std::array<std::string_view, 2> kSpecial = {"<pad>", "<unk>"};
-    if (words.size() < kSpecial.size() && word != kSpecial[words.size()]) {
-      return Error{kCode, where + quote(word) + ", expected " + quote(kSpecial[words.size()])};
-    }
-    if (word.empty()) return Error{kCode, where + "empty"};
-    if (!seen.insert(word).second) {
-      return Error{kCode, where + quote(word) + ", which is there already"};
-    }
-    words.push_back(word);
-    begin = end + 1;
-  }
-  return words;
-}
-
 // What the kind of attention demands of the numbers in its tensors.
 Status check_attention(const TensorFile& file, const Architecture& a) {
   const auto check = rules_of(a.attention.kind).check_tensors;
@@ -249,8 +217,11 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
   QAMA_RETURN_IF_ERROR(check_tensors(*file, model->architecture_));
   QAMA_RETURN_IF_ERROR(check_attention(*file, model->architecture_));
   if (model->architecture_.is_text()) {
-    QAMA_ASSIGN_OR_RETURN(model->vocabulary_, read_vocabulary(*file->find("vocabulary"),
-                                                              model->architecture_.vocabulary));
+    const std::span<const std::byte> words = file->find("vocabulary")->bytes;
+    QAMA_ASSIGN_OR_RETURN(
+        model->vocabulary_,
+        Vocabulary::read({reinterpret_cast<const char*>(words.data()), words.size()},
+                         model->architecture_.vocabulary));
   }
   for (const TensorView& tensor : file->tensors()) {
     const bool half = is_half(tensor.dtype);
@@ -283,8 +254,11 @@ Status ModelFile::widen(const TensorView& tensor) {
                  "tensor " + quote(tensor.name) + ": no memory to widen it"};
   }
   const auto* half = reinterpret_cast<const std::uint16_t*>(tensor.bytes.data());
-  const auto to_float = tensor.dtype == Dtype::f16 ? float_from_f16 : float_from_bf16;
-  for (std::size_t i = 0; i < count; ++i) out.data()[i] = to_float(half[i]);
+  if (tensor.dtype == Dtype::f16) {
+    std::transform(half, half + count, out.data(), [](auto h) { return float_from_f16(h); });
+  } else {
+    std::transform(half, half + count, out.data(), [](auto h) { return float_from_bf16(h); });
+  }
   widened_.emplace(tensor.name, std::move(out));
   return {};
 }

@@ -20,6 +20,7 @@
 #include "weights/preprocess.h"
 #include "weights/tensor_file.h"
 #include "weights/tensor_list.h"
+#include "weights/vocabulary.h"
 
 namespace qama::weights {
 
@@ -57,9 +58,7 @@ class ModelFile {
   /// One name a class.
   [[nodiscard]] const std::vector<std::string>& labels() const noexcept { return labels_; }
   /// Text models: the words, index = token id (0 "<pad>", 1 "<unk>"). Empty otherwise.
-  [[nodiscard]] std::span<const std::string_view> vocabulary() const noexcept {
-    return vocabulary_;
-  }
+  [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
 
   /// All tensors in file order, padding included.
   [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return file_->tensors(); }
@@ -97,7 +96,7 @@ class ModelFile {
   Architecture architecture_;
   Preprocess preprocess_;
   std::vector<std::string> labels_;
-  std::vector<std::string_view> vocabulary_;
+  Vocabulary vocabulary_;
   std::string producer_;
   std::string training_;
   std::int64_t parameters_ = 0;

@@ -14,13 +14,19 @@ namespace before_main {
 
 inline std::terminate_handler usual_end = nullptr;
 
+[[noreturn]] inline void no_memory() noexcept {
+  std::fprintf(stderr, "%s: error: OUT_OF_MEMORY: not enough memory to start\n",
+               program_invocation_short_name);
+  std::_Exit(1);
+}
+
 [[noreturn]] inline void end() {
+  const std::exception_ptr reason = std::current_exception();
+  if (reason == nullptr) no_memory();  // not even for the exception
   try {
-    if (const std::exception_ptr reason = std::current_exception()) std::rethrow_exception(reason);
+    std::rethrow_exception(reason);
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "%s: error: OUT_OF_MEMORY: not enough memory to start\n",
-                 program_invocation_short_name);
-    std::_Exit(1);
+    no_memory();
   } catch (...) {
   }
   std::abort();

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <unordered_map>
 
 #include "runtime/engine/fold.h"
 #include "runtime/engine/preprocess.h"
@@ -49,8 +48,7 @@ class Word {
 }  // namespace
 
 struct Tokeniser::Impl {
-  std::shared_ptr<const Model> model;  // owns the words
-  std::unordered_map<std::string_view, std::int32_t> ids;
+  std::shared_ptr<const Model> model;  // knows the words
   bool lowercase = true;
   bool contractions = false;  // cut off
   std::size_t max_tokens = 0;
@@ -91,8 +89,8 @@ struct Tokeniser::Impl {
       std::transform(word.begin(), word.end(), folded.begin(), lower);
       word = {folded.data(), word.size()};
     }
-    const auto found = ids.find(word);
-    return found == ids.end() ? kUnknownWord : found->second;
+    // <pad> and <unk> are no words of a text.
+    return std::max(model->file().vocabulary().find(word), kUnknownWord);
   }
 
   /// Gives every token of `text` to sink(token).
@@ -132,12 +130,6 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
     return Error{ErrorCode::model_wrong_kind, "the model classifies images, expected one for text"};
   }
   auto impl = std::make_unique<Impl>();
-  const auto words = model->file().vocabulary();
-  impl->ids.reserve(words.size());
-  // <pad> and <unk> are no words of a text.
-  for (std::size_t id = 2; id < words.size(); ++id) {
-    if (words[id].size() <= kLongest) impl->ids.emplace(words[id], static_cast<std::int32_t>(id));
-  }
   impl->lowercase = model->preprocess().lowercase;
   impl->contractions = model->preprocess().tokeniser == weights::Tokeniser::penn_words;
   impl->max_tokens = static_cast<std::size_t>(model->architecture().max_tokens);

@@ -48,7 +48,7 @@ void check_model(const ModelFile& model) {
   require(a.validate().ok());
   require(model.labels().size() == static_cast<std::size_t>(a.classes));
   require(model.preprocess().validate(a).ok());
-  require(model.vocabulary().size() == static_cast<std::size_t>(a.vocabulary));
+  require(model.vocabulary().words().size() == static_cast<std::size_t>(a.vocabulary));
   for (const TensorSpec& spec : expected_tensors(a)) require(model.tensor(spec.name).ok());
   const auto again = Architecture::parse(a.to_json());
   require(again.ok() && *again == a);

@@ -24,7 +24,7 @@ TEST(ModelFile, ReadsImageModels) {
     EXPECT_EQ(model->architecture(), a);
     EXPECT_THAT(model->labels(), testing::ElementsAre("0", "1"));
     EXPECT_EQ(model->preprocess().kind, ModelKind::simple_vit);
-    EXPECT_TRUE(model->vocabulary().empty());
+    EXPECT_TRUE(model->vocabulary().words().empty());
     EXPECT_EQ(model->producer(), "qama random model");
     EXPECT_EQ(model->training(), "");
     EXPECT_EQ(model->file_bytes(), bytes.size());
@@ -45,7 +45,8 @@ TEST(ModelFile, ReadsImageModels) {
 TEST(ModelFile, ReadsTextModels) {
   const auto bytes = test::model_bytes(test::tiny_qama_text());
   ASSERT_OK_AND_ASSIGN(const auto model, ModelFile::from_memory(bytes));
-  EXPECT_THAT(model->vocabulary(), testing::ElementsAre("<pad>", "<unk>", "w2", "w3", "w4"));
+  EXPECT_THAT(model->vocabulary().words(),
+              testing::ElementsAre("<pad>", "<unk>", "w2", "w3", "w4"));
   EXPECT_ERROR(model_bad_dtype, model->f32("vocabulary"));
   EXPECT_EQ(model->preprocess().kind, ModelKind::text_transformer);
 }
@@ -58,7 +59,7 @@ TEST(ModelFile, OutlivesItsFileName) {
   model.reset();
   std::filesystem::remove(directory.file("m"));
   copy->release_pages();
-  EXPECT_EQ(copy->vocabulary()[4], "w4");
+  EXPECT_EQ(copy->vocabulary().words()[4], "w4");
   EXPECT_ERROR(not_found, ModelFile::open(directory.file("m")));
 }
 
@@ -178,7 +179,8 @@ TEST(ModelFile, AVocabularyMayEndWithANewline) {
                        std::as_bytes(std::span(words))));
   ASSERT_OK_AND_ASSIGN(const auto bytes, writer.serialise());
   ASSERT_OK_AND_ASSIGN(const auto model, ModelFile::from_memory(bytes));
-  EXPECT_THAT(model->vocabulary(), testing::ElementsAre("<pad>", "<unk>", "the", "\xc3\xa4", "'"));
+  EXPECT_THAT(model->vocabulary().words(),
+              testing::ElementsAre("<pad>", "<unk>", "the", "\xc3\xa4", "'"));
 }
 
 // Models that ship with the source tree, and golden files beside them, if any are there yet.
