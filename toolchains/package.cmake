@@ -5,6 +5,9 @@ include(GNUInstallDirs)
 
 install(DIRECTORY weights/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/qama/models COMPONENT qama_data
   FILES_MATCHING PATTERN "*.safetensors")
+# The Python package finds the library where the system keeps libraries.
+install(DIRECTORY runtime/python/qama DESTINATION lib/python3/dist-packages COMPONENT qama_data
+  FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
 install(FILES toolchains/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/qama COMPONENT qama_data)
 find_program(QAMA_GZIP gzip)
 if(QAMA_GZIP)
@@ -36,6 +39,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_PROVIDES python3-qama)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS python3-numpy)
 # The program of a static build needs none of these; the library does. They are named, because a cross build has no
 # packages of its target to look them up in.
 if(QAMA_STATIC)

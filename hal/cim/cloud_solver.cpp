@@ -5,6 +5,7 @@
 #include <array>
 #include <new>
 
+#include "hal/base/hexadecimal.h"
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 #include "hal/cim/matrix_csv.h"

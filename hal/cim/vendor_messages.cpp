@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
+#include "hal/base/hexadecimal.h"
 #include "hal/base/sentence.h"
 #include "hal/cim/vendor_reply.h"
 
@@ -23,16 +25,6 @@ std::string md5(std::string_view text) {
 }
 
 }  // namespace
-
-std::string hexadecimal(std::span<const std::uint8_t> bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const std::uint8_t byte : bytes) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
 
 Secret login_body(const std::string& user, const Secret& password) {
   std::string digest = md5(password.view());

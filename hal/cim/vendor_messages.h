@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +18,6 @@
 namespace qama::hal::cim {
 
 // ---- requests ----
-[[nodiscard]] std::string hexadecimal(std::span<const std::uint8_t> bytes);
 /// A secret: it has the password's digest.
 [[nodiscard]] Secret login_body(const std::string& user, const Secret& password);
 /// The same for the cloud. Both are UTF-8.

@@ -6,6 +6,7 @@
 #include <array>
 #include <thread>
 
+#include "hal/base/hexadecimal.h"
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 #include "hal/platform/clock.h"

@@ -7,20 +7,12 @@
 #include <charconv>
 #include <vector>
 
+#include "hal/base/hexadecimal.h"
+
 namespace qama::emulator {
 namespace {
 
 constexpr std::size_t kMaxNames = 65536;  // of tasks that are counted
-
-std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -52,7 +44,7 @@ std::string md5(std::string_view text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_md5(), nullptr) != 1) return {};
-  return hexadecimal(digest, size);
+  return hexadecimal({digest, size});
 }
 
 bool parse_csv(const std::string& text, int max_spins, IsingProblem& out) {
@@ -98,7 +90,7 @@ bool parse_csv(const std::string& text, int max_spins, IsingProblem& out) {
 std::string HttpTokens::make() {
   unsigned char bytes[16];
   if (RAND_bytes(bytes, sizeof bytes) != 1) return {};
-  std::string token = hexadecimal(bytes, sizeof bytes);
+  std::string token = hexadecimal(bytes);
   if (tokens_.size() >= kMaxThings) tokens_.clear();
   tokens_[token] = 0;
   ++made_;

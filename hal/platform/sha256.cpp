@@ -1,5 +1,7 @@
 #include "hal/platform/sha256.h"
 
+#include "hal/base/hexadecimal.h"
+
 #if QAMA_SHA256_OPENSSL
 // The functions of before version 3: EVP's would first read OpenSSL's configuration and look for
 // providers, a millisecond. These take no memory and cannot fail.
@@ -45,16 +47,10 @@ class Sha256 {
 }  // namespace
 
 std::string sha256_hex(std::initializer_list<std::span<const std::byte>> parts) {
-  constexpr char kHex[] = "0123456789abcdef";
   Sha256 hash;
   for (const auto part : parts)
     hash.add({reinterpret_cast<const std::uint8_t*>(part.data()), part.size()});
-  std::string text;
-  for (const std::uint8_t byte : hash.end()) {
-    text += kHex[byte >> 4U];
-    text += kHex[byte & 15U];
-  }
-  return text;
+  return hexadecimal(hash.end());
 }
 
 std::array<std::uint8_t, 32> hmac_sha256(std::span<const std::uint8_t, 16> key,

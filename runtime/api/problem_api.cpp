@@ -403,6 +403,10 @@ int64_t qama_problem_variables(const qama_problem* problem) {
   return problem == nullptr ? 0 : problem->file.shape().spins();
 }
 
+int32_t qama_problem_maximises(const qama_problem* problem) {
+  return problem != nullptr && problem->file.maximises() ? 1 : 0;
+}
+
 qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer, double* value) {
   return qama::runtime::guarded([&]() -> Status {
     if (problem == nullptr) return null_argument("problem");

@@ -68,6 +68,7 @@ TEST(Problems, AGraphIsThatOfItsText) {
   const Problem owner(graph);
   const auto values = values_of(graph);
   EXPECT_EQ(values, values_of(from_text(text_of_graph(), "maxcut").get()));
+  EXPECT_EQ(qama_problem_maximises(graph), 1);
   EXPECT_EQ(values[0], 0);
   EXPECT_EQ(values[1], 3 + 4 + 2);  // vertex 0 alone on its side
 
@@ -144,6 +145,7 @@ TEST(Problems, FactorsAreTheLayerOfTheirText) {
       << qama_last_error();
   const Problem owner(layer);
   EXPECT_EQ(qama_problem_variables(layer), 6);
+  EXPECT_EQ(qama_problem_maximises(layer), 0);
   const auto values = values_of(layer);
   EXPECT_EQ(values, values_of(from_text(text, nullptr).get()));
   std::array<std::uint8_t, 6> answer{};
@@ -316,6 +318,7 @@ TEST(Problems, MisuseIsAnErrorWithASentence) {
   EXPECT_EQ(qama_problem_from_graph(6, 8, a, b, w, nullptr), 1);
   qama_problem_close(nullptr);
   EXPECT_EQ(qama_problem_variables(nullptr), 0);
+  EXPECT_EQ(qama_problem_maximises(nullptr), 0);
 
   const Problem problem = from_text(text_of_graph(), "maxcut");
   std::array<std::uint8_t, 6> answer{};

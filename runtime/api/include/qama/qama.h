@@ -295,6 +295,8 @@ QAMA_API void qama_problem_close(qama_problem* problem); /* NULL is fine */
 
 /* Bytes of an answer. */
 QAMA_API int64_t qama_problem_variables(const qama_problem* problem);
+/* 1: the larger value is the better one (a max-cut, a file that says so); else 0. */
+QAMA_API int32_t qama_problem_maximises(const qama_problem* problem);
 /* What an answer (bytes 0 or 1) is worth in the problem's own terms: the weight of a cut, the value
  * of a quadratic form with its offset, the energy of a layer. */
 QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer,

@@ -370,6 +370,10 @@ class Problem {
   [[nodiscard]] std::int64_t variables() const noexcept {
     return qama_problem_variables(handle_.get());
   }
+  /// Whether the larger value is the better one.
+  [[nodiscard]] bool maximises() const noexcept {
+    return qama_problem_maximises(handle_.get()) != 0;
+  }
   /// What an answer of variables() bytes is worth.
   [[nodiscard]] Expected<double> value(const std::uint8_t* answer) const {
     double out = 0;

@@ -1,0 +1,191 @@
+"""libqama, loaded once: its functions with their types, its structs, and its errors as exceptions.
+
+Everything here mirrors `qama/qama.h`, where each function is described.
+"""
+import ctypes
+import ctypes.util
+import os
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8
+from ctypes import c_uint32, c_uint64, c_void_p
+from pathlib import Path
+
+VARIABLE = "QAMA_LIBRARY"
+
+
+class QamaError(Exception):
+    """An error of the library. `code` is its stable name ("MODEL_TRUNCATED"), the message says what
+    was expected and what was found."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class _Struct(ctypes.Structure):
+    """A struct whose first field is its size."""
+
+    def __init__(self, **fields):
+        super().__init__(**fields)
+        if self._fields_[0][0] == "struct_size":
+            self.struct_size = ctypes.sizeof(self)
+
+
+class ModelOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("mapping", c_int32), ("trust", c_char_p)]
+
+
+class SessionOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("max_batch", c_int32), ("threads", c_int32),
+                ("seed", c_uint64), ("device", c_char_p), ("fallback", c_char_p),
+                ("deadline_us", c_int64), ("sweeps", c_int32), ("restarts", c_int32),
+                ("arena", c_void_p), ("arena_bytes", c_size_t), ("rounds", c_int32),
+                ("round_sweeps", c_int32), ("in_flight", c_int32)]
+
+
+class Image(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("width", c_int32), ("height", c_int32),
+                ("channels", c_int32), ("row_bytes", c_size_t), ("pixels", c_void_p)]
+
+
+class Guess(ctypes.Structure):
+    _fields_ = [("class_index", c_int32), ("label", c_char_p), ("probability", c_double)]
+
+
+class LayerSolve(ctypes.Structure):
+    _fields_ = [("solved_by", c_char_p), ("fallback", c_char_p), ("energy", c_double)]
+
+
+class Answer(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("class_index", c_int32), ("label", c_char_p),
+                ("probability", c_double), ("latency_us", c_double), ("solved_by", c_char_p),
+                ("fallback", c_char_p), ("classes", c_int32), ("layers", c_int32),
+                ("logits", POINTER(c_float)), ("top", POINTER(Guess)),
+                ("solves", POINTER(LayerSolve)), ("words", c_int64), ("unknown_words", c_int32),
+                ("truncated", c_int32), ("blank", c_int32), ("inverted", c_int32)]
+
+
+class PictureOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("fit", c_int32), ("invert", c_int32),
+                ("strict", c_int32)]
+
+
+class SolveOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_int32), ("seed", c_uint64),
+                ("sweeps", c_int32), ("restarts", c_int32), ("time_limit_ms", c_double),
+                ("target", c_double), ("t_start", c_double), ("t_end", c_double),
+                ("start", c_int32), ("rounds", c_int32), ("round_sweeps", c_int32),
+                ("t_round", c_double), ("device", c_char_p), ("form", c_char_p)]
+
+
+class Solution(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("exact_weights", c_int32), ("value", c_double),
+                ("target_reached", c_int32), ("sweeps", c_int32), ("form", c_char_p),
+                ("solved_by", c_char_p), ("solve_us", c_double), ("restarts", c_int64),
+                ("rounds", c_int64), ("total_sweeps", c_int64), ("proposals", c_int64),
+                ("flips", c_int64), ("optimal", c_int32), ("reserved", c_int32)]
+
+
+# What a function takes and gives; one that gives a status is called through `call`.
+_HANDLE = POINTER(c_void_p)
+_STATUS = {
+    "qama_model_open_with": [c_char_p, POINTER(ModelOptions), _HANDLE],
+    "qama_model_fit_encoded": [c_void_p, c_char_p, c_size_t, c_void_p],
+    "qama_session_create": [c_void_p, POINTER(SessionOptions), _HANDLE],
+    "qama_session_classify_u8": [c_void_p, c_void_p, c_int32, c_void_p],
+    "qama_session_run_f32": [c_void_p, c_void_p, c_int32, c_void_p],
+    "qama_session_set_pictures": [c_void_p, POINTER(PictureOptions)],
+    "qama_session_answer_images": [c_void_p, POINTER(Image), c_int32, POINTER(Answer)],
+    "qama_session_answer_texts": [c_void_p, POINTER(c_char_p), c_int32, POINTER(Answer)],
+    "qama_session_answer_encoded": [c_void_p, c_char_p, c_size_t, POINTER(Answer)],
+    "qama_session_answer_file": [c_void_p, c_char_p, POINTER(Answer)],
+    "qama_problem_open": [c_char_p, c_char_p, _HANDLE],
+    "qama_problem_from_text": [c_char_p, c_size_t, c_char_p, _HANDLE],
+    "qama_problem_from_graph": [c_int32, c_int64, c_void_p, c_void_p, c_void_p, _HANDLE],
+    "qama_problem_from_terms": [c_int32, c_int64, c_void_p, c_void_p, c_void_p, c_double, _HANDLE],
+    "qama_problem_from_matrix": [c_int32, c_void_p, c_double, _HANDLE],
+    "qama_problem_value": [c_void_p, c_void_p, POINTER(c_double)],
+    "qama_problem_solve": [c_void_p, POINTER(SolveOptions), c_void_p, POINTER(Solution)],
+}
+_OTHERS = {
+    "qama_version": ([], c_char_p),
+    "qama_status_name": ([c_int32], c_char_p),
+    "qama_last_error": ([], c_char_p),
+    "qama_model_close": ([c_void_p], None),
+    "qama_model_classes": ([c_void_p], c_int32),
+    "qama_model_label": ([c_void_p, c_int32], c_char_p),
+    "qama_model_image_height": ([c_void_p], c_int32),
+    "qama_model_image_width": ([c_void_p], c_int32),
+    "qama_model_image_channels": ([c_void_p], c_int32),
+    "qama_model_max_tokens": ([c_void_p], c_int32),
+    "qama_session_destroy": ([c_void_p], None),
+    "qama_session_options_init_size": ([POINTER(SessionOptions), c_size_t], None),
+    "qama_session_set_first_sample": ([c_void_p, c_uint64], None),
+    "qama_session_pixels": ([c_void_p, c_int32], POINTER(c_uint8)),
+    "qama_problem_close": ([c_void_p], None),
+    "qama_problem_variables": ([c_void_p], c_int64),
+    "qama_problem_maximises": ([c_void_p], c_int32),
+    "qama_solve_options_init_size": ([POINTER(SolveOptions), c_size_t], None),
+}
+
+
+def find() -> str | None:
+    """Where libqama is: $QAMA_LIBRARY, else inside this package, else a build of the checkout that
+    this package lies in, else where the system keeps libraries. None: nowhere."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return named
+    here = Path(__file__).resolve()
+    candidates = [here.parent / "libqama.so"]
+    candidates += [here.parents[3] / "build" / preset / "runtime" / "libqama.so"
+                   for preset in ("release", "demo")]
+    return next((str(path) for path in candidates if path.exists()),
+                ctypes.util.find_library("qama"))
+
+
+_loaded = None
+
+
+def load():
+    """The library, loaded at the first call. ImportError where it is not found or not loadable."""
+    global _loaded
+    if _loaded is None:
+        path = find()
+        if path is None:
+            raise ImportError("libqama.so is in none of its places: build it, install it, or name "
+                              f"it in {VARIABLE}")
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise ImportError(f"{path} cannot be loaded: {error}") from error
+        for name, arguments in _STATUS.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = arguments, c_int32
+        for name, (arguments, result) in _OTHERS.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = arguments, result
+        _loaded = library
+    return _loaded
+
+
+def call(name: str, *arguments) -> None:
+    """Calls a function that gives a status; a status other than 0 becomes a QamaError."""
+    library = load()
+    status = getattr(library, name)(*arguments)
+    if status != 0:
+        raise QamaError(library.qama_status_name(status).decode(),
+                        library.qama_last_error().decode(errors="replace"))
+
+
+def bytes_of(text) -> bytes | None:
+    """A path or a word as the library takes it; None stays None. ValueError for a zero byte, at
+    which the library would stop reading."""
+    if text is None:
+        return None
+    data = os.fsencode(text)
+    if b"\0" in data:
+        raise ValueError(f"{text!r} has a zero byte")
+    return data
+
+
+def text_of(data: bytes | None) -> str | None:
+    return None if data is None else data.decode(errors="replace")

@@ -1,0 +1,282 @@
+"""Problems and their answers: max-cut, quadratic forms (QUBO) and Ising problems."""
+import ctypes
+import math
+import os
+import weakref
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import library
+from .library import bytes_of, call, text_of
+
+
+class Problem:
+    """What `qama solve` reads from a file. Immutable; threads may share it.
+
+    Made by file(), text(), graph(), qubo() or ising(). `variables` names the variables in their
+    order; `values` is what one may be: (0, 1), or (-1, 1) of an Ising problem.
+    """
+
+    def __init__(self, handle, variables=None, values=(0, 1)):
+        self._handle = handle
+        self._close = weakref.finalize(self, library.load().qama_problem_close, handle)
+        size = library.load().qama_problem_variables(handle)
+        self.variables = range(size) if variables is None else tuple(variables)
+        self.values = values
+        # Whether the larger value is the better one.
+        self.maximises = library.load().qama_problem_maximises(handle) == 1
+
+    @classmethod
+    def file(cls, path: str | os.PathLike, format: str | None = None) -> "Problem":
+        """Reads a file, also a packed one; `format` as `qama solve --format` takes it."""
+        return cls._make("qama_problem_open", bytes_of(path), bytes_of(format))
+
+    @classmethod
+    def text(cls, text: str | bytes, format: str | None = None) -> "Problem":
+        """Reads what a file holds."""
+        data = text.encode() if isinstance(text, str) else bytes(text)
+        return cls._make("qama_problem_from_text", data, len(data), bytes_of(format))
+
+    @classmethod
+    def graph(cls, edges, weights=None, vertices: int | None = None) -> "Problem":
+        """Max-cut: the weight of the edges between two sides is maximised. edges: integers
+        [edges][2] from 0; weights: [edges], by default 1; vertices: by default those that the edges
+        name."""
+        pairs = np.asarray(edges)
+        if pairs.size == 0:
+            pairs = pairs.reshape(0, 2).astype(np.int32)
+        if pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(f"edges {list(pairs.shape)}, expected [edges, 2]")
+        first, second = (_indices(pairs[:, k]) for k in range(2))
+        if vertices is None:
+            vertices = int(pairs.max(initial=-1)) + 1
+        weights = None if weights is None else _numbers(weights, len(pairs), "weights")
+        return cls._make("qama_problem_from_graph", vertices, len(pairs), first.ctypes.data,
+                         second.ctypes.data, None if weights is None else weights.ctypes.data)
+
+    @classmethod
+    def qubo(cls, Q, offset: float = 0.0) -> "Problem":
+        """Minimise offset + sum_ij Q_ij x_i x_j over x in {0, 1}. Q: a square array, a matrix of
+        scipy.sparse, or a dictionary from pairs of names to numbers. Q_ij and Q_ji add up; the
+        diagonal is linear."""
+        if isinstance(Q, dict):
+            names = {name: i for i, name in
+                     enumerate(dict.fromkeys(name for pair in Q for name in pair))}
+            return cls._terms(len(names), [names[a] for a, _ in Q], [names[b] for _, b in Q],
+                              list(Q.values()), offset, _as_numbered(names))
+        if hasattr(Q, "tocoo"):
+            Q = Q.tocoo()
+            if Q.shape[0] != Q.shape[1]:
+                raise ValueError(f"Q {list(Q.shape)}, expected a square matrix")
+            return cls._terms(Q.shape[0], Q.row, Q.col, Q.data, offset)
+        matrix = np.ascontiguousarray(Q, np.float64)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"Q {list(matrix.shape)}, expected a square matrix")
+        return cls._make("qama_problem_from_matrix", len(matrix), matrix.ctypes.data, offset)
+
+    @classmethod
+    def ising(cls, h, J, offset: float = 0.0) -> "Problem":
+        """Minimise offset + sum_i h_i s_i + sum_ij J_ij s_i s_j over s in {-1, +1}, each pair of J
+        once. h: numbers, or a dictionary from names; J: a square array (its diagonal is refused),
+        or a dictionary from pairs of names."""
+        if not isinstance(J, dict):
+            matrix = np.asarray(J, np.float64)
+            if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+                raise ValueError(f"J {list(matrix.shape)}, expected a square matrix")
+            J = {(int(i), int(j)): matrix[i, j] for i, j in zip(*np.nonzero(matrix))}
+            if not isinstance(h, dict) and len(h) != len(matrix):
+                raise ValueError(f"{len(h)} fields, expected {len(matrix)}, as J has rows")
+        if not isinstance(h, dict):
+            h = dict(enumerate(np.asarray(h, np.float64).tolist()))
+        names = {name: i for i, name in
+                 enumerate(dict.fromkeys([*h, *(name for pair in J for name in pair)]))}
+        # s = 2 x - 1
+        linear = [0.0] * len(names)
+        rows, columns, weights, constant = [], [], [], [offset]
+        for name, field_ in h.items():
+            linear[names[name]] += 2 * field_
+            constant.append(-field_)
+        for (a, b), coupling in J.items():
+            if a == b:
+                raise ValueError(f"J joins {a!r} with itself, expected two variables")
+            rows.append(names[a])
+            columns.append(names[b])
+            weights.append(4 * coupling)
+            linear[names[a]] -= 2 * coupling
+            linear[names[b]] -= 2 * coupling
+            constant.append(coupling)
+        return cls._terms(len(names), [*rows, *range(len(names))], [*columns, *range(len(names))],
+                          [*weights, *linear], math.fsum(constant), _as_numbered(names), (-1, 1))
+
+    @classmethod
+    def _terms(cls, size, rows, columns, weights, offset, variables=None, values=(0, 1)):
+        rows, columns = _indices(rows), _indices(columns)
+        weights = _numbers(weights, len(rows), "weights")
+        return cls._make("qama_problem_from_terms", size, len(rows), rows.ctypes.data,
+                         columns.ctypes.data, weights.ctypes.data, offset,
+                         variables=variables, values=values)
+
+    @classmethod
+    def _make(cls, function, *arguments, **names):
+        handle = ctypes.c_void_p()
+        call(function, *arguments, ctypes.byref(handle))
+        return cls(handle, **names)
+
+    def value(self, sample) -> float:
+        """What a sample is worth in the problem's own terms: a dictionary from variables, or an
+        array in their order."""
+        if isinstance(sample, dict):
+            sample = [sample[name] for name in self.variables]
+        chosen = np.asarray(sample)
+        if chosen.shape != (len(self),) or not np.isin(chosen, self.values).all():
+            raise ValueError(f"expected {len(self)} values of {self.values}")
+        answer = np.ascontiguousarray(chosen == self.values[1], np.uint8)
+        out = ctypes.c_double()
+        call("qama_problem_value", self._handle, answer.ctypes.data, ctypes.byref(out))
+        return out.value
+
+    def __len__(self) -> int:
+        return len(self.variables)
+
+    def __repr__(self) -> str:
+        return f"<qama.Problem of {len(self)} variables in {self.values}>"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The best answer that was found."""
+    array: np.ndarray = field(repr=False)  # int8, in the order of problem.variables
+    variables: object = field(repr=False)
+    value: float  # in the problem's own terms, offset included
+    optimal: bool  # proven: there is no better one
+    target_reached: bool
+    exact_weights: bool  # solved as given; else rounded to 16 bits, or as floats
+    solved_by: str
+    form: str
+    solve_us: float
+    sweeps: int  # of a restart
+    restarts: int
+    proposals: int
+
+    @property
+    def sample(self) -> dict:
+        """From variables to their values."""
+        return dict(zip(self.variables, self.array.tolist()))
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name!r}: {value}" for name, value in
+                          list(zip(self.variables, self.array.tolist()))[:10])
+        more = ", ..." if len(self.array) > 10 else ""
+        return (f"value {self.value:.12g}{' (optimal)' if self.optimal else ''}  "
+                f"{{{shown}{more}}}  ({self.solve_us:.0f} us, {self.solved_by})")
+
+
+def as_problem(problem) -> Problem:
+    """A Problem itself, the path of a file, or what Problem.qubo takes."""
+    if isinstance(problem, Problem):
+        return problem
+    if isinstance(problem, (str, os.PathLike)):
+        return Problem.file(problem)
+    return Problem.qubo(problem)
+
+
+def solve(problem, *, seed: int = 1, time_limit: float | None = None,
+          target: float | None = None, threads: int = 1, sweeps: int | None = None,
+          restarts: int | None = None, t_start: float | None = None, t_end: float | None = None,
+          device: str | None = None, form: str | None = None) -> Solution:
+    """Searches for the best answer to a Problem, a file, or a QUBO (Problem.qubo).
+
+    The options are those of `qama solve`; time_limit is in seconds. Without a time limit and a
+    target, the same seed gives the same answer, whatever the number of threads.
+    """
+    problem = as_problem(problem)
+    options = library.SolveOptions()
+    library.load().qama_solve_options_init_size(ctypes.byref(options), ctypes.sizeof(options))
+    options.seed, options.threads = seed, threads
+    if time_limit is not None:
+        options.time_limit_ms = 1000 * time_limit
+    if target is not None:
+        options.target = target
+    for name, given in (("sweeps", sweeps), ("restarts", restarts), ("t_start", t_start),
+                        ("t_end", t_end)):
+        if given is not None:
+            setattr(options, name, given)
+    options.device, options.form = bytes_of(device), bytes_of(form)
+    bits = np.empty(len(problem), np.uint8)
+    raw = library.Solution()
+    call("qama_problem_solve", problem._handle, ctypes.byref(options), bits.ctypes.data,
+         ctypes.byref(raw))
+    return Solution(np.where(bits == 1, *reversed(problem.values)).astype(np.int8),
+                    problem.variables, raw.value, bool(raw.optimal), bool(raw.target_reached),
+                    bool(raw.exact_weights), text_of(raw.solved_by), text_of(raw.form),
+                    raw.solve_us, raw.sweeps, raw.restarts, raw.proposals)
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Different samples, the best first."""
+    samples: np.ndarray  # int8 [samples][variables]
+    values: np.ndarray  # float64 [samples], in the problem's own terms
+    counts: np.ndarray  # int64 [samples]: how many reads ended there
+    variables: object
+
+    @property
+    def first(self) -> dict:
+        """The best sample, from variables to their values."""
+        return dict(zip(self.variables, self.samples[0].tolist()))
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __str__(self) -> str:
+        names = [str(name) for name in list(self.variables)[:16]]
+        width = [max(2, len(name)) for name in names]
+        more = " ..." if len(self.variables) > len(names) else ""
+        head = " ".join(f"{name:>{w}}" for name, w in zip(names, width)) + more
+        lines = [f"   {head}  {'value':>12} reads"]
+        for i in range(min(len(self), 10)):
+            row = " ".join(f"{x:>{w}}" for x, w in zip(self.samples[i].tolist(), width)) + more
+            lines.append(f"{i:>2} {row}  {self.values[i]:>12.6g} {self.counts[i]:>5}")
+        if len(self) > 10:
+            lines.append(f"   ... {len(self)} samples")
+        return "\n".join(lines)
+
+
+def sample(problem, reads: int = 10, *, seed: int = 1, **options) -> SampleSet:
+    """`reads` answers, each a solve() of its own with seed, seed + 1 and so on; the options are
+    those of solve()."""
+    if reads < 1:
+        raise ValueError(f"{reads} reads, expected 1 or more")
+    problem = as_problem(problem)
+    found: dict[bytes, list] = {}
+    for read in range(reads):
+        answer = solve(problem, seed=seed + read, **options)
+        found.setdefault(answer.array.tobytes(), [answer.array, answer.value, 0])[2] += 1
+    rows = sorted(found.values(), key=lambda row: -row[1] if problem.maximises else row[1])
+    return SampleSet(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]),
+                     np.array([row[2] for row in rows], np.int64), problem.variables)
+
+
+def _as_numbered(names):
+    """None where the names are 0, 1, 2 ... in this order."""
+    return None if list(names) == list(range(len(names))) else names
+
+
+def _indices(values) -> np.ndarray:
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.empty(0, np.int32)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"indices of {array.dtype}, expected integers")
+    if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
+        raise ValueError(f"index {array.min() if array.min() < 0 else array.max()}, expected 0 to "
+                         f"{np.iinfo(np.int32).max}")
+    return np.ascontiguousarray(array, np.int32)
+
+
+def _numbers(values, count, what) -> np.ndarray:
+    array = np.ascontiguousarray(values, np.float64)
+    if array.shape != (count,):
+        raise ValueError(f"{what} {list(array.shape)}, expected [{count}]")
+    return array

@@ -1,0 +1,117 @@
+"""Problem, solve and sample against brute force over all states."""
+import itertools
+import pathlib
+import unittest
+
+import numpy as np
+
+import qama
+from qama import Problem
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PETERSEN = ROOT / "runtime" / "examples" / "problems" / "petersen.mc"
+
+
+def least(value, values, size):
+    return min(value(np.array(state)) for state in itertools.product(values, repeat=size))
+
+
+class Problems(unittest.TestCase):
+    def setUp(self):
+        self.dice = np.random.default_rng(5)
+
+    def test_a_matrix_a_sparse_matrix_and_a_dictionary_are_one_problem(self):
+        Q = self.dice.normal(size=(9, 9)) * (self.dice.random((9, 9)) < 0.5)
+        best = least(lambda x: x @ Q @ x, (0, 1), 9) + 3
+        terms = {(int(i), int(j)): Q[i, j] for i, j in zip(*np.nonzero(Q))}
+        for given in (Q, terms, Coo(Q)):
+            answer = qama.solve(Problem.qubo(given, 3))
+            self.assertAlmostEqual(answer.value, best, places=9)
+            self.assertTrue(answer.optimal)
+        self.assertAlmostEqual(qama.solve(Q).value + 3, best, places=9)
+
+    def test_ising_by_names(self):
+        for _ in range(5):
+            h = dict(zip("abcdef", self.dice.normal(size=6)))
+            J = {pair: self.dice.normal() for pair in itertools.combinations("fedcba", 2)}
+
+            def value(s):
+                state = dict(zip("abcdef", s))
+                return 0.5 + (sum(h[i] * state[i] for i in h)
+                              + sum(w * state[i] * state[j] for (i, j), w in J.items()))
+
+            problem = Problem.ising(h, J, 0.5)
+            answer = qama.solve(problem)
+            self.assertAlmostEqual(answer.value, least(value, (-1, 1), 6), places=9)
+            self.assertAlmostEqual(value(answer.array), answer.value, places=9)
+            self.assertAlmostEqual(problem.value(answer.sample), answer.value, places=9)
+            self.assertEqual(set(answer.sample), set("abcdef"))
+
+    def test_ising_from_arrays(self):
+        h, J = self.dice.normal(size=7), np.triu(self.dice.normal(size=(7, 7)), 1)
+        answer = qama.solve(Problem.ising(h, J))
+        self.assertAlmostEqual(answer.value, least(lambda s: h @ s + s @ J @ s, (-1, 1), 7),
+                               places=9)
+
+    def test_max_cut(self):
+        self.assertEqual(qama.solve(PETERSEN).value, 12)
+        edges = [(i, (i + 1) % 5) for i in range(5)]
+        self.assertEqual(qama.solve(Problem.graph(edges)).value, 4)
+        self.assertEqual(qama.solve(Problem.graph(edges, [1, 1, 1, 1, 5])).value, 8)
+        self.assertEqual(len(Problem.graph(edges, vertices=8)), 8)
+
+    def test_the_seed_decides_without_a_limit(self):
+        Q = self.dice.integers(-9, 10, (60, 60)).astype(float)
+        one, two = (qama.solve(Q, seed=4, threads=threads) for threads in (1, 2))
+        np.testing.assert_array_equal(one.array, two.array)
+        self.assertFalse(one.optimal)
+        self.assertTrue(qama.solve(Q, target=one.value).target_reached)
+        self.assertLessEqual(qama.solve(Q, time_limit=0.05).value, 0)
+
+    def test_samples_are_sorted_and_counted(self):
+        # Two best states: 01 and 10.
+        found = qama.sample({("a", "a"): -1, ("b", "b"): -1, ("a", "b"): 2}, 6, restarts=1)
+        self.assertEqual(found.counts.sum(), 6)
+        self.assertTrue((np.diff(found.values) >= 0).all())
+        self.assertEqual(found.values[0], -1)
+        self.assertEqual(sum(found.first.values()), 1)
+        self.assertIn("reads", str(found))
+        cut = qama.sample(Problem.graph([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]), 9, restarts=1,
+                          sweeps=0, device="cpu:")
+        self.assertEqual(cut.values[0], 4)
+        self.assertTrue((np.diff(cut.values) <= 0).all())
+
+    def test_errors(self):
+        with self.assertRaises(qama.QamaError) as caught:
+            Problem.text("3 1\n1 9 1\n", "maxcut")
+        self.assertTrue(caught.exception.code.startswith("PROBLEM_"))
+        with self.assertRaises(qama.QamaError) as caught:
+            Problem.qubo([[np.nan]])
+        self.assertEqual(caught.exception.code, "PROBLEM_BAD_VALUE")
+        for wrong, sentence in (
+                (lambda: Problem.qubo(np.zeros((2, 3))), "square"),
+                (lambda: Problem.ising([0, 0], {(0, 0): 1}), "itself"),
+                (lambda: Problem.ising([0], np.zeros((2, 2))), "1 fields, expected 2"),
+                (lambda: Problem.graph([(0, 1)], [1, 2]), r"weights \[2\], expected \[1\]"),
+                (lambda: Problem.graph([(0, -1)]), "index -1"),
+                (lambda: Problem.graph([(0, 0.5)]), "expected integers"),
+                (lambda: Problem.qubo(np.eye(2)).value([0, 2]), r"values of \(0, 1\)"),
+                (lambda: qama.sample(np.eye(2), 0), "0 reads")):
+            with self.assertRaisesRegex(ValueError, sentence):
+                wrong()
+
+
+class Coo:
+    """As much of a matrix of scipy.sparse as is looked at."""
+
+    def __init__(self, matrix):
+        self.shape = matrix.shape
+        self.row, self.col = np.nonzero(matrix)
+        self.data = matrix[self.row, self.col]
+
+    def tocoo(self):
+        return self
+
+
+if __name__ == "__main__":
+    unittest.main()
