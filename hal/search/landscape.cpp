@@ -121,6 +121,7 @@ Result<Landscape> Landscape::of(const ProblemFile& file) {
       return Error{ErrorCode::problem_bad_value, "the weights of a problem sum up to infinity"};
     }
     if (count == 0) least = most = 0;
+    out.exponent_ = least;
     // A sum of `count` terms, twice for a difference of two energies, and a sign.
     const int bits =
         most - least + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count))) + 3;

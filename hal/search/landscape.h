@@ -60,11 +60,14 @@ class Landscape {
   }
   /// Terms of one variable: `other` is the variable.
   [[nodiscard]] std::span<const Term> linear() const noexcept { return linear_; }
+  /// A term's weight is mantissa * 2^(shift + exponent()).
+  [[nodiscard]] std::int32_t exponent() const noexcept { return exponent_; }
   /// Words of an integer that holds every sum: 1, 2, 4 or 36.
   [[nodiscard]] std::size_t words() const noexcept { return words_; }
 
  private:
   std::int32_t size_ = 0;
+  std::int32_t exponent_ = 0;
   std::vector<std::int64_t> first_;  ///< [size + 1]
   std::vector<Term> terms_;
   std::vector<Term> linear_;

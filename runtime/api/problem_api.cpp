@@ -12,6 +12,7 @@
 #include "hal/device.h"
 #include "hal/lower/decode.h"
 #include "hal/platform/file.h"
+#include "hal/search/boltzmann.h"
 #include "hal/search/solve.h"
 #include "hal/text/formats.h"
 #include "hal/text/pairs.h"
@@ -33,6 +34,9 @@ struct qama_problem {
 };
 
 namespace {
+
+/// Bytes of all answers of one call.
+constexpr std::int64_t kMostSampleBytes = std::int64_t{1} << 40;
 
 Status check_count(const char* what, std::int64_t count, std::int64_t least, std::int64_t most) {
   if (count >= least && count <= most) return {};
@@ -170,15 +174,15 @@ void for_each_spin(hal::ProblemShape shape, Visit&& visit) {
   }
 }
 
-Result<qama_solve_options> read_options(const qama_solve_options* given) {
-  qama_solve_options out;
-  qama_solve_options_init(&out);
+/// `out`, the defaults, with the fields that the caller's struct has.
+template <typename Options>
+Result<Options> read_options(const Options* given, Options out, const char* type) {
   if (given == nullptr) return out;
   if (given->struct_size < sizeof given->struct_size ||
       given->struct_size > qama::runtime::kMostStructBytes) {
     return Error{ErrorCode::invalid_argument,
-                 "struct_size is " + std::to_string(given->struct_size) +
-                     ", expected sizeof(qama_solve_options): call qama_solve_options_init first"};
+                 "struct_size is " + std::to_string(given->struct_size) + ", expected sizeof(" +
+                     type + "): call " + type + "_init first"};
   }
   std::memcpy(&out, given, std::min<std::size_t>(given->struct_size, sizeof out));
   return out;
@@ -238,7 +242,9 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
                  "struct_size is " + std::to_string(solution->struct_size) +
                      ", expected sizeof(qama_solution), " + std::to_string(least)};
   }
-  QAMA_ASSIGN_OR_RETURN(const auto options, read_options(given));
+  qama_solve_options defaults;
+  qama_solve_options_init(&defaults);
+  QAMA_ASSIGN_OR_RETURN(const auto options, read_options(given, defaults, "qama_solve_options"));
   QAMA_ASSIGN_OR_RETURN(const auto request, to_request(problem, options));
   QAMA_ASSIGN_OR_RETURN(
       const auto device,
@@ -441,6 +447,41 @@ qama_status qama_problem_solve(const qama_problem* problem, const qama_solve_opt
   return qama::runtime::guarded([&]() -> Status {
     if (problem == nullptr) return null_argument("problem");
     return solve(*problem, options, answer, solution);
+  });
+}
+
+void qama_sample_options_init_size(qama_sample_options* options, size_t struct_size) {
+  if (options == nullptr) return;
+  const hal::BoltzmannRequest request;
+  qama_sample_options defaults{};
+  defaults.struct_size = static_cast<std::uint32_t>(std::min(struct_size, sizeof defaults));
+  defaults.threads = request.threads;
+  defaults.seed = request.seed;
+  defaults.temperature = request.temperature;
+  defaults.burn_in = request.burn_in;
+  defaults.between = request.between;
+  std::memcpy(options, &defaults, defaults.struct_size);
+}
+
+qama_status qama_problem_sample(const qama_problem* problem, const qama_sample_options* options,
+                                int64_t count, uint8_t* answers, double* values) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (problem == nullptr) return null_argument("problem");
+    if (answers == nullptr) return null_argument("answers");
+    const std::int64_t variables = problem->file.shape().spins();
+    QAMA_RETURN_IF_ERROR(check_count("samples", count, 1, kMostSampleBytes / variables));
+    qama_sample_options defaults;
+    qama_sample_options_init(&defaults);
+    QAMA_ASSIGN_OR_RETURN(const auto given, read_options(options, defaults, "qama_sample_options"));
+    const hal::BoltzmannRequest request{.temperature = given.temperature,
+                                        .burn_in = given.burn_in,
+                                        .between = given.between,
+                                        .seed = given.seed,
+                                        .threads = given.threads == 0 ? 1 : given.threads};
+    const auto numbers = static_cast<std::size_t>(count);
+    return hal::sample_boltzmann(problem->file, request, count,
+                                 {answers, numbers * static_cast<std::size_t>(variables)},
+                                 {values, values == nullptr ? 0 : numbers});
   });
 }
 

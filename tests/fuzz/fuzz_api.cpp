@@ -479,6 +479,30 @@ class Calls {
         std::memcmp(&value, &solution.value, sizeof value) != 0 && value != solution.value) {
       fail(__LINE__);
     }
+    if (in_.byte() % 4 == 0) sample_problem();
+  }
+
+  void sample_problem() {
+    const qama_problem* const p = problem();
+    const std::int64_t variables = qama_problem_variables(p);
+    if (variables > 64) return;
+    qama_sample_options o;
+    qama_sample_options_init(&o);
+    o.struct_size = struct_size(sizeof o);
+    o.threads = number(2);
+    o.burn_in = number(3);
+    o.between = number(3);
+    if (in_.byte() % 2 == 0) o.temperature = real();
+    const std::int64_t count = number(3);
+    std::vector<std::uint8_t> answers(
+        static_cast<std::size_t>(std::max<std::int64_t>(variables, 1) * 4));
+    std::array<double, 4> values{};
+    const qama_status status = qama_problem_sample(p, &o, count, answers.data(), values.data());
+    check(status);
+    double value = 0;
+    if (status != 0) return;
+    check(qama_problem_value(p, answers.data(), &value));
+    if (std::memcmp(&value, values.data(), sizeof value) != 0 && value != values[0]) fail(__LINE__);
   }
 
   void make_solver() {

@@ -77,6 +77,11 @@ class SolveOptions(_Struct):
                 ("t_round", c_double), ("device", c_char_p), ("form", c_char_p)]
 
 
+class SampleOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_int32), ("seed", c_uint64),
+                ("temperature", c_double), ("burn_in", c_int32), ("between", c_int32)]
+
+
 class Solution(_Struct):
     _fields_ = [("struct_size", c_uint32), ("exact_weights", c_int32), ("value", c_double),
                 ("target_reached", c_int32), ("sweeps", c_int32), ("form", c_char_p),
@@ -104,6 +109,7 @@ _STATUS = {
     "qama_problem_from_terms": [c_int32, c_int64, c_void_p, c_void_p, c_void_p, c_double, _HANDLE],
     "qama_problem_from_matrix": [c_int32, c_void_p, c_double, _HANDLE],
     "qama_problem_value": [c_void_p, c_void_p, POINTER(c_double)],
+    "qama_problem_sample": [c_void_p, POINTER(SampleOptions), c_int64, c_void_p, c_void_p],
     "qama_problem_solve": [c_void_p, POINTER(SolveOptions), c_void_p, POINTER(Solution)],
 }
 _OTHERS = {
@@ -124,6 +130,7 @@ _OTHERS = {
     "qama_problem_close": ([c_void_p], None),
     "qama_problem_variables": ([c_void_p], c_int64),
     "qama_problem_maximises": ([c_void_p], c_int32),
+    "qama_sample_options_init_size": ([POINTER(SampleOptions), c_size_t], None),
     "qama_solve_options_init_size": ([POINTER(SolveOptions), c_size_t], None),
 }
 

@@ -249,13 +249,40 @@ def sample(problem, reads: int = 10, *, seed: int = 1, **options) -> SampleSet:
     if reads < 1:
         raise ValueError(f"{reads} reads, expected 1 or more")
     problem = as_problem(problem)
-    found: dict[bytes, list] = {}
-    for read in range(reads):
-        answer = solve(problem, seed=seed + read, **options)
-        found.setdefault(answer.array.tobytes(), [answer.array, answer.value, 0])[2] += 1
-    rows = sorted(found.values(), key=lambda row: -row[1] if problem.maximises else row[1])
-    return SampleSet(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]),
-                     np.array([row[2] for row in rows], np.int64), problem.variables)
+    answers = [solve(problem, seed=seed + read, **options) for read in range(reads)]
+    return _sample_set(problem, np.array([answer.array for answer in answers]),
+                       np.array([answer.value for answer in answers]))
+
+
+def boltzmann(problem, reads: int, temperature: float, *, seed: int = 1, threads: int = 1,
+              burn_in: int | None = None, between: int | None = None):
+    """Samples at a temperature: each answer with a probability proportional to exp(-E / T), where
+    E is the value, or the negative of one that is maximised.
+
+    Returns samples int8 [reads][variables] and values float64 [reads], in the order in which they
+    were drawn: read k is of Markov chain k % 32. burn_in: sweeps of a chain before its first read.
+    between: sweeps from one read to the next; reads of a cold chain resemble each other.
+    """
+    problem = as_problem(problem)
+    options = library.SampleOptions()
+    library.load().qama_sample_options_init_size(ctypes.byref(options), ctypes.sizeof(options))
+    options.seed, options.threads, options.temperature = seed, threads, temperature
+    for name, given in (("burn_in", burn_in), ("between", between)):
+        if given is not None:
+            setattr(options, name, given)
+    reads = max(int(reads), 0)
+    bits = np.empty((reads, len(problem)), np.uint8)
+    values = np.empty(reads)
+    call("qama_problem_sample", problem._handle, ctypes.byref(options), reads, bits.ctypes.data,
+         values.ctypes.data)
+    return np.where(bits == 1, *reversed(problem.values)).astype(np.int8), values
+
+
+def _sample_set(problem, samples, values) -> SampleSet:
+    samples, first, counts = np.unique(samples, axis=0, return_index=True, return_counts=True)
+    values = values[first]
+    order = np.argsort(-values if problem.maximises else values, kind="stable")
+    return SampleSet(samples[order], values[order], counts[order], problem.variables)
 
 
 def _as_numbered(names):

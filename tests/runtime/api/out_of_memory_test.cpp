@@ -91,5 +91,23 @@ TEST(OutOfMemory, SolveAProblem) {
   }
 }
 
+TEST(OutOfMemory, SampleAProblem) {
+  for (const std::int32_t threads : {1, 3}) {
+    every_request_may_fail("sampling", 5 * 4, [threads](auto& out) {
+      static const std::string text = "5 6\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n1 3 2\n";
+      qama_problem* problem = nullptr;
+      qama_status status = qama_problem_from_text(text.data(), text.size(), "maxcut", &problem);
+      qama_sample_options options;
+      qama_sample_options_init(&options);
+      options.threads = threads;
+      std::uint8_t answers[5 * 4] = {};
+      if (status == 0) status = qama_problem_sample(problem, &options, 4, answers, nullptr);
+      std::copy(std::begin(answers), std::end(answers), out.begin());
+      qama_problem_close(problem);
+      return status;
+    });
+  }
+}
+
 }  // namespace
 }  // namespace qama::test

@@ -374,6 +374,48 @@ TEST(Problems, NewerAndOlderOptionsWork) {
   EXPECT_EQ(newer.later, 0U);
 }
 
+TEST(Problems, SamplesAtATemperature) {
+  const Problem problem = from_text(text_of_graph(), "maxcut");
+  constexpr std::int64_t kSamples = 5000;
+  std::vector<std::uint8_t> answers(6 * kSamples);
+  std::vector<double> values(kSamples);
+  qama_sample_options options;
+  qama_sample_options_init(&options);
+  options.temperature = 3;
+  ASSERT_EQ(qama_problem_sample(problem.get(), &options, kSamples, answers.data(), values.data()),
+            0)
+      << qama_last_error();
+  double sum = 0, weights = 0, mean = 0;
+  for (const double value : values_of(problem.get())) {
+    weights += std::exp(value / 3);
+    sum += value * std::exp(value / 3);
+  }
+  for (std::size_t k = 0; k < kSamples; ++k) {
+    double value = 0;
+    ASSERT_EQ(qama_problem_value(problem.get(), &answers[6 * k], &value), 0);
+    ASSERT_EQ(value, values[k]);
+    mean += value / kSamples;
+  }
+  EXPECT_NEAR(mean, sum / weights, 0.3);
+  // Values are optional, and so are options.
+  EXPECT_EQ(qama_problem_sample(problem.get(), nullptr, 3, answers.data(), nullptr), 0);
+  const auto refused = [&](qama_status status, const char* name) {
+    EXPECT_STREQ(qama_status_name(status), name) << qama_last_error();
+  };
+  options.temperature = 0;
+  refused(qama_problem_sample(problem.get(), &options, 3, answers.data(), nullptr),
+          "INVALID_ARGUMENT");
+  refused(qama_problem_sample(problem.get(), nullptr, 0, answers.data(), nullptr),
+          "INVALID_ARGUMENT");
+  refused(qama_problem_sample(problem.get(), nullptr, INT64_MAX, answers.data(), nullptr),
+          "PROBLEM_TOO_LARGE");
+  refused(qama_problem_sample(nullptr, nullptr, 3, answers.data(), nullptr), "INVALID_ARGUMENT");
+  refused(qama_problem_sample(problem.get(), nullptr, 3, nullptr, nullptr), "INVALID_ARGUMENT");
+  options.struct_size = 1;
+  refused(qama_problem_sample(problem.get(), &options, 3, answers.data(), nullptr),
+          "INVALID_ARGUMENT");
+}
+
 TEST(CppProblems, AreThoseOfTheCApi) {
   const auto graph = api::Problem::from_graph(6, kFirst, kSecond, kWeights);
   ASSERT_TRUE(graph.ok()) << graph.status().sentence();
@@ -395,6 +437,12 @@ TEST(CppProblems, AreThoseOfTheCApi) {
                 ->variables(),
             2);
   EXPECT_STREQ(api::Problem::open("/nowhere").status().name(), "NOT_FOUND");
+  EXPECT_TRUE(graph->maximises());
+  const auto samples = graph->sample(4);
+  ASSERT_TRUE(samples.ok());
+  EXPECT_EQ(samples->answers.size(), 24U);
+  EXPECT_EQ(*graph->value(samples->answers.data() + 18), samples->values[3]);
+  EXPECT_STREQ(graph->sample(-1).status().name(), "INVALID_ARGUMENT");
 }
 
 }  // namespace

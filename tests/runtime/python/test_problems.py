@@ -81,6 +81,24 @@ class Problems(unittest.TestCase):
         self.assertEqual(cut.values[0], 4)
         self.assertTrue((np.diff(cut.values) <= 0).all())
 
+    def test_samples_at_a_temperature(self):
+        h, J = self.dice.normal(size=6), np.triu(self.dice.normal(size=(6, 6)), 1)
+        states = np.array(list(itertools.product((-1, 1), repeat=6)))
+        energies = states @ h + np.einsum("ki,ij,kj->k", states, J, states)
+        weights = np.exp(-energies / 2)
+        weights /= weights.sum()
+        samples, values = qama.boltzmann(Problem.ising(h, J), 50_000, 2, between=20)
+        np.testing.assert_allclose(values, samples @ h + np.einsum("ki,ij,kj->k", samples, J,
+                                                                   samples), atol=1e-9)
+        spread = np.sqrt(weights @ (energies - weights @ energies) ** 2 / len(values))
+        self.assertLess(abs(values.mean() - weights @ energies), 4 * spread)
+        np.testing.assert_allclose(samples.mean(0), weights @ states, atol=4 / 50_000 ** 0.5)
+        with self.assertRaises(qama.QamaError) as caught:
+            qama.boltzmann(np.eye(2), 5, -1)
+        self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
+        with self.assertRaises(qama.QamaError):
+            qama.boltzmann(np.eye(2), 0, 1)
+
     def test_errors(self):
         with self.assertRaises(qama.QamaError) as caught:
             Problem.text("3 1\n1 9 1\n", "maxcut")

@@ -361,6 +361,33 @@ QAMA_API qama_status qama_problem_solve(const qama_problem* problem,
                                         const qama_solve_options* options, uint8_t* answer,
                                         qama_solution* solution);
 
+/* How to sample. */
+typedef struct qama_sample_options {
+  uint32_t struct_size; /* sizeof(qama_sample_options), for later versions */
+  int32_t threads;      /* 1 to 1024; 0: 1. The samples do not depend on it */
+  uint64_t seed;        /* default 1. The same seed gives the same samples on one machine; exp() of
+                           another C library may differ */
+  double temperature;   /* T above 0, in the units of the problem's values; default 1 */
+  int32_t burn_in;      /* sweeps of a chain before its first sample; half of them cool down to T;
+                           default 200 */
+  int32_t between;      /* sweeps from one sample of a chain to its next, 1 or more; default 10 */
+} qama_sample_options;
+
+/* Fills in the defaults that this header knows. */
+QAMA_API void qama_sample_options_init_size(qama_sample_options* options, size_t struct_size);
+#define qama_sample_options_init(options) \
+  qama_sample_options_init_size((options), sizeof(qama_sample_options))
+
+/* Samples answers at a temperature: each with a probability proportional to exp(-E / T), where E is
+ * the value that the problem minimises, or the negative of one that it maximises. For training
+ * Boltzmann machines, and to ask how likely an answer is; not for the best answer. 32 Markov chains
+ * with the heat-bath rule, in doubles; sample k is of chain k % 32. `answers`: `count` x
+ * qama_problem_variables() bytes 0 or 1. `values`: `count` doubles, as qama_problem_value computes
+ * them; may be NULL. `options` may be NULL (the defaults). */
+QAMA_API qama_status qama_problem_sample(const qama_problem* problem,
+                                         const qama_sample_options* options, int64_t count,
+                                         uint8_t* answers, double* values);
+
 /* ---- the annealer alone ---------------------------------------------------------------------- */
 
 typedef struct qama_solver_options {

@@ -5,6 +5,7 @@
 
 #include <qama/qama.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -311,6 +312,13 @@ class Problem {
     Solution() : qama_solution() { struct_size = sizeof(qama_solution); }
     std::vector<std::uint8_t> answer;  ///< 0 or 1 for every variable
   };
+  struct SampleOptions : qama_sample_options {
+    SampleOptions() : qama_sample_options() { qama_sample_options_init(this); }
+  };
+  struct Samples {
+    std::vector<std::uint8_t> answers;  ///< [count][variables()]
+    std::vector<double> values;         ///< [count]
+  };
 
   [[nodiscard]] static Expected<Problem> open(const std::string& path,
                                               const char* format = nullptr) {
@@ -387,6 +395,18 @@ class Problem {
     out.answer.resize(static_cast<std::size_t>(variables()));
     if (const qama_status code =
             qama_problem_solve(handle_.get(), &options, out.answer.data(), &out)) {
+      return Status(code);
+    }
+    return out;
+  }
+  [[nodiscard]] Expected<Samples> sample(std::int64_t count,
+                                         const SampleOptions& options = {}) const {
+    Samples out;
+    const std::int64_t known = std::max<std::int64_t>(count, 0);
+    out.answers.resize(static_cast<std::size_t>(known * variables()));
+    out.values.resize(static_cast<std::size_t>(known));
+    if (const qama_status code = qama_problem_sample(handle_.get(), &options, count,
+                                                     out.answers.data(), out.values.data())) {
       return Status(code);
     }
     return out;
