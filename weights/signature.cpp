@@ -18,7 +18,7 @@
 // static program is 27 kB smaller without it. Nothing here has to be started: Ed25519 has one
 // implementation there and asks for no random numbers.
 // Weak: a program that links libsodium itself, too, has that one.
-extern "C" [[noreturn, gnu::weak]] void sodium_misuse() {
+extern "C" [[gnu::weak]] void sodium_misuse() {
   std::abort();
 }
 

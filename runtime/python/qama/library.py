@@ -4,6 +4,7 @@ Everything here mirrors `qama/qama.h`, where each function is described.
 """
 import ctypes
 import ctypes.util
+import functools
 import os
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8
 from ctypes import c_uint32, c_uint64, c_void_p
@@ -12,13 +13,13 @@ from pathlib import Path
 VARIABLE = "QAMA_LIBRARY"
 
 
-class QamaError(Exception):
-    """An error of the library. `code` is its stable name ("MODEL_TRUNCATED"), the message says what
+class QamaError(RuntimeError):
+    """An error of the library. `code` is its stable name ("MODEL_TRUNCATED"), `sentence` says what
     was expected and what was found."""
 
     def __init__(self, code: str, message: str):
         super().__init__(f"{code}: {message}")
-        self.code = code
+        self.code, self.sentence = code, message
 
 
 class _Struct(ctypes.Structure):
@@ -90,6 +91,13 @@ class Solution(_Struct):
                 ("flips", c_int64), ("optimal", c_int32), ("reserved", c_int32)]
 
 
+class SolverOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_int32), ("seed", c_uint64),
+                ("sweeps", c_int32), ("restarts", c_int32), ("t_start", c_float),
+                ("t_end", c_float), ("rounds", c_int32), ("round_sweeps", c_int32),
+                ("t_round", c_float), ("start", c_int32)]
+
+
 # What a function takes and gives; one that gives a status is called through `call`.
 _HANDLE = POINTER(c_void_p)
 _STATUS = {
@@ -111,6 +119,11 @@ _STATUS = {
     "qama_problem_value": [c_void_p, c_void_p, POINTER(c_double)],
     "qama_problem_sample": [c_void_p, POINTER(SampleOptions), c_int64, c_void_p, c_void_p],
     "qama_problem_solve": [c_void_p, POINTER(SolveOptions), c_void_p, POINTER(Solution)],
+    "qama_solver_create": [c_char_p, c_int32, c_int32, POINTER(SolverOptions), _HANDLE],
+    "qama_solver_solve_f32": [c_void_p, c_int32, c_void_p, c_void_p, c_float, c_void_p, c_uint64,
+                              c_void_p, c_void_p],
+    "qama_solver_solve_factors_f32": [c_void_p, c_int32, c_int32, c_void_p, c_void_p, c_void_p,
+                                      c_float, c_void_p, c_uint64, c_void_p, c_void_p],
 }
 _OTHERS = {
     "qama_version": ([], c_char_p),
@@ -128,6 +141,8 @@ _OTHERS = {
     "qama_session_set_first_sample": ([c_void_p, c_uint64], None),
     "qama_session_pixels": ([c_void_p, c_int32], POINTER(c_uint8)),
     "qama_problem_close": ([c_void_p], None),
+    "qama_solver_destroy": ([c_void_p], None),
+    "qama_solver_options_init_size": ([POINTER(SolverOptions), c_size_t], None),
     "qama_problem_variables": ([c_void_p], c_int64),
     "qama_problem_maximises": ([c_void_p], c_int32),
     "qama_sample_options_init_size": ([POINTER(SampleOptions), c_size_t], None),
@@ -149,34 +164,31 @@ def find() -> str | None:
                 ctypes.util.find_library("qama"))
 
 
-_loaded = None
+@functools.cache
+def load(path: str | None = None):
+    """The library at `path`, by default where find() finds it; loaded once. OSError where there is
+    none, or where it cannot be loaded."""
+    path = path or find()
+    if path is None:
+        raise FileNotFoundError("libqama.so is not built: `cmake --build --preset demo --target "
+                                "qama_shared` (or release) builds it after the demo; "
+                                f"{VARIABLE}=FILE names another one")
+    try:
+        library = ctypes.CDLL(os.fspath(path))
+    except OSError as error:
+        raise OSError(f"{path} cannot be loaded: {error}") from error
+    for name, arguments in _STATUS.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, c_int32
+    for name, (arguments, result) in _OTHERS.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, result
+    return library
 
 
-def load():
-    """The library, loaded at the first call. ImportError where it is not found or not loadable."""
-    global _loaded
-    if _loaded is None:
-        path = find()
-        if path is None:
-            raise ImportError("libqama.so is in none of its places: build it, install it, or name "
-                              f"it in {VARIABLE}")
-        try:
-            library = ctypes.CDLL(path)
-        except OSError as error:
-            raise ImportError(f"{path} cannot be loaded: {error}") from error
-        for name, arguments in _STATUS.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = arguments, c_int32
-        for name, (arguments, result) in _OTHERS.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = arguments, result
-        _loaded = library
-    return _loaded
-
-
-def call(name: str, *arguments) -> None:
+def call(name: str, *arguments, path: str | None = None) -> None:
     """Calls a function that gives a status; a status other than 0 becomes a QamaError."""
-    library = load()
+    library = load(path)
     status = getattr(library, name)(*arguments)
     if status != 0:
         raise QamaError(library.qama_status_name(status).decode(),

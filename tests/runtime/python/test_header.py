@@ -18,7 +18,8 @@ STRUCTS = {"qama_model_options": library.ModelOptions,
            "qama_guess": library.Guess, "qama_layer_solve": library.LayerSolve,
            "qama_answer": library.Answer, "qama_picture_options": library.PictureOptions,
            "qama_solve_options": library.SolveOptions, "qama_solution": library.Solution,
-           "qama_sample_options": library.SampleOptions}
+           "qama_sample_options": library.SampleOptions,
+           "qama_solver_options": library.SolverOptions}
 
 
 def fields_of(name):

@@ -10,7 +10,9 @@ import unittest
 from pathlib import Path
 
 import numpy as np
-from qama_export import datasets, fold, solver, tokeniser
+from qama_export import datasets, fold, tokeniser
+
+from qama import library
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "text"
 
@@ -214,7 +216,7 @@ class Own(unittest.TestCase):
         with self.assertRaisesRegex(FileNotFoundError, "does not exist, expected one with files"):
             self.load("absent")
 
-    @unittest.skipUnless(solver.find_library(), "SKIPPED: no libqama")
+    @unittest.skipUnless(library.find(), "SKIPPED: no libqama")
     def test_images_are_what_the_runtime_sees(self):
         for part in ("train", "test"):
             for label in "ab":

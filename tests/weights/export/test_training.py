@@ -22,9 +22,11 @@ from qama_export import export, fleet, pack, sweep, text_teacher, train
 from qama_export.half_products import half_products
 from qama_export.small_products import product
 from qama_export.models import build
-from qama_export.solver import Solver, find_library
 
-LIBRARY = find_library()
+from qama import library
+from qama.torch import Solver
+
+LIBRARY = library.find()
 PACKAGE = Path(train.__file__).resolve().parents[1]
 
 

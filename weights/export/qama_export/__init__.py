@@ -1,11 +1,12 @@
 """Training and export of QAMA models (PyTorch, CPU or CUDA): see train.py, fleet.py and export.py.
 
-The package needs Python >= 3.11, numpy and torch (>= 1.13) and the runtime's shared library
-(solver.py); nothing else. A new attention kind gets a class beside QamaAttention and a line in
-models.make_attention.
+The package needs Python >= 3.11, numpy and torch (>= 1.13) and the runtime's package `qama` with
+its shared library (runtime/python); nothing else. A new attention kind gets a class beside
+QamaAttention and a line in models.make_attention.
 """
 import importlib.util
 import sys
+from pathlib import Path
 
 
 def _check_packages():
@@ -19,3 +20,5 @@ def _check_packages():
 
 if sys.argv[:1] == ["-m"]:  # what Python has there while it looks for the script
     _check_packages()
+if importlib.util.find_spec("qama") is None:  # not installed: the one of this checkout
+    sys.path.append(str(Path(__file__).resolve().parents[3] / "runtime" / "python"))

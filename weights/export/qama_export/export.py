@@ -14,12 +14,12 @@ import json
 
 import numpy as np
 import torch
+from qama.torch import STARTS, Solver
 
 from . import command, datasets, tensor_file
 from .models import SimpleViT, TextTransformer, build
 from .qama_attention import QamaAttention
 from .qama_v1 import QamaV1Attention
-from .solver import STARTS, Solver
 
 PRODUCER = "qama_export 0.1"
 FITS = ("stretch", "crop", "pad", "content")
@@ -142,7 +142,7 @@ def anneal_solver(record, threads=1, library=None, **changes):
         return None
     # One solver serves all blocks here, so that schedules of single blocks do not count.
     anneal = {key: value for key, value in record["attention"]["anneal"].items() if key != "layers"}
-    return Solver(threads=threads, library=library, **{**anneal, **changes})
+    return Solver(threads=threads, path=library, **{**anneal, **changes})
 
 
 def write_schedule(path, out, layers=None, **schedule):

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from .solver import load_library
+from qama import library
 
 HELD_OUT = 10  # of a label's samples, one of so many tests, where there is no test set
 
@@ -109,7 +108,7 @@ def text_of(sample):
 class Fitter:
     """What a model of `shape` (height, width, channels) sees of image files, by libqama."""
 
-    def __init__(self, shape, patch, preprocess, library=None):
+    def __init__(self, shape, patch, preprocess, path=None):
         height, width, channels = shape
         # Any model of that input does: the smallest one there is.
         from .export import export_model
@@ -119,35 +118,29 @@ class Fitter:
                   "patch": patch, "token_pool": [1, 1], "dim": 4, "depth": 1, "heads": 1,
                   "dim_head": 4, "mlp": 4, "classes": 2, "gelu": "erf", "norm_eps": 1e-5,
                   "pool": "mean", "attention": {"kind": "softmax"}}
-        self.library = load_library(library)
-        pointer = ctypes.c_void_p
-        self.library.qama_model_open.argtypes = [ctypes.c_char_p, ctypes.POINTER(pointer)]
-        self.library.qama_model_close.argtypes = [pointer]
-        self.library.qama_model_close.restype = None
-        self.library.qama_model_fit_encoded.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t,
-                                                        pointer]
-        self.model, self.shape = pointer(), shape
+        self.path, self.model, self.shape = path, ctypes.c_void_p(), shape
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "shape.safetensors")
             state = torch.random.get_rng_state()
             export_model(build(record), path, preprocess, ["0", "1"])
             torch.random.set_rng_state(state)
-            self.check(self.library.qama_model_open(path.encode(), ctypes.byref(self.model)))
+            self._call("qama_model_open_with", path.encode(), None, ctypes.byref(self.model))
 
-    def check(self, status):
-        if status:
-            raise ValueError(self.library.qama_last_error().decode())
+    def _call(self, name, *arguments):
+        try:
+            library.call(name, *arguments, path=self.path)
+        except library.QamaError as error:
+            raise ValueError(error.sentence) from None
 
     def read(self, path):
         """uint8 [channels, height, width] of a file."""
         data = path.read_bytes()
         out = np.empty(self.shape, np.uint8)
-        self.check(self.library.qama_model_fit_encoded(self.model, data, len(data),
-                                                       out.ctypes.data_as(ctypes.c_void_p)))
+        self._call("qama_model_fit_encoded", self.model, data, len(data), out.ctypes.data)
         return out.transpose(2, 0, 1)
 
     def close(self):
-        self.library.qama_model_close(self.model)
+        library.load(self.path).qama_model_close(self.model)
 
 
 def load(root, text, read):

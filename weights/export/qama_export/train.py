@@ -5,7 +5,7 @@
 Writes into --out: log.jsonl (one JSON object a line), checkpoint.pt (everything needed to go on),
 weights.pt (for --start-from), model.safetensors and golden.safetensors. With --time-limit the
 learning rate schedule shrinks to what fits: the step time is measured all along and the end is
-moved accordingly. Forward solves of QAMA layers go through libqama (solver.py). Several runs at
+moved accordingly. Forward solves of QAMA layers go through libqama (qama.torch). Several runs at
 once: fleet.py.
 """
 import argparse
@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from qama.torch import Solver
 from torch.nn import functional
 
 from . import augment, command, datasets, export, ngrams, rivals, text_teacher, tokeniser
 from .half_products import half_products
 from .models import build
 from .qama_attention import RULES, HeadNorm
-from .solver import Solver
 
 # What a data set's runs start from; every value has an option of the same name.
 PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128,
@@ -573,7 +573,7 @@ class Run:
         if options.attention in (*RULES, "qama_v1"):
             training = Solver(seed=options.seed, sweeps=options.sweeps, restarts=options.restarts,
                               t_start=options.t_start, t_end=options.t_end, threads=options.threads,
-                              library=options.library)
+                              path=options.library)
             evaluation = export.anneal_solver(self.model.record, options.threads, options.library)
             self.solvers = {"train": training, "eval": evaluation}
             self.model.set_solver(training)
