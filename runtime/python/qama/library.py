@@ -148,6 +148,7 @@ _OTHERS = {
     "qama_sample_options_init_size": ([POINTER(SampleOptions), c_size_t], None),
     "qama_solve_options_init_size": ([POINTER(SolveOptions), c_size_t], None),
 }
+FUNCTIONS = {**{name: (arguments, c_int32) for name, arguments in _STATUS.items()}, **_OTHERS}
 
 
 def find() -> str | None:
@@ -177,11 +178,10 @@ def load(path: str | None = None):
         library = ctypes.CDLL(os.fspath(path))
     except OSError as error:
         raise OSError(f"{path} cannot be loaded: {error}") from error
-    for name, arguments in _STATUS.items():
-        function = getattr(library, name)
-        function.argtypes, function.restype = arguments, c_int32
-    for name, (arguments, result) in _OTHERS.items():
-        function = getattr(library, name)
+    for name, (arguments, result) in FUNCTIONS.items():
+        function = getattr(library, name, None)
+        if function is None:
+            raise OSError(f"{path} has no function {name}: it is older than this package")
         function.argtypes, function.restype = arguments, result
     return library
 

@@ -57,9 +57,7 @@ class Header(unittest.TestCase):
                         self.assertIs(ours, TYPES[kind], field)
 
     def test_functions(self):
-        ours = {name: (arguments, ctypes.c_int32) for name, arguments in library._STATUS.items()}
-        ours.update(library._OTHERS)
-        for name, (arguments, result) in ours.items():
+        for name, (arguments, result) in library.FUNCTIONS.items():
             with self.subTest(name):
                 kind, declared = parts_of(name)
                 self.assertEqual(is_pointer(result), kind.endswith("*"))
