@@ -108,7 +108,7 @@ class Training(unittest.TestCase):
     def test_the_published_recipe_keeps_its_best_epoch(self):
         extra = ("--recipe", "published", "--attention", "qama_bilinear", "--dim", "8")
         run = self.run_training("published", *extra)
-        self.assertEqual((run.options.clip, run.options.schedule, run.options.pixels,
+        self.assertEqual((run.options.clip, run.options.lr_schedule, run.options.pixels,
                           run.options.lr, run.options.seed), (0.0, "constant", "half", 0.01, 42))
         run.train()
         run.finish()

@@ -45,7 +45,7 @@ PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=1
 # Options that belong together, by a name; others given beside them count.
 # "published": how the authors' published code trains its image models (Table III).
 RECIPES = {"published": dict(dim=64, depth=1, heads=8, dim_head=8, mlp=64, patch=4, epochs=50,
-                             batch=128, lr=1e-3, schedule="constant", beta2=0.999, clip=0.0,
+                             batch=128, lr=1e-3, lr_schedule="constant", beta2=0.999, clip=0.0,
                              weight_decay=0.0, augment=False, pixels="half", projection=False,
                              seed=42, sweeps=5, eval_sweeps=5, t_start=0.3, t_end=0.03,
                              keep_best=True)}
@@ -129,7 +129,8 @@ def parse(arguments=None):
     add("--eval-restarts", type=int, default=1)
     add("--t-start", type=float, default=1.2)
     add("--t-end", type=float, default=0.1)
-    add("--schedule", default="cycle", choices=["cycle", "constant"], help="of the learning rate")
+    add("--lr-schedule", default="cycle", choices=["cycle", "constant"],
+        help="of the learning rate")
     add("--beta2", type=float, default=0.99, help="of Adam")
     add("--weight-decay", type=float, default=0.05)
     add("--label-smoothing", type=float, default=0.0)
@@ -760,7 +761,7 @@ class Run:
                     if self.step >= self.total:
                         break
                 lr = options.lr
-                if options.schedule == "cycle":
+                if options.lr_schedule == "cycle":
                     lr *= rate(self.step / self.total, options.warmup)
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr * group.get("part", 1.0)
