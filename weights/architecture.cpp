@@ -13,7 +13,9 @@ namespace {
 
 // The JSON spelling of every enumeration; both directions use these tables.
 constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
-    {"simple_vit", ModelKind::simple_vit}, {"text_transformer", ModelKind::text_transformer}};
+    {"simple_vit", ModelKind::simple_vit},
+    {"text_transformer", ModelKind::text_transformer},
+    {"feature_transformer", ModelKind::feature_transformer}};
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
 constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}, {"max", Pool::max}};
 
@@ -111,6 +113,13 @@ Status read_sequence(const Json& value, Architecture& out) {
   return reader.finish();
 }
 
+Status read_features(const Json& value, Architecture& out) {
+  ObjectReader reader(value, "architecture.features", kBad);
+  reader.read("tokens", out.max_tokens);
+  reader.read("width", out.embedding);
+  return reader.finish();
+}
+
 Status read_token_pool(const Json& value, Architecture& out) {
   const auto is_size = [](const Json& size) {
     return size.is_number_unsigned() && size.get<std::uint64_t>() <= kMaxDim;
@@ -122,6 +131,15 @@ Status read_token_pool(const Json& value, Architecture& out) {
   out.token_pool_rows = value[0].get<std::int32_t>();
   out.token_pool_cols = value[1].get<std::int32_t>();
   return {};
+}
+
+bool has_image(const Architecture& a) {
+  return a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
+         a.token_pool_rows != 1 || a.token_pool_cols != 1 || a.patch_norm_eps;
+}
+
+bool has_words(const Architecture& a) {
+  return a.vocabulary != 0 || a.neighbours != 0 || a.ngrams != 0 || a.ngram_rows != 0;
 }
 
 void check_image(const Architecture& a, Bounds& bounds) {
@@ -140,8 +158,7 @@ void check_image(const Architecture& a, Bounds& bounds) {
   bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1, kMaxTokens);
   bounds.range("image: numbers a patch", std::int64_t{a.patch} * a.patch * a.image_channels, 1,
                kMaxDim);
-  if (a.max_tokens != 0 || a.vocabulary != 0 || a.embedding != 0 || a.neighbours != 0 ||
-      a.ngrams != 0 || a.ngram_rows != 0) {
+  if (a.max_tokens != 0 || a.embedding != 0 || has_words(a)) {
     bounds.fail("sequence", "a size", "none in a simple_vit");
   }
 }
@@ -156,10 +173,16 @@ void check_text(const Architecture& a, Bounds& bounds) {
                a.ngrams > 0 ? kMaxVocabulary : 0);
   if (!bounds.ok()) return;
   bounds.range("sequence: numbers that the projection sees", a.projected(), 1, kMaxDim);
-  if (a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
-      a.token_pool_rows != 1 || a.token_pool_cols != 1 || a.patch_norm_eps) {
-    bounds.fail("image", "a size", "none in a text_transformer");
-  }
+  if (has_image(a)) bounds.fail("image", "a size", "none in a text_transformer");
+}
+
+void check_features(const Architecture& a, Bounds& bounds) {
+  bounds.range("features.tokens", a.max_tokens, 1, kMaxTokens);
+  bounds.range("features.width", a.embedding, 1, kMaxDim);
+  bounds.range("features: numbers a sample", std::int64_t{a.max_tokens} * a.embedding, 1,
+               kMaxFeatures);
+  if (has_image(a)) bounds.fail("image", "a size", "none in a feature_transformer");
+  if (has_words(a)) bounds.fail("sequence", "a size", "none in a feature_transformer");
 }
 
 void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds& bounds) {
@@ -245,8 +268,10 @@ Status Architecture::validate() const {
   Bounds bounds(kBad, "architecture");
   if (is_image()) {
     check_image(*this, bounds);
-  } else {
+  } else if (is_text()) {
     check_text(*this, bounds);
+  } else {
+    check_features(*this, bounds);
   }
   bounds.range("dim", dim, 1, kMaxDim);
   bounds.range("depth", depth, 1, kMaxDepth);
@@ -281,8 +306,10 @@ Result<Architecture> Architecture::parse(std::string_view json) {
     if (reader.optional("patch_norm_eps") != nullptr) {
       reader.read("patch_norm_eps", a.patch_norm_eps.emplace());
     }
-  } else if (const Json* sequence = reader.raw("sequence")) {
-    reader.merge(read_sequence(*sequence, a));
+  } else if (a.is_text()) {
+    if (const Json* sequence = reader.raw("sequence")) reader.merge(read_sequence(*sequence, a));
+  } else if (const Json* features = reader.raw("features")) {
+    reader.merge(read_features(*features, a));
   }
   reader.read("dim", a.dim);
   reader.read("depth", a.depth);
@@ -310,6 +337,8 @@ std::string Architecture::to_json() const {
     out["patch"] = patch;
     out["token_pool"] = {token_pool_rows, token_pool_cols};
     if (patch_norm_eps) out["patch_norm_eps"] = *patch_norm_eps;
+  } else if (is_features()) {
+    out["features"] = Ordered{{"tokens", max_tokens}, {"width", embedding}};
   } else {
     out["sequence"] =
         Ordered{{"max_tokens", max_tokens}, {"vocabulary", vocabulary}, {"embedding", embedding}};

@@ -19,7 +19,7 @@
 
 namespace qama::weights {
 
-enum class ModelKind : std::uint8_t { simple_vit, text_transformer };
+enum class ModelKind : std::uint8_t { simple_vit, text_transformer, feature_transformer };
 enum class Gelu : std::uint8_t { erf, tanh };
 enum class Pool : std::uint8_t {
   mean,
@@ -42,10 +42,10 @@ struct Architecture {
   std::int32_t token_pool_rows = 1;  ///< average pooling of the token grid; divides its rows
   std::int32_t token_pool_cols = 1;
 
-  // text_transformer only, 0 otherwise
-  std::int32_t max_tokens = 0;
+  // text_transformer, and the first two of feature_transformer; 0 otherwise
+  std::int32_t max_tokens = 0;  ///< of a text at most; of features: all of them, always
+  std::int32_t embedding = 0;   ///< width of a token, before its projection to dim
   std::int32_t vocabulary = 0;  ///< words, with <pad> = 0 and <unk> = 1
-  std::int32_t embedding = 0;   ///< width of the token table, before its projection to dim
   /// Tokens on either side whose vectors the projection to dim sees beside the token's own.
   std::int32_t neighbours = 0;
   /// Words of the longest n-gram that has a score; 0: the projection sees no scores. The score of a
@@ -71,6 +71,8 @@ struct Architecture {
 
   [[nodiscard]] bool is_image() const noexcept { return kind == ModelKind::simple_vit; }
   [[nodiscard]] bool is_text() const noexcept { return kind == ModelKind::text_transformer; }
+  /// Tokens of another network, [tokens][embedding] floats.
+  [[nodiscard]] bool is_features() const noexcept { return kind == ModelKind::feature_transformer; }
   /// Attention that anneals, of either version.
   [[nodiscard]] bool is_qama() const noexcept;
   /// Binary variables a token and head; 0 where nothing is annealed.
@@ -84,14 +86,15 @@ struct Architecture {
   /// Whether a linear map is behind the heads; if not, they are as wide as the model.
   [[nodiscard]] bool projects() const noexcept;
 
-  /// Rows and columns of the patch grid; 0 for text.
+  /// Rows and columns of the patch grid; 0 without an image.
   [[nodiscard]] std::int32_t grid_rows() const noexcept {
     return patch > 0 ? image_height / patch : 0;
   }
   [[nodiscard]] std::int32_t grid_cols() const noexcept {
     return patch > 0 ? image_width / patch : 0;
   }
-  /// Rows of `position`: patches of an image before token pooling, or max_tokens.
+  /// Patches of an image before token pooling, or max_tokens: the rows of `position`, if there is
+  /// one.
   [[nodiscard]] std::int32_t tokens_before_pool() const noexcept {
     return is_image() ? grid_rows() * grid_cols() : max_tokens;
   }
@@ -99,10 +102,10 @@ struct Architecture {
   [[nodiscard]] std::int32_t tokens() const noexcept {
     return is_image() ? tokens_before_pool() / (token_pool_rows * token_pool_cols) : max_tokens;
   }
-  /// patch * patch * channels; 0 for text.
+  /// patch * patch * channels; 0 without an image.
   [[nodiscard]] std::int32_t patch_dim() const noexcept { return patch * patch * image_channels; }
-  /// What embed.proj projects to dim, numbers a token: the vectors of a text's token and its
-  /// neighbours, and the score of its n-grams.
+  /// What embed.proj projects to dim, numbers a token: the features, or the vectors of a text's
+  /// token and its neighbours, and the score of its n-grams.
   [[nodiscard]] std::int32_t projected() const noexcept {
     return (2 * neighbours + 1) * embedding + (ngrams > 0 ? 1 : 0);
   }

@@ -136,6 +136,8 @@ Status GoldenFile::matches(const Architecture& a, std::string_view model_sha256)
   checker.take("logits", Dtype::f32, {b, a.classes}, true);
   if (a.is_image()) {
     checker.take("input", Dtype::f32, {b, a.image_channels, a.image_height, a.image_width}, true);
+  } else if (a.is_features()) {
+    checker.take("input", Dtype::f32, {b, a.max_tokens, a.embedding}, true);
   } else {
     if (const auto* tokens = checker.take("tokens", Dtype::i32, {b, a.max_tokens}, true)) {
       checker.merge(check_range(*tokens, 0, a.vocabulary - 1));

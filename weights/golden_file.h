@@ -18,7 +18,8 @@ namespace qama::weights {
 inline constexpr TensorFormat kGoldenFormat{"qama-golden", "2", "1"};
 
 /// An open golden file. Immutable: may be shared between threads. Tensors (B samples, N tokens):
-///   input F32 [B,C,H,W], or tokens I32 [B,max_tokens] and lengths I32 [B]; labels I32 [B];
+///   input F32 [B,C,H,W] or (features) [B,N,width], or tokens I32 [B,max_tokens] and lengths I32
+///   [B]; labels I32 [B];
 ///   embed, block.i.attn_norm, block.i.attn_out, block.i.out, norm F32 [B,N,dim];
 ///   block.i.spins U8 [B,H,N] and block.i.energies F32 [B,H,N] (qama); pooled F32 [B,dim];
 ///   logits F32 [B,classes].

@@ -9,6 +9,7 @@ inline constexpr std::int32_t kMaxDim = 65536;  ///< any width: dim, mlp, dim_he
 inline constexpr std::int32_t kMaxDepth = 256;  ///< blocks
 inline constexpr std::int32_t kMaxHeads = 64;
 inline constexpr std::int32_t kMaxTokens = 1 << 20;      ///< tokens of a sample, before pooling too
+inline constexpr std::int32_t kMaxFeatures = 1 << 28;    ///< numbers of a sample of features
 inline constexpr std::int32_t kMaxVocabulary = 1 << 24;  ///< words
 inline constexpr std::int32_t kMaxNeighbours = 16;       ///< on either side of a token
 inline constexpr std::int32_t kMaxNgram = 8;             ///< words that have a score together

@@ -141,12 +141,15 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
     list.add_weight_bias("patch.linear", {a.dim, a.patch_dim()}, a.dim);
     list.add_norm("patch.norm2", a.dim);
   } else {
-    list.add_u8("vocabulary");
-    list.add("embed.weight", {a.vocabulary, a.embedding});
-    if (a.ngrams > 0) list.add("embed.ngrams", {a.ngram_rows, 1});
+    if (a.is_text()) {
+      list.add_u8("vocabulary");
+      list.add("embed.weight", {a.vocabulary, a.embedding});
+      if (a.ngrams > 0) list.add("embed.ngrams", {a.ngram_rows, 1});
+    }
     list.add_weight_bias("embed.proj", {a.dim, a.projected()}, a.dim);
   }
-  list.add("position", {a.tokens_before_pool(), a.dim});
+  // The network that features come from has told its tokens where they stand.
+  if (!a.is_features()) list.add("position", {a.tokens_before_pool(), a.dim});
   for (std::int32_t i = 0; i < a.depth; ++i) {
     const std::string block = "blocks." + std::to_string(i) + ".";
     add_attention(a, attention_prefix(i), list);

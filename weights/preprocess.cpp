@@ -8,6 +8,10 @@
 namespace qama::weights {
 namespace {
 
+constexpr std::pair<std::string_view, ModelKind> kKinds[] = {
+    {"image", ModelKind::simple_vit},
+    {"text", ModelKind::text_transformer},
+    {"features", ModelKind::feature_transformer}};
 // The JSON spelling of every enumeration; both directions use these tables.
 constexpr std::pair<std::string_view, Resize> kResizes[] = {{"bilinear", Resize::bilinear}};
 constexpr std::pair<std::string_view, GrayFrom> kGrays[] = {{"luma", GrayFrom::luma}};
@@ -47,9 +51,7 @@ std::string_view name_of(Truncate value) noexcept {
 Status Preprocess::validate(const Architecture& architecture) const {
   Bounds bounds(ErrorCode::model_bad_preprocess, "preprocess");
   if (kind != architecture.kind) {
-    const auto text = [](ModelKind k) {
-      return std::string(k == ModelKind::simple_vit ? "'image'" : "'text'");
-    };
+    const auto text = [](ModelKind k) { return "'" + std::string(name_in(kKinds, k)) + "'"; };
     bounds.fail("kind", text(kind), text(architecture.kind));
     return bounds.take();
   }
@@ -61,6 +63,7 @@ Status Preprocess::validate(const Architecture& architecture) const {
     }
     return bounds.take();
   }
+  if (kind == ModelKind::feature_transformer) return bounds.take();
   const auto channels = static_cast<std::size_t>(architecture.image_channels);
   const std::string expected = std::to_string(channels) + " numbers, one a channel";
   if (mean.size() != channels) bounds.fail("mean", std::to_string(mean.size()), expected);
@@ -83,8 +86,6 @@ Status Preprocess::validate(const Architecture& architecture) const {
 Result<Preprocess> Preprocess::parse(std::string_view json, const Architecture& architecture) {
   constexpr ErrorCode kCode = ErrorCode::model_bad_preprocess;
   QAMA_ASSIGN_OR_RETURN(const Json value, parse_strict_json(json, "preprocess", kCode));
-  constexpr std::pair<std::string_view, ModelKind> kKinds[] = {
-      {"image", ModelKind::simple_vit}, {"text", ModelKind::text_transformer}};
   Preprocess out;
   ObjectReader reader(value, "preprocess", kCode);
   reader.read("kind", out.kind, kKinds);
@@ -100,7 +101,7 @@ Result<Preprocess> Preprocess::parse(std::string_view json, const Architecture& 
     }
     if (reader.optional("margin") != nullptr) reader.read("margin", out.margin);
     if (reader.optional("centre") != nullptr) reader.read("centre", out.centre, kCentres);
-  } else {
+  } else if (out.kind == ModelKind::text_transformer) {
     reader.read("tokeniser", out.tokeniser, kTokenisers);
     reader.read("lowercase", out.lowercase);
     reader.read("truncate", out.truncate, kTruncates);
@@ -112,8 +113,8 @@ Result<Preprocess> Preprocess::parse(std::string_view json, const Architecture& 
 
 std::string Preprocess::to_json() const {
   nlohmann::ordered_json out;
+  out["kind"] = name_in(kKinds, kind);
   if (kind == ModelKind::simple_vit) {
-    out["kind"] = "image";
     out["mean"] = mean;
     out["std"] = stddev;
     out["scale"] = scale;
@@ -124,8 +125,7 @@ std::string Preprocess::to_json() const {
     if (background != defaults.background) out["background"] = name_of(background);
     if (margin != defaults.margin) out["margin"] = margin;
     if (centre != defaults.centre) out["centre"] = name_of(centre);
-  } else {
-    out["kind"] = "text";
+  } else if (kind == ModelKind::text_transformer) {
     out["tokeniser"] = name_of(tokeniser);
     out["lowercase"] = lowercase;
     out["truncate"] = name_of(truncate);

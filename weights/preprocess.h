@@ -1,4 +1,5 @@
 // The preprocess record of a model file: how a picture or a text becomes the network's input.
+// Features are the input as they are.
 // Parsed as strictly as the architecture (architecture.h). runtime/io/picture.h does what the
 // record of pictures says. A key that says what was done before it existed is not written, so that
 // programs older than the key read such a file.
@@ -39,9 +40,10 @@ inline constexpr std::pair<std::string_view, Fit> kFits[] = {
 [[nodiscard]] std::string_view name_of(Tokeniser value) noexcept;
 [[nodiscard]] std::string_view name_of(Truncate value) noexcept;
 
-/// How bytes become the network's input. Image: value = (byte / scale - mean[c]) / stddev[c].
+/// How bytes become the network's input. Image: value = (byte / scale - mean[c]) / stddev[c]. Of
+/// features, nothing but the kind is said.
 struct Preprocess {
-  ModelKind kind = ModelKind::simple_vit;  ///< image or text; equals the architecture's
+  ModelKind kind = ModelKind::simple_vit;  ///< equals the architecture's
 
   // image
   std::vector<double> mean;    ///< one a channel

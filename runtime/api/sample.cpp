@@ -5,6 +5,7 @@
 #include "hal/base/quote.h"
 #include "hal/platform/file.h"
 #include "runtime/io/idx_reader.h"
+#include "runtime/io/npy_reader.h"
 #include "runtime/io/text.h"
 
 namespace qama::runtime {
@@ -23,6 +24,16 @@ std::optional<Indexed> split_index(const std::string& name) {
   if (out.index.find_first_not_of("-0123456789") != std::string::npos) return std::nullopt;
   if (platform::file_bytes(name).ok() || !platform::file_bytes(out.file).ok()) return std::nullopt;
   return out;
+}
+
+Result<std::int64_t> number_of(const Indexed& indexed) {
+  std::int64_t index = 0;
+  const char* end = indexed.index.data() + indexed.index.size();
+  const auto [stop, code] = std::from_chars(indexed.index.data(), end, index);
+  if (code == std::errc() && stop == end) return index;
+  return Error{ErrorCode::index_out_of_range, "index " + quote(indexed.index) + " of file " +
+                                                  quote(indexed.file) +
+                                                  " is not a number of a record"};
 }
 
 }  // namespace
@@ -46,20 +57,18 @@ Result<Sample> SampleReader::read(const std::string& name) const {
         platform::read_file(name, io::kMaxTextBytes, ErrorCode::text_bad_encoding));
     return text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
   }
+  if (a.is_features()) {
+    if (!indexed) return features(name, std::nullopt);
+    QAMA_ASSIGN_OR_RETURN(const std::int64_t index, number_of(*indexed));
+    return features(indexed->file, index);
+  }
   if (!indexed) {
     QAMA_ASSIGN_OR_RETURN(
         const std::vector<std::uint8_t> bytes,
         platform::read_file(name, io::kMaxImageFileBytes, ErrorCode::image_too_large));
     return encoded(bytes, name);
   }
-  std::int64_t index = 0;
-  const char* end = indexed->index.data() + indexed->index.size();
-  const auto [stop, code] = std::from_chars(indexed->index.data(), end, index);
-  if (code != std::errc() || stop != end) {
-    return Error{ErrorCode::index_out_of_range, "index " + quote(indexed->index) + " of file " +
-                                                    quote(indexed->file) +
-                                                    " is not a number of a record"};
-  }
+  QAMA_ASSIGN_OR_RETURN(const std::int64_t index, number_of(*indexed));
   QAMA_ASSIGN_OR_RETURN(const io::Image image, io::read_idx_image(indexed->file, index));
   QAMA_ASSIGN_OR_RETURN(Sample out, picture(image, name, true));
   out.index = static_cast<std::uint64_t>(index);
@@ -68,9 +77,19 @@ Result<Sample> SampleReader::read(const std::string& name) const {
 
 Result<Sample> SampleReader::encoded(std::span<const std::uint8_t> bytes,
                                      std::string_view name) const {
-  if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
+  if (!model_->architecture().is_image()) return wrong_kind(model_name_, *model_, "images");
   QAMA_ASSIGN_OR_RETURN(const io::Image image, io::decode_image(bytes, name));
   return picture(image, name, false);
+}
+
+Result<Sample> SampleReader::features(const std::string& path,
+                                      std::optional<std::int64_t> index) const {
+  const weights::Architecture& a = model_->architecture();
+  Sample out;
+  QAMA_ASSIGN_OR_RETURN(out.features,
+                        io::read_npy_features(path, index, a.max_tokens, a.embedding));
+  out.index = static_cast<std::uint64_t>(index.value_or(0));
+  return out;
 }
 
 Result<Sample> SampleReader::picture(const io::Image& image, std::string_view name,
@@ -101,7 +120,7 @@ Result<Sample> SampleReader::text(std::string_view words, std::string_view name)
 
 Result<io::PictureNotes> SampleReader::fit(const io::ImageView& image,
                                            std::span<std::uint8_t> pixels, bool of_data_set) const {
-  if (tokeniser_) return wrong_kind(model_name_, *model_, "images");
+  if (!model_->architecture().is_image()) return wrong_kind(model_name_, *model_, "images");
   const weights::Architecture& a = model_->architecture();
   const weights::Preprocess& p = model_->preprocess();
   const io::PictureRules rules{
@@ -124,7 +143,9 @@ Status run_sample(Session& session, const Sample& sample, std::span<float> logit
   RunOptions options;
   options.first_sample = sample.index;
   options.hooks = hooks;
-  if (session.model().architecture().is_text()) {
+  const weights::Architecture& a = session.model().architecture();
+  if (a.is_features()) return session.run_f32(sample.features, 1, logits, options);
+  if (a.is_text()) {
     return session.run_tokens(sample.tokens, {&sample.text.length, 1}, logits, options);
   }
   return session.run_u8(sample.pixels, 1, logits, options);
@@ -132,10 +153,13 @@ Status run_sample(Session& session, const Sample& sample, std::span<float> logit
 
 Error wrong_kind(std::string_view model_name, const Model& model, std::string_view what) {
   const weights::Architecture& a = model.architecture();
-  const std::string takes = a.is_text() ? "texts"
-                                        : "images of " + std::to_string(a.image_height) + " x " +
-                                              std::to_string(a.image_width) + " x " +
-                                              std::to_string(a.image_channels);
+  std::string takes(model.takes());
+  if (a.is_image()) {
+    takes += " of " + std::to_string(a.image_height) + " x " + std::to_string(a.image_width) +
+             " x " + std::to_string(a.image_channels);
+  } else if (a.is_features()) {
+    takes += " of " + std::to_string(a.max_tokens) + " x " + std::to_string(a.embedding);
+  }
   return {ErrorCode::model_wrong_kind,
           "model " + quote(model_name) + " classifies " + takes + ", not " + std::string(what)};
 }

@@ -1,5 +1,5 @@
 // One sample as a session takes it, made from anything that holds one: pixels of any size, an
-// encoded image, a file, FILE:INDEX of an IDX file, a text. To add a source: a function of
+// encoded image, a file, FILE:INDEX of an IDX or .npy file, a text. To add a source: a function of
 // SampleReader.
 #pragma once
 
@@ -22,12 +22,13 @@
 
 namespace qama::runtime {
 
-/// Pixels of an image model, or tokens of a text model.
+/// Pixels of an image model, tokens of a text model, or features.
 struct Sample {
-  /// INDEX of an IDX file, else 0. It decides the solver's random numbers.
+  /// INDEX of an IDX or .npy file, else 0. It decides the solver's random numbers.
   std::uint64_t index = 0;
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
+  std::vector<float> features;
   Encoded text;                    ///< of a text: how many tokens it has
   std::vector<std::string> words;  ///< of a text: those that the model gets, a token each, folded
   io::PictureNotes picture;        ///< of a picture
@@ -53,7 +54,7 @@ class SampleReader {
   void set_pictures(PictureOptions pictures) noexcept { pictures_ = pictures; }
 
   /// A file, FILE:INDEX, or "-" for standard input. NOT_FOUND, IO_ERROR, IMAGE_*, DATASET_*,
-  /// INDEX_OUT_OF_RANGE, TEXT_BAD_ENCODING, MODEL_WRONG_KIND.
+  /// INDEX_OUT_OF_RANGE, TEXT_BAD_ENCODING, MODEL_WRONG_KIND; of features also PROBLEM_BAD_VALUE.
   [[nodiscard]] Result<Sample> read(const std::string& name) const;
   /// The bytes of an image file; `name` is for error sentences, here and below. One with nothing to
   /// see is a sample with a doubt. IMAGE_*, MODEL_WRONG_KIND.
@@ -68,7 +69,7 @@ class SampleReader {
   /// MODEL_WRONG_KIND.
   Result<io::PictureNotes> fit(const io::ImageView& image, std::span<std::uint8_t> pixels,
                                bool of_data_set = false) const;
-  /// Null for an image model.
+  /// Null for other models than those of texts.
   [[nodiscard]] const Tokeniser* tokeniser() const noexcept {
     return tokeniser_ ? &*tokeniser_ : nullptr;
   }
@@ -76,6 +77,8 @@ class SampleReader {
  private:
   SampleReader(std::shared_ptr<const Model> model, std::string model_name, PictureOptions pictures)
       : model_(std::move(model)), model_name_(std::move(model_name)), pictures_(pictures) {}
+  [[nodiscard]] Result<Sample> features(const std::string& path,
+                                        std::optional<std::int64_t> index) const;
   [[nodiscard]] Result<Sample> picture(const io::Image& image, std::string_view name,
                                        bool of_data_set) const;
   std::shared_ptr<const Model> model_;
@@ -91,7 +94,7 @@ class SampleReader {
 Status run_sample(Session& session, const Sample& sample, std::span<float> logits,
                   const Hooks& hooks = {});
 
-/// MODEL_WRONG_KIND: the model classifies texts or images of a size, not `what`.
+/// MODEL_WRONG_KIND: the model classifies texts, or images or features of a size, not `what`.
 [[nodiscard]] Error wrong_kind(std::string_view model_name, const Model& model,
                                std::string_view what);
 

@@ -68,7 +68,7 @@ struct qama_session {
   std::optional<runtime::SampleReader> reader;
   std::shared_ptr<const std::vector<std::string>> labels;
   std::uint64_t first_sample = 0;
-  // A batch on its way in, of an image model or of a text model,
+  // A batch on its way in, of an image model or of a text model; features stay the caller's,
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> lengths;
@@ -282,7 +282,8 @@ Status qama_session::run_texts(const char* const* texts, std::int32_t count, std
                                bool check) {
   if (texts == nullptr) return null_argument("texts");
   if (!model().architecture().is_text()) {
-    return Error{ErrorCode::model_wrong_kind, "text for a model that classifies images"};
+    return Error{ErrorCode::model_wrong_kind,
+                 "text for a model that classifies " + std::string(model().takes())};
   }
   const auto n = static_cast<std::size_t>(model().architecture().max_tokens);
   const auto batch = static_cast<std::size_t>(count);
@@ -458,12 +459,18 @@ int32_t qama_model_max_tokens(const qama_model* model) {
   return model == nullptr ? 0 : model->model->architecture().max_tokens;
 }
 
+int32_t qama_model_feature_width(const qama_model* model) {
+  return model == nullptr || !model->model->architecture().is_features()
+             ? 0
+             : model->model->architecture().embedding;
+}
+
 qama_status qama_model_fit_encoded(const qama_model* model, const void* bytes, size_t size,
                                    uint8_t* pixels) {
   return runtime::guarded([&]() -> Status {
     if (model == nullptr) return null_argument("model");
     if (bytes == nullptr) return null_argument("bytes");
-    // A text model is told apart before its pixels, of which it has none.
+    // Another model is told apart before its pixels, of which it has none.
     QAMA_ASSIGN_OR_RETURN(const auto reader,
                           runtime::SampleReader::create(model->model, model->name));
     QAMA_ASSIGN_OR_RETURN(

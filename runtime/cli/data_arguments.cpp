@@ -28,8 +28,8 @@ void DataArguments::declare(CLI::App& app, const std::string& what) {
       ->check(CLI::IsMember({"train", "test", "dev"}))
       ->default_str("test");
   app.add_option("--column", column,
-                 "Of your own table, take this column: of texts, or of image files, whose paths "
-                 "are relative to the table.")
+                 "Of your own table, take this column: of texts, or of files of images or "
+                 "features, whose paths are relative to the table.")
       ->type_name("NAME")
       ->default_str("text or file");
   app.add_option("--label-column", label_column,
@@ -41,7 +41,10 @@ void DataArguments::declare(CLI::App& app, const std::string& what) {
 
 Result<std::unique_ptr<io::Dataset>> DataArguments::open(const runtime::Model& model) const {
   io::OwnData own;
-  own.kind = model.architecture().is_text() ? io::SampleKind::text : io::SampleKind::image;
+  const weights::Architecture& a = model.architecture();
+  own.kind = a.is_text()       ? io::SampleKind::text
+             : a.is_features() ? io::SampleKind::features
+                               : io::SampleKind::image;
   for (std::int32_t c = 0; c < model.classes(); ++c) own.labels.emplace_back(model.label(c));
   own.column = column;
   own.label_column = label_column;

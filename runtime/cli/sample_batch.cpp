@@ -12,6 +12,7 @@ Result<SampleBatch> SampleBatch::create(std::shared_ptr<const runtime::Model> mo
 void SampleBatch::clear() {
   pixels_.clear();
   tokens_.clear();
+  features_.clear();
   lengths_.clear();
   indices_.clear();
 }
@@ -25,7 +26,9 @@ Status SampleBatch::add(const io::Sample& sample, std::optional<Error>* doubt) {
                           tokeniser->encode(sample.text, std::span(tokens_).subspan(at, width)));
     lengths_.push_back(encoded.length);
   } else if (!sample.name.empty()) {
-    QAMA_ASSIGN_OR_RETURN(runtime::Sample read, reader_.encoded(sample.file, sample.name));
+    QAMA_ASSIGN_OR_RETURN(runtime::Sample read, model_->architecture().is_features()
+                                                    ? reader_.read(sample.name)
+                                                    : reader_.encoded(sample.file, sample.name));
     read.index = static_cast<std::uint64_t>(sample.index);
     add(read);
     if (doubt != nullptr) *doubt = std::move(read.doubt);
@@ -49,6 +52,7 @@ Status SampleBatch::add(const io::Sample& sample, std::optional<Error>* doubt) {
 void SampleBatch::add(const runtime::Sample& sample) {
   pixels_.insert(pixels_.end(), sample.pixels.begin(), sample.pixels.end());
   tokens_.insert(tokens_.end(), sample.tokens.begin(), sample.tokens.end());
+  features_.insert(features_.end(), sample.features.begin(), sample.features.end());
   lengths_.push_back(sample.text.length);
   indices_.push_back(sample.index);
 }
@@ -58,9 +62,11 @@ Status SampleBatch::run(runtime::Session& session, const runtime::Hooks& hooks) 
   options.indices = indices_;
   options.hooks = hooks;
   logits_.resize(size() * static_cast<std::size_t>(model_->classes()));
-  if (reader_.tokeniser() != nullptr)
-    return session.run_tokens(tokens_, lengths_, logits_, options);
-  return session.run_u8(pixels_, static_cast<std::int32_t>(size()), logits_, options);
+  const weights::Architecture& a = model_->architecture();
+  const auto count = static_cast<std::int32_t>(size());
+  if (a.is_text()) return session.run_tokens(tokens_, lengths_, logits_, options);
+  if (a.is_features()) return session.run_f32(features_, count, logits_, options);
+  return session.run_u8(pixels_, count, logits_, options);
 }
 
 std::span<const float> SampleBatch::logits(std::size_t sample) const {

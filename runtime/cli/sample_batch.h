@@ -1,5 +1,5 @@
 // Samples of one kind, run together: the one place of the program that asks whether a model takes
-// images or texts.
+// images, texts or features.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,9 @@ class SampleBatch {
                                                   runtime::PictureOptions pictures = {});
 
   void clear();
-  /// Adds a sample of a data set whose samples the model takes. IMAGE_*: the file of one's own
-  /// image cannot be read; the batch stays as it is. `doubt` is that of the sample, if not null.
+  /// Adds a sample of a data set whose samples the model takes. IMAGE_* and the like: the file of
+  /// one's own sample cannot be read; the batch stays as it is. `doubt` is that of the sample, if
+  /// not null.
   Status add(const io::Sample& sample, std::optional<Error>* doubt = nullptr);
   void add(const runtime::Sample& sample);
   [[nodiscard]] std::size_t size() const noexcept { return indices_.size(); }
@@ -40,6 +41,7 @@ class SampleBatch {
   runtime::SampleReader reader_;
   std::vector<std::uint8_t> pixels_;
   std::vector<std::int32_t> tokens_, lengths_;
+  std::vector<float> features_;
   std::vector<std::uint64_t> indices_;
   std::vector<float> logits_;
 };

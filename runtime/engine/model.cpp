@@ -23,7 +23,19 @@ std::string_view Model::label(std::int32_t index) const noexcept {
   return labels[static_cast<std::size_t>(index)];
 }
 
+std::string_view Model::takes() const noexcept {
+  const weights::Architecture& a = architecture();
+  if (a.is_image()) return "images";
+  return a.is_text() ? "texts" : "features";
+}
+
 std::size_t Model::input_floats() const noexcept {
+  const weights::Architecture& a = architecture();
+  if (!a.is_features()) return input_pixels();
+  return static_cast<std::size_t>(a.max_tokens) * static_cast<std::size_t>(a.embedding);
+}
+
+std::size_t Model::input_pixels() const noexcept {
   const weights::Architecture& a = architecture();
   return static_cast<std::size_t>(a.image_height) * static_cast<std::size_t>(a.image_width) *
          static_cast<std::size_t>(a.image_channels);

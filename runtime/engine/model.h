@@ -38,10 +38,13 @@ class Model {
   [[nodiscard]] std::int32_t classes() const noexcept { return architecture().classes; }
   /// Empty for an index that is no class.
   [[nodiscard]] std::string_view label(std::int32_t index) const noexcept;
-  /// Floats of one prepared sample, channels x height x width; 0 for text.
+  /// What the model classifies, for sentences: "images", "texts" or "features".
+  [[nodiscard]] std::string_view takes() const noexcept;
+  /// Floats of one prepared sample: channels x height x width, or tokens x width of features; 0 for
+  /// text.
   [[nodiscard]] std::size_t input_floats() const noexcept;
-  /// Bytes of one sample's pixels, height x width x channels; 0 for text.
-  [[nodiscard]] std::size_t input_pixels() const noexcept { return input_floats(); }
+  /// Bytes of one sample's pixels, height x width x channels; 0 for other models.
+  [[nodiscard]] std::size_t input_pixels() const noexcept;
 
  private:
   explicit Model(std::shared_ptr<const weights::ModelFile> file) : file_(std::move(file)) {}

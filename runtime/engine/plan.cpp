@@ -33,7 +33,9 @@ Status add_block(Builder& b, std::int32_t block) {
 Status add_steps(Builder& b) {
   const weights::Architecture& a = b.architecture();
   QAMA_RETURN_IF_ERROR(b.start());
-  QAMA_RETURN_IF_ERROR(a.is_image() ? add_image_embedding(b) : add_text_embedding(b));
+  QAMA_RETURN_IF_ERROR(a.is_image()  ? add_image_embedding(b)
+                       : a.is_text() ? add_text_embedding(b)
+                                     : add_feature_embedding(b));
   b.tap("embed", b.x, a.dim);
   for (std::int32_t block = 0; block < a.depth; ++block) QAMA_RETURN_IF_ERROR(add_block(b, block));
   QAMA_RETURN_IF_ERROR(b.add_norm("norm", "norm", -1));

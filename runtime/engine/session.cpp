@@ -83,7 +83,7 @@ struct Session::Impl {
   /// The run in progress. What the samples are is asked once, by the run_* function that knows.
   struct Batch {
     const std::uint8_t* pixels = nullptr;
-    const float* images = nullptr;
+    const float* floats = nullptr;
     const std::int32_t* tokens = nullptr;
     const std::int32_t* lengths = nullptr;
     /// Gives `run` the input of sample `s`.
@@ -95,7 +95,8 @@ struct Session::Impl {
 
   Status open_devices(const SessionOptions& options);
   Status make_lanes(std::span<std::byte> arena);
-  Status start(std::int32_t count, std::span<float> logits, const RunOptions& options, bool text);
+  Status start(std::int32_t count, std::span<float> logits, const RunOptions& options, bool fits,
+               std::string_view what);
   Status run(std::int32_t count);
   void run_sample(std::int32_t sample, std::int32_t worker) noexcept;
   void run_interleaved(std::int32_t worker) noexcept;
@@ -260,14 +261,15 @@ Status Session::Impl::make_lanes(std::span<std::byte> arena) {
 
 // ---- running ------------------------------------------------------------------------------------
 
-/// What is common to all inputs: checks the arguments and remembers them.
+/// What is common to all inputs: checks the arguments and remembers them. `fits`: the model takes
+/// the input, which is `what`.
 Status Session::Impl::start(std::int32_t count, std::span<float> logits, const RunOptions& options,
-                            bool text) {
+                            bool fits, std::string_view what) {
   if (has_threads && made_in.is_other()) return made_in.error("the session");
   const weights::Architecture& a = plan->model().architecture();
-  if (a.is_text() != text) {
-    return Error{ErrorCode::model_wrong_kind, text ? "text for a model that classifies images"
-                                                   : "an image for a model that classifies text"};
+  if (!fits) {
+    return Error{ErrorCode::model_wrong_kind, std::string(what) + " for a model that classifies " +
+                                                  std::string(plan->model().takes())};
   }
   if (count < 1 || count > plan->options().max_batch) {
     return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(count) +
@@ -419,7 +421,7 @@ Status Session::Impl::run_steps(Flight& flight) const {
   SampleRun& run = flight.run;
   Profiler* const profiler = run.hooks->profiler;
   Recorder* const recorder = run.hooks->recorder;
-  if (flight.step == 0 && run.image != nullptr) QAMA_RETURN_IF_ERROR(check_input(run));
+  if (flight.step == 0 && run.floats != nullptr) QAMA_RETURN_IF_ERROR(check_input(run));
   for (std::size_t& i = flight.step; i < p.steps.size(); ++i) {
     const Step& step = *p.steps[i];
     if (run.waiting) {
@@ -446,7 +448,7 @@ Status Session::Impl::run_steps(Flight& flight) const {
 }
 
 Status Session::Impl::check_input(const SampleRun& run) const {
-  const std::span<const float> input(run.image, plan->model().input_floats());
+  const std::span<const float> input(run.floats, plan->model().input_floats());
   const std::size_t bad = first_not_finite(input);
   if (bad == input.size()) return {};
   return Error{ErrorCode::problem_bad_value,
@@ -467,7 +469,8 @@ Status Session::Impl::check_logits(const SampleRun& run) const {
 
 Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,
                        std::span<float> logits, const RunOptions& options) {
-  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, false));
+  QAMA_RETURN_IF_ERROR(
+      impl_->start(count, logits, options, model().architecture().is_image(), "pixels"));
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_pixels();
   if (pixels.size() != expected) return bad_count("pixels", pixels.size(), expected);
   impl_->batch.pixels = pixels.data();
@@ -479,12 +482,13 @@ Status Session::run_u8(std::span<const std::uint8_t> pixels, std::int32_t count,
 
 Status Session::run_f32(std::span<const float> input, std::int32_t count, std::span<float> logits,
                         const RunOptions& options) {
-  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, false));
+  QAMA_RETURN_IF_ERROR(
+      impl_->start(count, logits, options, !model().architecture().is_text(), "floats"));
   const std::size_t expected = static_cast<std::size_t>(count) * model().input_floats();
   if (input.size() != expected) return bad_count("input", input.size(), expected);
-  impl_->batch.images = input.data();
+  impl_->batch.floats = input.data();
   impl_->batch.place = [](const Impl::Batch& batch, const Model& m, std::size_t s, SampleRun& run) {
-    run.image = batch.images + s * m.input_floats();
+    run.floats = batch.floats + s * m.input_floats();
   };
   return impl_->run(count);
 }
@@ -496,7 +500,7 @@ Status Session::run_tokens(std::span<const std::int32_t> tokens,
   const auto n = static_cast<std::size_t>(a.max_tokens);
   const std::size_t limit = static_cast<std::size_t>(impl_->plan->options().max_batch);
   const auto count = static_cast<std::int32_t>(std::min(lengths.size(), limit + 1));
-  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, true));
+  QAMA_RETURN_IF_ERROR(impl_->start(count, logits, options, a.is_text(), "tokens"));
   if (tokens.size() != lengths.size() * n) {
     return bad_count("tokens", tokens.size(), lengths.size() * n);
   }

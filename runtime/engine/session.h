@@ -83,13 +83,13 @@ class Session {
   [[nodiscard]] std::span<const hal::Schedule> schedules() const noexcept;
 
   /// Images as bytes: `count` x height x width x channels, rows from the top, of the model's own
-  /// size. `logits`: count x classes. MODEL_WRONG_KIND for a text model; INVALID_ARGUMENT for sizes
-  /// that do not fit or count outside 1 .. max_batch; the devices' errors. On an error of one
+  /// size. `logits`: count x classes. MODEL_WRONG_KIND for another model; INVALID_ARGUMENT for
+  /// sizes that do not fit or count outside 1 .. max_batch; the devices' errors. On an error of one
   /// sample the others' logits are valid and its own are NaN.
   Status run_u8(std::span<const std::uint8_t> pixels, std::int32_t count, std::span<float> logits,
                 const RunOptions& options = {});
-  /// Images already normalised: count x channels x height x width. PROBLEM_BAD_VALUE for a sample
-  /// with a value that is not finite.
+  /// Images already normalised: count x channels x height x width; or features: count x tokens x
+  /// width. PROBLEM_BAD_VALUE for a sample with a value that is not finite.
   Status run_f32(std::span<const float> input, std::int32_t count, std::span<float> logits,
                  const RunOptions& options = {});
   /// Texts: tokens count x max_tokens (ids beyond a sample's length are ignored), lengths [count]

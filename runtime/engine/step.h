@@ -44,7 +44,7 @@ struct SampleRun {
   const Hooks* hooks = nullptr;
   LayerSolve* solves = nullptr;          ///< [qama layers]
   const std::uint8_t* pixels = nullptr;  ///< exactly one of these three is set
-  const float* image = nullptr;
+  const float* floats = nullptr;         ///< an image's, or features
   const std::int32_t* tokens = nullptr;
   float* logits = nullptr;  ///< [classes]
   std::int32_t sample = 0;

@@ -127,7 +127,9 @@ Tokeniser& Tokeniser::operator=(Tokeniser&&) noexcept = default;
 
 Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   if (!model->architecture().is_text()) {
-    return Error{ErrorCode::model_wrong_kind, "the model classifies images, expected one for text"};
+    return Error{
+        ErrorCode::model_wrong_kind,
+        "the model classifies " + std::string(model->takes()) + ", expected one for texts"};
   }
   auto impl = std::make_unique<Impl>();
   impl->lowercase = model->preprocess().lowercase;

@@ -18,7 +18,8 @@ constexpr DatasetFormat kFormats[] = {
     {"imdb", "aclImdb/{train,test}/{neg,pos}/*.txt, or imdb_{train,test}.tsv[.gz]", "test",
      open_imdb},
     {"sst2", "SST-2/{train,dev}.tsv[.gz]", "dev", open_sst2},
-    {"folder", "[{train,test,dev}/]LABEL/FILE, images or .txt files", "", nullptr, open_folder},
+    {"folder", "[{train,test,dev}/]LABEL/FILE, images, .txt files or .npy files of features", "",
+     nullptr, open_folder},
     {"table",
      "a .csv or .tsv file, or {train,test,dev}.{csv,tsv} below DIR, with the columns file or text, "
      "and label",

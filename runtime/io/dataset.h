@@ -15,7 +15,7 @@
 
 namespace qama::io {
 
-enum class SampleKind : std::uint8_t { image, text };
+enum class SampleKind : std::uint8_t { image, text, features };
 
 /// What a data set and split are, known after open().
 struct DatasetInfo {
@@ -25,8 +25,8 @@ struct DatasetInfo {
   std::int64_t samples = 0;
   std::int32_t height = 0, width = 0, channels = 0;  ///< images only
   std::vector<std::string> classes;                  ///< one name a label
-  /// Anybody's own: images come as their files, of any size, and a sample that cannot be read is an
-  /// error of its own, behind which next() goes on.
+  /// Anybody's own: images come as their files, of any size, features by their names, and a sample
+  /// that cannot be read is an error of its own, behind which next() goes on.
   bool own = false;
   std::vector<std::string> left_out;  ///< of a folder: paths that belong to no sample
 };
@@ -38,7 +38,7 @@ struct Sample {
   Image image;             ///< image sets
   std::string text;        ///< text sets
   // Data of one's own:
-  std::string name;                ///< path, or "table.csv:12"
+  std::string name;                ///< path, or "table.csv:12"; of features all that is known
   std::vector<std::uint8_t> file;  ///< bytes of an image's file, in place of `image`
 };
 

@@ -1,5 +1,6 @@
 // Labelled data of anybody's own: a folder with a folder for every class, or a table of files (or
-// texts) and labels. Images are handed on as their files: the caller makes them fit its model.
+// texts) and labels. Images are handed on as their files, features by their names: the caller makes
+// them fit its model.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -65,9 +66,16 @@ DatasetInfo own_info(const DatasetFormat& format, std::string_view split, const 
   return info;
 }
 
+/// The end of a sample's file in a folder; empty: any.
+std::string_view end_of(SampleKind kind) {
+  if (kind == SampleKind::image) return "";
+  return kind == SampleKind::text ? ".txt" : ".npy";
+}
+
 /// Reads the file of a sample.
 Status read_sample(const std::string& path, SampleKind kind, Sample& out) {
   out.name = path;
+  if (kind == SampleKind::features) return {};
   if (kind == SampleKind::image) {
     QAMA_ASSIGN_OR_RETURN(
         out.file, platform::read_file(path, kMaxImageFileBytes, ErrorCode::image_too_large));
@@ -232,7 +240,7 @@ Result<std::unique_ptr<Dataset>> open_folder(const DatasetFormat& format, const 
     QAMA_ASSIGN_OR_RETURN(const auto entries, entries_of(folder.path()));
     for (const fs::directory_entry& entry : entries) {
       const fs::path& file = entry.path();
-      if (holds_files(file) || (own.kind == SampleKind::text && file.extension() != ".txt")) {
+      if (holds_files(file) || !file.string().ends_with(end_of(own.kind))) {
         info.left_out.push_back(file.string());
       } else {
         files.push_back({of_class[static_cast<std::size_t>(label)]++, label, file.string()});
@@ -241,8 +249,7 @@ Result<std::unique_ptr<Dataset>> open_folder(const DatasetFormat& format, const 
   }
   if (files.empty()) {
     return Error{ErrorCode::dataset_empty,
-                 "data set 'folder': no file LABEL/NAME" +
-                     std::string(own.kind == SampleKind::text ? ".txt" : "") + " in " +
+                 "data set 'folder': no file LABEL/NAME" + std::string(end_of(own.kind)) + " in " +
                      quote(root.string()) + ", where LABEL is a label of the model"};
   }
   // The classes take turns, so that the first n samples are balanced.

@@ -42,11 +42,12 @@ weights::Architecture architecture_of(int which) {
   a.dim_head = 4;
   a.mlp = 8;
   a.classes = kClasses;
-  if (which == 2) {
-    a.kind = weights::ModelKind::text_transformer;
-    a.max_tokens = 6;
-    a.vocabulary = 40;
-    a.embedding = 8;
+  if (which >= 2) {
+    a.kind =
+        which == 2 ? weights::ModelKind::text_transformer : weights::ModelKind::feature_transformer;
+    a.max_tokens = which == 2 ? 6 : 4;
+    a.vocabulary = which == 2 ? 40 : 0;
+    a.embedding = which == 2 ? 8 : 4;  // of features: kPixels numbers a sample, as an image
   } else {
     a.image_height = a.image_width = kSide;
     a.image_channels = 1;
@@ -57,16 +58,16 @@ weights::Architecture architecture_of(int which) {
   return a;
 }
 
-/// Two models of images and one of texts, for all inputs.
+/// Two models of images, one of texts and one of features, for all inputs.
 struct Models {
   Models() {
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 4; ++i) {
       bytes[i] = weights::random_model(architecture_of(i), 1).value().serialise().value();
       if (qama_model_from_memory(bytes[i].data(), bytes[i].size(), &model[i]) != 0) fail(__LINE__);
     }
   }
-  std::array<std::vector<std::byte>, 3> bytes;
-  std::array<qama_model*, 3> model{};
+  std::array<std::vector<std::byte>, 4> bytes;
+  std::array<qama_model*, 4> model{};
 };
 
 const Models& models() {
@@ -169,7 +170,7 @@ class Calls {
   }
   const qama_model* model() {
     const std::uint32_t b = in_.byte() % 16;
-    return b == 15 ? nullptr : models().model[b % 3];
+    return b == 15 ? nullptr : models().model[b % 4];
   }
   qama_session*& session() { return sessions_[in_.byte() % sessions_.size()]; }
   qama_problem*& problem() { return problems_[in_.byte() % problems_.size()]; }
@@ -243,6 +244,7 @@ class Calls {
     if ((made == 0) != (sessions_[which] != nullptr)) fail(__LINE__);
     if (made == 0 && sized && (kind == 1 || kind == 2)) fail(__LINE__);
     text_[which] = of == models().model[2];
+    features_[which] = of == models().model[3];
     timed_[which] = o.deadline_us != 0;
     most_[which] = std::max(o.max_batch, 1);
   }
@@ -267,7 +269,7 @@ class Calls {
     const qama_status status = once(first.data());
     check(status);
     if (status != 0) return;
-    if (count > most_[which] || as_text != text_[which]) fail(__LINE__);
+    if (count > most_[which] || as_text != text_[which] || features_[which]) fail(__LINE__);
     if (once(second.data()) != 0) fail(__LINE__);
     if (!timed_[which] && std::memcmp(first.data(), second.data(), sizeof first) != 0)
       fail(__LINE__);
@@ -345,7 +347,7 @@ class Calls {
     qama_session* const of = session();
     check(in_.byte() % 2 == 0
               ? qama_session_answer_encoded(of, file.data(), file.size(), answer.data())
-              : qama_model_fit_encoded(models().model[in_.byte() % 2], file.data(), file.size(),
+              : qama_model_fit_encoded(models().model[in_.byte() % 4], file.data(), file.size(),
                                        pixels.data()));
   }
 
@@ -370,7 +372,7 @@ class Calls {
     const qama_model* const m = model();
     if (const char* label = qama_model_label(m, any_index())) sum_ += std::strlen(label);
     sum_ += static_cast<std::size_t>(qama_model_classes(m) + qama_model_image_height(m) +
-                                     qama_model_max_tokens(m));
+                                     qama_model_max_tokens(m) + qama_model_feature_width(m));
     const auto file = bytes(in_.byte());
     qama_model* opened = nullptr;
     const qama_status status = qama_model_from_memory(file.data(), file.size(), &opened);
@@ -572,7 +574,7 @@ class Calls {
   fuzz::Bytes in_;
   std::array<qama_session*, 2> sessions_{};
   std::array<AlignedBuffer<std::uint8_t>, 2> arenas_;
-  std::array<bool, 2> text_{}, timed_{};
+  std::array<bool, 2> text_{}, features_{}, timed_{};
   std::array<std::int32_t, 2> most_{};
   std::array<qama_problem*, 2> problems_{};
   qama_solver* solver_ = nullptr;

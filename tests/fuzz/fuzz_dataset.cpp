@@ -92,7 +92,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     folders[which].write(layout.files[i], content);
   }
   OwnData own;
-  own.kind = (data[1] & 1U) != 0 ? SampleKind::text : SampleKind::image;
+  own.kind = (data[1] & 16U) != 0  ? SampleKind::features
+             : (data[1] & 1U) != 0 ? SampleKind::text
+                                   : SampleKind::image;
   own.labels = {"A", "B", "C"};
   if ((data[1] & 2U) != 0) own.column = "text";
   const bool whole = (data[1] & 4U) != 0;  // the table itself, not the folder

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The two examples of the format's description, with every key.
+// The examples of the format's description, with every key.
 constexpr const char* kImage =
     R"({"kind":"simple_vit","image":{"height":28,"width":56,"channels":3},
   "patch":4,"token_pool":[7,2],"dim":64,"depth":2,"heads":8,"dim_head":16,"mlp":128,"classes":10,
@@ -29,6 +29,11 @@ constexpr const char* kText = R"({"kind":"text_transformer",
   "sequence":{"max_tokens":512,"vocabulary":20000,"embedding":100},"dim":64,"depth":1,"heads":1,
   "dim_head":64,"mlp":128,"classes":2,"gelu":"tanh","norm_eps":1e-6,"pool":"mean",
   "attention":{"kind":"softmax"}})";
+
+constexpr const char* kFeatures = R"({"kind":"feature_transformer",
+  "features":{"tokens":512,"width":768},"dim":64,"depth":1,"heads":1,"dim_head":64,"mlp":64,
+  "classes":2,"gelu":"erf","norm_eps":1e-5,"pool":"mean","attention":{"kind":"softmax",
+  "projection":false}})";
 
 TEST(Architecture, ReadsEveryFieldOfAnImageModel) {
   ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(kImage));
@@ -76,6 +81,13 @@ TEST(Architecture, DerivesSizes) {
   EXPECT_EQ(text.tokens_before_pool(), 512);
   EXPECT_EQ(text.patch_dim(), 0);
   EXPECT_FALSE(text.is_qama());
+  ASSERT_OK_AND_ASSIGN(const Architecture features, Architecture::parse(kFeatures));
+  EXPECT_TRUE(features.is_features());
+  EXPECT_FALSE(features.is_text());
+  EXPECT_FALSE(features.is_image());
+  EXPECT_EQ(features.tokens(), 512);
+  EXPECT_EQ(features.embedding, 768);
+  EXPECT_EQ(features.projected(), 768);
 }
 
 TEST(Architecture, NeighboursMayBeLeftOut) {
@@ -138,14 +150,14 @@ TEST(Architecture, RhoAndLambdaAreEquation10) {
 }
 
 TEST(Architecture, SurvivesARoundTrip) {
-  for (const char* json : {kImage, kText}) {
+  for (const char* json : {kImage, kText, kFeatures}) {
     ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json));
     ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
     EXPECT_EQ(a, again);
     EXPECT_EQ(Json::parse(a.to_json()), Json::parse(json));
   }
-  for (const Architecture& a :
-       {test::tiny_softmax_vit(), test::tiny_qama_vit(), test::tiny_qama_text()}) {
+  for (const Architecture& a : {test::tiny_softmax_vit(), test::tiny_qama_vit(),
+                                test::tiny_qama_text(), test::tiny_features()}) {
     ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
     EXPECT_EQ(a, again);
   }
@@ -309,6 +321,8 @@ TEST(Architecture, EveryOtherKeyMustBeThereAndNoMore) {
   check_object(kText, "");
   check_object(kText, "/sequence");
   check_object(kText, "/attention");
+  check_object(kFeatures, "");
+  check_object(kFeatures, "/features");
 }
 
 struct BadField {
@@ -320,10 +334,17 @@ struct BadField {
 
 TEST(Architecture, RefusesValuesOutOfBounds) {
   const std::vector<BadField> fields = {
-      {kImage, "/kind", "bert", "architecture.kind: 'bert', expected simple_vit|text_transformer"},
+      {kImage, "/kind", "bert",
+       "architecture.kind: 'bert', expected simple_vit|text_transformer|feature"},
       {kImage, "/kind", 1, "architecture.kind: '1', expected a string"},
       {kImage, "/kind", "text_transformer", "'sequence' missing"},
       {kImage, "/image", 28, "architecture.image: number, expected an object"},
+      {kFeatures, "/features", 28, "architecture.features: number, expected an object"},
+      {kFeatures, "/features/tokens", 0, "architecture.features.tokens: 0, expected 1 to 1048576"},
+      {kFeatures, "/features/width", 65537, "architecture.features.width: 65537, expected 1 to"},
+      {kFeatures, "/features/tokens", 1 << 20,
+       "architecture.features: numbers a sample: 805306368, expected 1 to 268435456"},
+      {kFeatures, "/patch_norm_eps", 0.1, "unknown key 'patch_norm_eps'"},
       {kImage, "/image/height", 0, "architecture.image.height: 0, expected 1 to 65536"},
       {kImage, "/image/height", 65540, "architecture.image.height: 65540, expected 1 to 65536"},
       {kImage, "/image/height", 4294967324, "architecture.image.height: '4294967324', expected at"},

@@ -497,6 +497,34 @@ void add_tensors(Changes& c) {
   c.tensor("tensor-i16", model_bad_dtype, "norm.weight", Dtype::i16, {dim});
 }
 
+void add_features(Changes& c) {
+  using enum ErrorCode;
+  const auto record = [&c](const char* name, ErrorCode expected, const char* key, Json value) {
+    c.document(name, expected, "architecture",
+               [key, value = std::move(value)](Json& a) { a["features"][key] = value; });
+  };
+  record("features-tokens-0", model_bad_architecture, "tokens", 0);
+  record("features-tokens-too-many", model_bad_architecture, "tokens", (1 << 20) + 1);
+  record("features-width-text", model_bad_architecture, "width", "3");
+  record("features-width-too-large", model_bad_architecture, "width", 65537);
+  record("features-unknown-key", model_bad_architecture, "height", 3);
+  record("features-wider-than-file", model_bad_shape, "width", 4);
+  c.document("features-too-many-numbers", model_bad_architecture, "architecture", [](Json& a) {
+    a["features"] = {{"tokens", 1 << 20}, {"width", 65536}};
+  });
+  c.document("features-missing", model_bad_architecture, "architecture",
+             [](Json& a) { a.erase("features"); });
+  c.document("features-beside-sequence", model_bad_architecture, "architecture", [](Json& a) {
+    a["sequence"] = {{"max_tokens", 6}, {"vocabulary", 5}, {"embedding", 3}};
+  });
+  c.document("features-preprocess-of-text", model_bad_preprocess, "preprocess", [](Json& p) {
+    p = {{"kind", "text"}, {"tokeniser", "words"}, {"lowercase", true}, {"truncate", "head"}};
+  });
+  c.document("features-preprocess-scale", model_bad_preprocess, "preprocess",
+             [](Json& p) { p["scale"] = 255; });
+  c.tensor("features-with-position", model_unknown_tensor, "position", Dtype::f32, {6, 4});
+}
+
 void add_vocabulary(Changes& c) {
   c.vocabulary("vocabulary-short", "<pad>\n<unk>\na");
   c.vocabulary("vocabulary-long", "<pad>\n<unk>\na\nb\nc\nd");
@@ -552,6 +580,20 @@ Architecture tiny_qama_text() {
   return a;
 }
 
+Architecture tiny_features() {
+  Architecture a;
+  a.kind = ModelKind::feature_transformer;
+  a.max_tokens = 6;
+  a.embedding = 3;
+  a.dim = 4;
+  a.depth = 1;
+  a.heads = 2;
+  a.dim_head = 2;
+  a.mlp = 6;
+  a.classes = 2;
+  return a;
+}
+
 Bytes model_bytes(const Architecture& architecture) {
   return must(must(random_model(architecture, 1)).serialise());
 }
@@ -580,6 +622,8 @@ Bytes golden_bytes(const Architecture& a) {
   };
   if (a.is_image()) {
     f32("input", {kBatch, a.image_channels, a.image_height, a.image_width});
+  } else if (a.is_features()) {
+    f32("input", {kBatch, a.max_tokens, a.embedding});
   } else {
     i32("tokens", {kBatch, a.max_tokens});
     i32("lengths", {kBatch});
@@ -617,8 +661,12 @@ std::vector<NamedFile> bad_model_files() {
   Changes text(model_bytes(tiny_qama_text()));
   add_vocabulary(text);
 
+  Changes features(model_bytes(tiny_features()));
+  add_features(features);
+
   std::vector<NamedFile> files = image.take();
   for (NamedFile& file : text.take()) files.push_back(std::move(file));
+  for (NamedFile& file : features.take()) files.push_back(std::move(file));
   return files;
 }
 
@@ -626,13 +674,15 @@ std::vector<NamedFile> good_model_files() {
   return {{"softmax-vit", ErrorCode::ok, model_bytes(tiny_softmax_vit())},
           {"qama-vit", ErrorCode::ok, model_bytes(tiny_qama_vit())},
           {"qama-text", ErrorCode::ok, model_bytes(tiny_qama_text())},
+          {"features", ErrorCode::ok, model_bytes(tiny_features())},
           {"qama-vit-v1", ErrorCode::ok, unsealed_model_bytes(tiny_qama_vit())}};
 }
 
 std::vector<NamedFile> good_golden_files() {
   return {{"softmax-vit-golden", ErrorCode::ok, golden_bytes(tiny_softmax_vit())},
           {"qama-vit-golden", ErrorCode::ok, golden_bytes(tiny_qama_vit())},
-          {"qama-text-golden", ErrorCode::ok, golden_bytes(tiny_qama_text())}};
+          {"qama-text-golden", ErrorCode::ok, golden_bytes(tiny_qama_text())},
+          {"features-golden", ErrorCode::ok, golden_bytes(tiny_features())}};
 }
 
 }  // namespace qama::test

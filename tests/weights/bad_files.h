@@ -16,6 +16,7 @@ namespace qama::test {
 [[nodiscard]] weights::Architecture tiny_softmax_vit();
 [[nodiscard]] weights::Architecture tiny_qama_vit();   ///< batch normalisation, batch energies
 [[nodiscard]] weights::Architecture tiny_qama_text();  ///< one head, layer norm of the energies
+[[nodiscard]] weights::Architecture tiny_features();   ///< softmax
 /// Complete models of them, from random_model().
 [[nodiscard]] std::vector<std::byte> model_bytes(const weights::Architecture& architecture);
 /// The same in version 1, where the checksum covers the data alone.

@@ -25,8 +25,8 @@ std::string model_checksum(const Architecture& a) {
 }
 
 TEST(GoldenFile, MatchesItsModelOnly) {
-  for (const Architecture& a :
-       {test::tiny_softmax_vit(), test::tiny_qama_vit(), test::tiny_qama_text()}) {
+  for (const Architecture& a : {test::tiny_softmax_vit(), test::tiny_qama_vit(),
+                                test::tiny_qama_text(), test::tiny_features()}) {
     const auto bytes = test::golden_bytes(a);
     ASSERT_OK_AND_ASSIGN(const auto golden, GoldenFile::from_memory(bytes));
     EXPECT_EQ(golden->batch(), 2);

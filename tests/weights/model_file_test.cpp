@@ -51,6 +51,16 @@ TEST(ModelFile, ReadsTextModels) {
   EXPECT_EQ(model->preprocess().kind, ModelKind::text_transformer);
 }
 
+TEST(ModelFile, ReadsModelsOfFeatures) {
+  const auto bytes = test::model_bytes(test::tiny_features());
+  ASSERT_OK_AND_ASSIGN(const auto model, ModelFile::from_memory(bytes));
+  EXPECT_TRUE(model->vocabulary().empty());
+  EXPECT_EQ(model->preprocess().kind, ModelKind::feature_transformer);
+  ASSERT_OK_AND_ASSIGN(const auto projection, model->f32("embed.proj.weight"));
+  EXPECT_EQ(projection.size(), 12U);
+  EXPECT_ERROR(model_missing_tensor, model->f32("position"));
+}
+
 TEST(ModelFile, OutlivesItsFileName) {
   const test::TempDir directory;
   test::write_file(directory.file("m"), test::model_bytes(test::tiny_qama_text()));

@@ -47,6 +47,13 @@ TEST(Preprocess, SurvivesARoundTrip) {
   ASSERT_OK_AND_ASSIGN(const Preprocess cut, Preprocess::parse(penn, text));
   EXPECT_EQ(cut.tokeniser, weights::Tokeniser::penn_words);
   EXPECT_EQ(Json::parse(cut.to_json()), Json::parse(penn));
+
+  Architecture features;
+  features.kind = ModelKind::feature_transformer;
+  ASSERT_OK_AND_ASSIGN(const Preprocess as_they_are,
+                       Preprocess::parse(R"({"kind":"features"})", features));
+  EXPECT_EQ(as_they_are.to_json(), R"({"kind":"features"})");
+  EXPECT_ERROR(model_bad_preprocess, Preprocess::parse(R"({"kind":"features"})", text));
 }
 
 TEST(Preprocess, RefusesBadRecords) {

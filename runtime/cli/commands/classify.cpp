@@ -18,13 +18,14 @@ namespace {
 class Classify final : public Command {
  public:
   CommandText text() const override {
-    return {.summary = "Classify images or texts.",
+    return {.summary = "Classify images, texts or features.",
             .examples =
                 "qama classify -m weights/models/fashion-mnist-qama.safetensors shoe.png\n"
                 "qama classify -m MODEL t10k-images-idx3-ubyte.gz:7 --json\n"
                 "qama classify -m weights/models/imdb-qama.safetensors --text \"What a film!\"\n"
                 "qama classify -m MODEL --lines reviews.txt\n"
                 "qama classify -m MODEL reviews.csv --column review\n"
+                "qama classify -m MODEL features.npy:7\n"
                 "cat shoe.png | qama classify -m MODEL -\n"};
   }
 
@@ -33,7 +34,8 @@ class Classify final : public Command {
     app.add_option("INPUT", inputs_,
                    "An image file (PNG, JPEG, PNM, BMP, GIF, WebP), an item of an IDX file as "
                    "FILE.idx[.gz]:INDEX, a "
-                   "text file, a directory of .txt files, a table of texts as .csv or .tsv, or - "
+                   "text file, a directory of .txt files, a table of texts as .csv or .tsv, a .npy "
+                   "file of one sample's features, one of several as FILE.npy:INDEX, or - "
                    "for standard input.")
         ->type_name("");
     app.add_option("--text", texts_, "Classify this text.")

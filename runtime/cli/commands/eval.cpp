@@ -62,6 +62,7 @@ class Eval final : public Command {
             "qama eval -m weights/models/mnist-qama.safetensors --dataset mnist --data DIR\n"
             "qama eval -m MODEL --data MINE      (MINE/LABEL/*.png, or MINE/LABEL/*.txt)\n"
             "qama eval -m MODEL --data mine.csv  (with the columns file or text, and label)\n"
+            "qama eval -m MODEL --data features.csv  (its files: NAME.npy, or NAME.npy:INDEX)\n"
             "qama eval -m MODEL --dataset imdb --data DIR --limit 1000 --threads 4 --json\n"
             "qama eval -m MODEL --dataset mnist --data DIR --record OUT 200   (for qama solve)\n"
             "qama eval -m MODEL --dataset mnist --data DIR --shard 0/8 --json  (for qama merge)\n"};

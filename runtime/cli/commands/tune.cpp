@@ -115,7 +115,8 @@ class Tune final : public Command {
                 LayerCollector& collector) const {
     const weights::Architecture& a = model->architecture();
     QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model));
-    if ((set->info().kind == io::SampleKind::text) != a.is_text()) {
+    if (!set->info().own &&
+        (set->info().kind == io::SampleKind::text ? !a.is_text() : !a.is_image())) {
       return wrong_kind(model_path_, *model, "data set '" + set->info().name + "'");
     }
     RunArguments arguments;

@@ -14,8 +14,9 @@ std::string Explanation::verdict() const {
 std::vector<std::string> Explanation::selected_words(const Layer& layer, std::int32_t t) const {
   std::vector<std::string> out;
   const auto n = static_cast<std::size_t>(layer.tokens);
-  for (std::size_t i = 0; i < std::min(n, words.size()); ++i) {
-    if (layer.mask[static_cast<std::size_t>(t) * n + i] != 0) out.push_back(words[i]);
+  for (std::size_t i = 0; i < (words.empty() ? n : std::min(n, words.size())); ++i) {
+    if (layer.mask[static_cast<std::size_t>(t) * n + i] == 0) continue;
+    out.push_back(words.empty() ? std::to_string(i) : words[i]);
   }
   return out;
 }

@@ -41,7 +41,8 @@ struct Explanation {
 
   /// "ankle boot, 99.3 %"
   [[nodiscard]] std::string verdict() const;
-  /// The words of a text of which head `t` of a layer selected something.
+  /// The words of a text, or else the numbers of the tokens, of which head `t` of a layer selected
+  /// something.
   [[nodiscard]] std::vector<std::string> selected_words(const Layer& layer, std::int32_t t) const;
 };
 

@@ -32,7 +32,7 @@ void print_grids(const Explanation& e, const Layer& layer, Console& console) {
 
 constexpr std::size_t kColumns = 100;
 
-/// The words that a head selected, in lines of kColumns.
+/// The words that a head selected, or the numbers of the tokens, in lines of kColumns.
 void print_words(const Explanation& e, const Layer& layer, std::int32_t t, Console& console) {
   const std::vector<std::string> words = e.selected_words(layer, t);
   std::string line = format("  head %d selected %zu of %d:", t, words.size(), layer.tokens);

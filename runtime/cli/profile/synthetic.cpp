@@ -49,6 +49,12 @@ void fill_text(Random& random, const weights::Architecture& a, runtime::Sample& 
   sample.text.length = a.max_tokens;
 }
 
+void fill_features(Random& random, const weights::Architecture& a, runtime::Sample& sample) {
+  sample.features.resize(static_cast<std::size_t>(a.max_tokens) *
+                         static_cast<std::size_t>(a.embedding));
+  for (float& value : sample.features) value = static_cast<float>(random.number(2) - 1);
+}
+
 void fill_picture(Random& random, const weights::Architecture& a, runtime::Sample& sample) {
   std::vector<double> light(static_cast<std::size_t>(a.image_height) *
                             static_cast<std::size_t>(a.image_width) *
@@ -66,7 +72,9 @@ std::vector<runtime::Sample> synthetic_samples(const weights::Architecture& a) {
   std::vector<runtime::Sample> out(kSamples);
   for (std::size_t n = 0; n < out.size(); ++n) {
     out[n].index = n;
-    if (a.is_text()) {
+    if (a.is_features()) {
+      fill_features(random, a, out[n]);
+    } else if (a.is_text()) {
       fill_text(random, a, out[n]);
     } else {
       fill_picture(random, a, out[n]);

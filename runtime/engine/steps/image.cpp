@@ -21,15 +21,15 @@ Status add_image_embedding(Builder& b) {
         // An image that came as floats is used where it lies.
         if (run.pixels == nullptr) return;
         op.apply(run.pixels, to);
-        run.image = to;
+        run.floats = to;
       },
       image);
   QAMA_ASSIGN_OR_RETURN(auto norm1, b.layer_norm("patch.norm1", a.patch_norm_eps));
-  // The image is read through run.image.
+  // The image is read through run.floats.
   b.add(
       {"patch.norm1", "unfold+layer_norm", simd_name()},
       [unfold, norm = std::move(norm1)](SampleRun& run, const float* /*image*/, float* to) {
-        unfold.run(run.image, to);
+        unfold.run(run.floats, to);
         norm.run(unfold.patches(), to, to);
       },
       image, patches);

@@ -14,6 +14,8 @@ namespace qama::runtime {
 Status add_image_embedding(Builder& b);
 /// Words of a text -> tokens in `x`.
 Status add_text_embedding(Builder& b);
+/// Features -> tokens in `x`.
+Status add_feature_embedding(Builder& b);
 /// `normed` -> `delta`: the two linear layers of block `block`, whose names begin with `prefix` and
 /// whose tensors begin with `tensor`.
 Status add_mlp(Builder& b, std::int32_t block, const std::string& prefix,

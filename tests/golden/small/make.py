@@ -1,7 +1,7 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no
 shipped model has, for texts with neighbours and the maximum over tokens or with scores of n-grams,
-for patches with an epsilon of their own, for half-precision files and for a model imported from
-vit-pytorch.
+for patches with an epsilon of their own, for half-precision files and for models imported from
+vit-pytorch and from the authors' published code.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from qama_export import export, import_vit, tensor_file
+from qama_export import export, import_checkpoint, tensor_file
 from qama_export.models import build
 
 FOLDER = Path(__file__).resolve().parent
@@ -109,7 +109,7 @@ def make_imported(name):
     with torch.no_grad():
         for parameter in package.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    model = import_vit.import_state(package.state_dict(), (8, 12), dim_head=6)
+    model = import_checkpoint.import_state(package.state_dict(), (8, 12), dim_head=6)
     preprocess = {**IMAGE, "mean": [0.5] * 3, "std": [0.25] * 3}
     digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess,
                                  list("abcde"))
@@ -132,18 +132,34 @@ def make_published(name, attention, seed=11):
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    model = import_vit.import_state(theirs.state_dict(), (8, 12),
-                                    heads=3 if attention == "softmax" else None)
+    model = import_checkpoint.import_state(theirs.state_dict(), (8, 12),
+                                           heads=3 if attention == "softmax" else None)
     preprocess = {**IMAGE, "mean": [0.5] * 3, "std": [0.5] * 3}
-    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess,
-                                 list("abcde"))
-    images, trace = torch.randn(4, 3, 8, 12), {}
+    write_published(name, theirs, model, torch.randn(4, 3, 8, 12), preprocess, list("abcde"))
+
+
+def make_published_text(name, attention, dim, heads, seed=11):
+    """The same of their text model, on features; with one head of 32 numbers or more it is solved
+    on factors on the CPU."""
+    torch.manual_seed(seed)
+    theirs = published.TextModel(17, classes=2, dim=dim, heads=heads, depth=1, hidden=20,
+                                 attention=attention).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model = import_checkpoint.import_state(theirs.state_dict(), heads=heads, tokens=24)
+    write_published(name, theirs, model, torch.randn(4, 24, 17), {"kind": "features"}, list("ab"))
+
+
+def write_published(name, theirs, model, inputs, preprocess, labels):
+    digest = export.export_model(model, FOLDER / f"{name}.model.safetensors", preprocess, labels)
+    trace = {}
     model.set_solver(export.anneal_solver(model.record))
     with torch.no_grad():
-        model(images, trace=trace)
-        logits = theirs.double()(images.double(), [trace.get(f"block.{block}.spins")
-                                                   for block in range(2)])
-    tensors = {"input": images.numpy(), "labels": logits.argmax(1).int().numpy(),
+        model(inputs, trace=trace)
+        logits = theirs.double()(inputs.double(), [trace.get(f"block.{block}.spins")
+                                                   for block in range(model.record["depth"])])
+    tensors = {"input": inputs.numpy(), "labels": logits.argmax(1).int().numpy(),
                "logits": logits.float().numpy()}
     tensors.update((key, value.numpy()) for key, value in trace.items() if key.endswith("spins"))
     tensor_file.write(FOLDER / f"{name}.golden.safetensors", tensors,
@@ -180,6 +196,10 @@ def main():
     for attention in ("qama", "softmax"):
         if not wanted or f"published-{attention}" in wanted:
             make_published(f"published-{attention}", attention)
+    for name, attention, dim, heads in (("qama", "qama", 16, 2), ("factors", "qama", 32, 1),
+                                        ("softmax", "softmax", 16, 2)):
+        if not wanted or f"published-text-{name}" in wanted:
+            make_published_text(f"published-text-{name}", attention, dim, heads)
 
 
 if __name__ == "__main__":

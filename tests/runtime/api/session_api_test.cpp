@@ -298,6 +298,47 @@ TEST(CApiText, ClassifiesTexts) {
   qama_model_close(model);
 }
 
+TEST(CApiFeatures, ClassifiesFeatures) {
+  const MemoryModel held = make_model(feature_architecture(AttentionKind::qama));
+  qama_model* model = nullptr;
+  ASSERT_EQ(qama_model_from_memory(held.bytes.data(), held.bytes.size(), &model), 0);
+  EXPECT_EQ(qama_model_max_tokens(model), 50);
+  EXPECT_EQ(qama_model_feature_width(model), 20);
+  EXPECT_EQ(qama_model_feature_width(nullptr), 0);
+  EXPECT_EQ(qama_model_image_height(model), 0);
+  qama_session_options options;
+  qama_session_options_init(&options);
+  options.max_batch = 2;
+  qama_session* session = nullptr;
+  ASSERT_EQ(qama_session_create(model, &options, &session), 0);
+  std::vector<float> features = random_floats(2 * 50 * 20, 4);
+  std::vector<float> logits(6);
+  ASSERT_EQ(qama_session_run_f32(session, features.data(), 2, logits.data()), 0)
+      << qama_last_error();
+  qama_answer answers[2] = {};
+  answers[0].struct_size = sizeof(qama_answer);
+  ASSERT_EQ(qama_session_answer_f32(session, features.data(), 2, answers), 0);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(answers[i / 3].logits[i % 3], logits[i]);
+  EXPECT_EQ(qama_session_pixels(session, 0), nullptr);
+
+  // What is no features.
+  const char* texts[] = {"text"};
+  const auto status = [](qama_status code) { return std::string(qama_status_name(code)); };
+  EXPECT_EQ(status(qama_session_classify_text(session, texts, 1, logits.data())),
+            "MODEL_WRONG_KIND");
+  EXPECT_STREQ(qama_last_error(), "text for a model that classifies features");
+  EXPECT_EQ(status(qama_session_answer_encoded(session, "P5", 2, answers)), "MODEL_WRONG_KIND");
+  std::uint8_t pixel = 0;
+  EXPECT_EQ(status(qama_model_fit_encoded(model, "P5", 2, &pixel)), "MODEL_WRONG_KIND");
+  EXPECT_EQ(status(qama_session_classify_u8(session, &pixel, 1, logits.data())),
+            "MODEL_WRONG_KIND");
+  features[7] = std::nanf("");
+  EXPECT_EQ(status(qama_session_run_f32(session, features.data(), 1, logits.data())),
+            "PROBLEM_BAD_VALUE");
+  qama_session_destroy(session);
+  qama_model_close(model);
+}
+
 TEST(CApiLog, TheHookGetsLines) {
   static std::vector<std::string> lines;
   lines.clear();

@@ -74,6 +74,15 @@ weights::Architecture small_text(weights::AttentionKind kind) {
   return a;
 }
 
+weights::Architecture small_features(weights::AttentionKind kind) {
+  weights::Architecture a = small_text(kind);
+  a.kind = weights::ModelKind::feature_transformer;
+  a.max_tokens = 30;
+  a.vocabulary = 0;
+  a.embedding = 6;
+  return a;
+}
+
 std::string put_model(const TempDir& directory, const std::string& name,
                       const weights::Architecture& architecture) {
   const std::string path = directory.file(name);
@@ -110,8 +119,9 @@ std::string put_golden(const TempDir& directory, const std::string& name,
   }
   weights::TensorFileWriter writer(weights::kGoldenFormat);
   writer.set_metadata("model_sha256", (*model)->file().sha256());
-  EXPECT_OK(
-      writer.add_f32("input", {samples, a.image_channels, a.image_height, a.image_width}, input));
+  std::vector<std::int64_t> sizes = {samples, a.image_channels, a.image_height, a.image_width};
+  if (a.is_features()) sizes = {samples, a.max_tokens, a.embedding};
+  EXPECT_OK(writer.add_f32("input", sizes, input));
   EXPECT_OK(writer.add_i32("labels", {samples}, labels));
   for (auto& [tensor, values] : keeper.floats) {
     if (tensor == spoilt) {

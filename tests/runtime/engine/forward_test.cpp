@@ -85,7 +85,8 @@ void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermedia
   EXPECT_TRUE(keeper.kept.contains({"logits", sample}));
 }
 
-void check_image_model(const Architecture& a) {
+/// Of images or of features.
+void check_float_model(const Architecture& a) {
   SCOPED_TRACE(a.to_json());
   const MemoryModel held = make_model(a, 7);
   ASSERT_NE(held.model, nullptr);
@@ -98,10 +99,11 @@ void check_image_model(const Architecture& a) {
   options.hooks.recorder = &keeper;
   ASSERT_OK(session->run_f32(input, 3, logits, options));
   for (std::int32_t s = 0; s < 3; ++s) {
-    const std::vector<float> image(input.begin() + static_cast<std::ptrdiff_t>(floats) * s,
-                                   input.begin() + static_cast<std::ptrdiff_t>(floats) * (s + 1));
+    const std::vector<float> sample(input.begin() + static_cast<std::ptrdiff_t>(floats) * s,
+                                    input.begin() + static_cast<std::ptrdiff_t>(floats) * (s + 1));
     const Intermediates expected =
-        reference_image_forward(held.model->file(), image, keeper.all_spins[s]);
+        a.is_image() ? reference_image_forward(held.model->file(), sample, keeper.all_spins[s])
+                     : reference_feature_forward(held.model->file(), sample, keeper.all_spins[s]);
     const auto n = static_cast<std::size_t>(a.tokens());
     expect_all_near(keeper, s, expected, n, n, static_cast<std::size_t>(a.heads));
   }
@@ -112,7 +114,7 @@ void check_image_model(const Architecture& a) {
 }
 
 TEST(Forward, SoftmaxImage) {
-  check_image_model(mnist_architecture(AttentionKind::softmax));
+  check_float_model(mnist_architecture(AttentionKind::softmax));
 }
 
 TEST(Forward, GeluTanhOddSizesColour) {
@@ -128,7 +130,7 @@ TEST(Forward, GeluTanhOddSizesColour) {
   a.depth = 3;
   a.classes = 7;
   a.gelu = weights::Gelu::tanh;
-  check_image_model(a);
+  check_float_model(a);
 }
 
 TEST(Forward, TokenPooling) {
@@ -138,7 +140,7 @@ TEST(Forward, TokenPooling) {
     a.token_pool_rows = 2;
     a.token_pool_cols = 7;
     a.heads = 2;
-    check_image_model(a);
+    check_float_model(a);
   }
 }
 
@@ -147,7 +149,7 @@ class QamaForward : public testing::TestWithParam<std::tuple<Normalisation, Ener
 TEST_P(QamaForward, Image) {
   Architecture a = mnist_architecture(AttentionKind::qama);
   std::tie(a.attention.normalisation, a.attention.energy_norm) = GetParam();
-  check_image_model(a);
+  check_float_model(a);
 }
 
 TEST_P(QamaForward, MoreTokensThanAWordAndOneHead) {
@@ -159,7 +161,7 @@ TEST_P(QamaForward, MoreTokensThanAWordAndOneHead) {
   a.dim_head = 13;
   a.dim = 40;
   a.depth = 1;
-  check_image_model(a);
+  check_float_model(a);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -214,6 +216,14 @@ void check_text_model(const Architecture& a) {
                     reference_text_forward(held.model->file(), own, spins), count, n,
                     static_cast<std::size_t>(a.heads));
   }
+}
+
+TEST(Forward, Features) {
+  check_float_model(feature_architecture(AttentionKind::softmax));
+  Architecture a = feature_architecture(AttentionKind::qama);
+  a.attention.normalisation = Normalisation::batch;
+  a.pool = weights::Pool::max;
+  check_float_model(a);
 }
 
 TEST(Forward, SoftmaxText) {

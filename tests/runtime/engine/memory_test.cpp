@@ -36,6 +36,8 @@ std::vector<Architecture> all_kinds() {
   out.push_back(text_architecture(AttentionKind::qama));
   out.back().max_tokens = 300;
   out.back().heads = 1;
+  out.push_back(feature_architecture(AttentionKind::softmax));
+  out.push_back(feature_architecture(AttentionKind::qama));
   // Rounds that recombine heads.
   out.push_back(mnist_architecture(AttentionKind::qama));
   out.back().attention.anneal.sweeps = 1;
@@ -55,6 +57,7 @@ struct Input {
     const Architecture& a = model.architecture();
     const auto n = static_cast<std::size_t>(samples);
     pixels = random_pixels(n * model.input_pixels(), 1);
+    if (a.is_features()) features = random_floats(n * model.input_floats(), 1);
     logits.resize(n * static_cast<std::size_t>(a.classes));
     if (!text) return;
     tokens.resize(n * static_cast<std::size_t>(a.max_tokens), 3);
@@ -65,6 +68,7 @@ struct Input {
     }
   }
   Status run(Session& session, const runtime::RunOptions& options = {}) {
+    if (!features.empty()) return session.run_f32(features, count, logits, options);
     return text ? session.run_tokens(tokens, lengths, logits, options)
                 : session.run_u8(pixels, count, logits, options);
   }
@@ -72,7 +76,7 @@ struct Input {
   bool text;
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> tokens, lengths;
-  std::vector<float> logits;
+  std::vector<float> features, logits;
 };
 
 TEST(Memory, TheCounterCounts) {

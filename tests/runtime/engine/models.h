@@ -71,6 +71,13 @@ inline weights::Architecture text_architecture(weights::AttentionKind kind) {
   return a;
 }
 
+inline weights::Architecture feature_architecture(weights::AttentionKind kind) {
+  weights::Architecture a = text_architecture(kind);
+  a.kind = weights::ModelKind::feature_transformer;
+  a.vocabulary = 0;
+  return a;
+}
+
 /// A model held in memory together with its bytes.
 struct MemoryModel {
   std::vector<std::byte> bytes;

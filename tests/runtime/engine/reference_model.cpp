@@ -52,6 +52,13 @@ class Forward {
     return blocks(pooled);
   }
 
+  Intermediates features(const std::vector<float>& input) {
+    const std::size_t width = matrix("embed.proj.weight").shape(1);
+    Matrix x = xt::zeros<double>({input.size() / width, width});
+    for (std::size_t i = 0; i < input.size(); ++i) x(i / width, i % width) = input[i];
+    return blocks(linear(x, "embed.proj", true));
+  }
+
   Intermediates text(const std::vector<std::int32_t>& tokens) {
     const Matrix table = matrix("embed.weight");
     const auto width = static_cast<std::ptrdiff_t>(table.shape(1));
@@ -268,6 +275,11 @@ class Forward {
 Intermediates reference_image_forward(const weights::ModelFile& file,
                                       const std::vector<float>& image, const Spins& spins) {
   return Forward(file, spins).image(image);
+}
+
+Intermediates reference_feature_forward(const weights::ModelFile& file,
+                                        const std::vector<float>& features, const Spins& spins) {
+  return Forward(file, spins).features(features);
 }
 
 Intermediates reference_text_forward(const weights::ModelFile& file,

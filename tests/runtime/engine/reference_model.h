@@ -21,6 +21,9 @@ using Spins = std::vector<std::vector<std::uint8_t>>;
 /// `image` [channels][height][width], already normalised.
 Intermediates reference_image_forward(const weights::ModelFile& file,
                                       const std::vector<float>& image, const Spins& spins);
+/// `features` [tokens][width].
+Intermediates reference_feature_forward(const weights::ModelFile& file,
+                                        const std::vector<float>& features, const Spins& spins);
 /// `tokens`: the real ones only.
 Intermediates reference_text_forward(const weights::ModelFile& file,
                                      const std::vector<std::int32_t>& tokens, const Spins& spins);

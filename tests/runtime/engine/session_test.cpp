@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hal/device.h"
+#include "runtime/engine/preprocess.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/engine/models.h"
 
@@ -455,6 +456,30 @@ TEST(TextSessions, TokensAreChecked) {
   EXPECT_ERROR(index_out_of_range, run(50));
   const std::vector<std::uint8_t> pixels(10);
   EXPECT_ERROR(model_wrong_kind, one->run_u8(pixels, 1, logits));
+}
+
+TEST(FeatureSessions, FloatsAreChecked) {
+  const MemoryModel held = make_model(feature_architecture(AttentionKind::qama));
+  EXPECT_EQ(held.model->input_floats(), 1000U);
+  EXPECT_EQ(held.model->input_pixels(), 0U);
+  ASSERT_OK_AND_ASSIGN(auto one, Session::create(held.model, {.max_batch = 2}));
+  std::vector<float> features = random_floats(2000, 3);
+  std::vector<float> logits(6);
+  ASSERT_OK(one->run_f32(features, 2, logits));
+  EXPECT_ERROR(invalid_argument, one->run_f32(std::span(features).first(1999), 2, logits));
+  for (const float odd : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    features[1999] = odd;
+    const Status status = one->run_f32(features, 2, logits);
+    EXPECT_ERROR(problem_bad_value, status);
+    EXPECT_THAT(status.error().message, testing::HasSubstr("sample 1: input 999 is"));
+    EXPECT_TRUE(std::isfinite(logits[0]));  // the other sample's
+    EXPECT_TRUE(std::isnan(logits[3]));
+  }
+  const Status pixels = one->run_u8({}, 1, std::span(logits).first(3));
+  EXPECT_ERROR(model_wrong_kind, pixels);
+  EXPECT_EQ(pixels.error().message, "pixels for a model that classifies features");
+  EXPECT_ERROR(model_wrong_kind, one->run_tokens({}, {}, logits));
+  EXPECT_ERROR(model_wrong_kind, runtime::Tokeniser::create(held.model));
 }
 
 }  // namespace

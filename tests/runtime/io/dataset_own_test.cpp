@@ -75,6 +75,19 @@ TEST_F(OwnTest, ImagesComeAsTheirFiles) {
   EXPECT_THAT(read(*set), ElementsAre("2:x.jpg:bytes"));
 }
 
+TEST_F(OwnTest, FeaturesComeByTheirNames) {
+  own_.kind = SampleKind::features;
+  put("bag/x.npy", "not read here");
+  put("bag/y.txt", "no");
+  ASSERT_OK_AND_ASSIGN(const auto set, open());
+  EXPECT_EQ(set->info().kind, SampleKind::features);
+  EXPECT_THAT(set->info().left_out, ElementsAre(EndsWith("y.txt")));
+  EXPECT_THAT(read(*set), ElementsAre("2:x.npy:"));
+  put("t.csv", "file,label\nall.npy:7,bag\n");
+  ASSERT_OK_AND_ASSIGN(const auto table, open("t.csv"));
+  EXPECT_THAT(read(*table), ElementsAre("2:all.npy:7:"));
+}
+
 TEST_F(OwnTest, SplitsAreFolders) {
   put("train/bag/a.txt", "A");
   put("test/bag/b.txt", "B");

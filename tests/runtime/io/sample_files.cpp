@@ -140,6 +140,24 @@ Bytes idx_file(const std::vector<std::uint32_t>& sizes, const Bytes& data) {
   return out;
 }
 
+Bytes npy_file_of(const std::string& dictionary, const Bytes& data) {
+  std::string text = dictionary;
+  while ((10 + text.size() + 1) % 64 != 0) text += ' ';
+  text += '\n';
+  Bytes out = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
+  out.push_back(static_cast<std::uint8_t>(text.size()));
+  out.push_back(static_cast<std::uint8_t>(text.size() >> 8U));
+  out.insert(out.end(), text.begin(), text.end());
+  out.insert(out.end(), data.begin(), data.end());
+  return out;
+}
+
+Bytes npy_file(const std::string& shape, const std::vector<float>& values) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(values.data());
+  return npy_file_of("{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }",
+                  Bytes(bytes, bytes + values.size() * sizeof(float)));
+}
+
 Bytes gzipped(const Bytes& bytes) {
   z_stream stream{};
   deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);

@@ -47,6 +47,10 @@ struct JpegKind {
 
 /// IDX of unsigned bytes with these sizes.
 [[nodiscard]] Bytes idx_file(const std::vector<std::uint32_t>& sizes, const Bytes& data);
+/// A .npy file of version 1.0 with this dictionary, padded as NumPy does.
+[[nodiscard]] Bytes npy_file_of(const std::string& dictionary, const Bytes& data);
+/// Floats in C order; `shape` as in Python: "2, 3".
+[[nodiscard]] Bytes npy_file(const std::string& shape, const std::vector<float>& values);
 [[nodiscard]] Bytes gzipped(const Bytes& bytes);
 
 void put_file(const std::string& path, const Bytes& bytes);

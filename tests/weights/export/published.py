@@ -1,4 +1,4 @@
-"""The operator and the image model of the authors' published code, in plain loops and PyTorch.
+"""The operator and the models of the authors' published code, in plain loops and PyTorch.
 
 Written from the description of what their code computes, with their names of tensors, sharing no
 code with weights/export: what the package and its importer compute is held against it.
@@ -96,3 +96,27 @@ class ImageModel(nn.Module):
             x = x + attend(x, spins and spins[block])
             x = x + feed(x)
         return self.linear_head(self.transformer.norm(x).mean(1))
+
+
+class TextModel(nn.Module):
+    """Their text model on features [B,N,width] of a language model, padding included: a linear map,
+    the blocks, a norm, the mean over all positions, a linear map; no positions are added."""
+
+    def __init__(self, width, classes, dim, heads, depth, hidden, attention):
+        super().__init__()
+        self.down_embedding = nn.Linear(width, dim)
+        kind = {"qama": PublishedAttention, "softmax": PublishedSoftmax}[attention]
+        self.transformer = nn.Module()
+        self.transformer.layers = nn.ModuleList(
+            nn.ModuleList([kind(dim, heads), vit_package.FeedForward(dim, hidden)])
+            for _ in range(depth))
+        self.transformer.norm = nn.LayerNorm(dim)
+        self.cls_head = nn.Sequential(nn.Linear(dim, classes), nn.Softmax(-1))
+
+    def forward(self, features, spins=None):
+        """The logits: what their softmax gets."""
+        x = self.down_embedding(features)
+        for block, (attend, feed) in enumerate(self.transformer.layers):
+            x = x + attend(x, spins and spins[block])
+            x = x + feed(x)
+        return self.cls_head[0](self.transformer.norm(x).mean(1))

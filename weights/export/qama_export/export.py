@@ -17,7 +17,7 @@ import torch
 from qama.torch import STARTS, Solver
 
 from . import command, datasets, tensor_file
-from .models import SimpleViT, TextTransformer, build
+from .models import FeatureTransformer, SimpleViT, TextTransformer, build
 from .qama_attention import QamaAttention
 from .qama_v1 import QamaV1Attention
 
@@ -100,8 +100,8 @@ def import_model(path):
 
 
 def write_golden(model, path, model_sha256, inputs, labels, logits=None):
-    """Records model(*inputs) in eval mode; inputs: (images,) or (tokens, lengths); labels: array
-    [B]; logits: another program's, in place of the model's."""
+    """Records model(*inputs) in eval mode; inputs: (images,), (features,) or (tokens, lengths);
+    labels: array [B]; logits: another program's, in place of the model's."""
     # In double: what a runtime differs from it by is then its own rounding, not PyTorch's too.
     # Float parameters survive the way there and back unchanged.
     model.eval().double()
@@ -178,7 +178,7 @@ def write_pictures(path, out, **keys):
     tensors, metadata = tensor_file.read(path)
     record = json.loads(metadata["preprocess"])
     if record["kind"] != "image":
-        raise ValueError(f"{path}: it classifies texts, expected an image model")
+        raise ValueError(f"{path}: it classifies {record['kind']}, expected an image model")
     for key, value in keys.items():
         if value is None:
             record.pop(key, None)
@@ -282,6 +282,9 @@ def main():
                        t_round=arguments.t_round if rounds else None)
         return
     model, metadata, vocabulary = import_model(arguments.model)
+    if isinstance(model, FeatureTransformer):
+        raise ValueError(f"{arguments.model}: it classifies features, which no data set has: "
+                         "expected --golden of import_checkpoint")
     model.set_solver(anneal_solver(model.record))
     data = datasets.load(arguments.dataset, arguments.data, vocabulary=vocabulary,
                          max_tokens=model.record.get("sequence", {}).get("max_tokens"),

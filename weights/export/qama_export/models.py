@@ -1,5 +1,5 @@
-"""SimpleViT (the public vit-pytorch architecture) and the text transformer, for every attention
-kind.
+"""SimpleViT (the public vit-pytorch architecture), the text transformer and the one on features of
+another network, for every attention kind.
 
 Module names are the tensor names of the model file. A model is built from its architecture record
 alone (build); a new attention kind is a class here or in a file of its own and one line in
@@ -130,7 +130,7 @@ class Patch(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What both models share: blocks, final norm, pooling over the tokens, classifier."""
+    """What all models share: blocks, final norm, pooling over the tokens, classifier."""
 
     def __init__(self, record, dropout):
         super().__init__()
@@ -265,9 +265,21 @@ class TextTransformer(Encoder):
         return self.encode(x * mask[..., None], mask, lengths, trace, spins)
 
 
+class FeatureTransformer(Encoder):
+    """features [B,N,width] of another network, all N tokens -> logits [B,classes]."""
+
+    def __init__(self, record, dropout=0.0):
+        super().__init__(record, dropout)
+        self.embed = nn.ModuleDict({"proj": nn.Linear(record["features"]["width"], record["dim"])})
+
+    def forward(self, features, trace=None, spins=None):
+        return self.encode(self.embed["proj"](features), None, None, trace, spins)
+
+
 def build(record, dropout=0.0):
     """The model of an architecture record, with fresh weights."""
-    kinds = {"simple_vit": SimpleViT, "text_transformer": TextTransformer}
+    kinds = {"simple_vit": SimpleViT, "text_transformer": TextTransformer,
+             "feature_transformer": FeatureTransformer}
     if record["kind"] not in kinds:
         raise ValueError(f"architecture kind '{record['kind']}', expected one of {sorted(kinds)}")
     return kinds[record["kind"]](record, dropout)

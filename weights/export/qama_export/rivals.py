@@ -58,6 +58,8 @@ def tokens_of(record):
     """N of an architecture record: the tokens that the blocks see (text: at most)."""
     if record["kind"] == "text_transformer":
         return record["sequence"]["max_tokens"]
+    if record["kind"] == "feature_transformer":
+        return record["features"]["tokens"]
     image, patch, pool = record["image"], record["patch"], record["token_pool"]
     return (image["height"] // patch) * (image["width"] // patch) // (pool[0] * pool[1])
 

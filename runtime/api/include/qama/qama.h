@@ -75,12 +75,14 @@ QAMA_API void qama_model_close(qama_model* model); /* NULL is fine; sessions kee
 QAMA_API int32_t qama_model_classes(const qama_model* model);
 QAMA_API const char* qama_model_label(const qama_model* model,
                                       int32_t class_index); /* NULL: none */
-/* Image models: expected size; 0 for text models. */
+/* Image models: expected size; 0 for others. */
 QAMA_API int32_t qama_model_image_height(const qama_model* model);
 QAMA_API int32_t qama_model_image_width(const qama_model* model);
 QAMA_API int32_t qama_model_image_channels(const qama_model* model);
-/* Text models: tokens of a text at most; 0 for image models. */
+/* Text models: tokens of a text at most. Models of features: tokens of a sample. Else 0. */
 QAMA_API int32_t qama_model_max_tokens(const qama_model* model);
+/* Models of features: numbers of a token; 0 for others. */
+QAMA_API int32_t qama_model_feature_width(const qama_model* model);
 /* What an image model sees of the bytes of an image file: height x width x channels bytes, as
  * qama_session_classify_u8 takes them. Training reads its images by this, too. IMAGE_*,
  * MODEL_WRONG_KIND. */
@@ -130,7 +132,8 @@ QAMA_API void qama_session_destroy(qama_session* session);
  * from the top, channels interleaved. `logits`: count x classes floats. Allocates nothing. */
 QAMA_API qama_status qama_session_classify_u8(qama_session* session, const uint8_t* pixels,
                                               int32_t count, float* logits);
-/* The same from already normalised values: count x channels x height x width floats. */
+/* The same from already normalised values: count x channels x height x width floats. Or features:
+ * count x max_tokens x feature_width floats. A value that is not finite is PROBLEM_BAD_VALUE. */
 QAMA_API qama_status qama_session_run_f32(qama_session* session, const float* input, int32_t count,
                                           float* logits);
 
@@ -235,14 +238,15 @@ QAMA_API qama_status qama_session_answer_images(qama_session* session, const qam
 /* The same for texts: zero-terminated UTF-8, anything else is TEXT_BAD_ENCODING. */
 QAMA_API qama_status qama_session_answer_texts(qama_session* session, const char* const* texts,
                                                int32_t count, qama_answer* answers);
-/* The same for normalised values, as qama_session_run_f32 takes them. */
+/* The same for normalised values or features, as qama_session_run_f32 takes them. */
 QAMA_API qama_status qama_session_answer_f32(qama_session* session, const float* input,
                                              int32_t count, qama_answer* answers);
 /* One image from the bytes of a file (PNG, JPEG, PNM, BMP, GIF, WebP); the bytes say which. */
 QAMA_API qama_status qama_session_answer_encoded(qama_session* session, const void* bytes,
                                                  size_t size, qama_answer* answer);
-/* One file, named as `qama classify` takes it: an image, FILE:INDEX of an IDX file (whose INDEX is
- * added to the first sample's), a text for a text model, "-" for standard input. */
+/* One file, named as `qama classify` takes it: an image, FILE:INDEX of an IDX or .npy file (whose
+ * INDEX is added to the first sample's), a text for a text model, a .npy file for a model of
+ * features, "-" for standard input. */
 QAMA_API qama_status qama_session_answer_file(qama_session* session, const char* path,
                                               qama_answer* answer);
 

@@ -260,9 +260,13 @@ class Model {
     return qama_model_image_channels(handle_.get());
   }
 
-  /// Of a text model; 0 for image models.
+  /// Of a text model or one of features; 0 for image models.
   [[nodiscard]] std::int32_t max_tokens() const noexcept {
     return qama_model_max_tokens(handle_.get());
+  }
+  /// Numbers of a token of features; 0 for other models.
+  [[nodiscard]] std::int32_t feature_width() const noexcept {
+    return qama_model_feature_width(handle_.get());
   }
 
   /// What an image model sees of an image file: height x width x channels bytes.
