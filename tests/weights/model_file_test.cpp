@@ -54,7 +54,7 @@ TEST(ModelFile, ReadsTextModels) {
 TEST(ModelFile, ReadsModelsOfFeatures) {
   const auto bytes = test::model_bytes(test::tiny_features());
   ASSERT_OK_AND_ASSIGN(const auto model, ModelFile::from_memory(bytes));
-  EXPECT_TRUE(model->vocabulary().empty());
+  EXPECT_TRUE(model->vocabulary().words().empty());
   EXPECT_EQ(model->preprocess().kind, ModelKind::feature_transformer);
   ASSERT_OK_AND_ASSIGN(const auto projection, model->f32("embed.proj.weight"));
   EXPECT_EQ(projection.size(), 12U);

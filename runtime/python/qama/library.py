@@ -136,6 +136,7 @@ _OTHERS = {
     "qama_model_image_width": ([c_void_p], c_int32),
     "qama_model_image_channels": ([c_void_p], c_int32),
     "qama_model_max_tokens": ([c_void_p], c_int32),
+    "qama_model_feature_width": ([c_void_p], c_int32),
     "qama_session_destroy": ([c_void_p], None),
     "qama_session_options_init_size": ([POINTER(SessionOptions), c_size_t], None),
     "qama_session_set_first_sample": ([c_void_p, c_uint64], None),

@@ -80,13 +80,16 @@ class Model:
         self.labels: tuple[str, ...] = tuple(
             text_of(loaded.qama_model_label(self._handle, i))
             for i in range(loaded.qama_model_classes(self._handle)))
-        # (height, width, channels); None of a text model.
+        # (height, width, channels); None of another model than one of images.
         shape = (loaded.qama_model_image_height(self._handle),
                  loaded.qama_model_image_width(self._handle),
                  loaded.qama_model_image_channels(self._handle))
         self.image_shape: tuple[int, int, int] | None = shape if all(shape) else None
-        # Tokens of a text at most; 0 of an image model.
+        # Tokens of a text at most, or of features; 0 of an image model.
         self.max_tokens: int = loaded.qama_model_max_tokens(self._handle)
+        # (tokens, width); None of another model than one of features.
+        width = loaded.qama_model_feature_width(self._handle)
+        self.feature_shape: tuple[int, int] | None = (self.max_tokens, width) if width else None
 
     def session(self, **options) -> "Session":
         """Session(self, **options)."""
@@ -103,7 +106,8 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        what = "x".join(map(str, self.image_shape)) if self.image_shape else "texts"
+        shape = self.image_shape or self.feature_shape
+        what = "x".join(map(str, shape)) if shape else "texts"
         return f"<qama.Model {self.path!r}: {what}, {len(self.labels)} classes>"
 
 
@@ -143,7 +147,7 @@ class Session:
 
         Of an image model: the path of an image file, its bytes, or an array uint8 [height][width]
         (gray) or [height][width][channels] (gray, gray + alpha, RGB, RGB + alpha) of any size. Of a
-        text model: the text.
+        text model: the text. Of a model of features: the path of a .npy file, or FILE.npy:INDEX.
         """
         return self.classify_all([sample])[0]
 
@@ -154,7 +158,11 @@ class Session:
         for begin in range(0, len(samples), self.max_batch):
             part = samples[begin:begin + self.max_batch]
             self.set_first_sample(begin)
-            if self.model.image_shape is None:
+            if self.model.feature_shape is not None:
+                for i, sample in enumerate(part):
+                    self.set_first_sample(begin + i)
+                    out.append(self._file(sample))
+            elif self.model.image_shape is None:
                 out += self._texts(part)
             elif all(isinstance(sample, np.ndarray) for sample in part):
                 out += self._images(part)
@@ -169,10 +177,15 @@ class Session:
     def logits(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n][classes] of pixels as the model has them: uint8 [n][height][width][channels]
         (channels may be left out if there is one), or normalised float32
-        [n][channels][height][width]."""
+        [n][channels][height][width]; or of features, float32 [n][tokens][width]."""
+        samples = np.ascontiguousarray(samples)
+        if self.model.feature_shape is not None:
+            if samples.dtype != np.float32 or samples.shape[1:] != self.model.feature_shape:
+                raise ValueError(f"{samples.dtype} features {list(samples.shape)}, expected "
+                                 f"float32 [n, {', '.join(map(str, self.model.feature_shape))}]")
+            return self._logits("qama_session_run_f32", samples)
         if self.model.image_shape is None:
             raise ValueError("the model reads texts: use classify or classify_all")
-        samples = np.ascontiguousarray(samples)
         height, width, channels = self.model.image_shape
         if samples.dtype == np.uint8:
             function, shape = "qama_session_classify_u8", (height, width, channels)
@@ -185,6 +198,9 @@ class Session:
         if samples.ndim != 4 or samples.shape[1:] != shape:
             raise ValueError(f"pixels {list(samples.shape)}, expected [n, "
                              f"{', '.join(map(str, shape))}]")
+        return self._logits(function, samples)
+
+    def _logits(self, function: str, samples: np.ndarray) -> np.ndarray:
         out = np.empty((len(samples), len(self.model.labels)), np.float32)
         for begin in range(0, len(samples), self.max_batch):
             part = samples[begin:begin + self.max_batch]

@@ -155,7 +155,7 @@ Bytes npy_file_of(const std::string& dictionary, const Bytes& data) {
 Bytes npy_file(const std::string& shape, const std::vector<float>& values) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(values.data());
   return npy_file_of("{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }",
-                  Bytes(bytes, bytes + values.size() * sizeof(float)));
+                     Bytes(bytes, bytes + values.size() * sizeof(float)));
 }
 
 Bytes gzipped(const Bytes& bytes) {

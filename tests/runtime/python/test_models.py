@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import struct
 import subprocess
+import tempfile
 import unittest
 
 import numpy as np
@@ -16,6 +18,15 @@ SHOE = ROOT / "runtime" / "examples" / "images" / "shoe.png"
 
 def random_pixels(count):
     return np.random.default_rng(1).integers(0, 256, (count, 28, 28, 1), np.uint8)
+
+
+def tensors(path):
+    """The float tensors of a safetensors file."""
+    data = pathlib.Path(path).read_bytes()
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    return {name: np.frombuffer(data[start:][slice(*of["data_offsets"])],
+                                "<f4").reshape(of["shape"])
+            for name, of in json.loads(data[8:start]).items() if of.get("dtype") == "F32"}
 
 
 class Models(unittest.TestCase):
@@ -50,6 +61,26 @@ class Models(unittest.TestCase):
             check=True, capture_output=True, text=True).stdout)
         self.assertEqual(theirs["label"], ours.label)
         self.assertAlmostEqual(theirs["probability"], ours.probability, places=6)
+
+    def test_features(self):
+        small = ROOT / "tests/golden/small/published-text-softmax"
+        model = qama.Model(f"{small}.model.safetensors")
+        self.assertEqual((model.feature_shape, model.image_shape), ((24, 17), None))
+        self.assertIn("24x17", repr(model))
+        golden = tensors(f"{small}.golden.safetensors")
+        session = model.session(max_batch=3)
+        logits = session.logits(golden["input"])
+        np.testing.assert_allclose(logits, golden["logits"], atol=1e-4)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "all.npy"
+            np.save(path, golden["input"])
+            answers = session.classify_all([f"{path}:{i}" for i in range(len(logits))])
+            np.testing.assert_array_equal([answer.logits for answer in answers], logits)
+            with self.assertRaisesRegex(qama.QamaError, "DATASET_BAD_FORMAT: .* holds 4 samples"):
+                session.classify(path)
+        for wrong in (golden["input"].astype(np.float64), golden["input"][0]):
+            with self.assertRaisesRegex(ValueError, r"expected float32 \[n, 24, 17\]"):
+                session.logits(wrong)
 
     def test_an_array_of_any_size_is_fitted(self):
         session = qama.Model(MODELS / "fashion-mnist-qama.safetensors").session(invert="no")
