@@ -26,10 +26,14 @@ using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kLayerRestartsAPart = 16;
 constexpr std::int64_t kGraphRestartsAPart = 32;
 constexpr std::int64_t kMostRestarts = 1 << 30;
-/// A schedule that is fitted to a time limit leaves time for one part and some more.
+/// The fewest sweeps that are fitted to a time limit, and those that are tried first.
 constexpr std::int32_t kTriedSweeps = 16;
-constexpr double kPartsInTime = 1.3;
-constexpr double kPartsInTimeWithSearch = 2.0;  ///< where answers are improved afterwards
+/// A part that is fitted to the time left takes so much of it by its sweeps, the descent excepted;
+/// where answers are improved afterwards, half.
+constexpr double kShareOfTime = 0.94;
+constexpr double kShareOfTimeWithSearch = 0.5;
+/// Of the first part, which is timed by the hottest sweeps only.
+constexpr double kShareOfFirst = 0.77;
 /// Restarts a part where 16 bits do not hold the weights: each part's answer is improved.
 constexpr std::int64_t kRoundedRestartsAPart = 4;
 /// Answers are improved up to so many couplings in both directions (16 bytes each); where 16 bits
@@ -93,7 +97,7 @@ class Search {
         most_restarts_(most_restarts(request)) {
     best_.form = lowered.form;
     best_.decode = lowered.decode();
-    best_.sweeps = request.schedule.sweeps;
+    sweeps_ = request.schedule.sweeps;
     a_part_ = file.kind == ProblemKind::qama ? kLayerRestartsAPart : kGraphRestartsAPart;
     if (landscape_ == nullptr) return;
     // Sparse rows are annealed side by side, many at a time.
@@ -112,10 +116,9 @@ class Search {
     }
     // Other devices do without sweeps.
     const bool sweeps = uri_.starts_with("cpu:");
-    if (sweeps && request_.time_limit_ms > 0 && request_.fit_sweeps &&
-        file_.kind != ProblemKind::qama) {
-      QAMA_RETURN_IF_ERROR(fit_sweeps(*solvers[0]));
-    }
+    fits_ = sweeps && request_.time_limit_ms > 0 && request_.fit_sweeps &&
+            file_.kind != ProblemKind::qama && request_.schedule.sweeps > 0;
+    if (fits_) QAMA_RETURN_IF_ERROR(fit_first(*solvers[0]));
     Watcher watcher;
     QAMA_RETURN_IF_ERROR(watcher.start(request_.stop, solvers));
     std::vector<platform::Thread> helpers(solvers.size() - 1);
@@ -138,6 +141,7 @@ class Search {
     if (!status_.ok()) return status_.error();
     best_.target_reached = reaches_target(best_.value);
     best_.stopped = asked_to_stop();
+    best_.cut_off = sweeps && request_.time_limit_ms > 0 && !finished_;
     return std::move(best_);
   }
 
@@ -157,10 +161,11 @@ class Search {
                                       static_cast<std::size_t>(words_per_head(shape.tokens)));
   }
   /// A part's options: its restarts and, with a time limit, what is left of it.
-  [[nodiscard]] SolveOptions options_of(std::int64_t first, double elapsed) const {
+  [[nodiscard]] SolveOptions options_of(std::int64_t part, double elapsed) const {
+    const std::int64_t first = part * a_part_;
     SolveOptions out;
     out.schedule = request_.schedule;
-    out.schedule.sweeps = best_.sweeps;
+    out.schedule.sweeps = fits_ ? fitted_sweeps(part, limit_us() - elapsed) : sweeps_;
     out.schedule.restarts =
         static_cast<std::int32_t>(std::min<std::int64_t>(a_part_, most_restarts_ - first));
     if (request_.time_limit_ms > 0) {
@@ -189,19 +194,40 @@ class Search {
     return out;
   }
 
-  Status fit_sweeps(Solver& solver) {
+  [[nodiscard]] double share_of_time() const {
+    return searches_ ? kShareOfTimeWithSearch : kShareOfTime;
+  }
+
+  /// Notes how long a sweep took; a descent's sweeps are among the proposals.
+  void time_sweep(double busy_us, const SolveOptions& options, const SolveResult& result) {
+    const auto sweep = static_cast<double>(file_.shape().spins() * options.schedule.restarts);
+    const auto proposals = static_cast<double>(std::max<std::int64_t>(result.proposals, 1));
+    sweep_us_ = std::max(busy_us * sweep / proposals, 0.001);
+  }
+
+  /// The first part's sweeps: as many as are asked for, or as fit into the time limit.
+  Status fit_first(Solver& solver) {
     std::vector<std::uint64_t> spins = make_spins();
     SolveOptions options = options_of(0, 0);
     options.schedule.sweeps = kTriedSweeps;
     SolveResult result;
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(problem_, options, spins, result));
-    const double sweep_us = microseconds(Clock::now() - before) / kTriedSweeps;
-    const double parts = searches_ ? kPartsInTimeWithSearch : kPartsInTime;
-    const double fit = limit_us() / (parts * std::max(sweep_us, 0.001));
-    best_.sweeps =
-        static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * best_.sweeps));
+    time_sweep(microseconds(Clock::now() - before), options, result);
+    const double fit = std::min(share_of_time(), kShareOfFirst) * limit_us() / sweep_us_;
+    sweeps_ = static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * sweeps_));
     return {};
+  }
+
+  /// Twice the sweeps of the thread's last part, so that a short search finds what is easy and a
+  /// long one what is hard. Where no other such part would fit afterwards, all that fit.
+  [[nodiscard]] std::int32_t fitted_sweeps(std::int64_t part, double left_us) const {
+    const std::int64_t turn = std::min<std::int64_t>(part / request_.threads, 20);
+    const double doubled = std::min(std::ldexp(sweeps_, static_cast<int>(turn)), 1.0 * kMaxSweeps);
+    if (turn == 0) return sweeps_;
+    const double fit = share_of_time() * left_us / sweep_us_.load();
+    const double sweeps = fit < 2 * doubled ? fit : doubled;
+    return static_cast<std::int32_t>(std::clamp(sweeps, 1.0 * kTriedSweeps, 1.0 * kMaxSweeps));
   }
 
   void work(Solver& solver, bool reports) try {
@@ -218,13 +244,14 @@ class Search {
       // The first part always runs: there is an answer, however short the limit.
       const bool late = request_.time_limit_ms > 0 && elapsed >= limit_us();
       if (part > 0 && (late || stop_.load())) return;
-      SolveOptions options = options_of(first, elapsed);
+      SolveOptions options = options_of(part, elapsed);
       options.seed = solve_seed(request_.seed, static_cast<std::uint64_t>(part), 0);
       SolveResult result;
       const auto before = Clock::now();
       Status status = solver.solve(problem_, options, spins, result);
       const double busy_us = microseconds(Clock::now() - before);
       if (status.ok()) status = check_energy(spins, result.energy);
+      if (fits_) time_sweep(busy_us, options, result);
       double value = 0;
       std::vector<std::uint64_t> energy;
       if (status.ok()) {
@@ -244,7 +271,7 @@ class Search {
         stop_ = true;
         return;
       }
-      add(part, spins, value, energy, result, busy_us);
+      add(part, options.schedule, spins, value, energy, result, busy_us);
     }
   } catch (...) {
     stop_ = true;
@@ -263,8 +290,12 @@ class Search {
   }
 
   /// Takes one part's answer into account. Called with the lock held.
-  void add(std::int64_t part, const std::vector<std::uint64_t>& spins, double value,
-           const std::vector<std::uint64_t>& energy, const SolveResult& result, double busy_us) {
+  void add(std::int64_t part, const Schedule& schedule, const std::vector<std::uint64_t>& spins,
+           double value, const std::vector<std::uint64_t>& energy, const SolveResult& result,
+           double busy_us) {
+    const std::int64_t a_restart = file_.shape().spins() * schedule.sweeps;
+    finished_ = finished_ || result.proposals / std::max(result.restarts, 1) >= a_restart;
+    best_.sweeps = std::max(best_.sweeps, schedule.sweeps);
     best_.proposals += result.proposals;
     best_.flips += result.flips;
     std::int64_t sweeps = result.sweeps;
@@ -303,13 +334,18 @@ class Search {
   std::string uri_;
   std::int64_t a_part_ = 0;
   bool searches_ = false;
+  bool fits_ = false;        ///< sweeps follow the time limit
+  std::int32_t sweeps_ = 0;  ///< of a thread's first part
+  std::atomic<double> sweep_us_ =
+      0;  ///< time of a sweep of all restarts of a part, of the last one
   const Clock::time_point start_ = Clock::now();
 
   std::atomic<std::int64_t> next_part_ = 0;
   std::atomic<bool> stop_ = false;
-  std::mutex mutex_;  ///< guards what follows; best_.sweeps is set before there are threads
+  std::mutex mutex_;  ///< guards what follows
   Status status_;
   BestAnswer best_;
+  bool finished_ = false;  ///< a part has done all of its sweeps
   std::int64_t best_part_ = 0;
   std::vector<std::uint64_t> best_energy_;  ///< of an improver; empty without one
 };

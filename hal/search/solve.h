@@ -34,9 +34,9 @@ inline constexpr std::int64_t kDefaultSolveRestarts = 32;
 struct SolveRequest {
   /// Of each part. Its `restarts` does not count; rounds follow after every part.
   Schedule schedule;
-  /// Whether a graph's schedule may have fewer sweeps where the time limit is short: a schedule
-  /// that is cut off ends hot, which is worse than a short one. How long a sweep takes is tried
-  /// first.
+  /// Whether the sweeps of a graph's parts follow the time limit. A schedule that is cut off ends
+  /// hot, which is worse than a short one: how long a sweep takes is tried first, and a part has no
+  /// more sweeps than fit. Each part of a thread has twice the sweeps of the one before.
   bool fit_sweeps = true;
   std::int64_t restarts = 0;     ///< in all; 0: the default, or as many as fit into the time limit
   double time_limit_ms = 0;      ///< no part begins later, the first one excepted; 0: none
@@ -75,7 +75,8 @@ struct BestAnswer {
   const char* solved_by = "";        ///< kernel or device, static storage
   Form form = Form::dense;           ///< in which it was solved
   Decode decode;            ///< whether weights are exact, whether larger values are better
-  std::int32_t sweeps = 0;  ///< of a restart, after fit_sweeps; exact: 0, as are restarts
+  std::int32_t sweeps = 0;  ///< the most of a restart, after fit_sweeps; exact: 0, as are restarts
+  bool cut_off = false;     ///< the time limit ended every restart before its sweeps were done
   /// Sums over all parts. A time limit or a stop may cut sweeps short: total_sweeps has those that
   /// the proposals amount to.
   std::int64_t restarts = 0, rounds = 0, total_sweeps = 0, proposals = 0, flips = 0;

@@ -59,7 +59,7 @@ class Solve final : public Command {
                    "Let the annealer do N sweeps in each restart; 0 only descends.")
         ->type_name("N")
         ->check(CLI::Range(0, hal::kMaxSweeps))
-        ->default_str("200; maxcut, qubo: 1000, fewer if a time limit is short");
+        ->default_str("200; maxcut, qubo: 1000, with --time-limit: as many as fit");
     app.add_option("--restarts", restarts_, "Start at most N times.")
         ->type_name("N")
         ->check(CLI::Range(1, kMaxRestarts))
@@ -272,6 +272,7 @@ class Solve final : public Command {
       out["form"] = hal::name_of(answer.form);
       out["weights_exact"] = answer.decode.exact;
       if (target_) out["target_reached"] = answer.target_reached;
+      if (answer.cut_off) out["cut_off"] = true;
       if (answer.stopped) out["stopped"] = true;
       console.object(out);
       return;
@@ -286,6 +287,10 @@ class Solve final : public Command {
     if (target_) {
       console.line(std::string("target     ") +
                    (answer.target_reached ? "reached" : "not reached"));
+    }
+    if (answer.cut_off) {
+      console.line("cut off    the time limit ended every restart before its " +
+                   std::to_string(answer.sweeps) + " sweeps were done");
     }
     if (answer.stopped) console.line("stopped    the best answer so far");
     if (is_exhaustive(device)) {

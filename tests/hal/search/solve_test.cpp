@@ -95,6 +95,34 @@ TEST_F(SolveTest, AShortTimeLimitShortensTheSchedule) {
   EXPECT_EQ(cut_off.sweeps, 1000);
 }
 
+TEST_F(SolveTest, ALongTimeLimitLengthensTheSchedule) {
+  const ProblemFile file = graph(100, 8);
+  SolveRequest request = default_request(file.kind);
+  request.schedule.sweeps = 10;
+  request.time_limit_ms = 200;
+  for (const std::int32_t threads : {1, 2}) {
+    request.threads = threads;
+    ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
+    EXPECT_GE(answer.sweeps, 40);
+    EXPECT_FALSE(answer.cut_off);
+  }
+}
+
+TEST_F(SolveTest, ATimeLimitThatCutsEveryRestartOffSaysSo) {
+  const ProblemFile file = graph(300, 9);
+  SolveRequest request = default_request(file.kind);
+  request.schedule.sweeps = kMaxSweeps;
+  request.fit_sweeps = false;
+  request.time_limit_ms = 5;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer cut_off, solve(file, *device_, request));
+  EXPECT_TRUE(cut_off.cut_off);
+  EXPECT_EQ(cut_off.sweeps, kMaxSweeps);
+  request.schedule.sweeps = 2;
+  request.time_limit_ms = 0;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer whole, solve(file, *device_, request));
+  EXPECT_FALSE(whole.cut_off);
+}
+
 TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
   const ProblemFile file = graph(12, 5);
   SolveRequest request = default_request(file.kind);

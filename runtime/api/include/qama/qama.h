@@ -308,8 +308,8 @@ typedef struct qama_solve_options {
   int32_t threads;      /* 1 to 1024; 0: 1 */
   uint64_t seed;        /* default 1. Without a time limit or a target the same seed gives the same
                            answer, whatever the number of threads */
-  int32_t sweeps;       /* of a restart; < 0: 200 for a layer, else 1000, or fewer if the time
-                           limit is short */
+  int32_t sweeps;       /* of a restart; < 0: 200 for a layer, else 1000, or with a time limit as
+                           many as fit, each part of a thread twice those before */
   int32_t restarts;     /* at most; < 0: 32, or as many as fit into the time limit; 0 is refused */
   double time_limit_ms; /* no part of 16 restarts (graphs: 32) begins later, the first one
                            excepted; 0: none */
