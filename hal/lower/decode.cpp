@@ -105,11 +105,10 @@ double value_of(const ProblemFile& file, std::span<const std::uint64_t> spins) {
   return value.result();
 }
 
-double Decode::read(const ProblemFile& file, std::span<std::uint64_t> spins) const {
+void Decode::fix(std::span<std::uint64_t> spins) const noexcept {
   if (fixed >= 0) {
     spins[static_cast<std::size_t>(fixed / 64)] &= ~(std::uint64_t{1} << (fixed % 64));
   }
-  return value_of(file, spins);
 }
 
 }  // namespace qama::hal

@@ -26,8 +26,8 @@ struct Decode {
   /// it would give a third). A device's spin of it means nothing.
   std::int32_t fixed = -1;
 
-  /// Turns a device's spins into an answer to the file's problem; its value_of().
-  [[nodiscard]] double read(const ProblemFile& file, std::span<std::uint64_t> spins) const;
+  /// Turns a device's spins into an answer to the file's problem.
+  void fix(std::span<std::uint64_t> spins) const noexcept;
 
   [[nodiscard]] bool maximises() const noexcept { return larger_is_better; }
   /// Whether value `a` is better than `b`.

@@ -7,10 +7,13 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <utility>
 
 #include "hal/base/quote.h"
 #include "hal/base/random.h"
 #include "hal/form.h"
+#include "hal/lower/eliminate.h"
 #include "hal/lower/lower.h"
 #include "hal/platform/thread.h"
 #include "hal/search/best_known.h"
@@ -42,6 +45,8 @@ constexpr std::int64_t kMostTerms = std::int64_t{1} << 25;
 constexpr std::int64_t kMostTermsOfExact = std::int64_t{1} << 22;
 /// Problems that are searched even where 16 bits hold their weights.
 constexpr std::int32_t kAlwaysSearchedSpins = 64;
+/// A graph of which an elimination leaves so many vertices is not annealed: all states are tried.
+constexpr std::int32_t kTriedKernel = 16;
 /// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
 constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
 constexpr double kMostTimeLimitMs = 1e12;  ///< 30 years, whose nanoseconds fit into 64 bits
@@ -84,12 +89,32 @@ class Watcher {
   platform::Thread thread_;  ///< the last member: its destructor waits
 };
 
+/// A file's problem and what of it is annealed: the same, or what an elimination leaves.
+struct Task {
+  const ProblemFile& file;
+  const std::optional<Elimination> elimination;
+  explicit Task(const ProblemFile& of, bool eliminates)
+      : file(of), elimination(eliminates ? Elimination::of(of) : std::nullopt) {}
+
+  [[nodiscard]] const ProblemFile& annealed() const {
+    return elimination ? elimination->kernel() : file;
+  }
+  [[nodiscard]] std::vector<std::uint64_t> lift(std::vector<std::uint64_t> spins) const {
+    return elimination ? elimination->lift(spins) : std::move(spins);
+  }
+  /// In the file's terms, of spins of what is annealed.
+  [[nodiscard]] double value(const std::vector<std::uint64_t>& spins) const {
+    return elimination ? value_of(file, elimination->lift(spins)) : value_of(file, spins);
+  }
+};
+
 class Search {
  public:
   /// Without a landscape the device's answers stay as they are.
-  Search(const ProblemFile& file, const Lowered& lowered, const Landscape* landscape,
+  Search(const Task& task, const Lowered& lowered, const Landscape* landscape,
          const SolveRequest& request, const SolveHooks& hooks)
-      : file_(file),
+      : task_(task),
+        file_(task.annealed()),
         problem_(lowered.problem()),
         landscape_(landscape),
         request_(request),
@@ -97,8 +122,9 @@ class Search {
         most_restarts_(most_restarts(request)) {
     best_.form = lowered.form;
     best_.decode = lowered.decode();
+    best_.decode.larger_is_better = task.file.maximises();
     sweeps_ = request.schedule.sweeps;
-    a_part_ = file.kind == ProblemKind::qama ? kLayerRestartsAPart : kGraphRestartsAPart;
+    a_part_ = file_.kind == ProblemKind::qama ? kLayerRestartsAPart : kGraphRestartsAPart;
     if (landscape_ == nullptr) return;
     // Sparse rows are annealed side by side, many at a time.
     if (!best_.decode.exact && best_.form != Form::sparse) a_part_ = kRoundedRestartsAPart;
@@ -142,6 +168,7 @@ class Search {
     best_.target_reached = reaches_target(best_.value);
     best_.stopped = asked_to_stop();
     best_.cut_off = sweeps && request_.time_limit_ms > 0 && !finished_;
+    best_.spins = task_.lift(std::move(best_.spins));
     return std::move(best_);
   }
 
@@ -255,12 +282,12 @@ class Search {
       double value = 0;
       std::vector<std::uint64_t> energy;
       if (status.ok()) {
-        value = best_.decode.read(file_, spins);
+        best_.decode.fix(spins);
         if (improver != nullptr) {
           improver->improve(spins, options.seed, search_steps(options), halt());
           energy = improver->energy();
-          value = value_of(file_, spins);
         }
+        value = task_.value(spins);
       }
       const std::lock_guard lock(mutex_);
       if (!status.ok()) {
@@ -325,7 +352,8 @@ class Search {
     return is_lower(energy, best_energy_) || (energy == best_energy_ && part < best_part_);
   }
 
-  const ProblemFile& file_;
+  const Task& task_;
+  const ProblemFile& file_;  ///< what is annealed
   const Problem problem_;
   const Landscape* const landscape_;
   const SolveRequest& request_;
@@ -351,12 +379,13 @@ class Search {
 };
 
 /// All states, in the file's own numbers.
-Result<BestAnswer> solve_exactly(const ProblemFile& file, const SolveRequest& request,
+Result<BestAnswer> solve_exactly(const Task& task, const SolveRequest& request,
                                  const SolveHooks& hooks) {
   const auto start = Clock::now();
+  const ProblemFile& file = task.annealed();
   QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
   BestAnswer out;
-  out.decode.larger_is_better = file.maximises();
+  out.decode.larger_is_better = task.file.maximises();
   // A layer's couplings are products, in double.
   out.decode.exact = file.kind != ProblemKind::qama;
   if (hooks.prepared) hooks.prepared(Form::dense, out.decode);
@@ -367,11 +396,13 @@ Result<BestAnswer> solve_exactly(const ProblemFile& file, const SolveRequest& re
   }
   const Exhaustive found = try_all(landscape, halt);
   const ProblemShape shape = file.shape();
+  std::vector<std::uint64_t> spins;
   for (std::int32_t t = 0; t < shape.heads; ++t) {
     const std::uint64_t bits = static_cast<std::uint64_t>(found.state) >> (t * shape.tokens);
-    out.spins.push_back(bits & ((std::uint64_t{1} << shape.tokens) - 1));
+    spins.push_back(bits & ((std::uint64_t{1} << shape.tokens) - 1));
   }
-  out.value = value_of(file, out.spins);
+  out.spins = task.lift(std::move(spins));
+  out.value = value_of(task.file, out.spins);
   out.optimal = found.complete;
   out.stopped = !found.complete && request.stop != nullptr && request.stop->load();
   out.target_reached = request.target && !out.decode.better(*request.target, out.value);
@@ -380,6 +411,36 @@ Result<BestAnswer> solve_exactly(const ProblemFile& file, const SolveRequest& re
   out.flips = found.states - 1;
   out.solve_us = out.busy_us = microseconds(Clock::now() - start);
   return out;
+}
+
+Result<BestAnswer> solve_task(const Task& task, Device& device, const SolveRequest& request,
+                              const SolveHooks& hooks) {
+  const ProblemFile& file = task.annealed();
+  if (task.elimination && file.graph.size <= kTriedKernel)
+    return solve_exactly(task, request, hooks);
+  const Schedule& schedule = request.schedule;
+  FormQuestion question = form_question(file);
+  question.restarts = most_restarts(request);
+  question.schedule = schedule;
+  question.forms = device.forms();
+  const Form form = request.form.value_or(choose_form(question));
+  if (form == Form::dense) {
+    QAMA_RETURN_IF_ERROR(device.supports(file.shape()));
+  } else if (schedule.rounds > 0) {
+    return Error{ErrorCode::invalid_argument, "form " + quote(name_of(form)) + " with " +
+                                                  std::to_string(schedule.rounds) +
+                                                  " rounds, expected form 'dense'"};
+  }
+  const std::string& uri = device.info().uri;
+  if (uri == "exact:" && form == Form::dense) return solve_exactly(task, request, hooks);
+  QAMA_ASSIGN_OR_RETURN(const Lowered lowered, lower(file, form));
+  if (hooks.prepared) hooks.prepared(form, lowered.decode());
+  const std::int64_t most = lowered.decode().exact ? kMostTermsOfExact : kMostTerms;
+  if (file.kind == ProblemKind::qama || !uri.starts_with("cpu:") ||
+      Landscape::terms_of(file) > most)
+    return Search(task, lowered, nullptr, request, hooks).run(device);
+  QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
+  return Search(task, lowered, &landscape, request, hooks).run(device);
 }
 
 }  // namespace
@@ -413,29 +474,14 @@ Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveReq
                  "a request's restarts must be 0 to 2^30, its threads 1 or more, its time limit 0 "
                  "to 10^12 ms, its target finite"};
   }
-  const Schedule& schedule = request.schedule;
-  FormQuestion question = form_question(file);
-  question.restarts = most_restarts(request);
-  question.schedule = schedule;
-  question.forms = device.forms();
-  const Form form = request.form.value_or(choose_form(question));
-  if (form == Form::dense) {
-    QAMA_RETURN_IF_ERROR(device.supports(file.shape()));
-  } else if (schedule.rounds > 0) {
-    return Error{ErrorCode::invalid_argument, "form " + quote(name_of(form)) + " with " +
-                                                  std::to_string(schedule.rounds) +
-                                                  " rounds, expected form 'dense'"};
+  try {
+    const Task task(file, device.info().uri.starts_with("cpu:"));
+    Result<BestAnswer> out = solve_task(task, device, request, hooks);
+    if (out.ok() && task.elimination) out->eliminated = task.elimination->removed();
+    return out;
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::out_of_memory, "not enough memory for a problem's search"};
   }
-  const std::string& uri = device.info().uri;
-  if (uri == "exact:" && form == Form::dense) return solve_exactly(file, request, hooks);
-  QAMA_ASSIGN_OR_RETURN(const Lowered lowered, lower(file, form));
-  if (hooks.prepared) hooks.prepared(form, lowered.decode());
-  const std::int64_t most = lowered.decode().exact ? kMostTermsOfExact : kMostTerms;
-  if (file.kind == ProblemKind::qama || !uri.starts_with("cpu:") ||
-      Landscape::terms_of(file) > most)
-    return Search(file, lowered, nullptr, request, hooks).run(device);
-  QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
-  return Search(file, lowered, &landscape, request, hooks).run(device);
 }
 
 }  // namespace qama::hal

@@ -11,6 +11,10 @@
 // answer is best (landscape.h). Where 16 bits hold all weights, the annealer's answer only descends
 // once more, by flips of coupled pairs; small problems are searched in any case.
 //
+// For `cpu:`, variables of few neighbours are eliminated first, without loss
+// (hal/lower/eliminate.h): what is said below of the problem then is of what is left, but for spins
+// and value. Where little is left, all its states are tried, and the answer is optimal.
+//
 // Restarts go to a solver in parts. Part k has a seed of its own, so that the first parts of a
 // longer run are those of a shorter one, and without a time limit or a target the answer does not
 // depend on the number of threads.
@@ -72,9 +76,10 @@ struct BestAnswer {
   bool target_reached = false;       ///< false without a target
   bool optimal = false;              ///< proven: all states were tried
   bool stopped = false;              ///< SolveRequest::stop ended the search
-  const char* solved_by = "";        ///< kernel or device, static storage
-  Form form = Form::dense;           ///< in which it was solved
-  Decode decode;            ///< whether weights are exact, whether larger values are better
+  std::int64_t eliminated = 0;  ///< variables that went before the rest was solved (eliminate.h)
+  const char* solved_by = "";   ///< kernel or device, static storage
+  Form form = Form::dense;      ///< in which it was solved
+  Decode decode;                ///< whether weights are exact, whether larger values are better
   std::int32_t sweeps = 0;  ///< the most of a restart, after fit_sweeps; exact: 0, as are restarts
   bool cut_off = false;     ///< the time limit ended every restart before its sweeps were done
   /// Sums over all parts. A time limit or a stop may cut sweeps short: total_sweeps has those that

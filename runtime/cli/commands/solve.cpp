@@ -255,6 +255,7 @@ class Solve final : public Command {
         out[name] = answer.value;
       }
       out["optimal"] = answer.optimal;
+      if (answer.eliminated > 0) out["eliminated"] = answer.eliminated;
       out["spins"] = spins;
       if (!out_.empty()) out["out"] = out_;
       out["solve_us"] = answer.solve_us;
@@ -284,6 +285,9 @@ class Solve final : public Command {
     console.line("read as    " + hal::describe_format(file));
     console.line("means      " + hal::describe_convention(file));
     console.line(format("%-10s ", name) + value + (answer.optimal ? ", optimal" : ""));
+    if (answer.eliminated > 0) {
+      console.line("eliminated " + std::to_string(answer.eliminated) + " spins of few couplings");
+    }
     if (target_) {
       console.line(std::string("target     ") +
                    (answer.target_reached ? "reached" : "not reached"));

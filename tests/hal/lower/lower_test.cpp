@@ -131,14 +131,16 @@ TEST(Lower, AnAnswerIsReadInTheFilesTerms) {
   ASSERT_OK_AND_ASSIGN(const DenseBuild build, to_dense(file));
   ASSERT_EQ(build.decode.fixed, 0);
   std::uint64_t spins[] = {0b111};
-  EXPECT_EQ(build.decode.read(file, spins), 7);
+  build.decode.fix(spins);
+  EXPECT_EQ(value_of(file, spins), 7);
   EXPECT_EQ(spins[0], 0b110U);
   EXPECT_TRUE(build.decode.maximises());
   EXPECT_TRUE(build.decode.better(7, 3));
   ASSERT_OK_AND_ASSIGN(const ProblemFile qubo, parse_problem("2 1\n1 1 -2\n", "file", "qubo"));
   ASSERT_OK_AND_ASSIGN(const SparseBuild rows, to_sparse(qubo));
   std::uint64_t one[] = {1};
-  EXPECT_EQ(rows.decode.read(qubo, one), -2);
+  rows.decode.fix(one);
+  EXPECT_EQ(value_of(qubo, one), -2);
   EXPECT_EQ(one[0], 1U);
   EXPECT_FALSE(rows.decode.maximises());
   EXPECT_TRUE(rows.decode.better(-2, 0));
