@@ -475,7 +475,9 @@ Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveReq
                  "to 10^12 ms, its target finite"};
   }
   try {
-    const Task task(file, device.info().uri.starts_with("cpu:"));
+    // Small problems have exact:, and a form or rounds are asked for of the file's own problem.
+    const Task task(file, device.info().uri.starts_with("cpu:") && !request.form &&
+                              request.schedule.rounds == 0 && file.shape().spins() > kExactSpins);
     Result<BestAnswer> out = solve_task(task, device, request, hooks);
     if (out.ok() && task.elimination) out->eliminated = task.elimination->removed();
     return out;

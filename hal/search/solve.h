@@ -11,9 +11,10 @@
 // answer is best (landscape.h). Where 16 bits hold all weights, the annealer's answer only descends
 // once more, by flips of coupled pairs; small problems are searched in any case.
 //
-// For `cpu:`, variables of few neighbours are eliminated first, without loss
-// (hal/lower/eliminate.h): what is said below of the problem then is of what is left, but for spins
-// and value. Where little is left, all its states are tried, and the answer is optimal.
+// For `cpu:`, unless a form or rounds are asked for, variables of few neighbours are eliminated
+// first, without loss (hal/lower/eliminate.h): what is said below of the problem then is of what is
+// left, but for spins and value. Where little is left, all its states are tried, and the answer is
+// optimal.
 //
 // Restarts go to a solver in parts. Part k has a seed of its own, so that the first parts of a
 // longer run are those of a shorter one, and without a time limit or a target the answer does not

@@ -13,14 +13,18 @@
 namespace {
 
 constexpr std::size_t kLongSecret = 8;  // shorter ones may stand in a sentence by chance
+/// Of this sentence every part may be a file's content.
+constexpr std::string_view kOurs = "expected 'identity:' and 16 to 48 bytes in hexadecimal";
 
 void check(const qama::Error& error, std::string_view content) {
   if (error.message.empty()) std::abort();
   const std::size_t colon = content.find(':');
   for (std::string_view secret : {content, content.substr(colon + 1)}) {
     secret = secret.substr(0, secret.find('\n'));
-    if (secret.size() >= kLongSecret && error.message.find(secret) != std::string::npos)
+    if (secret.size() >= kLongSecret && kOurs.find(secret) == std::string_view::npos &&
+        error.message.find(secret) != std::string::npos) {
       std::abort();
+    }
   }
 }
 
