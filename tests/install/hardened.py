@@ -17,9 +17,9 @@ import sys
 
 SKIPPED = 77
 # One mark a function, about; far fewer come from the C library alone.
-MARKS = {"X86-64": (b"\xf3\x0f\x1e\xfa", "endbr64"), "AArch64": (b"\x5f\x24\x03\xd5", "bti c")}
+MARKS = {"X86-64": (b"\xf3\x0f\x1e\xfa", "endbr64"), "AArch64": (b"\x3f\x23\x03\xd5", "paciasp")}
 FEWEST_MARKS = 100
-PROPERTY = re.compile(r"x86 feature: IBT, SHSTK|AArch64 feature: BTI")
+PROPERTY = re.compile(r"x86 feature: IBT, SHSTK|AArch64 feature: BTI, PAC")
 
 
 def readelf(*arguments):
