@@ -49,10 +49,12 @@ def problems_of(path):
     for word in ("TEXTREL", "RPATH", "RUNPATH"):
         if word in dynamic:
             yield f"has {word}"
-    if "__stack_chk_fail" not in symbols:
-        yield "no stack protector"
-    if not re.search(r"__(mem|str|v?snprintf|v?printf|v?fprintf|read)\w*_chk", symbols):
-        yield "no checked C functions (FORTIFY)"
+    # A static file that was stripped has no names to ask for; ctest asks it before.
+    if "'.symtab'" in symbols or "NEEDED" in dynamic:
+        if "__stack_chk_fail" not in symbols:
+            yield "no stack protector"
+        if not re.search(r"__(mem|str|v?snprintf|v?printf|v?fprintf|read)\w*_chk", symbols):
+            yield "no checked C functions (FORTIFY)"
     if machine is None:
         yield "of an unknown processor"
     elif data.count(MARKS[machine][0]) < FEWEST_MARKS:
