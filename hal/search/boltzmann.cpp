@@ -10,12 +10,12 @@
 #include "hal/base/random.h"
 #include "hal/lower/decode.h"
 #include "hal/platform/thread.h"
+#include "hal/schedule.h"
 #include "hal/search/landscape.h"
 
 namespace qama::hal {
 namespace {
 
-constexpr std::int32_t kMostSweeps = 1'000'000;
 constexpr std::int32_t kMostThreads = 1024;
 /// A layer's couplings are built: one of up to 8192 spins.
 constexpr std::int64_t kMostLayerTerms = std::int64_t{1} << 26;
@@ -112,11 +112,17 @@ class Sampler {
       : file_(file), couplings_(couplings), request_(request), samples_(samples), values_(values) {}
 
   Status run() {
-    std::vector<platform::Thread> helpers(static_cast<std::size_t>(request_.threads - 1));
+    const std::int64_t threads = std::min<std::int64_t>(request_.threads, kBoltzmannChains);
+    std::vector<platform::Thread> helpers(static_cast<std::size_t>(threads - 1));
     Status ended;
     for (std::size_t i = 0; i < helpers.size() && ended.ok(); ++i)
       ended = helpers[i].start([this] { work(); });
-    if (ended.ok()) work();
+    // Where a thread cannot start, the others need not go on.
+    if (ended.ok()) {
+      work();
+    } else {
+      next_ = kBoltzmannChains;
+    }
     for (platform::Thread& helper : helpers) {
       Status helped = helper.join();
       if (ended.ok()) ended = std::move(helped);
@@ -179,8 +185,8 @@ Status sample_boltzmann(const ProblemFile& file, const BoltzmannRequest& request
     return Error{ErrorCode::invalid_argument, "temperature " + std::to_string(request.temperature) +
                                                   ", expected a finite number above 0"};
   }
-  if (request.burn_in < 0 || request.burn_in > kMostSweeps || request.between < 1 ||
-      request.between > kMostSweeps || request.threads < 1 || request.threads > kMostThreads) {
+  if (request.burn_in < 0 || request.burn_in > kMaxSweeps || request.between < 1 ||
+      request.between > kMaxSweeps || request.threads < 1 || request.threads > kMostThreads) {
     return Error{ErrorCode::invalid_argument,
                  "burn_in " + std::to_string(request.burn_in) + ", between " +
                      std::to_string(request.between) + ", threads " +

@@ -467,9 +467,9 @@ qama_status qama_problem_sample(const qama_problem* problem, const qama_sample_o
                                 int64_t count, uint8_t* answers, double* values) {
   return qama::runtime::guarded([&]() -> Status {
     if (problem == nullptr) return null_argument("problem");
-    if (answers == nullptr) return null_argument("answers");
     const std::int64_t variables = problem->file.shape().spins();
     QAMA_RETURN_IF_ERROR(check_count("samples", count, 1, kMostSampleBytes / variables));
+    if (answers == nullptr) return null_argument("answers");
     qama_sample_options defaults;
     qama_sample_options_init(&defaults);
     QAMA_ASSIGN_OR_RETURN(const auto given, read_options(options, defaults, "qama_sample_options"));

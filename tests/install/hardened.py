@@ -49,7 +49,7 @@ def problems_of(path):
     for word in ("TEXTREL", "RPATH", "RUNPATH"):
         if word in dynamic:
             yield f"has {word}"
-    # A static file that was stripped has no names to ask for; ctest asks it before.
+    # A static file that was stripped has no names to ask for; toolchains/deb asks before that.
     if "'.symtab'" in symbols or "NEEDED" in dynamic:
         if "__stack_chk_fail" not in symbols:
             yield "no stack protector"

@@ -24,7 +24,7 @@ class Sampler(dimod.Sampler):
 
         num_reads: searches, each with a seed of its own; each takes up to time_limit seconds.
         num_sweeps: of a restart. target: an energy that is low enough. device: as `qama solve` has
-        it. Other parameters are refused with a warning, as dimod's samplers do.
+        it. Other parameters are ignored with a warning, as dimod's samplers do.
         """
         self.remove_unknown_kwargs(**ignored)
         names = list(bqm.variables)

@@ -30,6 +30,11 @@ class _Struct(ctypes.Structure):
         if self._fields_[0][0] == "struct_size":
             self.struct_size = ctypes.sizeof(self)
 
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if isinstance(value, int) and getattr(self, name) != value:
+            raise ValueError(f"{name} {value}, which the library's number cannot hold")
+
 
 class ModelOptions(_Struct):
     _fields_ = [("struct_size", c_uint32), ("mapping", c_int32), ("trust", c_char_p)]
@@ -190,7 +195,13 @@ def load(path: str | None = None):
 def call(name: str, *arguments, path: str | None = None) -> None:
     """Calls a function that gives a status; a status other than 0 becomes a QamaError."""
     library = load(path)
-    status = getattr(library, name)(*arguments)
+    function = getattr(library, name)
+    for argument, kind in zip(arguments, function.argtypes):
+        # ctypes would take the lower bits of one that is too large.
+        if isinstance(argument, int) and kind in (c_int32, c_int64, c_uint64, c_size_t) and (
+                kind(argument).value != argument):
+            raise ValueError(f"{argument} in a call of {name}, which its number cannot hold")
+    status = function(*arguments)
     if status != 0:
         raise QamaError(library.qama_status_name(status).decode(),
                         library.qama_last_error().decode(errors="replace"))

@@ -115,15 +115,20 @@ class Session:
     """Runs a model. One thread at a time may use it.
 
     max_batch: samples of a call of the library at most. threads: that share a batch. seed: of the
-    annealer. device, fallback, deadline_us, sweeps, restarts: as `qama classify` has them; None:
-    as the model file says. fit, invert, strict: how pictures become the model's pixels (FITS,
-    INVERTS); with strict, a blank picture is the error IMAGE_BLANK.
+    annealer; 0: the default. device, fallback, deadline_us, sweeps, restarts: as `qama classify`
+    has them; None: as the model file says. fit, invert, strict: how pictures become the model's
+    pixels (FITS, INVERTS); with strict, a blank picture is the error IMAGE_BLANK.
     """
 
     def __init__(self, model: Model, *, max_batch: int = 1, threads: int = 1, seed: int = 0,
                  device: str | None = None, fallback: str | None = None, deadline_us: int = 0,
                  sweeps: int | None = None, restarts: int | None = None, fit: str = "model",
                  invert: str = "model", strict: bool = False):
+        for name, given, least in (("max_batch", max_batch, 1), ("threads", threads, 1),
+                                   ("sweeps", sweeps, 0), ("restarts", restarts, 1),
+                                   ("deadline_us", deadline_us, 0)):
+            if given is not None and given < least:
+                raise ValueError(f"{name} {given}, expected {least} or more")
         loaded = library.load()
         options = library.SessionOptions()
         loaded.qama_session_options_init_size(ctypes.byref(options), ctypes.sizeof(options))
@@ -140,7 +145,7 @@ class Session:
              ctypes.byref(self._handle))
         self._close = weakref.finalize(self, loaded.qama_session_destroy, self._handle)
         call("qama_session_set_pictures", self._handle, ctypes.byref(pictures))
-        self.model, self.max_batch = model, max(1, max_batch)
+        self.model, self.max_batch = model, max_batch
 
     def classify(self, sample) -> Answer:
         """The answer for one sample.
@@ -152,15 +157,17 @@ class Session:
         return self.classify_all([sample])[0]
 
     def classify_all(self, samples) -> list[Answer]:
-        """The answers for many samples. Arrays and texts go to the library max_batch at a time."""
+        """The answers for many samples. Arrays and texts go to the library max_batch at a time.
+        Sample i has the index i, with which the seed decides the solver's random numbers: an answer
+        does not depend on how samples are put into batches."""
         samples = list(samples)
         out: list[Answer] = []
         for begin in range(0, len(samples), self.max_batch):
             part = samples[begin:begin + self.max_batch]
-            self.set_first_sample(begin)
+            self._set_first_sample(begin)
             if self.model.feature_shape is not None:
                 for i, sample in enumerate(part):
-                    self.set_first_sample(begin + i)
+                    self._set_first_sample(begin + i)
                     out.append(self._file(sample))
             elif self.model.image_shape is None:
                 out += self._texts(part)
@@ -168,10 +175,10 @@ class Session:
                 out += self._images(part)
             else:
                 for i, sample in enumerate(part):
-                    self.set_first_sample(begin + i)
+                    self._set_first_sample(begin + i)
                     out.append(self._images([sample])[0] if isinstance(sample, np.ndarray)
                                else self._file(sample))
-        self.set_first_sample(0)
+        self._set_first_sample(0)
         return out
 
     def logits(self, samples: np.ndarray) -> np.ndarray:
@@ -204,15 +211,13 @@ class Session:
         out = np.empty((len(samples), len(self.model.labels)), np.float32)
         for begin in range(0, len(samples), self.max_batch):
             part = samples[begin:begin + self.max_batch]
-            self.set_first_sample(begin)
+            self._set_first_sample(begin)
             call(function, self._handle, part.ctypes.data, len(part),
                  out[begin:].ctypes.data)
-        self.set_first_sample(0)
+        self._set_first_sample(0)
         return out
 
-    def set_first_sample(self, first: int) -> None:
-        """The index of the next sample. With the seed it decides the solver's random numbers, so
-        that an answer does not depend on how samples are put into batches."""
+    def _set_first_sample(self, first: int) -> None:
         library.load().qama_session_set_first_sample(self._handle, first)
 
     def pixels(self, sample: int = 0) -> np.ndarray | None:

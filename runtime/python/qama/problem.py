@@ -77,9 +77,9 @@ class Problem:
 
     @classmethod
     def ising(cls, h, J, offset: float = 0.0) -> "Problem":
-        """Minimise offset + sum_i h_i s_i + sum_ij J_ij s_i s_j over s in {-1, +1}, each pair of J
-        once. h: numbers, or a dictionary from names; J: a square array (its diagonal is refused),
-        or a dictionary from pairs of names."""
+        """Minimise offset + sum_i h_i s_i + sum_ij J_ij s_i s_j over s in {-1, +1}. J_ij and J_ji
+        add up: give each pair once, as dimod does. h: numbers, or a dictionary from names; J: a
+        square array (its diagonal is refused), or a dictionary from pairs of names."""
         if not isinstance(J, dict):
             matrix = np.asarray(J, np.float64)
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -194,6 +194,14 @@ def solve(problem, *, seed: int = 1, time_limit: float | None = None,
     options = library.SolveOptions()
     library.load().qama_solve_options_init_size(ctypes.byref(options), ctypes.sizeof(options))
     options.seed, options.threads = seed, threads
+    # What the library takes for "none" or "the default" is said by None here.
+    for name, given, least in (("time_limit", time_limit, 1e-9), ("sweeps", sweeps, 0),
+                               ("t_start", t_start, 1e-30), ("t_end", t_end, 1e-30)):
+        if given is not None and not given >= least:
+            raise ValueError(f"{name} {given}, expected {'0 or more' if least == 0 else 'more'}"
+                             f"{'' if least == 0 else ' than 0'}")
+    if target is not None and math.isnan(target):
+        raise ValueError(f"target {target}, expected a number")
     if time_limit is not None:
         options.time_limit_ms = 1000 * time_limit
     if target is not None:
@@ -270,9 +278,8 @@ def boltzmann(problem, reads: int, temperature: float, *, seed: int = 1, threads
     for name, given in (("burn_in", burn_in), ("between", between)):
         if given is not None:
             setattr(options, name, given)
-    reads = max(int(reads), 0)
-    bits = np.empty((reads, len(problem)), np.uint8)
-    values = np.empty(reads)
+    bits = np.empty((max(reads, 0), len(problem)), np.uint8)
+    values = np.empty(max(reads, 0))
     call("qama_problem_sample", problem._handle, ctypes.byref(options), reads, bits.ctypes.data,
          values.ctypes.data)
     return np.where(bits == 1, *reversed(problem.values)).astype(np.int8), values

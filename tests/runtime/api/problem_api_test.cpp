@@ -443,6 +443,7 @@ TEST(CppProblems, AreThoseOfTheCApi) {
   EXPECT_EQ(samples->answers.size(), 24U);
   EXPECT_EQ(*graph->value(samples->answers.data() + 18), samples->values[3]);
   EXPECT_STREQ(graph->sample(-1).status().name(), "INVALID_ARGUMENT");
+  EXPECT_STREQ(graph->sample(INT64_MAX).status().name(), "PROBLEM_TOO_LARGE");
 }
 
 }  // namespace

@@ -132,6 +132,10 @@ class Models(unittest.TestCase):
             session.classify(np.zeros((28, 28, 5), np.uint8))
         with self.assertRaisesRegex(ValueError, r"\[1, 27, 28, 1\], expected \[n, 28, 28, 1\]"):
             session.logits(np.zeros((1, 27, 28, 1), np.uint8))
+        for wrong in ({"max_batch": 0}, {"threads": 0}, {"sweeps": -1}, {"restarts": 0},
+                      {"seed": -1}, {"seed": 2 ** 64}):
+            with self.assertRaisesRegex(ValueError, " ".join(map(str, *wrong.items()))):
+                model.session(**wrong)
         with self.assertRaisesRegex(ValueError, "fit 'fill', expected one of model, stretch"):
             model.session(fit="fill")
 

@@ -114,7 +114,15 @@ class Problems(unittest.TestCase):
                 (lambda: Problem.graph([(0, -1)]), "index -1"),
                 (lambda: Problem.graph([(0, 0.5)]), "expected integers"),
                 (lambda: Problem.qubo(np.eye(2)).value([0, 2]), r"values of \(0, 1\)"),
-                (lambda: qama.sample(np.eye(2), 0), "0 reads")):
+                (lambda: qama.sample(np.eye(2), 0), "0 reads"),
+                # Nothing is read as something else.
+                (lambda: qama.solve(np.eye(2), seed=-1), "seed -1"),
+                (lambda: qama.solve(np.eye(2), seed=2 ** 64), "seed 18446744073709551616"),
+                (lambda: qama.solve(np.eye(2), threads=2 ** 32 + 1), "threads 4294967297"),
+                (lambda: qama.solve(np.eye(2), time_limit=0), "time_limit 0, expected more than 0"),
+                (lambda: qama.solve(np.eye(2), sweeps=-1), "sweeps -1, expected 0 or more"),
+                (lambda: qama.solve(np.eye(2), target=np.nan), "target nan"),
+                (lambda: Problem.graph([(0, 1)], vertices=2 ** 32 + 2), "4294967298 in a call")):
             with self.assertRaisesRegex(ValueError, sentence):
                 wrong()
 

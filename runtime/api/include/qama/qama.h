@@ -387,7 +387,8 @@ QAMA_API void qama_sample_options_init_size(qama_sample_options* options, size_t
  * Boltzmann machines, and to ask how likely an answer is; not for the best answer. 32 Markov chains
  * with the heat-bath rule, in doubles; sample k is of chain k % 32. `answers`: `count` x
  * qama_problem_variables() bytes 0 or 1. `values`: `count` doubles, as qama_problem_value computes
- * them; may be NULL. `options` may be NULL (the defaults). */
+ * them; may be NULL. `options` may be NULL (the defaults). PROBLEM_TOO_LARGE: more than 2^40 bytes
+ * of answers, or a layer of more than 2^26 couplings. */
 QAMA_API qama_status qama_problem_sample(const qama_problem* problem,
                                          const qama_sample_options* options, int64_t count,
                                          uint8_t* answers, double* values);

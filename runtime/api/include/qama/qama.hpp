@@ -406,9 +406,12 @@ class Problem {
   [[nodiscard]] Expected<Samples> sample(std::int64_t count,
                                          const SampleOptions& options = {}) const {
     Samples out;
-    const std::int64_t known = std::max<std::int64_t>(count, 0);
-    out.answers.resize(static_cast<std::size_t>(known * variables()));
-    out.values.resize(static_cast<std::size_t>(known));
+    // The library refuses other counts before it looks at where the answers go.
+    const std::int64_t most = (std::int64_t{1} << 40) / std::max<std::int64_t>(variables(), 1);
+    if (count > 0 && count <= most) {
+      out.answers.resize(static_cast<std::size_t>(count * variables()));
+      out.values.resize(static_cast<std::size_t>(count));
+    }
     if (const qama_status code = qama_problem_sample(handle_.get(), &options, count,
                                                      out.answers.data(), out.values.data())) {
       return Status(code);
