@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -86,6 +87,11 @@ struct SolveOptions {
   std::uint64_t seed = 1;  ///< same problem, schedule and seed: same spins, on every target
   std::int64_t deadline_us =
       0;  ///< 0: none; else sweeps, restarts and rounds stop early to keep it
+  /// Spins to improve, which must stay unchanged while the job runs; only the sparse form knows
+  /// them. Restarts are copies of them that are heated to `t_start`. What each changed for the
+  /// better is kept, part by part (hal/cpu/sparse/recombine.h); the next group begins with that.
+  /// Empty: restarts begin anew.
+  std::span<const std::uint64_t> from = {};
 };
 
 }  // namespace qama::hal

@@ -77,6 +77,14 @@ Status CpuSolver::submit(std::int32_t slot, const Problem& problem, const SolveO
   }
   QAMA_RETURN_IF_ERROR(check_fits(workload_, problem));
   QAMA_RETURN_IF_ERROR(validate(options.schedule));
+  if (!options.from.empty()) {
+    const auto words = static_cast<std::size_t>(words_per_head(shape_of(problem).tokens));
+    if (form_of(problem) != Form::sparse || options.from.size() != words) {
+      return Error{ErrorCode::invalid_argument,
+                   std::to_string(options.from.size()) + " words of spins to improve, expected " +
+                       std::to_string(words) + " and a sparse problem"};
+    }
+  }
   const auto start = Clock::now();
   cancelled_ = false;
   result_ = SolveResult{};

@@ -18,6 +18,7 @@
 #include "hal/platform/thread.h"
 #include "hal/search/best_known.h"
 #include "hal/search/landscape.h"
+#include "hal/search/phase.h"
 
 namespace qama::hal {
 namespace {
@@ -29,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kLayerRestartsAPart = 16;
 constexpr std::int64_t kGraphRestartsAPart = 32;
 constexpr std::int64_t kMostRestarts = 1 << 30;
-/// The fewest sweeps that are fitted to a time limit, and those that are tried first.
+/// Sweeps that are tried first, the fewest that are fitted to a time limit.
 constexpr std::int32_t kTriedSweeps = 16;
 /// A part that is fitted to the time left takes so much of it by its sweeps, the descent excepted;
 /// where answers are improved afterwards, half.
@@ -47,6 +48,9 @@ constexpr std::int64_t kMostTermsOfExact = std::int64_t{1} << 22;
 constexpr std::int32_t kAlwaysSearchedSpins = 64;
 /// A graph of which an elimination leaves so many vertices is not annealed: all states are tried.
 constexpr std::int32_t kTriedKernel = 16;
+/// Neighbours of a spin, on average, up to which copies of an answer differ in many small patches,
+/// so that it pays to heat them (hal/cpu/EXPERIMENTS.md).
+constexpr std::int64_t kPatchNeighbours = 8;
 /// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
 constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
 constexpr double kMostTimeLimitMs = 1e12;  ///< 30 years, whose nanoseconds fit into 64 bits
@@ -192,7 +196,7 @@ class Search {
     const std::int64_t first = part * a_part_;
     SolveOptions out;
     out.schedule = request_.schedule;
-    out.schedule.sweeps = fits_ ? fitted_sweeps(part, limit_us() - elapsed) : sweeps_;
+    out.schedule.sweeps = sweeps_;
     out.schedule.restarts =
         static_cast<std::int32_t>(std::min<std::int64_t>(a_part_, most_restarts_ - first));
     if (request_.time_limit_ms > 0) {
@@ -246,21 +250,13 @@ class Search {
     return {};
   }
 
-  /// Twice the sweeps of the thread's last part, so that a short search finds what is easy and a
-  /// long one what is hard. Where no other such part would fit afterwards, all that fit.
-  [[nodiscard]] std::int32_t fitted_sweeps(std::int64_t part, double left_us) const {
-    const std::int64_t turn = std::min<std::int64_t>(part / request_.threads, 20);
-    const double doubled = std::min(std::ldexp(sweeps_, static_cast<int>(turn)), 1.0 * kMaxSweeps);
-    if (turn == 0) return sweeps_;
-    const double fit = share_of_time() * left_us / sweep_us_.load();
-    const double sweeps = fit < 2 * doubled ? fit : doubled;
-    return static_cast<std::int32_t>(std::clamp(sweeps, 1.0 * kTriedSweeps, 1.0 * kMaxSweeps));
-  }
-
   void work(Solver& solver, bool reports) try {
     std::vector<std::uint64_t> spins = make_spins();
     const std::unique_ptr<Improver> improver =
         landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
+    const auto* const sparse = std::get_if<SparseView>(&problem_);
+    const bool patchy = sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins;
+    Portfolio portfolio(sweeps_, patchy && request_.restarts == 0);
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
       const std::int64_t first = part * a_part_;
@@ -273,6 +269,19 @@ class Search {
       if (part > 0 && (late || stop_.load())) return;
       SolveOptions options = options_of(part, elapsed);
       options.seed = solve_seed(request_.seed, static_cast<std::uint64_t>(part), 0);
+      std::vector<std::uint64_t> from;
+      if (fits_) {
+        if (!portfolio.alone()) {
+          const std::lock_guard lock(mutex_);
+          from = best_.spins;
+        }
+        Phase& phase = portfolio.next(!from.empty());
+        phase.plan({.sweeps_left = share_of_time() * (limit_us() - elapsed) / sweep_us_.load(),
+                    .seed = options.seed,
+                    .alone = portfolio.alone()},
+                   options.schedule);
+        if (phase.improves()) options.from = from;
+      }
       SolveResult result;
       const auto before = Clock::now();
       Status status = solver.solve(problem_, options, spins, result);
@@ -298,7 +307,8 @@ class Search {
         stop_ = true;
         return;
       }
-      add(part, options.schedule, spins, value, energy, result, busy_us);
+      const bool gained = add(part, options, spins, value, energy, result, busy_us);
+      if (fits_) portfolio.ended(gained, busy_us);
     }
   } catch (...) {
     stop_ = true;
@@ -316,30 +326,35 @@ class Search {
                                                    std::to_string(energy)};
   }
 
-  /// Takes one part's answer into account. Called with the lock held.
-  void add(std::int64_t part, const Schedule& schedule, const std::vector<std::uint64_t>& spins,
+  /// Takes one part's answer into account, and says whether it is better. Called with the lock
+  /// held.
+  bool add(std::int64_t part, const SolveOptions& options, const std::vector<std::uint64_t>& spins,
            double value, const std::vector<std::uint64_t>& energy, const SolveResult& result,
            double busy_us) {
-    const std::int64_t a_restart = file_.shape().spins() * schedule.sweeps;
+    const std::int64_t a_restart = file_.shape().spins() * options.schedule.sweeps;
     finished_ = finished_ || result.proposals / std::max(result.restarts, 1) >= a_restart;
-    best_.sweeps = std::max(best_.sweeps, schedule.sweeps);
+    best_.sweeps = std::max(best_.sweeps, options.schedule.sweeps);
     best_.proposals += result.proposals;
     best_.flips += result.flips;
     std::int64_t sweeps = result.sweeps;
     // The device counts chains with all their sweeps, also those that end early.
     if (is_cut_short()) sweeps = std::min(sweeps, result.proposals / file_.shape().spins());
     best_.total_sweeps += sweeps;
-    best_.restarts += result.restarts;
+    best_.restarts += options.from.empty() ? result.restarts : 0;
     best_.rounds += result.rounds;
     best_.busy_us += busy_us;
-    if (best_.spins.empty() || is_better(part, value, energy)) {
+    const bool gained = best_.spins.empty() || is_better(part, value, energy);
+    if (gained) {
       best_part_ = part;
       best_.value = value;
-      best_.spins = spins;
       best_.solved_by = result.solved_by;
       best_energy_ = energy;
     }
+    // Copies of the best answer that are as good wander over its plateau.
+    const bool wandered = !options.from.empty() && value == best_.value && energy == best_energy_;
+    if (gained || wandered) best_.spins = spins;
     if (reaches_target(value)) stop_ = true;
+    return gained;
   }
 
   /// Whether a part's answer is better than the best one so far; of equals the first part's is.

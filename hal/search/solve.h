@@ -41,7 +41,9 @@ struct SolveRequest {
   Schedule schedule;
   /// Whether the sweeps of a graph's parts follow the time limit. A schedule that is cut off ends
   /// hot, which is worse than a short one: how long a sweep takes is tried first, and a part has no
-  /// more sweeps than fit. Each part of a thread has twice the sweeps of the one before.
+  /// more sweeps than fit. What a thread's next part is, phase.h says: restarts of twice the sweeps
+  /// of those before or, without a number of restarts, on sparse rows of few neighbours, copies of
+  /// the best answer that are heated again.
   bool fit_sweeps = true;
   std::int64_t restarts = 0;     ///< in all; 0: the default, or as many as fit into the time limit
   double time_limit_ms = 0;      ///< no part begins later, the first one excepted; 0: none

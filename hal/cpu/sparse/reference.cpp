@@ -21,8 +21,13 @@ class SparseReference {
 
   std::int64_t run(std::int32_t restart) {
     const auto words = static_cast<std::uint64_t>(words_per_head(problem_.spins));
-    std::copy_n(problem_.fields, problem_.spins, fields_);
-    std::fill_n(spins_, words, 0);
+    if (chains_.from != nullptr) {
+      std::copy_n(chains_.from_fields, problem_.spins, fields_);
+      std::copy_n(chains_.from, words, spins_);
+    } else {
+      std::copy_n(problem_.fields, problem_.spins, fields_);
+      std::fill_n(spins_, words, 0);
+    }
     const std::uint64_t key = restart_key(job_.seed, restart);
     for (std::int32_t sweep = 0; sweep < job_.sweeps; ++sweep) {
       if (job_.stop != nullptr && job_.stop(job_.context)) break;
@@ -92,6 +97,13 @@ void anneal_sparse_reference(const AnnealJob& job, const SparseView& problem,
   for (std::int32_t k = 0; k < chains.count; ++k) {
     const std::int64_t energy = reference.run(chains.first + k);
     chains.energy[static_cast<std::size_t>(k)] = energy;
+    if (chains.from != nullptr) {
+      for (std::int32_t i = 0; i < problem.spins; ++i) {
+        const bool set = ((chains.scratch[i / 64] >> (i % 64)) & 1U) != 0;
+        chains.selected[static_cast<std::size_t>(i) * kSparseLanes + static_cast<std::size_t>(k)] =
+            static_cast<std::int16_t>(set ? -1 : 0);
+      }
+    }
     if (k > 0 && energy >= chains.energy[static_cast<std::size_t>(chains.best)]) continue;
     chains.best = k;
     std::copy_n(chains.scratch, words_per_head(problem.spins), chains.spins);

@@ -23,10 +23,14 @@ inline constexpr std::int32_t kSparseLanes = 32;
 
 /// A group of restarts. Memory belongs to the solver, 64-byte aligned.
 struct SparseChains {
-  std::int32_t first = 0;            ///< in: number of the first restart
-  std::int32_t count = 0;            ///< in: 1 to kSparseLanes
+  std::int32_t first = 0;  ///< in: number of the first restart
+  std::int32_t count = 0;  ///< in: 1 to kSparseLanes
+  /// In: spins that all restarts begin with, and the fields that they make; null: all spins 0.
+  const std::uint64_t* from = nullptr;
+  const std::int16_t* from_fields = nullptr;
   std::int16_t* fields = nullptr;    ///< [N][kSparseLanes] scratch
-  std::int16_t* selected = nullptr;  ///< [N][kSparseLanes] scratch: -1 for a selected spin
+  std::int16_t* selected = nullptr;  ///< [N][kSparseLanes] scratch: -1 for a selected spin. With
+                                     ///< `from`, out: restart k's spins in column k
   std::uint64_t* scratch = nullptr;  ///< [words_per_head(N)]
   std::uint64_t* spins = nullptr;    ///< [words_per_head(N)] out: of the restart `best`
   std::int32_t best = 0;             ///< out: of lowest energy, the first of equals; counted from 0

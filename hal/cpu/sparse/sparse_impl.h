@@ -76,10 +76,14 @@ class SparseAnnealer {
       lane_used_[k] =
           static_cast<std::int16_t>(k < static_cast<std::size_t>(chains_.count) ? -1 : 0);
     }
+    const std::int16_t* const fields =
+        chains_.from != nullptr ? chains_.from_fields : problem_.fields;
     for (std::size_t i = 0; i < static_cast<std::size_t>(problem_.spins); ++i) {
+      const bool set = chains_.from != nullptr && ((chains_.from[i / 64] >> (i % 64)) & 1U) != 0;
       for (std::size_t k = 0; k < kParts; ++k) {
-        Batch(problem_.fields[i]).store_aligned(fields_ + i * kLanes + k * Batch::size);
-        Batch(std::int16_t{0}).store_aligned(selected_ + i * kLanes + k * Batch::size);
+        Batch(fields[i]).store_aligned(fields_ + i * kLanes + k * Batch::size);
+        Batch(static_cast<std::int16_t>(set ? -1 : 0))
+            .store_aligned(selected_ + i * kLanes + k * Batch::size);
       }
     }
   }
@@ -212,8 +216,9 @@ class SparseAnnealer {
 template <class Arch>
 void anneal_sparse(const AnnealJob& job, const SparseView& problem, SparseChains& chains) {
   constexpr std::size_t kMost = static_cast<std::size_t>(kSparseLanes) / Lanes<Arch>::size;
-  const std::size_t parts =
+  std::size_t parts =
       (static_cast<std::size_t>(chains.count) + Lanes<Arch>::size - 1) / Lanes<Arch>::size;
+  if (chains.from != nullptr) parts = kMost;  // a restart has its column in `selected`
   if constexpr (kMost > 1) {
     if (parts == 1) return SparseAnnealer<Arch, 1>(job, problem, chains).run();
   }

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "hal/cpu/kernel.h"
+#include "hal/cpu/schedule.h"
+#include "hal/cpu/sparse/recombine.h"
 #include "hal/device.h"
 #include "tests/hal/cpu/answers.h"
 #include "tests/hal/cpu/hal_test_support.h"
@@ -133,6 +136,118 @@ TEST(Sparse, ADeadlineEndsSweepsAndRestarts) {
   }
 }
 
+std::vector<std::uint64_t> random_spins(std::int32_t spins, Random& random) {
+  std::vector<std::uint64_t> out(static_cast<std::size_t>(words_per_head(spins)));
+  for (std::uint64_t& word : out) word = random.next();
+  if (spins % 64 != 0) out.back() &= (std::uint64_t{1} << (spins % 64)) - 1;
+  return out;
+}
+
+TEST(Sparse, EveryKernelImprovesGivenSpinsAlike) {
+  Random random(38);
+  for (const std::int32_t spins : {1, 2, 63, 64, 65, 200, 700}) {
+    const OwnedSparse sparse = OwnedSparse::random(spins, 4, random);
+    SolveOptions options = random_options(80, random);
+    const std::vector<std::uint64_t> from = random_spins(spins, random);
+    options.from = from;
+    const Answer expected = solve(*solver_of("cpu:scalar", spins), sparse.problem(), options);
+    EXPECT_LE(expected.result.energy, energy_of(sparse.problem(), from));
+    EXPECT_EQ(expected.result.restarts, options.schedule.restarts);
+    EXPECT_EQ(expected.result.rounds, (options.schedule.restarts + 31) / 32);
+    for (const cpu::Kernel* kernel : kernels_under_test()) {
+      SCOPED_TRACE(std::string(kernel->name) + ", spins " + std::to_string(spins));
+      expect_same(
+          solve(*solver_of("cpu:" + std::string(kernel->name), spins), sparse.problem(), options),
+          expected);
+    }
+    if (HasFailure()) return;
+    // A job without spins to improve is the same before and after one that has them.
+    const auto solver = solver_of("cpu:", spins);
+    options.from = {};
+    const Answer anew = solve(*solver, sparse.problem(), options);
+    options.from = from;
+    expect_same(solve(*solver, sparse.problem(), options), expected);
+    options.from = {};
+    expect_same(solve(*solver, sparse.problem(), options), anew);
+  }
+}
+
+// Of a problem in parts that are not coupled, the best of all restarts is kept of each part.
+TEST(Sparse, PatchesAreKeptOneByOne) {
+  Random random(39);
+  constexpr std::int32_t kPart = 20;
+  constexpr std::int32_t kParts = 4;
+  constexpr std::int32_t kSpins = kPart * kParts;
+  for (int k = 0; k < 20; ++k) {
+    const OwnedSparse part = OwnedSparse::random(kPart, 4, random);
+    OwnedSparse whole = OwnedSparse::random(kSpins, 0, random);
+    whole.neighbours.clear();
+    for (std::int32_t i = 0; i < kSpins; ++i) {
+      const std::int32_t first = i / kPart * kPart;
+      const auto own = static_cast<std::size_t>(i % kPart);
+      whole.fields[static_cast<std::size_t>(i)] = part.fields[own];
+      whole.first[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(whole.neighbours.size());
+      for (std::int64_t n = part.first[own]; n < part.first[own + 1]; ++n) {
+        const Neighbour& one = part.neighbours[static_cast<std::size_t>(n)];
+        whole.neighbours.push_back({first + one.spin, one.coupling});
+      }
+    }
+    whole.first[kSpins] = static_cast<std::int64_t>(whole.neighbours.size());
+    const SparseView problem = whole.problem();
+    ASSERT_OK(validate(problem));
+
+    std::vector<std::int16_t> fields(kSpins * cpu::kSparseLanes), selected(fields.size());
+    std::vector<std::uint64_t> scratch(2), spins(2);
+    const std::vector<std::uint64_t> from = random_spins(kSpins, random);
+    cpu::SparseBest best(kSpins);
+    best.load(problem, from.data());
+    EXPECT_EQ(best.energy(), energy_of(problem, from));
+    std::vector<std::uint16_t> temperatures(3, 20);
+    cpu::AnnealJob job;
+    job.problem.shape = {1, kSpins};
+    job.temperatures = temperatures.data();
+    job.sweeps = 3;
+    job.seed = random.next();
+    cpu::SparseChains chains;
+    chains.count = 1 + k;
+    chains.from = best.spins();
+    chains.from_fields = best.fields();
+    chains.fields = fields.data();
+    chains.selected = selected.data();
+    chains.scratch = scratch.data();
+    chains.spins = spins.data();
+    cpu::anneal_sparse_reference(job, problem, chains);
+
+    const auto energy_of_part = [&](std::int32_t number, auto&& is_set) {
+      std::uint64_t bits[1] = {};
+      for (std::int32_t i = 0; i < kPart; ++i)
+        bits[0] |= static_cast<std::uint64_t>(is_set(number * kPart + i)) << i;
+      return energy_of(part.problem(), bits);
+    };
+    std::int64_t expected = 0;
+    for (std::int32_t number = 0; number < kParts; ++number) {
+      std::int64_t lowest = energy_of_part(number, [&](std::int32_t i) {
+        return (from[static_cast<std::size_t>(i / 64)] >> (i % 64) & 1U) != 0;
+      });
+      for (std::int32_t lane = 0; lane < chains.count; ++lane) {
+        lowest =
+            std::min(lowest, energy_of_part(number, [&](std::int32_t i) {
+                       return selected[static_cast<std::size_t>(i * cpu::kSparseLanes + lane)] != 0;
+                     }));
+      }
+      expected += lowest;
+    }
+    best.take(problem, chains);
+    // A part may differ in several patches, each of which is kept by itself.
+    EXPECT_LE(best.energy(), expected);
+    const std::span<const std::uint64_t> kept(best.spins(), 2);
+    EXPECT_EQ(best.energy(), energy_of(problem, kept));
+    cpu::SparseBest again(kSpins);
+    again.load(problem, best.spins());
+    for (std::int32_t i = 0; i < kSpins; ++i) EXPECT_EQ(best.fields()[i], again.fields()[i]);
+  }
+}
+
 TEST(Sparse, RulesAreChecked) {
   Random random(36);
   const OwnedSparse good = OwnedSparse::random(100, 6, random);
@@ -181,6 +296,15 @@ TEST(Sparse, Misuse) {
   EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {{.restarts = 0}}, spins, result));
   EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), {{.rounds = 1}}, spins, result));
   EXPECT_OK(larger->solve(sparse.problem(), {}, spins, result));
+  SolveOptions from;
+  from.from = std::span(spins).first(1);
+  EXPECT_ERROR(invalid_argument, larger->solve(sparse.problem(), from, spins, result));
+  const std::vector<std::uint64_t> given = spins;
+  from.from = given;
+  EXPECT_OK(larger->solve(sparse.problem(), from, spins, result));
+  const OwnedProblem matrix = OwnedProblem::random({1, 100}, ProblemKind::dense, 0, random);
+  ASSERT_OK_AND_ASSIGN(const auto dense, device->compile({1, 100}));
+  EXPECT_ERROR(invalid_argument, dense->solve(matrix.problem(), from, spins, result));
   ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
   EXPECT_ERROR(unsupported, exact->compile({{1, 5}, Form::sparse}));
 }

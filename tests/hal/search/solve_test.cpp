@@ -123,6 +123,41 @@ TEST_F(SolveTest, ATimeLimitThatCutsEveryRestartOffSaysSo) {
   EXPECT_FALSE(whole.cut_off);
 }
 
+// A torus of +-1 couplings is annealed on sparse rows.
+TEST_F(SolveTest, WithATimeLimitTheBestAnswerIsReheated) {
+  constexpr std::int32_t kSide = 24;
+  std::mt19937 random(10);
+  ProblemFile file;
+  file.kind = ProblemKind::maxcut;
+  file.graph.size = kSide * kSide;
+  const auto add = [&](std::int32_t a, std::int32_t b) {
+    file.graph.edges.push_back({std::min(a, b), std::max(a, b), random() % 2 == 0 ? 1.0 : -1.0});
+  };
+  for (std::int32_t i = 0; i < file.graph.size; ++i) {
+    add(i, i / kSide * kSide + (i + 1) % kSide);
+    add(i, (i + kSide) % file.graph.size);
+  }
+  std::sort(file.graph.edges.begin(), file.graph.edges.end(), [](const Edge& a, const Edge& b) {
+    return std::pair(a.first, a.second) < std::pair(b.first, b.second);
+  });
+  SolveRequest request = default_request(file.kind);
+  request.schedule.sweeps = 20;
+  request.time_limit_ms = 200;
+  for (const std::int32_t threads : {1, 2}) {
+    request.threads = threads;
+    ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
+    EXPECT_EQ(answer.form, Form::sparse);
+    EXPECT_GT(answer.rounds, 0);
+    EXPECT_GE(answer.restarts, 32);
+    EXPECT_EQ(answer.value, value_of(file, answer.spins));
+  }
+  // Who counts restarts gets restarts.
+  request.restarts = 64;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer restarts, solve(file, *device_, request));
+  EXPECT_EQ(restarts.rounds, 0);
+  EXPECT_EQ(restarts.restarts, 64);
+}
+
 TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
   const ProblemFile file = graph(12, 5);
   SolveRequest request = default_request(file.kind);

@@ -1,0 +1,58 @@
+// The phases of a search with a time limit, and which of them a thread's next part belongs to. To
+// add a phase: a file phase_NAME.cpp with its maker, the maker's declaration here, its line in
+// portfolio.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "hal/schedule.h"
+
+namespace qama::hal {
+
+/// What a phase knows when it plans a part.
+struct Turn {
+  double sweeps_left = 0;  ///< sweeps of a part that fit into the time left
+  std::uint64_t seed = 0;  ///< of the part
+  bool alone = false;      ///< there is no other phase
+};
+
+class Phase {
+ public:
+  virtual ~Phase() = default;
+  /// Changes the schedule of the part that comes next.
+  virtual void plan(const Turn& turn, Schedule& schedule) = 0;
+  /// Whether its parts begin with the best answer so far (SolveOptions::from).
+  [[nodiscard]] virtual bool improves() const noexcept { return false; }
+  /// A part has ended. Whether it counts as spent in vain.
+  virtual bool learn(bool gained) = 0;
+};
+
+/// Restarts from new spins: first of `sweeps`, then of twice as many, and so on.
+[[nodiscard]] std::unique_ptr<Phase> make_restarts_phase(std::int32_t sweeps);
+/// Copies of the best answer, heated and recombined (hal/cpu/sparse/recombine.h).
+[[nodiscard]] std::unique_ptr<Phase> make_reheat_phase();
+
+/// The phases of one thread. Each gets the same time, but for time in which it gained something
+/// and may gain more: that is not counted.
+class Portfolio {
+ public:
+  /// The first part has `sweeps`; with `improves`, phases may begin with the best answer.
+  Portfolio(std::int32_t sweeps, bool improves);
+  /// The phase of the next part. Before there is an answer it is the one that needs none.
+  [[nodiscard]] Phase& next(bool any_answer);
+  /// Ends the part of the phase that next() returned last.
+  void ended(bool gained, double busy_us);
+  [[nodiscard]] bool alone() const noexcept { return entries_.size() == 1; }
+
+ private:
+  struct Entry {
+    std::unique_ptr<Phase> phase;
+    double in_vain_us = 0;
+  };
+  std::vector<Entry> entries_;
+  std::size_t current_ = 0;
+};
+
+}  // namespace qama::hal
