@@ -5,6 +5,7 @@
 #include <array>
 
 #include "hal/cpu/kernel.h"
+#include "hal/cpu/tabu/tabu.h"
 
 // X(NAME, what the machine must have, the same for people)
 #define HAS(FEATURE) (__builtin_cpu_supports(FEATURE) != 0)
@@ -40,6 +41,8 @@ void anneal_reference(const AnnealJob& job, std::span<Chain> chains);
   std::int32_t search_##NAME(HeadPool& pool, const DenseView& problem);                        \
   void assemble_##NAME(const HeadPool& pool, const DenseView& problem, std::int32_t first,     \
                        std::span<Chain> chains);                                               \
+  std::int32_t pick_##NAME(const TabuMoves& moves);                                            \
+  void add_row_##NAME(double* fields, const double* row, double change, std::int32_t count);   \
   namespace {                                                                                  \
   bool has_##NAME() noexcept {                                                                 \
     return SUPPORTED;                                                                          \
@@ -74,6 +77,21 @@ constexpr std::array kKernels = {
     QAMA_KERNELS(ENTRY)};
 #undef ENTRY
 
+#define ENTRY(NAME, SUPPORTED, NEEDS) TabuKernel{#NAME, pick_##NAME, add_row_##NAME, has_##NAME},
+constexpr std::array kTabuKernels = {
+    TabuKernel{"scalar", pick_reference, add_row_reference, always}, QAMA_KERNELS(ENTRY)};
+#undef ENTRY
+
+/// The last supported one of a list.
+template <class List>
+const auto& best_of(const List& list) noexcept {
+  const auto* best = &list.front();
+  for (const auto& kernel : list) {
+    if (kernel.supported()) best = &kernel;
+  }
+  return *best;
+}
+
 }  // namespace
 
 std::span<const Kernel> kernels() noexcept {
@@ -81,11 +99,15 @@ std::span<const Kernel> kernels() noexcept {
 }
 
 const Kernel& best_kernel() noexcept {
-  const Kernel* best = &kKernels.front();
-  for (const Kernel& kernel : kKernels) {
-    if (kernel.supported()) best = &kernel;
-  }
-  return *best;
+  return best_of(kKernels);
+}
+
+std::span<const TabuKernel> tabu_kernels() noexcept {
+  return kTabuKernels;
+}
+
+const TabuKernel& best_tabu_kernel() noexcept {
+  return best_of(kTabuKernels);
 }
 
 }  // namespace qama::hal::cpu

@@ -18,13 +18,19 @@ struct Turn {
   bool alone = false;      ///< there is no other phase
 };
 
+/// What solves a part.
+enum class PartKind : std::uint8_t {
+  restarts,  ///< the annealer, from new spins
+  copies,    ///< the annealer, from the best answer so far (SolveOptions::from)
+  tabu,      ///< tabu search (tabu.h); the schedule does not count
+};
+
 class Phase {
  public:
   virtual ~Phase() = default;
   /// Changes the schedule of the part that comes next.
   virtual void plan(const Turn& turn, Schedule& schedule) = 0;
-  /// Whether its parts begin with the best answer so far (SolveOptions::from).
-  [[nodiscard]] virtual bool improves() const noexcept { return false; }
+  [[nodiscard]] virtual PartKind kind() const noexcept = 0;
   /// A part has ended. Whether it counts as spent in vain.
   virtual bool learn(bool gained) = 0;
 };
@@ -33,23 +39,30 @@ class Phase {
 [[nodiscard]] std::unique_ptr<Phase> make_restarts_phase(std::int32_t sweeps);
 /// Copies of the best answer, heated and recombined (hal/cpu/sparse/recombine.h).
 [[nodiscard]] std::unique_ptr<Phase> make_reheat_phase();
+/// Flips of one variable, from a pool of good answers.
+[[nodiscard]] std::unique_ptr<Phase> make_tabu_phase();
+
+/// What a part's answer is against the best one so far.
+enum class Standing : std::uint8_t { worse, level, better };
 
 /// The phases of one thread. Each gets the same time, but for time in which it gained something
-/// and may gain more: that is not counted.
+/// and may gain more: that is not counted. A phase that has not found the best answer, while
+/// another one has, gets an eighth.
 class Portfolio {
  public:
-  /// The first part has `sweeps`; with `improves`, phases may begin with the best answer.
-  Portfolio(std::int32_t sweeps, bool improves);
+  /// Restarts, the first of `sweeps`, and what else is given.
+  Portfolio(std::int32_t sweeps, bool copies, bool tabu);
   /// The phase of the next part. Before there is an answer it is the one that needs none.
   [[nodiscard]] Phase& next(bool any_answer);
   /// Ends the part of the phase that next() returned last.
-  void ended(bool gained, double busy_us);
+  void ended(Standing standing, double busy_us);
   [[nodiscard]] bool alone() const noexcept { return entries_.size() == 1; }
 
  private:
   struct Entry {
     std::unique_ptr<Phase> phase;
     double in_vain_us = 0;
+    bool leads = false;  ///< has found the best answer
   };
   std::vector<Entry> entries_;
   std::size_t current_ = 0;

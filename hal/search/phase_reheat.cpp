@@ -21,7 +21,7 @@ class Reheat final : public Phase {
     const double unit = static_cast<double>(counter_random(turn.seed, 0) >> 11) * 0x1p-53;
     schedule.t_start *= std::pow(schedule.t_end / schedule.t_start, unit / 2);
   }
-  [[nodiscard]] bool improves() const noexcept override { return true; }
+  [[nodiscard]] PartKind kind() const noexcept override { return PartKind::copies; }
   bool learn(bool gained) override {
     if (!gained) sweeps_ = sweeps_ < kMostSweeps ? 2 * sweeps_ : kFewestSweeps;
     return !gained;

@@ -23,6 +23,7 @@ class Restarts final : public Phase {
     schedule.sweeps =
         static_cast<std::int32_t>(std::clamp(sweeps, std::min(kFewestSweeps, sweeps_), kMost));
   }
+  [[nodiscard]] PartKind kind() const noexcept override { return PartKind::restarts; }
   // One that gained does not say that the next one will.
   bool learn(bool /*gained*/) override {
     first_ = false;

@@ -1,23 +1,39 @@
+#include <algorithm>
+
 #include "hal/search/phase.h"
 
 namespace qama::hal {
+namespace {
 
-Portfolio::Portfolio(std::int32_t sweeps, bool improves) {
+/// The share of a phase that another one is ahead of.
+constexpr double kShareBehind = 0.125;
+
+}  // namespace
+
+Portfolio::Portfolio(std::int32_t sweeps, bool copies, bool tabu) {
   entries_.push_back({make_restarts_phase(sweeps)});
-  if (improves) entries_.push_back({make_reheat_phase()});
+  if (copies) entries_.push_back({make_reheat_phase()});
+  if (tabu) entries_.push_back({make_tabu_phase()});
 }
 
 Phase& Portfolio::next(bool any_answer) {
+  const auto used = [](const Entry& entry) {
+    return entry.leads ? kShareBehind * entry.in_vain_us : entry.in_vain_us;
+  };
   current_ = 0;
   for (std::size_t k = 1; k < entries_.size() && any_answer; ++k) {
-    if (entries_[k].in_vain_us < entries_[current_].in_vain_us) current_ = k;
+    if (used(entries_[k]) < used(entries_[current_])) current_ = k;
   }
   return *entries_[current_].phase;
 }
 
-void Portfolio::ended(bool gained, double busy_us) {
+void Portfolio::ended(Standing standing, double busy_us) {
+  if (standing == Standing::better) {
+    for (Entry& entry : entries_) entry.leads = false;
+  }
   Entry& entry = entries_[current_];
-  if (entry.phase->learn(gained)) entry.in_vain_us += busy_us;
+  entry.leads = entry.leads || standing != Standing::worse;
+  if (entry.phase->learn(standing == Standing::better)) entry.in_vain_us += busy_us;
 }
 
 }  // namespace qama::hal

@@ -19,6 +19,7 @@
 #include "hal/search/best_known.h"
 #include "hal/search/landscape.h"
 #include "hal/search/phase.h"
+#include "hal/search/tabu.h"
 
 namespace qama::hal {
 namespace {
@@ -51,6 +52,12 @@ constexpr std::int32_t kTriedKernel = 16;
 /// Neighbours of a spin, on average, up to which copies of an answer differ in many small patches,
 /// so that it pays to heat them (hal/cpu/EXPERIMENTS.md).
 constexpr std::int64_t kPatchNeighbours = 8;
+/// Couplings of a variable, on average, from which on tabu search has a share of the time: with few
+/// of them the annealer's many restarts at once find more.
+constexpr std::int64_t kTabuNeighbours = 24;
+constexpr std::int32_t kTabuSpins = 1 << 14;
+/// The first part's share of the time where there are several phases.
+constexpr double kShareOfFirstOfPhases = 0.125;
 /// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
 constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
 constexpr double kMostTimeLimitMs = 1e12;  ///< 30 years, whose nanoseconds fit into 64 bits
@@ -148,6 +155,7 @@ class Search {
     const bool sweeps = uri_.starts_with("cpu:");
     fits_ = sweeps && request_.time_limit_ms > 0 && request_.fit_sweeps &&
             file_.kind != ProblemKind::qama && request_.schedule.sweeps > 0;
+    choose_phases();
     if (fits_) QAMA_RETURN_IF_ERROR(fit_first(*solvers[0]));
     Watcher watcher;
     QAMA_RETURN_IF_ERROR(watcher.start(request_.stop, solvers));
@@ -229,6 +237,17 @@ class Search {
     return searches_ ? kShareOfTimeWithSearch : kShareOfTime;
   }
 
+  void choose_phases() {
+    if (!fits_ || request_.restarts > 0) return;
+    const auto* const sparse = std::get_if<SparseView>(&problem_);
+    copies_ = sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins;
+    if (landscape_ == nullptr || landscape_->size() > kTabuSpins ||
+        landscape_->terms() < kTabuNeighbours * landscape_->size()) {
+      return;
+    }
+    tabu_rows_.emplace(*landscape_);
+    searches_ = false;
+  }
   /// Notes how long a sweep took; a descent's sweeps are among the proposals.
   void time_sweep(double busy_us, const SolveOptions& options, const SolveResult& result) {
     const auto sweep = static_cast<double>(file_.shape().spins() * options.schedule.restarts);
@@ -245,7 +264,8 @@ class Search {
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(problem_, options, spins, result));
     time_sweep(microseconds(Clock::now() - before), options, result);
-    const double fit = std::min(share_of_time(), kShareOfFirst) * limit_us() / sweep_us_;
+    const double share = copies_ || tabu_rows_ ? kShareOfFirstOfPhases : kShareOfFirst;
+    const double fit = std::min(share_of_time(), share) * limit_us() / sweep_us_;
     sweeps_ = static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * sweeps_));
     return {};
   }
@@ -254,9 +274,9 @@ class Search {
     std::vector<std::uint64_t> spins = make_spins();
     const std::unique_ptr<Improver> improver =
         landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
-    const auto* const sparse = std::get_if<SparseView>(&problem_);
-    const bool patchy = sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins;
-    Portfolio portfolio(sweeps_, patchy && request_.restarts == 0);
+    std::optional<TabuSearch> tabu;
+    if (tabu_rows_) tabu.emplace(*tabu_rows_);
+    Portfolio portfolio(sweeps_, copies_, tabu.has_value());
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
       const std::int64_t first = part * a_part_;
@@ -270,24 +290,34 @@ class Search {
       SolveOptions options = options_of(part, elapsed);
       options.seed = solve_seed(request_.seed, static_cast<std::uint64_t>(part), 0);
       std::vector<std::uint64_t> from;
+      PartKind kind = PartKind::restarts;
       if (fits_) {
         if (!portfolio.alone()) {
           const std::lock_guard lock(mutex_);
           from = best_.spins;
         }
         Phase& phase = portfolio.next(!from.empty());
+        kind = phase.kind();
         phase.plan({.sweeps_left = share_of_time() * (limit_us() - elapsed) / sweep_us_.load(),
                     .seed = options.seed,
                     .alone = portfolio.alone()},
                    options.schedule);
-        if (phase.improves()) options.from = from;
+        if (kind == PartKind::copies) options.from = from;
       }
       SolveResult result;
       const auto before = Clock::now();
-      Status status = solver.solve(problem_, options, spins, result);
+      Status status;
+      if (kind == PartKind::tabu) {
+        tabu->offer(from);
+        result.flips = tabu->run(options.seed, tabu->steps_of_a_part(), halt(), spins);
+        result.proposals = result.flips * tabu_rows_->size();
+        result.solved_by = "cpu:tabu";
+      } else {
+        status = solver.solve(problem_, options, spins, result);
+        if (status.ok()) status = check_energy(spins, result.energy);
+      }
       const double busy_us = microseconds(Clock::now() - before);
-      if (status.ok()) status = check_energy(spins, result.energy);
-      if (fits_) time_sweep(busy_us, options, result);
+      if (fits_ && kind != PartKind::tabu) time_sweep(busy_us, options, result);
       double value = 0;
       std::vector<std::uint64_t> energy;
       if (status.ok()) {
@@ -307,8 +337,8 @@ class Search {
         stop_ = true;
         return;
       }
-      const bool gained = add(part, options, spins, value, energy, result, busy_us);
-      if (fits_) portfolio.ended(gained, busy_us);
+      const Standing standing = add(part, options, spins, value, energy, result, busy_us);
+      if (fits_) portfolio.ended(standing, busy_us);
     }
   } catch (...) {
     stop_ = true;
@@ -326,13 +356,15 @@ class Search {
                                                    std::to_string(energy)};
   }
 
-  /// Takes one part's answer into account, and says whether it is better. Called with the lock
-  /// held.
-  bool add(std::int64_t part, const SolveOptions& options, const std::vector<std::uint64_t>& spins,
-           double value, const std::vector<std::uint64_t>& energy, const SolveResult& result,
-           double busy_us) {
-    const std::int64_t a_restart = file_.shape().spins() * options.schedule.sweeps;
-    finished_ = finished_ || result.proposals / std::max(result.restarts, 1) >= a_restart;
+  /// Takes one part's answer into account. Called with the lock held.
+  Standing add(std::int64_t part, const SolveOptions& options,
+               const std::vector<std::uint64_t>& spins, double value,
+               const std::vector<std::uint64_t>& energy, const SolveResult& result,
+               double busy_us) {
+    if (result.restarts > 0) {
+      const std::int64_t a_restart = file_.shape().spins() * options.schedule.sweeps;
+      finished_ = finished_ || result.proposals / result.restarts >= a_restart;
+    }
     best_.sweeps = std::max(best_.sweeps, options.schedule.sweeps);
     best_.proposals += result.proposals;
     best_.flips += result.flips;
@@ -351,10 +383,11 @@ class Search {
       best_energy_ = energy;
     }
     // Copies of the best answer that are as good wander over its plateau.
-    const bool wandered = !options.from.empty() && value == best_.value && energy == best_energy_;
-    if (gained || wandered) best_.spins = spins;
+    const bool level = value == best_.value && energy == best_energy_;
+    if (gained || (level && !options.from.empty())) best_.spins = spins;
     if (reaches_target(value)) stop_ = true;
-    return gained;
+    if (gained) return Standing::better;
+    return level ? Standing::level : Standing::worse;
   }
 
   /// Whether a part's answer is better than the best one so far; of equals the first part's is.
@@ -377,8 +410,10 @@ class Search {
   std::string uri_;
   std::int64_t a_part_ = 0;
   bool searches_ = false;
-  bool fits_ = false;        ///< sweeps follow the time limit
-  std::int32_t sweeps_ = 0;  ///< of a thread's first part
+  bool fits_ = false;                  ///< sweeps follow the time limit
+  bool copies_ = false;                ///< copies of the best answer are heated
+  std::optional<TabuRows> tabu_rows_;  ///< where tabu search has a share
+  std::int32_t sweeps_ = 0;            ///< of a thread's first part
   std::atomic<double> sweep_us_ =
       0;  ///< time of a sweep of all restarts of a part, of the last one
   const Clock::time_point start_ = Clock::now();

@@ -19,7 +19,7 @@ Schedule planned(Phase& phase, const Turn& turn) {
 
 TEST(Phase, RestartsDoubleTheirSweepsUntilTheTimeIsOver) {
   const auto phase = make_restarts_phase(1000);
-  EXPECT_FALSE(phase->improves());
+  EXPECT_EQ(phase->kind(), PartKind::restarts);
   for (const std::int32_t sweeps : {1000, 2000, 4000}) {
     const Schedule schedule = planned(*phase, {.sweeps_left = kPlenty, .alone = true});
     EXPECT_EQ(schedule.sweeps, sweeps);
@@ -38,7 +38,7 @@ TEST(Phase, RestartsDoubleTheirSweepsUntilTheTimeIsOver) {
 
 TEST(Phase, ReheatKeepsALengthThatGains) {
   const auto phase = make_reheat_phase();
-  EXPECT_TRUE(phase->improves());
+  EXPECT_EQ(phase->kind(), PartKind::copies);
   std::vector<std::int32_t> sweeps;
   for (const bool gains : {true, true, false, false, true, false, false, false, false}) {
     sweeps.push_back(planned(*phase, {.sweeps_left = kPlenty, .seed = sweeps.size()}).sweeps);
@@ -58,28 +58,42 @@ TEST(Phase, ReheatKeepsALengthThatGains) {
 }
 
 TEST(Phase, WhoGainsGoesOn) {
-  Portfolio portfolio(100, true);
+  Portfolio portfolio(100, true, false);
   EXPECT_FALSE(portfolio.alone());
-  EXPECT_FALSE(portfolio.next(false).improves());
-  portfolio.ended(true, 50);
+  EXPECT_EQ(portfolio.next(false).kind(), PartKind::restarts);
+  portfolio.ended(Standing::better, 50);
   for (int k = 0; k < 5; ++k) {
-    EXPECT_TRUE(portfolio.next(true).improves());
-    portfolio.ended(true, 1000);
+    EXPECT_EQ(portfolio.next(true).kind(), PartKind::copies);
+    portfolio.ended(Standing::better, 1000);
   }
-  EXPECT_TRUE(portfolio.next(true).improves());
-  portfolio.ended(false, 49);
-  EXPECT_TRUE(portfolio.next(true).improves());
-  portfolio.ended(false, 2);
-  EXPECT_FALSE(portfolio.next(true).improves());
-  portfolio.ended(true, 100);
-  EXPECT_TRUE(portfolio.next(true).improves());
+  // Copies lead: what they spend in vain counts an eighth.
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::copies);
+  portfolio.ended(Standing::level, 399);
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::copies);
+  portfolio.ended(Standing::worse, 2);
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::restarts);
+  portfolio.ended(Standing::better, 100);
+  // Now restarts do: 150 / 8 against 401.
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::restarts);
+  portfolio.ended(Standing::worse, 8 * 401 - 150 + 8);
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::copies);
+  // Two that find the same share alike.
+  portfolio.ended(Standing::level, 8 * 401);
+  EXPECT_EQ(portfolio.next(true).kind(), PartKind::restarts);
 
-  Portfolio restarts(100, false);
+  Portfolio restarts(100, false, false);
   EXPECT_TRUE(restarts.alone());
   for (int k = 0; k < 5; ++k) {
-    EXPECT_FALSE(restarts.next(true).improves());
-    restarts.ended(false, 1);
+    EXPECT_EQ(restarts.next(true).kind(), PartKind::restarts);
+    restarts.ended(Standing::worse, 1);
   }
+  Portfolio tabu(100, false, true);
+  EXPECT_EQ(tabu.next(false).kind(), PartKind::restarts);
+  tabu.ended(Standing::better, 50);
+  EXPECT_EQ(tabu.next(true).kind(), PartKind::tabu);
+  Schedule schedule;
+  tabu.next(true).plan({}, schedule);
+  EXPECT_EQ(schedule.sweeps, 0);
 }
 
 }  // namespace

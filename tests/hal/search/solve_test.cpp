@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <random>
@@ -156,6 +157,38 @@ TEST_F(SolveTest, WithATimeLimitTheBestAnswerIsReheated) {
   ASSERT_OK_AND_ASSIGN(const BestAnswer restarts, solve(file, *device_, request));
   EXPECT_EQ(restarts.rounds, 0);
   EXPECT_EQ(restarts.restarts, 64);
+}
+
+// Half of the variables, whatever it costs: in 16 bits the objective is rounded away.
+TEST_F(SolveTest, WithATimeLimitTabuSearchMeetsPenalties) {
+  constexpr std::int32_t kSize = 300;
+  constexpr double kPenalty = 1000;
+  std::mt19937 random(11);
+  ProblemFile file;
+  file.kind = ProblemKind::qubo;
+  file.graph.size = kSize;
+  for (std::int32_t i = 0; i < kSize; ++i) {
+    for (std::int32_t j = i; j < kSize; ++j) {
+      const double gain = static_cast<double>(random() % 3) - 1;
+      file.graph.edges.push_back({i, j, gain + (i == j ? kPenalty * (1 - kSize) : 2 * kPenalty)});
+    }
+  }
+  SolveRequest request = default_request(file.kind);
+  request.time_limit_ms = 200;
+  for (const std::int32_t threads : {1, 2}) {
+    request.threads = threads;
+    ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
+    std::int32_t set = 0;
+    for (const std::uint64_t word : answer.spins) set += std::popcount(word);
+    EXPECT_EQ(set, kSize / 2);
+    EXPECT_STREQ(answer.solved_by, "cpu:tabu");
+    EXPECT_EQ(answer.value, value_of(file, answer.spins));
+  }
+  // Who counts restarts gets restarts.
+  request.restarts = 4;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer restarts, solve(file, *device_, request));
+  EXPECT_EQ(restarts.restarts, 4);
+  EXPECT_STRNE(restarts.solved_by, "cpu:tabu");
 }
 
 TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
