@@ -15,6 +15,7 @@
 #include "hal/device.h"
 #include "hal/exact/exact_device.h"
 #include "hal/pool.h"
+#include "hal/published/published_device.h"
 #include "hal/reopen.h"
 
 namespace qama::hal {
@@ -29,17 +30,26 @@ struct Scheme {
   FormSet forms = {Form::dense};  ///< what every device of the scheme says of itself
 };
 
+Status nothing_behind(std::string_view scheme, std::string_view rest) {
+  if (rest.empty()) return {};
+  return make_error(ErrorCode::device_unknown, "device ", quote(std::string(scheme).append(rest)),
+                    ": expected '", scheme, "' and nothing behind it");
+}
+
 Result<std::shared_ptr<Device>> open_exact(std::string_view rest) {
-  if (!rest.empty()) {
-    return Error{ErrorCode::device_unknown, "device 'exact:" + std::string(rest) +
-                                                "': expected 'exact:' and nothing behind it"};
-  }
+  QAMA_RETURN_IF_ERROR(nothing_behind("exact:", rest));
   return exact::open_exact_device();
+}
+
+Result<std::shared_ptr<Device>> open_published(std::string_view rest) {
+  QAMA_RETURN_IF_ERROR(nothing_behind("published:", rest));
+  return published::open_published_device();
 }
 
 constexpr std::array kSchemes = {
     Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms},
     Scheme{"exact:", open_exact, "exact:"},
+    Scheme{"published:", open_published, "published:"},
     Scheme{"csv:", csv::open_csv_device, "csv:DIR"},
     Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
     Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
@@ -116,6 +126,8 @@ Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
 std::vector<DeviceListing> list_devices() {
   std::vector<DeviceListing> out = cpu::list_cpu_devices();
   out.push_back({"exact:", "exhaustive search, at most 24 spins", true, "for proof"});
+  out.push_back(
+      {"published:", "the annealer that the paper's authors train with", true, "for comparison"});
   return out;
 }
 

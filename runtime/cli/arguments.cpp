@@ -10,7 +10,7 @@ namespace {
 
 /// Devices that solve in this process.
 bool is_local(std::string_view uri) noexcept {
-  return uri.starts_with("cpu:") || uri.starts_with("exact:");
+  return uri.starts_with("cpu:") || uri.starts_with("exact:") || uri.starts_with("published:");
 }
 
 }  // namespace

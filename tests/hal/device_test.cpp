@@ -370,7 +370,7 @@ TEST_P(SolverMisuse, TooLittleRoomForSpins) {
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, SolverMisuse, testing::Values("cpu:", "cpu:scalar", "exact:"),
+INSTANTIATE_TEST_SUITE_P(Devices, SolverMisuse, testing::Values("cpu:", "cpu:scalar", "exact:", "published:"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::erase(name, ':');

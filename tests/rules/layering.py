@@ -33,12 +33,13 @@ hal:              hal/base hal/platform
 hal/text:         hal/base hal
 hal/lower:        hal/base hal hal/text
 hal/exact:        hal/base hal
+hal/published:    hal/base hal
 hal/cpu/tabu:     hal/base
 hal/cpu:          hal/base hal/platform hal hal/cpu/tabu
 hal/cim:          hal/base hal/platform hal
 hal/csv:          hal/base hal/platform hal hal/cim
 hal/emulator:     hal/base hal/platform
-hal/registry:     hal/base hal hal/exact hal/cpu hal/cim hal/csv
+hal/registry:     hal/base hal hal/exact hal/published hal/cpu hal/cim hal/csv
 hal/search:       hal/base hal/platform hal hal/cpu/tabu hal/lower hal/text
 weights:          hal/base hal/platform hal/schedule
 ops:              hal/base hal/problem hal/form hal/schedule hal/lower

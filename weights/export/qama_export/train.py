@@ -124,6 +124,8 @@ def parse(arguments=None):
     add("--penalty", type=float, default=2.0, help="qama_v1")
     add("--sweeps", type=int, default=10, help="of the annealer while training")
     add("--restarts", type=int, default=1)
+    add("--annealer", help="device of the solves while training, as a URI (default: cpu:); "
+        "published: is the\nannealer of the paper's authors")
     add("--eval-sweeps", type=int, default=20, help="written into the model file and used to "
         "evaluate")
     add("--eval-restarts", type=int, default=1)
@@ -574,7 +576,7 @@ class Run:
         if options.attention in (*RULES, "qama_v1"):
             training = Solver(seed=options.seed, sweeps=options.sweeps, restarts=options.restarts,
                               t_start=options.t_start, t_end=options.t_end, threads=options.threads,
-                              path=options.library)
+                              uri=options.annealer, path=options.library)
             evaluation = export.anneal_solver(self.model.record, options.threads, options.library)
             self.solvers = {"train": training, "eval": evaluation}
             self.model.set_solver(training)
