@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "hal/schedule.h"
@@ -20,9 +21,10 @@ struct Turn {
 
 /// What solves a part.
 enum class PartKind : std::uint8_t {
-  restarts,  ///< the annealer, from new spins
-  copies,    ///< the annealer, from the best answer so far (SolveOptions::from)
-  tabu,      ///< tabu search (tabu.h); the schedule does not count
+  restarts,   ///< the annealer, from new spins
+  copies,     ///< the annealer, from the best answer so far (SolveOptions::from)
+  tabu,       ///< tabu search (tabu.h); the schedule does not count
+  exchanges,  ///< exchanges within groups (exchange.h); the schedule does not count
 };
 
 class Phase {
@@ -41,6 +43,8 @@ class Phase {
 [[nodiscard]] std::unique_ptr<Phase> make_reheat_phase();
 /// Flips of one variable, from a pool of good answers.
 [[nodiscard]] std::unique_ptr<Phase> make_tabu_phase();
+/// Exchanges that keep one-hot groups, from new spins.
+[[nodiscard]] std::unique_ptr<Phase> make_exchange_phase();
 
 /// What a part's answer is against the best one so far.
 enum class Standing : std::uint8_t { worse, level, better };
@@ -51,7 +55,7 @@ enum class Standing : std::uint8_t { worse, level, better };
 class Portfolio {
  public:
   /// Restarts, the first of `sweeps`, and what else is given.
-  Portfolio(std::int32_t sweeps, bool copies, bool tabu);
+  Portfolio(std::int32_t sweeps, std::span<const PartKind> others);
   /// The phase of the next part. Before there is an answer it is the one that needs none.
   [[nodiscard]] Phase& next(bool any_answer);
   /// Ends the part of the phase that next() returned last.

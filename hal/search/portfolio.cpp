@@ -10,10 +10,13 @@ constexpr double kShareBehind = 0.125;
 
 }  // namespace
 
-Portfolio::Portfolio(std::int32_t sweeps, bool copies, bool tabu) {
+Portfolio::Portfolio(std::int32_t sweeps, std::span<const PartKind> others) {
   entries_.push_back({make_restarts_phase(sweeps)});
-  if (copies) entries_.push_back({make_reheat_phase()});
-  if (tabu) entries_.push_back({make_tabu_phase()});
+  for (const PartKind kind : others) {
+    if (kind == PartKind::copies) entries_.push_back({make_reheat_phase()});
+    if (kind == PartKind::tabu) entries_.push_back({make_tabu_phase()});
+    if (kind == PartKind::exchanges) entries_.push_back({make_exchange_phase()});
+  }
 }
 
 Phase& Portfolio::next(bool any_answer) {

@@ -17,6 +17,7 @@
 #include "hal/lower/lower.h"
 #include "hal/platform/thread.h"
 #include "hal/search/best_known.h"
+#include "hal/search/exchange.h"
 #include "hal/search/landscape.h"
 #include "hal/search/phase.h"
 #include "hal/search/tabu.h"
@@ -240,12 +241,14 @@ class Search {
   void choose_phases() {
     if (!fits_ || request_.restarts > 0) return;
     const auto* const sparse = std::get_if<SparseView>(&problem_);
-    copies_ = sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins;
-    if (landscape_ == nullptr || landscape_->size() > kTabuSpins ||
-        landscape_->terms() < kTabuNeighbours * landscape_->size()) {
-      return;
-    }
-    tabu_rows_.emplace(*landscape_);
+    if (sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins)
+      phases_.push_back(PartKind::copies);
+    if (landscape_ == nullptr || landscape_->size() > kTabuSpins) return;
+    if (landscape_->terms() < kTabuNeighbours * landscape_->size()) return;
+    rows_.emplace(*landscape_);
+    groups_ = Groups::of(*landscape_);
+    if (groups_) phases_.push_back(PartKind::exchanges);
+    phases_.push_back(PartKind::tabu);
     searches_ = false;
   }
   /// Notes how long a sweep took; a descent's sweeps are among the proposals.
@@ -264,7 +267,7 @@ class Search {
     const auto before = Clock::now();
     QAMA_RETURN_IF_ERROR(solver.solve(problem_, options, spins, result));
     time_sweep(microseconds(Clock::now() - before), options, result);
-    const double share = copies_ || tabu_rows_ ? kShareOfFirstOfPhases : kShareOfFirst;
+    const double share = phases_.empty() ? kShareOfFirst : kShareOfFirstOfPhases;
     const double fit = std::min(share_of_time(), share) * limit_us() / sweep_us_;
     sweeps_ = static_cast<std::int32_t>(std::clamp(fit, 1.0 * kTriedSweeps, 1.0 * sweeps_));
     return {};
@@ -275,8 +278,10 @@ class Search {
     const std::unique_ptr<Improver> improver =
         landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
     std::optional<TabuSearch> tabu;
-    if (tabu_rows_) tabu.emplace(*tabu_rows_);
-    Portfolio portfolio(sweeps_, copies_, tabu.has_value());
+    std::optional<ExchangeSearch> exchange;
+    if (rows_) tabu.emplace(*rows_);
+    if (groups_) exchange.emplace(*rows_, *groups_);
+    Portfolio portfolio(sweeps_, phases_);
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
       const std::int64_t first = part * a_part_;
@@ -310,14 +315,18 @@ class Search {
       if (kind == PartKind::tabu) {
         tabu->offer(from);
         result.flips = tabu->run(options.seed, tabu->steps_of_a_part(), halt(), spins);
-        result.proposals = result.flips * tabu_rows_->size();
+        result.proposals = result.flips * rows_->size();
         result.solved_by = "cpu:tabu";
+      } else if (kind == PartKind::exchanges) {
+        result.proposals = exchange->run(options.seed, halt(), spins);
+        result.flips = exchange->flips();
+        result.solved_by = "cpu:exchange";
       } else {
         status = solver.solve(problem_, options, spins, result);
         if (status.ok()) status = check_energy(spins, result.energy);
       }
       const double busy_us = microseconds(Clock::now() - before);
-      if (fits_ && kind != PartKind::tabu) time_sweep(busy_us, options, result);
+      if (fits_ && result.restarts > 0) time_sweep(busy_us, options, result);
       double value = 0;
       std::vector<std::uint64_t> energy;
       if (status.ok()) {
@@ -410,10 +419,11 @@ class Search {
   std::string uri_;
   std::int64_t a_part_ = 0;
   bool searches_ = false;
-  bool fits_ = false;                  ///< sweeps follow the time limit
-  bool copies_ = false;                ///< copies of the best answer are heated
-  std::optional<TabuRows> tabu_rows_;  ///< where tabu search has a share
-  std::int32_t sweeps_ = 0;            ///< of a thread's first part
+  bool fits_ = false;             ///< sweeps follow the time limit
+  std::vector<PartKind> phases_;  ///< beside restarts
+  std::optional<TabuRows> rows_;  ///< of searches in double
+  std::optional<Groups> groups_;  ///< that exchanges keep
+  std::int32_t sweeps_ = 0;       ///< of a thread's first part
   std::atomic<double> sweep_us_ =
       0;  ///< time of a sweep of all restarts of a part, of the last one
   const Clock::time_point start_ = Clock::now();

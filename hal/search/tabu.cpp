@@ -23,15 +23,17 @@ constexpr std::int64_t kFewestSteps = 1 << 14;
 
 }  // namespace
 
+double weight_of(const Landscape& landscape, const Landscape::Term& term) {
+  return std::ldexp(static_cast<double>(term.mantissa), term.shift + landscape.exponent());
+}
+
 TabuRows::TabuRows(const Landscape& landscape)
     : size_(landscape.size()),
       padded_(static_cast<std::int32_t>(round_up(static_cast<std::size_t>(landscape.size()),
                                                  static_cast<std::size_t>(cpu::kTabuBlock)))) {
   const auto size = static_cast<std::size_t>(size_);
   const auto padded = static_cast<std::size_t>(padded_);
-  const auto weight = [&](const Landscape::Term& term) {
-    return std::ldexp(static_cast<double>(term.mantissa), term.shift + landscape.exponent());
-  };
+  const auto weight = [&](const Landscape::Term& term) { return weight_of(landscape, term); };
   linear_.resize(padded);
   std::fill(linear_.data() + size, linear_.data() + padded,
             std::numeric_limits<double>::infinity());
@@ -50,10 +52,25 @@ TabuRows::TabuRows(const Landscape& landscape)
   entries_.reserve(static_cast<std::size_t>(landscape.terms()));
   first_.push_back(0);
   for (std::int32_t i = 0; i < size_; ++i) {
-    for (const Landscape::Term& term : landscape.row(i))
-      entries_.push_back({weight(term), term.other});
+    for (const Landscape::Term& term : landscape.row(i)) {
+      const bool again = static_cast<std::int64_t>(entries_.size()) > first_.back() &&
+                         entries_.back().other == term.other;
+      if (!again) entries_.push_back({0, term.other});
+      entries_.back().weight += weight(term);
+    }
     first_.push_back(static_cast<std::int64_t>(entries_.size()));
   }
+}
+
+double TabuRows::weight(std::int32_t i, std::int32_t j) const {
+  const auto k = static_cast<std::size_t>(i);
+  if (!full_.empty())
+    return full_[k * static_cast<std::size_t>(padded_) + static_cast<std::size_t>(j)];
+  const auto end = entries_.begin() + first_[k + 1];
+  const auto found =
+      std::lower_bound(entries_.begin() + first_[k], end, j,
+                       [](const Entry& entry, std::int32_t other) { return entry.other < other; });
+  return found != end && found->other == j ? found->weight : 0;
 }
 
 TabuSearch::TabuSearch(const TabuRows& rows, const cpu::TabuKernel& kernel)

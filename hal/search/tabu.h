@@ -19,6 +19,9 @@
 
 namespace qama::hal {
 
+/// A weight of a landscape, in double: as in the file.
+[[nodiscard]] double weight_of(const Landscape& landscape, const Landscape::Term& term);
+
 /// A landscape's couplings in double: full rows where most variables are coupled, else neighbours.
 /// Immutable; threads may share one.
 class TabuRows {
@@ -31,6 +34,8 @@ class TabuRows {
   [[nodiscard]] std::int32_t padded() const noexcept { return padded_; }
   /// [padded()] what setting a variable costs where no other is set.
   [[nodiscard]] std::span<const double> linear() const noexcept { return linear_.span(); }
+  /// The coupling of two variables; 0 if there is none.
+  [[nodiscard]] double weight(std::int32_t i, std::int32_t j) const;
   /// Adds to `fields` that variable i is set (change 1) or no longer set (-1).
   void add(double* fields, std::int32_t i, double change, const cpu::TabuKernel& kernel) const {
     const auto k = static_cast<std::size_t>(i);
@@ -54,7 +59,7 @@ class TabuRows {
   AlignedBuffer<double> linear_;
   AlignedBuffer<double> full_;  ///< [size][padded]; empty: `entries_` instead
   std::vector<std::int64_t> first_;
-  std::vector<Entry> entries_;
+  std::vector<Entry> entries_;  ///< rows in order of `other`
 };
 
 /// The search of one thread; `rows` must outlive it.

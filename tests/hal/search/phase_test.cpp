@@ -58,7 +58,8 @@ TEST(Phase, ReheatKeepsALengthThatGains) {
 }
 
 TEST(Phase, WhoGainsGoesOn) {
-  Portfolio portfolio(100, true, false);
+  constexpr PartKind kCopies[] = {PartKind::copies};
+  Portfolio portfolio(100, kCopies);
   EXPECT_FALSE(portfolio.alone());
   EXPECT_EQ(portfolio.next(false).kind(), PartKind::restarts);
   portfolio.ended(Standing::better, 50);
@@ -81,13 +82,14 @@ TEST(Phase, WhoGainsGoesOn) {
   portfolio.ended(Standing::level, 8 * 401);
   EXPECT_EQ(portfolio.next(true).kind(), PartKind::restarts);
 
-  Portfolio restarts(100, false, false);
+  Portfolio restarts(100, {});
   EXPECT_TRUE(restarts.alone());
   for (int k = 0; k < 5; ++k) {
     EXPECT_EQ(restarts.next(true).kind(), PartKind::restarts);
     restarts.ended(Standing::worse, 1);
   }
-  Portfolio tabu(100, false, true);
+  constexpr PartKind kTabu[] = {PartKind::tabu};
+  Portfolio tabu(100, kTabu);
   EXPECT_EQ(tabu.next(false).kind(), PartKind::restarts);
   tabu.ended(Standing::better, 50);
   EXPECT_EQ(tabu.next(true).kind(), PartKind::tabu);
