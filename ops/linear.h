@@ -1,8 +1,9 @@
-// Linear: y = activation(x W^T + b), f32. Weights are re-laid when the operator is made; running
-// one allocates nothing (with the oneDNN of toolchains/bootstrap). Two implementations, of which a
-// build links one (QAMA_LINEAR in CMakeLists.txt): linear_onednn.cpp through oneDNN,
-// linear_packed.cpp through kernels of our own. To add an activation: one enumerator in
-// activation.h, and what it does in linear_onednn.cpp and in simd/packed_linear_impl.h.
+// Linear: y = activation(x W^T + b). Weights are re-laid when the operator is made; running
+// one allocates nothing (with the oneDNN of toolchains/bootstrap). In floats there are two
+// implementations, of which a build links one (QAMA_LINEAR in CMakeLists.txt): linear_onednn.cpp
+// through oneDNN, linear_packed.cpp through kernels of our own. In int8 there is one,
+// linear_int8.cpp. To add an activation: one enumerator in activation.h, and what it does in
+// linear_onednn.cpp and in simd/packed_linear_impl.h.
 #pragma once
 
 #include <cstddef>
@@ -43,10 +44,19 @@ struct LinearSpec {
   std::vector<std::int64_t> rows;
 };
 
+struct Int8LinearKernel;  // simd/int8_linear.h
+
+/// A matrix in int8: W_ok = values_ok scales_o.
+struct Int8Weights {
+  std::span<const std::int8_t> values;  ///< [out][in]
+  std::span<const float> scales;        ///< [out]
+};
+
 /// A Linear tied to its memory: one worker's, one number of rows. One thread at a time.
 class LinearCall {
  public:
-  LinearCall();
+  struct Impl;
+  explicit LinearCall(std::unique_ptr<Impl> impl);
   ~LinearCall();
   LinearCall(LinearCall&&) noexcept;
   LinearCall& operator=(LinearCall&&) noexcept;
@@ -54,8 +64,6 @@ class LinearCall {
   [[nodiscard]] bool run() const noexcept;
 
  private:
-  friend class Linear;
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -67,12 +75,21 @@ class Linear {
                                                               const LinearSpec& spec,
                                                               std::span<const float> weights,
                                                               std::span<const float> bias);
+  /// The same in int8: inputs are quantised row by row while it runs (simd/int8_linear.h).
+  /// `kernel`: null for the best of this machine. INVALID_ARGUMENT, also for more inputs than sums
+  /// of 32 bits take.
+  [[nodiscard]] static Result<std::unique_ptr<Linear>> create_int8(
+      const LinearSpec& spec, const Int8Weights& weights, std::span<const float> bias,
+      const Int8LinearKernel* kernel = nullptr);
+  struct Impl;
+  explicit Linear(std::unique_ptr<Impl> impl);
   ~Linear();
   Linear(const Linear&) = delete;
   Linear& operator=(const Linear&) = delete;
 
   [[nodiscard]] const LinearSpec& spec() const noexcept;
-  /// What was chosen, e.g. "brgemm:avx512_core" or "packed:neon", for the largest number of rows.
+  /// What was chosen, e.g. "brgemm:avx512_core", "packed:neon" or "int8:sdot", for the largest
+  /// number of rows.
   [[nodiscard]] const std::string& implementation() const noexcept;
   /// The most scratch memory that a call needs, 64-byte aligned.
   [[nodiscard]] std::size_t scratch_bytes() const noexcept;
@@ -83,8 +100,6 @@ class Linear {
                                         std::byte* scratch) const;
 
  private:
-  struct Impl;
-  explicit Linear(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,5 +1,3 @@
-#include "ops/linear.h"
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -8,7 +6,7 @@
 #include <tuple>
 
 #include "hal/base/aligned.h"
-#include "ops/linear_sizes.h"
+#include "ops/linear_impl.h"
 
 #if QAMA_WRAPS_DNNL
 // Three functions inside oneDNN, in whose place the linker puts ours (--wrap, ops/CMakeLists.txt).
@@ -168,40 +166,70 @@ Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
   }
 }
 
-struct Linear::Impl {
-  LinearSpec spec;
+namespace {
+
+struct OneDnnCall final : LinearCall::Impl {
+  dnnl::stream stream;
+  std::shared_ptr<const Kernel> kernel;
+  std::array<dnnl::memory, 5> memories;
+  std::array<dnnl_exec_arg_t, 5> arguments{};
+  int count = 0;
+
+  void add(int kind, const dnnl::memory::desc& desc, const dnnl::engine& engine, const void* data) {
+    const auto slot = static_cast<std::size_t>(count++);
+    memories[slot] = dnnl::memory(desc, engine, const_cast<void*>(data));
+    arguments[slot] = {kind, memories[slot].get()};
+  }
+  bool run() const noexcept override {
+    // The C function, because the C++ one copies its arguments into a vector.
+    return dnnl_primitive_execute(kernel->primitive.get(), stream.get(), count, arguments.data()) ==
+           dnnl_success;
+  }
+};
+
+struct OneDnn final : Linear::Impl {
+  using Impl::Impl;
+
   dnnl::engine engine;
   std::vector<std::shared_ptr<const Kernel>> kernels;  // one an entry of spec.rows
   dnnl::memory::desc weights_desc;
   AlignedBuffer<std::byte> weights;
   AlignedBuffer<float> bias;
-  std::string implementation;
-  std::size_t scratch_bytes = 0;
+
+  std::size_t weight_bytes() const noexcept override {
+    return weights.size() + bias.size() * sizeof(float);
+  }
+
+  Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
+                          std::byte* scratch) const override {
+    try {
+      const auto& kernel = kernels.at(variant);
+      auto call = std::make_unique<OneDnnCall>();
+      call->stream = dnnl::stream(engine);
+      call->kernel = kernel;
+      call->add(DNNL_ARG_SRC, kernel->desc.src_desc(), engine, x);
+      call->add(DNNL_ARG_WEIGHTS, weights_desc, engine, weights.data());
+      if (spec.bias) call->add(DNNL_ARG_BIAS, kernel->desc.bias_desc(), engine, bias.data());
+      call->add(DNNL_ARG_DST, kernel->desc.dst_desc(), engine, y);
+      if (kernel->desc.scratchpad_desc().get_size() > 0) {
+        call->add(DNNL_ARG_SCRATCHPAD, kernel->desc.scratchpad_desc(), engine, scratch);
+      }
+      return LinearCall(std::move(call));
+    } catch (const dnnl::error& e) {
+      return dnnl_error(spec, "binding", e);
+    }
+  }
 };
 
-Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Linear::~Linear() = default;
-const LinearSpec& Linear::spec() const noexcept {
-  return impl_->spec;
-}
-const std::string& Linear::implementation() const noexcept {
-  return impl_->implementation;
-}
-std::size_t Linear::scratch_bytes() const noexcept {
-  return impl_->scratch_bytes;
-}
-std::size_t Linear::weight_bytes() const noexcept {
-  return impl_->weights.size() + impl_->bias.size() * sizeof(float);
-}
+}  // namespace
 
 Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const LinearSpec& spec,
                                                std::span<const float> weights,
                                                std::span<const float> bias) {
-  QAMA_RETURN_IF_ERROR(check_linear_sizes(spec, weights, bias));
+  QAMA_RETURN_IF_ERROR(check_linear_sizes(spec, weights.size(), bias.size()));
   try {
     LinearFactory::Impl& shared = factory.impl();
-    auto impl = std::make_unique<Impl>();
-    impl->spec = spec;
+    auto impl = std::make_unique<OneDnn>(spec);
     impl->engine = shared.engine;
     const auto largest = shared.kernel(spec, spec.rows.back(), nullptr);
     impl->weights_desc = largest->desc.weights_desc();
@@ -229,58 +257,10 @@ Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const Lin
       impl->bias.resize(bias.size());
       std::copy(bias.begin(), bias.end(), impl->bias.data());
     }
-    return std::unique_ptr<Linear>(new Linear(std::move(impl)));
+    return std::make_unique<Linear>(std::move(impl));
   } catch (const dnnl::error& e) {
     return dnnl_error(spec, "preparing", e);
   }
-}
-
-struct LinearCall::Impl {
-  dnnl::stream stream;
-  std::shared_ptr<const Kernel> kernel;
-  std::array<dnnl::memory, 5> memories;
-  std::array<dnnl_exec_arg_t, 5> arguments{};
-  int count = 0;
-
-  void add(int kind, const dnnl::memory::desc& desc, const dnnl::engine& engine, const void* data) {
-    const auto slot = static_cast<std::size_t>(count++);
-    memories[slot] = dnnl::memory(desc, engine, const_cast<void*>(data));
-    arguments[slot] = {kind, memories[slot].get()};
-  }
-};
-
-LinearCall::LinearCall() = default;
-LinearCall::~LinearCall() = default;
-LinearCall::LinearCall(LinearCall&&) noexcept = default;
-LinearCall& LinearCall::operator=(LinearCall&&) noexcept = default;
-
-Result<LinearCall> Linear::bind(std::size_t variant, const float* x, float* y,
-                                std::byte* scratch) const {
-  try {
-    const auto& kernel = impl_->kernels.at(variant);
-    LinearCall call;
-    call.impl_ = std::make_unique<LinearCall::Impl>();
-    call.impl_->stream = dnnl::stream(impl_->engine);
-    call.impl_->kernel = kernel;
-    call.impl_->add(DNNL_ARG_SRC, kernel->desc.src_desc(), impl_->engine, x);
-    call.impl_->add(DNNL_ARG_WEIGHTS, impl_->weights_desc, impl_->engine, impl_->weights.data());
-    if (impl_->spec.bias) {
-      call.impl_->add(DNNL_ARG_BIAS, kernel->desc.bias_desc(), impl_->engine, impl_->bias.data());
-    }
-    call.impl_->add(DNNL_ARG_DST, kernel->desc.dst_desc(), impl_->engine, y);
-    if (kernel->desc.scratchpad_desc().get_size() > 0) {
-      call.impl_->add(DNNL_ARG_SCRATCHPAD, kernel->desc.scratchpad_desc(), impl_->engine, scratch);
-    }
-    return call;
-  } catch (const dnnl::error& e) {
-    return dnnl_error(impl_->spec, "binding", e);
-  }
-}
-
-bool LinearCall::run() const noexcept {
-  // The C function, because the C++ one copies its arguments into a vector.
-  return dnnl_primitive_execute(impl_->kernel->primitive.get(), impl_->stream.get(), impl_->count,
-                                impl_->arguments.data()) == dnnl_success;
 }
 
 }  // namespace qama::ops

@@ -4,8 +4,7 @@
 
 #include "hal/base/aligned.h"
 #include "hal/base/checked.h"
-#include "ops/linear.h"
-#include "ops/linear_sizes.h"
+#include "ops/linear_impl.h"
 #include "ops/simd/packed_linear.h"
 
 namespace qama::ops {
@@ -21,35 +20,52 @@ Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
   return std::unique_ptr<LinearFactory>(new LinearFactory(std::make_unique<Impl>()));
 }
 
-struct Linear::Impl {
-  LinearSpec spec;
+namespace {
+
+struct PackedCall final : LinearCall::Impl {
+  const PackedLinearKernel* kernel = nullptr;
+  PackedLinearArgs arguments;
+
+  bool run() const noexcept override {
+    kernel->run(arguments);
+    return true;
+  }
+};
+
+struct Packed final : Linear::Impl {
+  using Impl::Impl;
+
   const PackedLinearKernel* kernel = nullptr;
   AlignedBuffer<float> weights;
   AlignedBuffer<float> bias;
-  std::string implementation;
+
+  std::size_t weight_bytes() const noexcept override {
+    return (weights.size() + bias.size()) * sizeof(float);
+  }
+
+  Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
+                          std::byte* /*scratch*/) const override {
+    auto call = std::make_unique<PackedCall>();
+    call->kernel = kernel;
+    call->arguments = {.rows = spec.rows[variant],
+                       .in = spec.in,
+                       .out = spec.out,
+                       .x = x,
+                       .weights = weights.data(),
+                       .bias = bias.data(),
+                       .y = y,
+                       .activation = spec.activation};
+    return LinearCall(std::move(call));
+  }
 };
 
-Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Linear::~Linear() = default;
-const LinearSpec& Linear::spec() const noexcept {
-  return impl_->spec;
-}
-const std::string& Linear::implementation() const noexcept {
-  return impl_->implementation;
-}
-std::size_t Linear::scratch_bytes() const noexcept {
-  return 0;
-}
-std::size_t Linear::weight_bytes() const noexcept {
-  return (impl_->weights.size() + impl_->bias.size()) * sizeof(float);
-}
+}  // namespace
 
 Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const LinearSpec& spec,
                                                std::span<const float> weights,
                                                std::span<const float> bias) {
-  QAMA_RETURN_IF_ERROR(check_linear_sizes(spec, weights, bias));
-  auto impl = std::make_unique<Impl>();
-  impl->spec = spec;
+  QAMA_RETURN_IF_ERROR(check_linear_sizes(spec, weights.size(), bias.size()));
+  auto impl = std::make_unique<Packed>(spec);
   impl->kernel = factory.impl().kernel;
   impl->implementation = impl->kernel->name;
   const auto width = static_cast<std::size_t>(impl->kernel->width);
@@ -70,38 +86,7 @@ Result<std::unique_ptr<Linear>> Linear::create(LinearFactory& factory, const Lin
     float* to = impl->weights.data() + o / width * width * in + o % width;
     for (std::size_t k = 0; k < in; ++k, to += width) *to = weights[o * in + k];
   }
-  return std::unique_ptr<Linear>(new Linear(std::move(impl)));
-}
-
-struct LinearCall::Impl {
-  const PackedLinearKernel* kernel;
-  PackedLinearArgs arguments;
-};
-
-LinearCall::LinearCall() = default;
-LinearCall::~LinearCall() = default;
-LinearCall::LinearCall(LinearCall&&) noexcept = default;
-LinearCall& LinearCall::operator=(LinearCall&&) noexcept = default;
-
-Result<LinearCall> Linear::bind(std::size_t variant, const float* x, float* y,
-                                std::byte* /*scratch*/) const {
-  LinearCall call;
-  call.impl_ = std::make_unique<LinearCall::Impl>();
-  call.impl_->kernel = impl_->kernel;
-  call.impl_->arguments = {.rows = impl_->spec.rows[variant],
-                           .in = impl_->spec.in,
-                           .out = impl_->spec.out,
-                           .x = x,
-                           .weights = impl_->weights.data(),
-                           .bias = impl_->bias.data(),
-                           .y = y,
-                           .activation = impl_->spec.activation};
-  return call;
-}
-
-bool LinearCall::run() const noexcept {
-  impl_->kernel->run(impl_->arguments);
-  return true;
+  return std::make_unique<Linear>(std::move(impl));
 }
 
 }  // namespace qama::ops

@@ -12,12 +12,24 @@ void TokenEmbedding::run(const std::int32_t* ids, std::int64_t tokens, std::int6
       if (j < 0 || j >= tokens) {
         std::memset(out, 0, bytes);
       } else {
-        std::memcpy(out, table.data() + ids[j] * embedding, bytes);
+        row(ids[j], out);
       }
     }
     if (!scores.empty()) *out++ = score(ids, i);
   }
   std::memset(out, 0, static_cast<std::size_t>((rows - tokens) * width()) * sizeof(float));
+}
+
+void TokenEmbedding::row(std::int32_t id, float* out) const noexcept {
+  const std::int64_t begin = id * embedding;
+  if (small.empty()) {
+    std::memcpy(out, table.data() + begin, static_cast<std::size_t>(embedding) * sizeof(float));
+    return;
+  }
+  const float scale = scales[id];
+  for (std::int64_t c = 0; c < embedding; ++c) {
+    out[c] = static_cast<float>(small[begin + c]) * scale;
+  }
 }
 
 float TokenEmbedding::score(const std::int32_t* ids, std::int64_t i) const noexcept {

@@ -9,14 +9,16 @@ namespace qama::ops {
 
 /// Looks words up in tables that stay the model file's own.
 struct TokenEmbedding {
-  std::span<const float> table;  ///< [vocabulary][embedding]
+  std::span<const float> table;  ///< [vocabulary][embedding]; empty: `small`
   std::int64_t embedding = 0;
-  std::int64_t neighbours = 0;      ///< on either side, whose rows stand beside a token's own
-  std::span<const float> scores{};  ///< of n-grams, which share rows; empty: none
-  std::int64_t ngrams = 0;          ///< words of the longest n-gram
+  std::int64_t neighbours = 0;           ///< on either side, whose rows stand beside a token's own
+  std::span<const float> scores{};       ///< of n-grams, which share rows; empty: none
+  std::int64_t ngrams = 0;               ///< words of the longest n-gram
+  std::span<const std::int8_t> small{};  ///< the table in int8
+  std::span<const float> scales{};       ///< its rows' [vocabulary]
 
   [[nodiscard]] std::int64_t vocabulary() const noexcept {
-    return static_cast<std::int64_t>(table.size()) / embedding;
+    return static_cast<std::int64_t>(table.size() + small.size()) / embedding;
   }
   /// Floats of a row of the result.
   [[nodiscard]] std::int64_t width() const noexcept {
@@ -29,6 +31,8 @@ struct TokenEmbedding {
            float* out) const noexcept;
   /// The sum of the scores of the n-grams that end with token i; none begins before the text.
   [[nodiscard]] float score(const std::int32_t* ids, std::int64_t i) const noexcept;
+  /// The vector of a word to `out`.
+  void row(std::int32_t id, float* out) const noexcept;
 };
 
 /// The hash of an n-gram from that of its words after the first, which has this id; 0 is the hash

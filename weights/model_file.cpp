@@ -10,6 +10,7 @@
 #include "hal/base/quote.h"
 #include "weights/attention/kind.h"
 #include "weights/half.h"
+#include "weights/int8.h"
 #include "weights/signature.h"
 #include "weights/strict_json.h"
 
@@ -47,13 +48,17 @@ std::string expected_text(const TensorSpec& spec) {
 Status check_tensor(const TensorFile& file, const TensorSpec& spec) {
   QAMA_ASSIGN_OR_RETURN(const TensorView* tensor, file.tensor(spec.name));
   const std::string where = "tensor " + quote(spec.name);
-  // Weights may be stored in half precision.
-  const bool half = spec.dtype == Dtype::f32 && is_half(tensor->dtype);
-  if (tensor->dtype != spec.dtype && !half) {
+  // Weights may be stored in half precision, and matrices in int8.
+  const bool weight = spec.dtype == Dtype::f32;
+  const bool matrix = weight && spec.shape.size() == 2 && spec.shape[1] > 1;
+  const bool small = (weight && is_half(tensor->dtype)) || (matrix && tensor->dtype == Dtype::i8);
+  if (tensor->dtype != spec.dtype && !small) {
     return Error{ErrorCode::model_bad_dtype,
                  where + ": dtype " + std::string(dtype_name(tensor->dtype)) + ", expected " +
                      std::string(dtype_name(spec.dtype)) +
-                     (spec.dtype == Dtype::f32 ? ", F16 or BF16" : "")};
+                     (matrix   ? ", F16, BF16 or I8"
+                      : weight ? ", F16 or BF16"
+                               : "")};
   }
   if (!matches(tensor->shape, spec.shape) &&
       (spec.other.empty() || !matches(tensor->shape, spec.other))) {
@@ -69,6 +74,13 @@ Status check_tensors(const TensorFile& file, const Architecture& architecture) {
   for (const TensorSpec& spec : specs) {
     QAMA_RETURN_IF_ERROR(check_tensor(file, spec));
     known.insert(spec.name);
+    const TensorView& tensor = *file.find(spec.name);
+    if (tensor.dtype != Dtype::i8) continue;
+    const TensorSpec scales{scales_of(spec.name), Dtype::f32, {tensor.shape[0]}, {}};
+    QAMA_RETURN_IF_ERROR(check_tensor(file, scales));
+    const TensorView& found = *file.find(scales.name);
+    if (const auto floats = found.f32(); !floats.ok()) return floats.error();
+    known.insert(found.name);
   }
   for (const TensorView& tensor : file.tensors()) {
     if (!tensor.is_padding() && !known.contains(tensor.name)) {
@@ -228,6 +240,10 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
   }
   for (const TensorView& tensor : file->tensors()) {
     const bool half = is_half(tensor.dtype);
+    if (tensor.dtype == Dtype::i8) {
+      // The scales are floats, but no parameters.
+      model->parameters_ += static_cast<std::int64_t>(tensor.elements()) - tensor.shape[0];
+    }
     if (tensor.dtype != Dtype::f32 && !half) continue;
     model->parameters_ += static_cast<std::int64_t>(tensor.elements());
     if (half) QAMA_RETURN_IF_ERROR(model->widen(tensor));

@@ -10,6 +10,8 @@
 #include "hal/base/quote.h"
 #include "hal/base/random.h"
 #include "hal/platform/output_file.h"
+#include "weights/half.h"
+#include "weights/int8.h"
 #include "weights/model_file.h"
 #include "weights/strict_json.h"
 
@@ -202,6 +204,32 @@ Result<TensorFileWriter> model_copy(const ModelFile& model, const Architecture& 
   for (const TensorView& tensor : model.tensors()) {
     if (tensor.is_padding()) continue;
     QAMA_RETURN_IF_ERROR(out.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes));
+  }
+  return out;
+}
+
+Result<TensorFileWriter> int8_copy(const ModelFile& model) {
+  QAMA_ASSIGN_OR_RETURN(TensorFileWriter out,
+                        model_writer(model.architecture(), model.preprocess(), model.labels(),
+                                     model.producer(), model.training()));
+  for (const TensorView& tensor : model.tensors()) {
+    if (tensor.is_padding()) continue;
+    const bool matrix = tensor.shape.size() == 2 && tensor.shape[1] > 1;
+    if (!matrix || (tensor.dtype != Dtype::f32 && !is_half(tensor.dtype))) {
+      QAMA_RETURN_IF_ERROR(out.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes));
+      continue;
+    }
+    QAMA_ASSIGN_OR_RETURN(const auto floats, model.f32(tensor.name));
+    const auto columns = static_cast<std::size_t>(tensor.shape[1]);
+    std::vector<std::int8_t> values(floats.size());
+    std::vector<float> scales(floats.size() / columns);
+    for (std::size_t r = 0; r < scales.size(); ++r) {
+      quantise_row(floats.subspan(r * columns, columns),
+                   std::span(values).subspan(r * columns, columns), scales[r]);
+    }
+    QAMA_RETURN_IF_ERROR(
+        out.add(tensor.name, Dtype::i8, tensor.shape, std::as_bytes(std::span(values))));
+    QAMA_RETURN_IF_ERROR(out.add_f32(scales_of(tensor.name), {tensor.shape[0]}, scales));
   }
   return out;
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "ops/simd/factors_front.h"
+#include "ops/simd/int8_linear.h"
 
 namespace qama::ops {
 namespace {
@@ -309,6 +311,41 @@ void normalise(std::vector<double>& values, bool per_instance, double eps, doubl
 
 const KernelTable& reference_kernels() noexcept {
   return kReference;
+}
+
+std::vector<float> reference_int8_linear(std::int64_t rows, std::int64_t in,
+                                         std::span<const float> x, const Int8Weights& weights,
+                                         std::span<const float> bias) {
+  const std::size_t out = weights.scales.size();
+  std::vector<float> y;
+  std::vector<std::int32_t> q(static_cast<std::size_t>(in));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* row = x.data() + r * in;
+    float largest = 0;
+    bool finite = true;
+    for (std::int64_t k = 0; k < in; ++k) {
+      finite = finite && std::isfinite(row[k]);
+      largest = std::max(largest, std::fabs(row[k]));
+    }
+    float scale = 0;
+    std::fill(q.begin(), q.end(), 0);
+    if (!finite) {
+      scale = std::numeric_limits<float>::quiet_NaN();
+    } else if (largest >= kSmallestRow) {
+      scale = largest / 127.0F;
+      const float inverse = 127.0F / largest;
+      for (std::int64_t k = 0; k < in; ++k) {
+        q[k] = static_cast<std::int32_t>(std::nearbyint(row[k] * inverse));
+      }
+    }
+    for (std::size_t o = 0; o < out; ++o) {
+      std::int32_t sum = 0;
+      for (std::int64_t k = 0; k < in; ++k) sum += q[k] * weights.values[o * in + k];
+      y.push_back(static_cast<float>(sum) * (scale * weights.scales[o]) +
+                  (bias.empty() ? 0.0F : bias[o]));
+    }
+  }
+  return y;
 }
 
 ReferenceLayer reference_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh) {

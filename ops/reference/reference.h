@@ -4,15 +4,23 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ops/attention/qama_front.h"
+#include "ops/linear.h"
 #include "ops/simd/kernels.h"
 
 namespace qama::ops {
 
 /// Every kernel as a plain loop; name "scalar". Allocates.
 [[nodiscard]] const KernelTable& reference_kernels() noexcept;
+
+/// A linear layer in int8, without activation: [rows][out]. Equal to every kernel's, bit for bit.
+[[nodiscard]] std::vector<float> reference_int8_linear(std::int64_t rows, std::int64_t in,
+                                                       std::span<const float> x,
+                                                       const Int8Weights& weights,
+                                                       std::span<const float> bias);
 
 /// What the front end computes, from the definitions: Eq. 4 entry by entry in double.
 struct ReferenceLayer {

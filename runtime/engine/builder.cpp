@@ -4,6 +4,7 @@
 
 #include "hal/base/checked.h"
 #include "ops/simd/kernels.h"
+#include "weights/int8.h"
 
 namespace qama::runtime {
 namespace {
@@ -18,6 +19,20 @@ std::vector<std::int64_t> row_variants(const weights::Architecture& a) {
   rows.push_back(a.tokens());
   return rows;
 }
+
+/// A matrix in int8 that is not as the model file has it.
+struct Quantised {
+  std::vector<std::int8_t> values;
+  std::vector<float> scales;
+
+  Quantised(std::span<const float> matrix, std::size_t columns)
+      : values(matrix.size()), scales(matrix.size() / columns) {
+    for (std::size_t r = 0; r < scales.size(); ++r) {
+      weights::quantise_row(matrix.subspan(r * columns, columns),
+                            std::span(values).subspan(r * columns, columns), scales[r]);
+    }
+  }
+};
 
 }  // namespace
 
@@ -79,18 +94,43 @@ Result<std::size_t> Builder::add_region(std::string name,
   return layout_.add(std::move(name), count, element);
 }
 
-Status Builder::add_linear(const LinearUse& use) {
-  std::span<const float> weights = use.weights;
-  std::span<const float> bias = use.biases;
-  if (weights.empty()) {
-    QAMA_ASSIGN_OR_RETURN(weights, weight(use.tensor + ".weight"));
+Result<std::span<const float>> Builder::weight(const std::string& name) const {
+  QAMA_ASSIGN_OR_RETURN(const weights::Int8Matrix matrix,
+                        weights::int8_matrix(model_.file(), name));
+  if (matrix.empty()) return model_.file().f32(name);
+  AlignedBuffer<float>& floats = widened_.emplace_back(matrix.values.size());
+  weights::widen(matrix, floats.span());
+  return std::span<const float>(floats.span());
+}
+
+Result<std::unique_ptr<ops::Linear>> Builder::make_linear(const LinearUse& use,
+                                                          const ops::LinearSpec& spec,
+                                                          std::span<const float> bias) {
+  if (use.int8) {
+    const Quantised own(use.weights, static_cast<std::size_t>(use.in));
+    return ops::Linear::create_int8(spec, {own.values, own.scales}, bias);
   }
+  std::span<const float> floats = use.weights;
+  if (floats.empty()) {
+    const std::string name = use.tensor + ".weight";
+    QAMA_ASSIGN_OR_RETURN(const weights::Int8Matrix matrix,
+                          weights::int8_matrix(model_.file(), name));
+    if (!matrix.empty()) {
+      return ops::Linear::create_int8(spec, {matrix.values, matrix.scales}, bias);
+    }
+    QAMA_ASSIGN_OR_RETURN(floats, weight(name));
+  }
+  return ops::Linear::create(*pipeline_.factory, spec, floats, bias);
+}
+
+Status Builder::add_linear(const LinearUse& use) {
+  std::span<const float> bias = use.biases;
   if (use.bias) {
     QAMA_ASSIGN_OR_RETURN(bias, weight(use.tensor + ".bias"));
   }
   const ops::LinearSpec spec{use.in, use.out, !bias.empty(), use.activation,
                              use.rows.empty() ? pipeline_.rows : use.rows};
-  QAMA_ASSIGN_OR_RETURN(auto op, ops::Linear::create(*pipeline_.factory, spec, weights, bias));
+  QAMA_ASSIGN_OR_RETURN(auto op, make_linear(use, spec, bias));
   QAMA_ASSIGN_OR_RETURN(
       const auto scratch,
       region<std::byte>(use.name + ".scratch", {static_cast<std::int64_t>(op->scratch_bytes())}));

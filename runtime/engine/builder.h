@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
@@ -32,6 +33,7 @@ struct LinearUse {
   bool bias = false;
   std::span<const float> weights = {};  ///< in place of the model's
   std::span<const float> biases = {};   ///< with `weights`
+  bool int8 = false;                    ///< with `weights`: products in int8
   std::int64_t in = 0, out = 0;
   Region<float> from, to;
   ops::Activation activation = ops::Activation::none;
@@ -59,9 +61,8 @@ class Builder {
 
   // -- weights
 
-  [[nodiscard]] Result<std::span<const float>> weight(const std::string& name) const {
-    return model_.file().f32(name);
-  }
+  /// A tensor's floats; valid as long as the builder.
+  [[nodiscard]] Result<std::span<const float>> weight(const std::string& name) const;
   Result<ops::LayerNorm> layer_norm(const std::string& tensor,
                                     std::optional<double> eps = std::nullopt);
 
@@ -116,6 +117,9 @@ class Builder {
   void tap(std::string name, Region<float> region, std::int64_t dim, bool per_token = true);
 
  private:
+  Result<std::unique_ptr<ops::Linear>> make_linear(const LinearUse& use,
+                                                   const ops::LinearSpec& spec,
+                                                   std::span<const float> bias);
   Result<std::size_t> add_region(std::string name, std::initializer_list<std::int64_t> extents,
                                  std::size_t element);
 
@@ -123,6 +127,7 @@ class Builder {
   bool factors_;
   Pipeline& pipeline_;
   ArenaLayout layout_;
+  mutable std::vector<AlignedBuffer<float>> widened_;  ///< what weight() made of int8
   bool pending_ = false;
   std::string pending_name_;
 };

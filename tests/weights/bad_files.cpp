@@ -525,6 +525,27 @@ void add_features(Changes& c) {
   c.tensor("features-with-position", model_unknown_tensor, "position", Dtype::f32, {6, 4});
 }
 
+void add_int8(Changes& c) {
+  using enum ErrorCode;
+  const std::int64_t classes = tiny_qama_vit().classes;
+  const std::int64_t dim = tiny_qama_vit().dim;
+  c.tensor("int8-scales-missing", model_missing_tensor, "head.scale", Dtype::f32, {});
+  c.tensor("int8-scales-short", model_bad_shape, "head.scale", Dtype::f32, {classes - 1});
+  c.tensor("int8-scales-matrix", model_bad_shape, "head.scale", Dtype::f32, {classes, 1});
+  c.tensor("int8-scales-f16", model_bad_dtype, "head.scale", Dtype::f16, {classes});
+  c.tensor("int8-scales-f64", model_bad_dtype, "head.scale", Dtype::f64, {classes});
+  c.tensor("int8-scales-of-floats", model_unknown_tensor, "head.weight", Dtype::f32,
+           {classes, dim});
+  c.tensor("int8-transposed", model_bad_shape, "head.weight", Dtype::i8, {dim, classes});
+  c.tensor("int8-unsigned", model_bad_dtype, "head.weight", Dtype::u8, {classes, dim});
+  c.tensor("int8-vector", model_bad_dtype, "norm.weight", Dtype::i8, {dim});
+  c.raw("int8-scale-nan", model_bad_value, [](Raw& raw) {
+    const auto at = raw.header["head.scale"]["data_offsets"][0].get<std::size_t>();
+    const std::uint32_t nan = 0x7FC00000U;
+    std::memcpy(raw.data.data() + at, &nan, sizeof nan);
+  });
+}
+
 void add_vocabulary(Changes& c) {
   c.vocabulary("vocabulary-short", "<pad>\n<unk>\na");
   c.vocabulary("vocabulary-long", "<pad>\n<unk>\na\nb\nc\nd");
@@ -598,6 +619,11 @@ Bytes model_bytes(const Architecture& architecture) {
   return must(must(random_model(architecture, 1)).serialise());
 }
 
+Bytes int8_model_bytes(const Architecture& architecture) {
+  const Bytes floats = model_bytes(architecture);
+  return must(must(int8_copy(*must(ModelFile::from_memory(floats)))).serialise());
+}
+
 Bytes unsealed_model_bytes(const Architecture& architecture) {
   Raw raw = take_apart(model_bytes(architecture));
   raw.header["__metadata__"]["format_version"] = std::string(kModelFormat.unsealed);
@@ -664,9 +690,13 @@ std::vector<NamedFile> bad_model_files() {
   Changes features(model_bytes(tiny_features()));
   add_features(features);
 
+  Changes int8(int8_model_bytes(tiny_qama_vit()));
+  add_int8(int8);
+
   std::vector<NamedFile> files = image.take();
   for (NamedFile& file : text.take()) files.push_back(std::move(file));
   for (NamedFile& file : features.take()) files.push_back(std::move(file));
+  for (NamedFile& file : int8.take()) files.push_back(std::move(file));
   return files;
 }
 
@@ -675,6 +705,8 @@ std::vector<NamedFile> good_model_files() {
           {"qama-vit", ErrorCode::ok, model_bytes(tiny_qama_vit())},
           {"qama-text", ErrorCode::ok, model_bytes(tiny_qama_text())},
           {"features", ErrorCode::ok, model_bytes(tiny_features())},
+          {"int8-vit", ErrorCode::ok, int8_model_bytes(tiny_qama_vit())},
+          {"int8-text", ErrorCode::ok, int8_model_bytes(tiny_qama_text())},
           {"qama-vit-v1", ErrorCode::ok, unsealed_model_bytes(tiny_qama_vit())}};
 }
 

@@ -19,6 +19,8 @@ namespace qama::test {
 [[nodiscard]] weights::Architecture tiny_features();   ///< softmax
 /// Complete models of them, from random_model().
 [[nodiscard]] std::vector<std::byte> model_bytes(const weights::Architecture& architecture);
+/// The same with their matrices in int8.
+[[nodiscard]] std::vector<std::byte> int8_model_bytes(const weights::Architecture& architecture);
 /// The same in version 1, where the checksum covers the data alone.
 [[nodiscard]] std::vector<std::byte> unsealed_model_bytes(
     const weights::Architecture& architecture);
@@ -32,7 +34,8 @@ struct NamedFile {
 };
 /// Every bad model file. Names are unique.
 [[nodiscard]] std::vector<NamedFile> bad_model_files();
-/// Good files: models (one of them in version 1) and golden files of the architectures above.
+/// Good files: models (one of them in version 1, two in int8) and golden files of the architectures
+/// above.
 [[nodiscard]] std::vector<NamedFile> good_model_files();
 [[nodiscard]] std::vector<NamedFile> good_golden_files();
 

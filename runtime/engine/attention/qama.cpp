@@ -7,6 +7,7 @@
 #include "hal/form.h"
 #include "ops/attention/qama_factors.h"
 #include "runtime/engine/attention/attention.h"
+#include "weights/int8.h"
 
 namespace qama::runtime {
 namespace {
@@ -135,6 +136,8 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                               std::span<const float> w_eps) {
   const weights::Architecture& a = b.architecture();
   QAMA_ASSIGN_OR_RETURN(const auto qkv, b.weight(layer.tensor + "qkv.weight"));
+  QAMA_ASSIGN_OR_RETURN(const auto stored,
+                        weights::int8_matrix(b.model().file(), layer.tensor + "qkv.weight"));
   const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
   Folded folded;
   if (a.one_norm()) {
@@ -147,6 +150,8 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                                      .block = layer.block,
                                      .weights = folded.weights.span(),
                                      .biases = folded.biases.span(),
+                                     // Rows of queries and keys become what the file has, exactly.
+                                     .int8 = !stored.empty(),
                                      .in = a.dim,
                                      .out = columns,
                                      .from = b.normed,

@@ -4,21 +4,31 @@
 #include "hal/base/aligned.h"
 #include "ops/token_embedding.h"
 #include "runtime/engine/steps/steps.h"
+#include "weights/int8.h"
 
 namespace qama::runtime {
 
 Status add_text_embedding(Builder& b) {
   const weights::Architecture& a = b.architecture();
-  QAMA_ASSIGN_OR_RETURN(const auto table, b.weight("embed.weight"));
+  // Both stay the model file's own, as large as they are.
+  const weights::ModelFile& file = b.model().file();
+  QAMA_ASSIGN_OR_RETURN(const weights::Int8Matrix small,
+                        weights::int8_matrix(file, "embed.weight"));
+  std::span<const float> table;
+  if (small.empty()) {
+    QAMA_ASSIGN_OR_RETURN(table, file.f32("embed.weight"));
+  }
   std::span<const float> scores;
   if (a.ngrams > 0) {
-    QAMA_ASSIGN_OR_RETURN(scores, b.weight("embed.ngrams"));
+    QAMA_ASSIGN_OR_RETURN(scores, file.f32("embed.ngrams"));
   }
   QAMA_ASSIGN_OR_RETURN(const auto words, b.region("words", {a.tokens(), a.projected()}));
   b.add(
-      {"embed.lookup", "token_embedding", "copy"},
-      [op = ops::TokenEmbedding{table, a.embedding, a.neighbours, scores, a.ngrams}](
-          SampleRun& run, float* to) { op.run(run.tokens, run.count, run.rows, to); },
+      {"embed.lookup", "token_embedding", small.empty() ? "copy" : "int8:copy"},
+      [op = ops::TokenEmbedding{table, a.embedding, a.neighbours, scores, a.ngrams, small.values,
+                                small.scales}](SampleRun& run, float* to) {
+        op.run(run.tokens, run.count, run.rows, to);
+      },
       words);
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = "embed.proj",
                                      .tensor = "embed.proj",

@@ -11,6 +11,7 @@
 #include "runtime/engine/session.h"
 #include "tests/runtime/engine/models.h"
 #include "tests/runtime/engine/reference_model.h"
+#include "weights/int8.h"
 
 namespace qama::test {
 namespace {
@@ -277,6 +278,86 @@ TEST(Forward, PixelsAreNormalisedAsTheModelFileSays) {
   ASSERT_OK(session->run_u8(pixels, 1, from_bytes));
   ASSERT_OK(session->run_f32(planes, 1, from_floats));
   EXPECT_EQ(from_bytes, from_floats);
+}
+
+/// The model with its matrices in floats again.
+MemoryModel widened(const weights::ModelFile& file) {
+  auto writer =
+      weights::model_writer(file.architecture(), file.preprocess(), file.labels(), "wide");
+  EXPECT_OK(writer);
+  for (const weights::TensorSpec& spec : weights::expected_tensors(file.architecture())) {
+    const weights::TensorView& tensor = **file.tensor(spec.name);
+    if (tensor.dtype != weights::Dtype::i8) {
+      EXPECT_OK(writer->add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes));
+      continue;
+    }
+    const auto matrix = *weights::int8_matrix(file, spec.name);
+    std::vector<float> floats(matrix.values.size());
+    weights::widen(matrix, floats);
+    EXPECT_OK(writer->add_f32(tensor.name, tensor.shape, floats));
+  }
+  return make_model(writer);
+}
+
+/// One sample's logits; `spins` of a layer each in place of the solver's, if there are any.
+std::vector<double> logits_of(const MemoryModel& held, const std::vector<std::int32_t>& tokens,
+                              const std::vector<float>& floats, Keeper& keeper, Spins spins) {
+  const Architecture& a = held.model->architecture();
+  auto session = Session::create(held.model, {});
+  EXPECT_OK(session);
+  std::vector<float> logits(static_cast<std::size_t>(a.classes));
+  RunOptions options;
+  options.hooks.recorder = &keeper;
+  std::vector<std::span<const std::uint8_t>> forced(spins.begin(), spins.end());
+  options.hooks.forced_spins = forced;
+  if (a.is_text()) {
+    const std::vector<std::int32_t> lengths{a.max_tokens - 3};
+    EXPECT_OK((*session)->run_tokens(tokens, lengths, logits, options));
+  } else {
+    EXPECT_OK((*session)->run_f32(floats, 1, logits, options));
+  }
+  return {logits.begin(), logits.end()};
+}
+
+// What rounding the layers' inputs costs, on every kind of model: with the weights of the file as
+// floats, and its spins.
+TEST(Forward, Int8IsNearFloats) {
+  std::vector<Architecture> all;
+  for (const auto kind : {AttentionKind::softmax, AttentionKind::qama}) {
+    all.push_back(mnist_architecture(kind));
+    all.push_back(text_architecture(kind));
+    all.push_back(feature_architecture(kind));
+  }
+  for (const AttentionKind kind : kOtherKinds) {
+    all.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
+    all.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));
+  }
+  for (const Architecture& a : all) {
+    SCOPED_TRACE(a.to_json());
+    const MemoryModel small = make_int8_model(a, 7);
+    ASSERT_NE(small.model, nullptr);
+    const MemoryModel wide = widened(small.model->file());
+    ASSERT_NE(wide.model, nullptr);
+    const auto floats =
+        a.is_text() ? std::vector<float>() : random_floats(small.model->input_floats(), 5);
+    std::vector<std::int32_t> tokens(a.is_text() ? static_cast<std::size_t>(a.max_tokens) : 0);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      tokens[i] = static_cast<std::int32_t>(2 + i * 7 % 80);
+    }
+    Keeper first;
+    const auto expected = logits_of(wide, tokens, floats, first, {});
+    Keeper second;
+    const auto got = logits_of(small, tokens, floats, second, first.all_spins[0]);
+    double error = 0;
+    double power = 0;
+    for (std::size_t c = 0; c < got.size(); ++c) {
+      error += std::pow(got[c] - expected[c], 2);
+      power += std::pow(expected[c], 2);
+    }
+    // The first version takes logarithms of small probabilities.
+    EXPECT_LT(error / power, a.attention.kind == AttentionKind::qama_v1 ? 3e-2 : 5e-3);
+    EXPECT_GT(error, 0.0);
+  }
 }
 
 }  // namespace

@@ -98,9 +98,9 @@ TEST(Memory, NothingIsAllocatedWhileInferring) {
       << "SKIPPED: this oneDNN is the system's, which allocates its arguments in every call";
 #endif
   for (const Architecture& a : all_kinds()) {
-    for (const std::int32_t threads : {1, 3}) {
-      SCOPED_TRACE(a.to_json() + ", threads " + std::to_string(threads));
-      const MemoryModel held = make_model(a);
+    for (const auto& [threads, int8] : {std::pair(1, false), {3, false}, {1, true}}) {
+      SCOPED_TRACE(a.to_json() + ", threads " + std::to_string(threads) + (int8 ? ", int8" : ""));
+      const MemoryModel held = int8 ? make_int8_model(a) : make_model(a);
       ASSERT_OK_AND_ASSIGN(auto session,
                            Session::create(held.model, {.max_batch = 5, .threads = threads}));
       Input input(*held.model, 5);
@@ -118,9 +118,13 @@ TEST(Memory, NothingIsAllocatedWhileInferring) {
 }
 
 TEST(Memory, ArenaIsExactToTheByte) {
+  std::vector<MemoryModel> models;
   for (const Architecture& a : all_kinds()) {
-    SCOPED_TRACE(a.to_json());
-    const MemoryModel held = make_model(a);
+    models.push_back(make_model(a));
+    models.push_back(make_int8_model(a));
+  }
+  for (const MemoryModel& held : models) {
+    SCOPED_TRACE(held.model->architecture().to_json());
     const runtime::PlanOptions plan_options{.max_batch = 3, .threads = 2};
     ASSERT_OK_AND_ASSIGN(auto plan, runtime::Plan::create(held.model, plan_options));
     const std::size_t bytes = plan->arena_bytes();

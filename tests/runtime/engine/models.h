@@ -84,9 +84,8 @@ struct MemoryModel {
   std::shared_ptr<const runtime::Model> model;
 };
 
-inline MemoryModel make_model(const weights::Architecture& architecture, std::uint64_t seed = 1) {
+inline MemoryModel make_model(const Result<weights::TensorFileWriter>& writer) {
   MemoryModel out;
-  auto writer = weights::random_model(architecture, seed);
   EXPECT_TRUE(writer.ok()) << describe(writer);
   if (!writer.ok()) return out;
   auto bytes = writer->serialise();
@@ -97,6 +96,15 @@ inline MemoryModel make_model(const weights::Architecture& architecture, std::ui
   EXPECT_TRUE(model.ok()) << describe(model);
   if (model.ok()) out.model = std::move(*model);
   return out;
+}
+inline MemoryModel make_model(const weights::Architecture& architecture, std::uint64_t seed = 1) {
+  return make_model(weights::random_model(architecture, seed));
+}
+/// The same with its matrices in int8.
+inline MemoryModel make_int8_model(const weights::Architecture& architecture,
+                                   std::uint64_t seed = 1) {
+  const MemoryModel floats = make_model(architecture, seed);
+  return make_model(weights::int8_copy(floats.model->file()));
 }
 
 inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed,

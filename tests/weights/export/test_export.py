@@ -128,8 +128,61 @@ class Container(Folder):
         with self.assertRaisesRegex(ValueError, "uint8 as F16"):
             tensor_file.write(self.folder / "x", {"m": np.zeros(2, np.uint8)}, {}, {"m": "F16"})
 
+    def test_int8_rounds_a_row_by_its_largest_and_comes_back_as_float(self):
+        rows = np.array([[-127, 2.5, 3.5, -0.5], [0, 0, 0, 0], [1.27, 0.004, -0.62, 0.3],
+                         [1e-44, -1.9e-44, 0, 1.9e-44]], np.float32)
+        values, scales = tensor_file.quantised(rows)
+        np.testing.assert_array_equal(values[0], [-127, 2, 4, 0])
+        np.testing.assert_array_equal(values[1], 0)
+        self.assertEqual((scales[0], scales[1]), (1, 0))
+        self.assertEqual((values[2, 0], np.abs(values.astype(int)).max()), (127, 127))
+        path = self.folder / "x"
+        tensor_file.write(path, {"m.weight": values, "m.scale": scales}, {})
+        read, _ = tensor_file.read(path)
+        self.assertEqual(set(read), {"m.weight"})
+        np.testing.assert_array_equal(read["m.weight"], values * scales[:, None])
+        kept, _ = tensor_file.read(path, keep_int8=True)
+        np.testing.assert_array_equal(kept["m.weight"], values)
+        np.testing.assert_array_equal(kept["m.scale"], scales)
+        again, near = tensor_file.quantised(read["m.weight"][:3])
+        np.testing.assert_array_equal(again, values[:3])
+        np.testing.assert_allclose(near, scales[:3], rtol=1e-6)
+
 
 class Models(Folder):
+    def test_int8_files_hold_layers_and_tables_in_int8_and_the_rest_as_it_was(self):
+        model = trained(reference.vit_record())
+        export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)
+        export.write_int8(self.folder / "m", self.folder / "i")
+        full, small = (tensor_file.read(self.folder / name)[0] for name in "mi")
+        self.assertEqual(set(full), set(small))
+        kept, _ = tensor_file.read(self.folder / "i", keep_int8=True)
+        stored = {name for name, value in kept.items() if value.dtype == np.int8}
+        self.assertLessEqual({"position", "head.weight", "patch.linear.weight",
+                              "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc2.weight"}, stored)
+        self.assertNotIn("blocks.0.attn.w_eps", stored)
+        for name, value in full.items():
+            if name in stored:
+                step = kept[tensor_file.scales_of(name)][:, None]
+                self.assertLessEqual((np.abs(small[name] - value) / step).max(), 0.501)
+            else:
+                np.testing.assert_array_equal(small[name], value)
+        self.assertLess((self.folder / "i").stat().st_size, (self.folder / "m").stat().st_size)
+        # Another schedule keeps every byte of the tensors; a model of half precision may be made
+        # smaller, too.
+        export.write_schedule(self.folder / "i", self.folder / "s", sweeps=3)
+        again, _ = tensor_file.read(self.folder / "s", keep_int8=True)
+        self.assertEqual({name: value.tobytes() for name, value in again.items()},
+                         {name: value.tobytes() for name, value in kept.items()})
+        export.write_half(self.folder / "m", self.folder / "h", "f16")
+        export.write_int8(self.folder / "h", self.folder / "j")
+        self.assertEqual({name for name, value in
+                          tensor_file.read(self.folder / "j", keep_int8=True)[0].items()
+                          if value.dtype == np.int8}, stored)
+        import_back, _, _ = export.import_model(self.folder / "i")
+        np.testing.assert_array_equal(import_back.state_dict()["head.weight"].numpy(),
+                                      small["head.weight"])
+
     def test_half_files_hold_matrices_in_half_and_the_rest_as_it_was(self):
         model = trained(reference.vit_record())
         export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)

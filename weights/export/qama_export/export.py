@@ -7,10 +7,12 @@ write_golden() records the inputs and every named intermediate of one forward pa
         --out G.safetensors
     python3 -m qama_export.export info MODEL.safetensors
     python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
+    python3 -m qama_export.export int8 MODEL.safetensors --out SMALL.safetensors
     python3 -m qama_export.export pictures MODEL.safetensors --dataset mnist --out NEW.safetensors
 """
 import argparse
 import json
+import re
 
 import numpy as np
 import torch
@@ -25,6 +27,9 @@ PRODUCER = "qama_export 0.1"
 FITS = ("stretch", "crop", "pad", "content")
 BACKGROUNDS = ("any", "dark", "light")
 CENTRES = ("box", "mass")
+# What int8 stores with 8 bits: linear layers, and the tables whose rows are tokens.
+INT8 = re.compile(r"(patch\.linear|embed|embed\.proj|head|"
+                  r"blocks\.\d+\.(attn\.(qkv|out)|mlp\.fc[12]))\.weight|position")
 
 
 def model_tensors(model, vocabulary=None):
@@ -151,7 +156,7 @@ def write_schedule(path, out, layers=None, **schedule):
     schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a
     block, complete but for the seed; None: every block has the one schedule.
     """
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read(path, keep_int8=True)
     record = json.loads(metadata["architecture"])
     if "anneal" not in record["attention"]:
         raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' "
@@ -175,7 +180,7 @@ def write_pictures(path, out, **keys):
 
     keys: `fit`, `background`, `margin` and `centre`; None: the key goes.
     """
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read(path, keep_int8=True)
     record = json.loads(metadata["preprocess"])
     if record["kind"] != "image":
         raise ValueError(f"{path}: it classifies {record['kind']}, expected an image model")
@@ -214,6 +219,24 @@ def write_half(path, out, dtype):
     return tensor_file.write(out, tensors, metadata, storage)
 
 
+def write_int8(path, out):
+    """Copies a model file with its linear layers and tables of tokens in int8, a scale a row; the
+    other tensors stay as they are. Returns the new seal."""
+    tensors, metadata = tensor_file.read(path)
+    small = {}
+    for name, value in tensors.items():
+        if INT8.fullmatch(name) and value.shape[1] > 1:
+            small[name], small[tensor_file.scales_of(name)] = tensor_file.quantised(value)
+        else:
+            small[name] = value
+    storage = {name: kind for name, kind in tensor_file.half_storage(path).items()
+               if small[name].dtype == np.float32}
+    for key in ("architecture", "preprocess", "labels", "training"):
+        if key in metadata:  # without blanks, which count in a small file
+            metadata[key] = json.dumps(json.loads(metadata[key]), separators=(",", ":"))
+    return tensor_file.write(out, small, metadata, storage)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
@@ -224,6 +247,8 @@ def main():
     golden.add_argument("--data", required=True)
     golden.add_argument("--count", type=int, default=4)
     golden.add_argument("--start", type=int, default=0)
+    golden.add_argument("--of", metavar="ORIGINAL", help="record what this model computes: that "
+                        "MODEL was made of, before its weights were rounded")
     golden.add_argument("--out", required=True)
     info = commands.add_parser("info", help="print a model file's records and tensors")
     info.add_argument("model")
@@ -253,7 +278,14 @@ def main():
     half.add_argument("model")
     half.add_argument("--dtype", required=True, choices=["f16", "bf16"])
     half.add_argument("--out", required=True)
+    int8 = commands.add_parser("int8", help="write a model file anew with its linear layers in "
+                               "int8")
+    int8.add_argument("model")
+    int8.add_argument("--out", required=True)
     arguments = parser.parse_args()
+    if arguments.command == "int8":
+        write_int8(arguments.model, arguments.out)
+        return
     if arguments.command == "half":
         write_half(arguments.model, arguments.out, arguments.dtype)
         return
@@ -281,7 +313,9 @@ def main():
                        round_sweeps=arguments.round_sweeps if rounds else None,
                        t_round=arguments.t_round if rounds else None)
         return
-    model, metadata, vocabulary = import_model(arguments.model)
+    model, metadata, vocabulary = import_model(arguments.of or arguments.model)
+    if arguments.of:
+        metadata["sha256"] = tensor_file.read(arguments.model)[1]["sha256"]
     if isinstance(model, FeatureTransformer):
         raise ValueError(f"{arguments.model}: it classifies features, which no data set has: "
                          "expected --golden of import_checkpoint")

@@ -3,8 +3,9 @@
 Every tensor starts at a multiple of 64 bytes of the file; holes are filled by `__pad.N` U8 tensors
 and the header is padded by spaces, because the format itself allows no gaps. `__metadata__` carries
 the seal, a SHA-256 of the whole file (FORMAT.md). Files of version 1, which have one of the bytes
-behind the header alone, are read, too. Floats may be stored in half precision (F16, BF16) and are
-read as float32. What the tensors mean belongs in export.py.
+behind the header alone, are read, too. Floats may be stored in half precision (F16, BF16), matrices
+in int8 (I8, with a tensor of scales beside them); both are read as float32. What the tensors mean
+belongs in export.py.
 """
 import hashlib
 import json
@@ -20,7 +21,7 @@ ALIGNMENT = 64
 VERSION = "2"
 UNSEALED = "1"  # read only
 NO_DIGEST = b"0" * 64
-DTYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8}
+DTYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "I8": np.int8}
 NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
 HALVES = ("F16", "BF16")
 
@@ -51,6 +52,19 @@ def widened(raw, storage):
     if storage == "F16":
         return np.frombuffer(raw, "<f2").astype(np.float32)
     return (np.frombuffer(raw, "<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def scales_of(name):
+    """The name of an int8 matrix's scales."""
+    return name.removesuffix(".weight") + ".scale"
+
+
+def quantised(matrix):
+    """(int8 [rows, columns], float32 scales [rows]) of a float32 matrix: a row's largest magnitude
+    is 127, rounded to nearest, ties to even; a row of zeros has scale 0."""
+    scales = np.abs(matrix).max(axis=1) / np.float32(127)
+    steps = np.where(scales > 0, scales, np.float32(1))[:, None]
+    return np.clip(np.rint(matrix / steps), -127, 127).astype(np.int8), scales
 
 
 def write(path, tensors, metadata, storage=None):
@@ -114,9 +128,9 @@ def checksum(raw, metadata):
     return hashlib.sha256(raw.replace(digest.encode(), NO_DIGEST, 1)).hexdigest()
 
 
-def read(path):
+def read(path, keep_int8=False):
     """Returns (tensors, metadata); raises ValueError if the checksum is wrong. Half precision is
-    widened."""
+    widened, and so is int8 unless it is to be kept: then its scales are tensors, too."""
     raw = Path(path).read_bytes()
     header, data = take_apart(path, raw)
     metadata = header.pop("__metadata__")
@@ -136,6 +150,10 @@ def read(path):
         else:
             dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
             tensors[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"]).copy()
+    if not keep_int8:
+        for name in [name for name, value in tensors.items() if value.dtype == np.int8]:
+            scales = tensors.pop(scales_of(name))
+            tensors[name] = tensors[name].astype(np.float32) * scales[:, None]
     return tensors, metadata
 
 

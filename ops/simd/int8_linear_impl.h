@@ -1,0 +1,170 @@
+// The one template behind int8_linear_<target>.cpp. First all rows are quantised, then panels of
+// weights pass by: a block is some rows by one panel of outputs, whose sums stay in registers over
+// the whole length of a row. A set of products (the template's argument) has
+//
+//   Arch             xsimd's architecture, for floats
+//   Stored, kDepth, kPad, kOffset   what Int8LinearKernel says
+//   kVectors         vectors of outputs in a panel
+//   kRows            the highest block
+//   quantise()       one row
+//   sums<R, V>()     R rows by V vectors of outputs
+//
+// Everything here is in an unnamed namespace: each target's file has its own copy, compiled with
+// its own flags.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+#include "ops/simd/int8_linear.h"
+#include "ops/simd/packed_linear_impl.h"
+
+namespace qama::ops {
+namespace {
+
+/// A block: R rows of stored numbers, `stride` apart; a panel's weights, from its first output on;
+/// sums to `to` [R][width].
+template <class Stored>
+struct Int8Block {
+  const Stored* x;
+  std::int64_t stride;
+  const Stored* weights;
+  const std::int32_t* starts;
+  std::int32_t* to;
+};
+
+/// A row's scale, and what its numbers are multiplied by, from the bits of its largest magnitude.
+/// As integers, bits of magnitudes rise with them; infinity and NaN are above all.
+struct RowScale {
+  float scale;
+  float inverse;
+
+  explicit RowScale(std::uint32_t largest_bits) : scale(0), inverse(0) {
+    constexpr std::uint32_t kInfinity = 0x7F800000U;
+    const float largest = std::bit_cast<float>(largest_bits);
+    if (largest_bits >= kInfinity) {
+      scale = std::numeric_limits<float>::quiet_NaN();
+    } else if (largest >= kSmallestRow) {
+      scale = largest / 127.0F;
+      inverse = 127.0F / largest;
+    }
+  }
+};
+
+inline std::uint32_t magnitude_bits(float x) {
+  return std::bit_cast<std::uint32_t>(x) & 0x7FFFFFFFU;
+}
+
+template <class Set>
+struct Int8Linear {
+  using F = xsimd::batch<float, typename Set::Arch>;
+  using Stored = typename Set::Stored;
+  static constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
+  static constexpr std::int64_t kWidth = Set::kVectors * kF;
+
+  static std::int64_t padded(std::int64_t in) {
+    return (in + Set::kPad - 1) / Set::kPad * Set::kPad;
+  }
+
+  /// From sums [rows][kWidth] to outputs.
+  static void finish(const Int8LinearArgs& a, std::int64_t row, std::int64_t rows,
+                     const std::int32_t* sums, const float* scales, const float* bias,
+                     std::int64_t o, std::int64_t columns) {
+    using Gelu = PackedLinear<typename Set::Arch, 1>;
+    for (std::int64_t r = row; r < row + rows; ++r, sums += kWidth) {
+      const F row_scale(a.row_scales[r]);
+      float* y = a.y + r * a.out + o;
+      for (std::int64_t c = 0; c < columns; c += kF) {
+        F value = F(Set::floats(sums + c)) * (row_scale * F::load_unaligned(scales + c)) +
+                  F::load_unaligned(bias + c);
+        if (a.activation != Activation::none) value = Gelu::activate(value, a.activation);
+        if (c + kF <= columns) {
+          value.store_unaligned(y + c);
+        } else {
+          float all[kF];
+          value.store_unaligned(all);
+          for (std::int64_t i = c; i < columns; ++i) y[i] = all[i - c];
+        }
+      }
+    }
+  }
+
+  template <int R>
+  static void block_of(std::int64_t height, bool narrow, const Int8Block<Stored>& b,
+                       std::int64_t length) {
+    if (height == R) {
+      if (narrow) {
+        Set::template sums<R, 1>(b, length);
+      } else {
+        Set::template sums<R, Set::kVectors>(b, length);
+      }
+    } else if constexpr (R > 1) {
+      block_of<R - 1>(height, narrow, b, length);
+    }
+  }
+
+  static void run(const Int8LinearArgs& a) {
+    auto* quantised = static_cast<Stored*>(a.quantised);
+    const std::int64_t length = padded(a.in);
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      a.row_scales[r] = Set::quantise(a.x + r * a.in, a.in, quantised + r * length, length);
+    }
+    const std::int64_t blocks = (a.rows + Set::kRows - 1) / Set::kRows;
+    const auto* weights = static_cast<const Stored*>(a.weights);
+    alignas(64) std::int32_t sums[Set::kRows * kWidth];
+    for (std::int64_t o = 0; o < a.out; o += kWidth, weights += length * kWidth) {
+      const std::int64_t columns = a.out - o < kWidth ? a.out - o : kWidth;
+      for (std::int64_t b = 0, row = 0; b < blocks; ++b) {
+        const std::int64_t height = (a.rows - row + blocks - b - 1) / (blocks - b);
+        block_of<Set::kRows>(height, columns <= kF,
+                             {quantised + row * length, length, weights, a.starts + o, sums},
+                             length);
+        finish(a, row, height, sums, a.scales + o, a.bias + o, o, columns);
+        row += height;
+      }
+    }
+  }
+
+  static constexpr Int8LinearKernel kernel(std::string_view name) {
+    return {name,         kWidth, Set::kDepth, Set::kPad, static_cast<std::int64_t>(sizeof(Stored)),
+            Set::kOffset, run};
+  }
+};
+
+/// A row, from a set's vectors: `bits` gives the largest magnitude's bits of kF floats so far,
+/// `store` stores kF rounded products; single numbers as they are.
+template <class Set>
+float quantise_row(const float* x, std::int64_t in, typename Set::Stored* to, std::int64_t length) {
+  using F = xsimd::batch<float, typename Set::Arch>;
+  constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
+  using Stored = typename Set::Stored;
+  auto most = Set::no_magnitudes();
+  std::int64_t k = 0;
+  for (; k + kF <= in; k += kF) most = Set::larger(most, F::load_unaligned(x + k));
+  std::uint32_t largest = Set::largest(most);
+  for (std::int64_t i = k; i < in; ++i) {
+    const std::uint32_t bits = magnitude_bits(x[i]);
+    largest = bits > largest ? bits : largest;
+  }
+  const RowScale row(largest);
+  if (row.inverse == 0.0F) {  // zeros, or not finite: no product must be rounded
+    for (k = 0; k < length; ++k) to[k] = static_cast<Stored>(Set::kOffset);
+    return row.scale;
+  }
+  const F inverse(row.inverse);
+  for (k = 0; k + kF <= in; k += kF) Set::store(F::load_unaligned(x + k) * inverse, to + k);
+  if (k < in) {
+    float rest[kF] = {};
+    for (std::int64_t i = k; i < in; ++i) rest[i - k] = x[i];
+    Stored stored[kF];
+    Set::store(F::load_unaligned(rest) * inverse, stored);
+    for (std::int64_t i = k; i < in; ++i) to[i] = stored[i - k];
+    k = in;
+  }
+  for (; k < length; ++k) to[k] = static_cast<Stored>(Set::kOffset);
+  return row.scale;
+}
+
+}  // namespace
+}  // namespace qama::ops
