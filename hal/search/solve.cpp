@@ -59,6 +59,8 @@ constexpr std::int64_t kTabuNeighbours = 24;
 constexpr std::int32_t kTabuSpins = 1 << 14;
 /// The first part's share of the time where there are several phases.
 constexpr double kShareOfFirstOfPhases = 0.125;
+/// Exchanges that are tried after a part, at least.
+constexpr std::int64_t kExchangesBeside = 1 << 20;
 /// No limit, but cpu: looks at cancel() before every sweep if there is one (hal/cpu/solvers.h).
 constexpr std::int64_t kNoLimitUs = std::int64_t{1} << 52;
 constexpr double kMostTimeLimitMs = 1e12;  ///< 30 years, whose nanoseconds fit into 64 bits
@@ -238,10 +240,15 @@ class Search {
     return searches_ ? kShareOfTimeWithSearch : kShareOfTime;
   }
 
+  /// What there is beside restarts: in turn with them where there is a time limit; else, where
+  /// nothing but a seed is asked for, once after each part.
   void choose_phases() {
-    if (!fits_ || request_.restarts > 0) return;
+    const Schedule& schedule = request_.schedule;
+    const bool plain = request_.time_limit_ms == 0 && !request_.form && schedule.rounds == 0 &&
+                       schedule.sweeps > 0;
+    if (request_.restarts > 0 || !(fits_ || plain)) return;
     const auto* const sparse = std::get_if<SparseView>(&problem_);
-    if (sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins)
+    if (fits_ && sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins)
       phases_.push_back(PartKind::copies);
     if (landscape_ == nullptr || landscape_->size() > kTabuSpins) return;
     if (landscape_->terms() < kTabuNeighbours * landscape_->size()) return;
@@ -249,7 +256,34 @@ class Search {
     groups_ = Groups::of(*landscape_);
     if (groups_) phases_.push_back(PartKind::exchanges);
     phases_.push_back(PartKind::tabu);
-    searches_ = false;
+    // A double holds what 64 bits do, nearly: then one tabu search is enough.
+    searches_ =
+        searches_ && (landscape_->size() <= kAlwaysSearchedSpins || landscape_->words() > 1);
+  }
+  /// Puts what tabu search and exchanges find by themselves into `spins`, where it is better. It
+  /// depends on the part's seed only, so answers do not depend on the number of threads.
+  void search_beside(std::uint64_t seed, std::vector<std::uint64_t>& spins, SolveResult& result) {
+    std::vector<std::uint64_t> found = make_spins();
+    const auto take = [&](const char* by) {
+      if (!best_.decode.better(task_.value(found), task_.value(spins))) return;
+      spins = found;
+      result.solved_by = by;
+    };
+    if (groups_) {
+      ExchangeSearch search(*rows_, *groups_);
+      std::int64_t tried = 0;
+      while (tried < kExchangesBeside && !halt().now()) {
+        tried += search.run(seed + static_cast<std::uint64_t>(tried), halt(), found);
+        result.flips += search.flips();
+        take("cpu:exchange");
+      }
+      result.proposals += tried;
+    }
+    TabuSearch search(*rows_);
+    const std::int64_t flips = search.run(seed, search.steps_of_a_part(), halt(), found);
+    result.flips += flips;
+    result.proposals += flips * rows_->size();
+    take("cpu:tabu");
   }
   /// Notes how long a sweep took; a descent's sweeps are among the proposals.
   void time_sweep(double busy_us, const SolveOptions& options, const SolveResult& result) {
@@ -324,6 +358,7 @@ class Search {
       } else {
         status = solver.solve(problem_, options, spins, result);
         if (status.ok()) status = check_energy(spins, result.energy);
+        if (status.ok() && !fits_ && rows_) search_beside(options.seed, spins, result);
       }
       const double busy_us = microseconds(Clock::now() - before);
       if (fits_ && result.restarts > 0) time_sweep(busy_us, options, result);

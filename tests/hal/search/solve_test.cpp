@@ -191,6 +191,33 @@ TEST_F(SolveTest, WithATimeLimitTabuSearchMeetsPenalties) {
   EXPECT_STRNE(restarts.solved_by, "cpu:tabu");
 }
 
+// A tour's penalty without a time limit: exchanges follow after each part.
+TEST_F(SolveTest, WithoutATimeLimitExchangesKeepATour) {
+  constexpr std::int32_t kSide = 9;
+  std::mt19937 random(12);
+  ProblemFile file;
+  file.kind = ProblemKind::qubo;
+  file.graph.size = kSide * kSide;
+  for (std::int32_t i = 0; i < file.graph.size; ++i) {
+    file.graph.edges.push_back({i, i, -20000});
+    for (std::int32_t j = i + 1; j < file.graph.size; ++j) {
+      const bool tied = i / kSide == j / kSide || i % kSide == j % kSide;
+      file.graph.edges.push_back({i, j, tied ? 20000 : static_cast<double>(random() % 100)});
+    }
+  }
+  SolveRequest request = default_request(file.kind);
+  ASSERT_OK_AND_ASSIGN(const BestAnswer one, solve(file, *device_, request));
+  std::int32_t set = 0;
+  for (const std::uint64_t word : one.spins) set += std::popcount(word);
+  EXPECT_EQ(set, kSide);
+  EXPECT_STREQ(one.solved_by, "cpu:exchange");
+  EXPECT_EQ(one.restarts, kDefaultSolveRestarts);
+  request.threads = 3;
+  ASSERT_OK_AND_ASSIGN(const BestAnswer three, solve(file, *device_, request));
+  EXPECT_EQ(three.spins, one.spins);
+  EXPECT_EQ(three.flips, one.flips);
+}
+
 TEST_F(SolveTest, HooksAreCalledAndMayEndTheSearch) {
   const ProblemFile file = graph(12, 5);
   SolveRequest request = default_request(file.kind);
