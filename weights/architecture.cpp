@@ -17,7 +17,14 @@ constexpr std::pair<std::string_view, ModelKind> kModelKinds[] = {
     {"text_transformer", ModelKind::text_transformer},
     {"feature_transformer", ModelKind::feature_transformer}};
 constexpr std::pair<std::string_view, Gelu> kGelus[] = {{"erf", Gelu::erf}, {"tanh", Gelu::tanh}};
-constexpr std::pair<std::string_view, Pool> kPools[] = {{"mean", Pool::mean}, {"max", Pool::max}};
+constexpr std::pair<std::string_view, Pool> kPools[] = {
+    {"mean", Pool::mean}, {"max", Pool::max}, {"class", Pool::class_token}};
+constexpr std::pair<std::string_view, NormPlace> kNormPlaces[] = {{"pre", NormPlace::pre},
+                                                                  {"post", NormPlace::post}};
+constexpr std::pair<std::string_view, HeadActivation> kHeadActivations[] = {
+    {"tanh", HeadActivation::tanh}, {"relu", HeadActivation::relu}};
+constexpr std::pair<std::string_view, Pieces> kPieces[] = {
+    {"words", Pieces::words}, {"wordpiece", Pieces::wordpiece}, {"unigram", Pieces::unigram}};
 
 constexpr ErrorCode kBad = ErrorCode::model_bad_architecture;
 
@@ -110,6 +117,11 @@ Status read_sequence(const Json& value, Architecture& out) {
     reader.read("ngrams", out.ngrams);
     reader.read("ngram_rows", out.ngram_rows);
   }
+  if (reader.optional("norm") != nullptr) reader.read("norm", out.embedding_norm);
+  if (reader.optional("projection") != nullptr) {
+    reader.read("projection", out.embedding_projection);
+  }
+  if (reader.optional("pieces") != nullptr) reader.read("pieces", out.pieces, kPieces);
   return reader.finish();
 }
 
@@ -133,13 +145,30 @@ Status read_token_pool(const Json& value, Architecture& out) {
   return {};
 }
 
+/// Of a key that is there: where it is left out, there is none.
+Status at_least_one(const std::string& name, std::int32_t value) {
+  if (value >= 1) return {};
+  return Error{kBad, "architecture." + name + ": " + std::to_string(value) +
+                         ", expected 1 or more where the key is given"};
+}
+
+Status read_head_hidden(const Json& value, Architecture& out) {
+  ObjectReader reader(value, "architecture.head_hidden", kBad);
+  reader.read("width", out.head_hidden);
+  reader.read("activation", out.head_activation, kHeadActivations);
+  QAMA_RETURN_IF_ERROR(reader.finish());
+  return at_least_one("head_hidden.width", out.head_hidden);
+}
+
 bool has_image(const Architecture& a) {
   return a.image_height != 0 || a.image_width != 0 || a.image_channels != 0 || a.patch != 0 ||
-         a.token_pool_rows != 1 || a.token_pool_cols != 1 || a.patch_norm_eps;
+         a.token_pool_rows != 1 || a.token_pool_cols != 1 || a.patch_norm_eps ||
+         a.class_tokens != 0 || !a.patch_norms;
 }
 
 bool has_words(const Architecture& a) {
-  return a.vocabulary != 0 || a.neighbours != 0 || a.ngrams != 0 || a.ngram_rows != 0;
+  return a.vocabulary != 0 || a.neighbours != 0 || a.ngrams != 0 || a.ngram_rows != 0 ||
+         a.embedding_norm || !a.embedding_projection || a.pieces != Pieces::words;
 }
 
 void check_image(const Architecture& a, Bounds& bounds) {
@@ -151,13 +180,24 @@ void check_image(const Architecture& a, Bounds& bounds) {
   bounds.divides("patch", a.patch, "image.width", a.image_width);
   bounds.range("token_pool[0]", a.token_pool_rows, 1, kMaxDim);
   bounds.range("token_pool[1]", a.token_pool_cols, 1, kMaxDim);
+  bounds.range("class_tokens", a.class_tokens, 0, kMaxClassTokens);
   if (!bounds.ok()) return;
   bounds.divides("token_pool[0]", a.token_pool_rows, "the patch rows", a.grid_rows());
   bounds.divides("token_pool[1]", a.token_pool_cols, "the patch columns", a.grid_cols());
   // In 64 bits, before anything computes them in 32.
-  bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1, kMaxTokens);
+  bounds.range("image: patches", std::int64_t{a.grid_rows()} * a.grid_cols(), 1,
+               kMaxTokens - a.class_tokens);
   bounds.range("image: numbers a patch", std::int64_t{a.patch} * a.patch * a.image_channels, 1,
                kMaxDim);
+  if (a.class_tokens > 0 && (a.token_pool_rows > 1 || a.token_pool_cols > 1)) {
+    bounds.fail("token_pool", "a window", "[1,1] with class tokens");
+  }
+  if (a.class_tokens == 0 && a.pool == Pool::class_token) {
+    bounds.fail("pool", "class", "class_tokens beside it");
+  }
+  if (!a.patch_norms && a.patch_norm_eps) {
+    bounds.fail("patch_norm_eps", "given", "none without patch_norms");
+  }
   if (a.max_tokens != 0 || a.embedding != 0 || has_words(a)) {
     bounds.fail("sequence", "a size", "none in a simple_vit");
   }
@@ -173,6 +213,20 @@ void check_text(const Architecture& a, Bounds& bounds) {
                a.ngrams > 0 ? kMaxVocabulary : 0);
   if (!bounds.ok()) return;
   bounds.range("sequence: numbers that the projection sees", a.projected(), 1, kMaxDim);
+  if (a.pieces != Pieces::words) {
+    // <pad>, <unk>, the two around a text, and one that may be in it.
+    bounds.range("sequence.vocabulary", a.vocabulary, kSpecialPieces + 1, kMaxVocabulary);
+    bounds.range("sequence.max_tokens", a.max_tokens, 3, kMaxTokens);
+  }
+  const bool plain = a.neighbours == 0 && a.ngrams == 0;
+  if (a.embedding_norm && !plain) {
+    bounds.fail("sequence.norm", "true", "false with neighbours or ngrams");
+  }
+  if (!a.embedding_projection && (!plain || a.embedding != a.dim)) {
+    bounds.fail("sequence.projection", "false",
+                "true unless vectors are " + std::to_string(a.dim) +
+                    " wide, as the model is, and there are no neighbours or ngrams");
+  }
   if (has_image(a)) bounds.fail("image", "a size", "none in a text_transformer");
 }
 
@@ -226,6 +280,15 @@ std::string_view name_of(Gelu value) noexcept {
 }
 std::string_view name_of(Pool value) noexcept {
   return name_in(kPools, value);
+}
+std::string_view name_of(NormPlace value) noexcept {
+  return name_in(kNormPlaces, value);
+}
+std::string_view name_of(HeadActivation value) noexcept {
+  return name_in(kHeadActivations, value);
+}
+std::string_view name_of(Pieces value) noexcept {
+  return name_in(kPieces, value);
 }
 
 bool Architecture::is_qama() const noexcept {
@@ -283,7 +346,16 @@ Status Architecture::validate() const {
   if (patch_norm_eps) {
     bounds.real_range("patch_norm_eps", *patch_norm_eps, kSmallest * kSmallest, 1.0);
   }
+  bounds.range("layer_groups", layer_groups, 0, depth);
+  if (bounds.ok() && layer_groups > 0) bounds.divides("layer_groups", layer_groups, "depth", depth);
+  bounds.range("head_hidden.width", head_hidden, 0, kMaxDim);
+  if (head_hidden == 0 && head_activation != HeadActivation::tanh) {
+    bounds.fail("head_hidden.activation", "given", "none without a hidden layer");
+  }
   check_attention(attention, depth, bounds);
+  if (bounds.ok() && out_bias && !projects()) {
+    bounds.fail("out_bias", "true", "false without an output projection");
+  }
   if (bounds.ok() && !projects() && inner() != dim) {
     bounds.fail("attention", "heads of " + std::to_string(inner()) + " dimensions together",
                 "those of the model, " + std::to_string(dim) + ", without an output projection");
@@ -306,6 +378,8 @@ Result<Architecture> Architecture::parse(std::string_view json) {
     if (reader.optional("patch_norm_eps") != nullptr) {
       reader.read("patch_norm_eps", a.patch_norm_eps.emplace());
     }
+    if (reader.optional("class_tokens") != nullptr) reader.read("class_tokens", a.class_tokens);
+    if (reader.optional("patch_norms") != nullptr) reader.read("patch_norms", a.patch_norms);
   } else if (a.is_text()) {
     if (const Json* sequence = reader.raw("sequence")) reader.merge(read_sequence(*sequence, a));
   } else if (const Json* features = reader.raw("features")) {
@@ -320,6 +394,16 @@ Result<Architecture> Architecture::parse(std::string_view json) {
   reader.read("gelu", a.gelu, kGelus);
   reader.read("norm_eps", a.norm_eps);
   reader.read("pool", a.pool, kPools);
+  if (reader.optional("norm") != nullptr) reader.read("norm", a.norm, kNormPlaces);
+  if (reader.optional("qkv_bias") != nullptr) reader.read("qkv_bias", a.qkv_bias);
+  if (reader.optional("out_bias") != nullptr) reader.read("out_bias", a.out_bias);
+  if (reader.optional("layer_groups") != nullptr) {
+    reader.read("layer_groups", a.layer_groups);
+    reader.merge(at_least_one("layer_groups", a.layer_groups));
+  }
+  if (const Json* hidden = reader.optional("head_hidden")) {
+    reader.merge(read_head_hidden(*hidden, a));
+  }
   if (const Json* attention = reader.raw("attention")) {
     reader.merge(read_attention(*attention, a.attention));
   }
@@ -337,6 +421,8 @@ std::string Architecture::to_json() const {
     out["patch"] = patch;
     out["token_pool"] = {token_pool_rows, token_pool_cols};
     if (patch_norm_eps) out["patch_norm_eps"] = *patch_norm_eps;
+    if (class_tokens != 0) out["class_tokens"] = class_tokens;
+    if (!patch_norms) out["patch_norms"] = false;
   } else if (is_features()) {
     out["features"] = Ordered{{"tokens", max_tokens}, {"width", embedding}};
   } else {
@@ -347,6 +433,9 @@ std::string Architecture::to_json() const {
       out["sequence"]["ngrams"] = ngrams;
       out["sequence"]["ngram_rows"] = ngram_rows;
     }
+    if (embedding_norm) out["sequence"]["norm"] = true;
+    if (!embedding_projection) out["sequence"]["projection"] = false;
+    if (pieces != Pieces::words) out["sequence"]["pieces"] = name_of(pieces);
   }
   out["dim"] = dim;
   out["depth"] = depth;
@@ -357,6 +446,14 @@ std::string Architecture::to_json() const {
   out["gelu"] = name_of(gelu);
   out["norm_eps"] = norm_eps;
   out["pool"] = name_of(pool);
+  // Not written where they say nothing, so that such a file is one that older programs read.
+  if (norm != NormPlace::pre) out["norm"] = name_of(norm);
+  if (qkv_bias) out["qkv_bias"] = true;
+  if (out_bias) out["out_bias"] = true;
+  if (layer_groups != 0) out["layer_groups"] = layer_groups;
+  if (head_hidden != 0) {
+    out["head_hidden"] = Ordered{{"width", head_hidden}, {"activation", name_of(head_activation)}};
+  }
   Ordered spec;
   spec["kind"] = name_of(attention.kind);
   for (const Key& key : rules_of(attention.kind).keys) key.write(key, attention, spec);

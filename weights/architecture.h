@@ -23,12 +23,23 @@ enum class ModelKind : std::uint8_t { simple_vit, text_transformer, feature_tran
 enum class Gelu : std::uint8_t { erf, tanh };
 enum class Pool : std::uint8_t {
   mean,
-  max
-};  ///< over the tokens, feature by feature; text: over the real, unpadded ones
+  max,         ///< over the tokens, feature by feature; text: over the real, unpadded ones
+  class_token  ///< an image's class tokens, one behind the other; else the first token
+};
+/// Where a block's layer norms stand: before attention and MLP, or behind the sum with what they
+/// add.
+enum class NormPlace : std::uint8_t { pre, post };
+enum class HeadActivation : std::uint8_t { tanh, relu };
+/// What the vocabulary of a text model has: words, or pieces of words that are found longest first
+/// or by their scores. Pieces come with a table of characters (normaliser.h).
+enum class Pieces : std::uint8_t { words, wordpiece, unigram };
 /// The JSON spelling: "simple_vit", "tanh", "instance", ...
 [[nodiscard]] std::string_view name_of(ModelKind value) noexcept;
 [[nodiscard]] std::string_view name_of(Gelu value) noexcept;
 [[nodiscard]] std::string_view name_of(Pool value) noexcept;
+[[nodiscard]] std::string_view name_of(NormPlace value) noexcept;
+[[nodiscard]] std::string_view name_of(HeadActivation value) noexcept;
+[[nodiscard]] std::string_view name_of(Pieces value) noexcept;
 
 /// A validated value: every number is inside its bounds, and what must divide does.
 struct Architecture {
@@ -41,6 +52,8 @@ struct Architecture {
   std::int32_t patch = 0;            ///< side of a square patch; divides height and width
   std::int32_t token_pool_rows = 1;  ///< average pooling of the token grid; divides its rows
   std::int32_t token_pool_cols = 1;
+  std::int32_t class_tokens = 0;  ///< learned tokens before those of the patches
+  bool patch_norms = true;        ///< layer norms before and behind the projection of the patches
 
   // text_transformer, and the first two of feature_transformer; 0 otherwise
   std::int32_t max_tokens = 0;  ///< of a text at most; of features: all of them, always
@@ -52,6 +65,10 @@ struct Architecture {
   /// token is the sum of those of the n-grams that end with it.
   std::int32_t ngrams = 0;
   std::int32_t ngram_rows = 0;  ///< of the table of scores, in which n-grams share rows
+  /// Positions are added to a token's vector, and a layer norm follows, before the projection.
+  bool embedding_norm = false;
+  bool embedding_projection = true;  ///< false: embedding is dim, and there is no projection
+  Pieces pieces = Pieces::words;
 
   std::int32_t dim = 0;
   std::int32_t depth = 0;
@@ -65,6 +82,13 @@ struct Architecture {
   /// norm_eps: an empty patch with a camera's noise stays an empty patch.
   std::optional<double> patch_norm_eps;
   Pool pool = Pool::mean;
+  /// post: no norm follows the last block.
+  NormPlace norm = NormPlace::pre;
+  bool qkv_bias = false;
+  bool out_bias = false;          ///< of the projection behind the heads
+  std::int32_t layer_groups = 0;  ///< blocks that have tensors; divides depth; 0: all of them
+  std::int32_t head_hidden = 0;   ///< width of the layer before the classifier; 0: there is none
+  HeadActivation head_activation = HeadActivation::tanh;  ///< behind that layer
   AttentionSpec attention;
 
   bool operator==(const Architecture&) const = default;
@@ -93,10 +117,10 @@ struct Architecture {
   [[nodiscard]] std::int32_t grid_cols() const noexcept {
     return patch > 0 ? image_width / patch : 0;
   }
-  /// Patches of an image before token pooling, or max_tokens: the rows of `position`, if there is
-  /// one.
+  /// Class tokens and patches of an image before token pooling, or max_tokens: the rows of
+  /// `position`, if there is one.
   [[nodiscard]] std::int32_t tokens_before_pool() const noexcept {
-    return is_image() ? grid_rows() * grid_cols() : max_tokens;
+    return is_image() ? class_tokens + grid_rows() * grid_cols() : max_tokens;
   }
   /// N, the tokens that the blocks see (text: at most).
   [[nodiscard]] std::int32_t tokens() const noexcept {
@@ -108,6 +132,21 @@ struct Architecture {
   /// token and its neighbours, and the score of its n-grams.
   [[nodiscard]] std::int32_t projected() const noexcept {
     return (2 * neighbours + 1) * embedding + (ngrams > 0 ? 1 : 0);
+  }
+  /// Of a row of `position`.
+  [[nodiscard]] std::int32_t position_width() const noexcept {
+    return embedding_norm ? embedding : dim;
+  }
+  /// What the head gets from pooling.
+  [[nodiscard]] std::int32_t pooled_width() const noexcept {
+    return pool == Pool::class_token && is_image() ? class_tokens * dim : dim;
+  }
+  /// The blocks that have tensors, and which of them block `block` computes with.
+  [[nodiscard]] std::int32_t groups() const noexcept {
+    return layer_groups > 0 ? layer_groups : depth;
+  }
+  [[nodiscard]] std::int32_t group_of(std::int32_t block) const noexcept {
+    return block / (depth / groups());
   }
   /// heads * dim_head, at most 2^22.
   [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }

@@ -164,7 +164,7 @@ Status GoldenFile::matches(const Architecture& a, std::string_view model_sha256)
     checker.take(block + "out", Dtype::f32, token_shape);
   }
   checker.take("norm", Dtype::f32, token_shape);
-  checker.take("pooled", Dtype::f32, {b, a.dim});
+  checker.take("pooled", Dtype::f32, {b, a.pooled_width()});
   return checker.finish();
 }
 

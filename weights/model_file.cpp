@@ -27,9 +27,12 @@ std::string attention_prefix(std::int32_t block) {
 
 void add_attention(const Architecture& a, const std::string& prefix, TensorList& list) {
   const AttentionRules& rules = rules_of(a.attention.kind);
-  if (rules.one_norm) list.add_norm(prefix + "norm", a.dim);
-  list.add(prefix + "qkv.weight", {std::int64_t{rules.projections} * a.inner(), a.dim});
+  if (rules.one_norm || a.norm == NormPlace::post) list.add_norm(prefix + "norm", a.dim);
+  const std::int64_t projected = std::int64_t{rules.projections} * a.inner();
+  list.add(prefix + "qkv.weight", {projected, a.dim});
+  if (a.qkv_bias) list.add(prefix + "qkv.bias", {projected});
   if (a.projects()) list.add(prefix + "out.weight", {a.dim, a.inner()});
+  if (a.out_bias) list.add(prefix + "out.bias", {a.dim});
   if (rules.tensors != nullptr) rules.tensors(a.attention, shape_of(a), prefix, list);
 }
 
@@ -130,7 +133,7 @@ Result<std::vector<std::string>> read_labels(std::string_view json, std::int32_t
 // What the kind of attention demands of the numbers in its tensors.
 Status check_attention(const TensorFile& file, const Architecture& a) {
   const auto check = rules_of(a.attention.kind).check_tensors;
-  for (std::int32_t i = 0; check != nullptr && i < a.depth; ++i) {
+  for (std::int32_t i = 0; check != nullptr && i < a.groups(); ++i) {
     QAMA_RETURN_IF_ERROR(check(a.attention, shape_of(a), attention_prefix(i), file));
   }
   return {};
@@ -149,28 +152,39 @@ Status check_training(std::string_view json) {
 std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   TensorList list;
   if (a.is_image()) {
-    list.add_norm("patch.norm1", a.patch_dim());
+    if (a.patch_norms) list.add_norm("patch.norm1", a.patch_dim());
     list.add_weight_bias("patch.linear", {a.dim, a.patch_dim()}, a.dim);
-    list.add_norm("patch.norm2", a.dim);
+    if (a.patch_norms) list.add_norm("patch.norm2", a.dim);
+    if (a.class_tokens > 0) list.add("class_token", {a.class_tokens, a.dim});
   } else {
     if (a.is_text()) {
       list.add_u8("vocabulary");
+      if (a.pieces == Pieces::unigram) list.add("vocabulary.scores", {a.vocabulary});
+      if (a.pieces != Pieces::words) list.add_u8("normaliser");
       list.add("embed.weight", {a.vocabulary, a.embedding});
       if (a.ngrams > 0) list.add("embed.ngrams", {a.ngram_rows, 1});
     }
-    list.add_weight_bias("embed.proj", {a.dim, a.projected()}, a.dim);
+    if (a.embedding_norm) list.add_norm("embed.norm", a.embedding);
+    if (a.embedding_projection) {
+      list.add_weight_bias("embed.proj", {a.dim, a.projected()}, a.dim);
+    }
   }
   // The network that features come from has told its tokens where they stand.
-  if (!a.is_features()) list.add("position", {a.tokens_before_pool(), a.dim});
-  for (std::int32_t i = 0; i < a.depth; ++i) {
+  if (!a.is_features()) list.add("position", {a.tokens_before_pool(), a.position_width()});
+  for (std::int32_t i = 0; i < a.groups(); ++i) {
     const std::string block = "blocks." + std::to_string(i) + ".";
     add_attention(a, attention_prefix(i), list);
     list.add_norm(block + "mlp.norm", a.dim);
     list.add_weight_bias(block + "mlp.fc1", {a.mlp, a.dim}, a.mlp);
     list.add_weight_bias(block + "mlp.fc2", {a.dim, a.mlp}, a.dim);
   }
-  list.add_norm("norm", a.dim);
-  list.add_weight_bias("head", {a.classes, a.dim}, a.classes);
+  if (a.norm == NormPlace::pre) list.add_norm("norm", a.dim);
+  std::int64_t pooled = a.pooled_width();
+  if (a.head_hidden > 0) {
+    list.add_weight_bias("head.hidden", {a.head_hidden, pooled}, a.head_hidden);
+    pooled = a.head_hidden;
+  }
+  list.add_weight_bias("head", {a.classes, pooled}, a.classes);
   return list.take();
 }
 
@@ -231,13 +245,6 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
 
   QAMA_RETURN_IF_ERROR(check_tensors(*file, model->architecture_));
   QAMA_RETURN_IF_ERROR(check_attention(*file, model->architecture_));
-  if (model->architecture_.is_text()) {
-    const std::span<const std::byte> words = file->find("vocabulary")->bytes;
-    QAMA_ASSIGN_OR_RETURN(
-        model->vocabulary_,
-        Vocabulary::read({reinterpret_cast<const char*>(words.data()), words.size()},
-                         model->architecture_.vocabulary));
-  }
   for (const TensorView& tensor : file->tensors()) {
     const bool half = is_half(tensor.dtype);
     if (tensor.dtype == Dtype::i8) {
@@ -249,7 +256,29 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::check(std::shared_ptr<const 
     if (half) QAMA_RETURN_IF_ERROR(model->widen(tensor));
   }
   model->file_ = std::move(file);
+  if (model->architecture_.is_text()) QAMA_RETURN_IF_ERROR(model->read_words());
   return std::shared_ptr<const ModelFile>(model);
+}
+
+Status ModelFile::read_words() {
+  const auto text_of = [this](std::string_view name) {
+    const std::span<const std::byte> bytes = file_->find(name)->bytes;
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  QAMA_ASSIGN_OR_RETURN(vocabulary_,
+                        Vocabulary::read(text_of("vocabulary"), architecture_.vocabulary));
+  if (architecture_.pieces == Pieces::words) return {};
+  constexpr std::array<std::string_view, 2> kAround = {"[CLS]", "[SEP]"};
+  for (std::size_t i = 0; i < kAround.size(); ++i) {
+    const std::string_view word = vocabulary_.words()[i + 2];
+    if (word != kAround[i]) {
+      return Error{ErrorCode::model_bad_vocabulary, "vocabulary: piece " + std::to_string(i + 2) +
+                                                        " is " + quote(word) + ", expected " +
+                                                        quote(kAround[i])};
+    }
+  }
+  QAMA_ASSIGN_OR_RETURN(normaliser_, Normaliser::read(text_of("normaliser")));
+  return {};
 }
 
 Result<std::span<const float>> ModelFile::f32(std::string_view name) const {

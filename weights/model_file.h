@@ -17,6 +17,7 @@
 #include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "weights/architecture.h"
+#include "weights/normaliser.h"
 #include "weights/preprocess.h"
 #include "weights/tensor_file.h"
 #include "weights/tensor_list.h"
@@ -60,6 +61,9 @@ class ModelFile {
   /// Text models: the words, index = token id (0 "<pad>", 1 "<unk>"). Empty otherwise.
   [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
 
+  /// Text models of pieces: what becomes of characters. Empty otherwise.
+  [[nodiscard]] const Normaliser& normaliser() const noexcept { return normaliser_; }
+
   /// All tensors in file order, padding included.
   [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return file_->tensors(); }
   /// MODEL_MISSING_TENSOR where the architecture has no such tensor.
@@ -88,6 +92,7 @@ class ModelFile {
  private:
   ModelFile() = default;
   static Result<std::shared_ptr<const ModelFile>> check(std::shared_ptr<const TensorFile> file);
+  Status read_words();
   Status widen(const TensorView& tensor);
 
   std::shared_ptr<const TensorFile> file_;
@@ -97,6 +102,7 @@ class ModelFile {
   Preprocess preprocess_;
   std::vector<std::string> labels_;
   Vocabulary vocabulary_;
+  Normaliser normaliser_;
   std::string producer_;
   std::string training_;
   std::int64_t parameters_ = 0;

@@ -57,9 +57,11 @@ Spread spread_of(const TensorSpec& spec) {
   return {0.0F, width};
 }
 
-std::string random_vocabulary(std::int32_t words) {
-  std::string text = "<pad>\n<unk>";
-  for (std::int32_t i = 2; i < words; ++i) text += "\nw" + std::to_string(i);
+std::string random_vocabulary(const Architecture& a) {
+  const bool pieces = a.pieces != Pieces::words;
+  std::string text = pieces ? "<pad>\n<unk>\n[CLS]\n[SEP]" : "<pad>\n<unk>";
+  for (std::int32_t i = pieces ? kSpecialPieces : 2; i < a.vocabulary; ++i)
+    text += "\nw" + std::to_string(i);
   return text;
 }
 
@@ -238,6 +240,8 @@ Result<TensorFileWriter> random_model(const Architecture& architecture, std::uin
   QAMA_RETURN_IF_ERROR(architecture.validate());
   Preprocess preprocess;
   preprocess.kind = architecture.kind;
+  if (architecture.pieces == Pieces::wordpiece) preprocess.tokeniser = Tokeniser::wordpiece;
+  if (architecture.pieces == Pieces::unigram) preprocess.tokeniser = Tokeniser::unigram;
   preprocess.mean.assign(static_cast<std::size_t>(architecture.image_channels), 0.5);
   preprocess.stddev.assign(static_cast<std::size_t>(architecture.image_channels), 0.5);
   std::vector<std::string> labels;
@@ -248,7 +252,8 @@ Result<TensorFileWriter> random_model(const Architecture& architecture, std::uin
   Random random(seed);
   for (const TensorSpec& spec : expected_tensors(architecture)) {
     if (spec.dtype == Dtype::u8) {
-      const std::string text = random_vocabulary(architecture.vocabulary);
+      const std::string text =
+          spec.name == "vocabulary" ? random_vocabulary(architecture) : "A\ta\n";
       QAMA_RETURN_IF_ERROR(writer.add(spec.name, Dtype::u8,
                                       {static_cast<std::int64_t>(text.size())},
                                       std::as_bytes(std::span(text))));

@@ -20,7 +20,10 @@ constexpr std::pair<std::string_view, Background> kBackgrounds[] = {
 constexpr std::pair<std::string_view, Centre> kCentres[] = {{"box", Centre::box},
                                                             {"mass", Centre::mass}};
 constexpr std::pair<std::string_view, Tokeniser> kTokenisers[] = {
-    {"words", Tokeniser::words}, {"penn_words", Tokeniser::penn_words}};
+    {"words", Tokeniser::words},
+    {"penn_words", Tokeniser::penn_words},
+    {"wordpiece", Tokeniser::wordpiece},
+    {"unigram", Tokeniser::unigram}};
 constexpr std::pair<std::string_view, Truncate> kTruncates[] = {{"head", Truncate::head},
                                                                 {"ends", Truncate::ends}};
 
@@ -56,8 +59,15 @@ Status Preprocess::validate(const Architecture& architecture) const {
     return bounds.take();
   }
   if (kind == ModelKind::text_transformer) {
-    // A tokeniser's definition includes lower case; "false" would name another one.
-    if (!lowercase) {
+    Pieces pieces = Pieces::words;
+    if (tokeniser == Tokeniser::wordpiece) pieces = Pieces::wordpiece;
+    if (tokeniser == Tokeniser::unigram) pieces = Pieces::unigram;
+    if (pieces != architecture.pieces) {
+      bounds.fail("tokeniser", "'" + std::string(name_of(tokeniser)) + "'",
+                  "one for a vocabulary of " + std::string(name_of(architecture.pieces)));
+    }
+    // The definition of a tokeniser of words includes lower case; "false" would name another one.
+    if (!lowercase && pieces == Pieces::words) {
       bounds.fail("lowercase", "false",
                   "true with tokeniser '" + std::string(name_of(tokeniser)) + "'");
     }

@@ -15,9 +15,11 @@
 
 namespace qama::weights {
 
-enum class Resize : std::uint8_t { bilinear };              ///< an image of another size
-enum class GrayFrom : std::uint8_t { luma };                ///< colour image, one-channel model
-enum class Tokeniser : std::uint8_t { words, penn_words };  ///< see runtime's text preprocessing
+enum class Resize : std::uint8_t { bilinear };  ///< an image of another size
+enum class GrayFrom : std::uint8_t { luma };    ///< colour image, one-channel model
+/// See runtime's text preprocessing. The last two are those of `Pieces`, and belong to models whose
+/// vocabulary has such pieces.
+enum class Tokeniser : std::uint8_t { words, penn_words, wordpiece, unigram };
 /// What is kept of a text: the first max_tokens tokens, or half of them and the last ones.
 enum class Truncate : std::uint8_t { head, ends };
 /// How a picture of another size is brought to the model's: the whole picture, its middle, the

@@ -130,15 +130,21 @@ Status Builder::add_linear(const LinearUse& use) {
   }
   const ops::LinearSpec spec{use.in, use.out, !bias.empty(), use.activation,
                              use.rows.empty() ? pipeline_.rows : use.rows};
-  QAMA_ASSIGN_OR_RETURN(auto op, make_linear(use, spec, bias));
+  const bool shares = use.block >= 0 && architecture().groups() < architecture().depth;
+  std::shared_ptr<const ops::Linear> op;
+  if (shares) op = shared_[use.tensor];
+  if (op == nullptr) {
+    QAMA_ASSIGN_OR_RETURN(op, make_linear(use, spec, bias));
+    pipeline_.weight_bytes += op->weight_bytes();
+    if (shares) shared_[use.tensor] = op;
+  }
   QAMA_ASSIGN_OR_RETURN(
       const auto scratch,
       region<std::byte>(use.name + ".scratch", {static_cast<std::int64_t>(op->scratch_bytes())}));
-  pipeline_.weight_bytes += op->weight_bytes();
   StepInfo info{use.name, use.activation == ops::Activation::none ? "linear" : "linear+gelu",
-                op->implementation(), use.block, spec.rows.back() * spec.in * spec.out};
-  auto step = std::make_unique<LinearStep>(
-      std::move(info), std::move(op), pipeline_.linear_steps.size(), use.from, use.to, scratch);
+                op->implementation(), use.block, op->spec().rows.back() * use.in * use.out};
+  auto step = std::make_unique<LinearStep>(std::move(info), op, pipeline_.linear_steps.size(),
+                                           use.from, use.to, scratch);
   pipeline_.linear_steps.push_back(step.get());
   add_step(std::move(step), use.from, use.to, scratch);
   return {};

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,7 +32,7 @@ struct LinearUse {
   /// The model's tensors: `tensor`.weight and, with `bias`, `tensor`.bias.
   std::string tensor = {};
   bool bias = false;
-  std::span<const float> weights = {};  ///< in place of the model's
+  std::span<const float> weights = {};  ///< in place of the model's, which follow from `tensor`
   std::span<const float> biases = {};   ///< with `weights`
   bool int8 = false;                    ///< with `weights`: products in int8
   std::int64_t in = 0, out = 0;
@@ -128,6 +129,8 @@ class Builder {
   Pipeline& pipeline_;
   ArenaLayout layout_;
   mutable std::vector<AlignedBuffer<float>> widened_;  ///< what weight() made of int8
+  std::map<std::string, std::shared_ptr<const ops::Linear>>
+      shared_;  ///< by tensor, of blocks that share them
   bool pending_ = false;
   std::string pending_name_;
 };

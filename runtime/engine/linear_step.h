@@ -11,7 +11,7 @@ namespace qama::runtime {
 
 class LinearStep final : public Step {
  public:
-  LinearStep(StepInfo step_info, std::unique_ptr<ops::Linear> op, std::size_t slot,
+  LinearStep(StepInfo step_info, std::shared_ptr<const ops::Linear> op, std::size_t slot,
              Region<float> from, Region<float> to, Region<std::byte> scratch)
       : Step(std::move(step_info)),
         op_(std::move(op)),
@@ -25,7 +25,7 @@ class LinearStep final : public Step {
   Status bind(Lane& lane) const;
 
  private:
-  std::unique_ptr<ops::Linear> op_;
+  std::shared_ptr<const ops::Linear> op_;  // blocks that share their tensors share it
   std::size_t slot_;
   Region<float> from_, to_;
   Region<std::byte> scratch_;

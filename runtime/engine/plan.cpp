@@ -12,9 +12,35 @@
 namespace qama::runtime {
 namespace {
 
+/// Attention and MLP read the stream itself; a norm takes its place behind each of them.
+Status add_post_norm_block(Builder& b, std::int32_t block, const std::string& prefix,
+                           const std::string& tensor) {
+  const std::int64_t dim = b.architecture().dim;
+  const Region<float> standardised = b.normed;
+  if (b.architecture().one_norm()) {
+    b.normed = b.x;
+  } else {
+    QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.standardise", "", block));
+  }
+  QAMA_RETURN_IF_ERROR(add_attention(b, {block, prefix, tensor + "attn."}));
+  b.tap(prefix + "attn_out", b.delta, dim);
+  b.normed = b.x;
+  b.leave_delta();
+  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm", tensor + "attn.norm", block));
+  QAMA_RETURN_IF_ERROR(add_mlp(b, block, prefix, tensor));
+  b.leave_delta();
+  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "mlp.norm", tensor + "mlp.norm", block));
+  b.tap(prefix + "out", b.x, dim);
+  b.normed = standardised;
+  return {};
+}
+
 Status add_block(Builder& b, std::int32_t block) {
   const std::string prefix = "block." + std::to_string(block) + ".";
-  const std::string tensor = "blocks." + std::to_string(block) + ".";
+  const std::string tensor = "blocks." + std::to_string(b.architecture().group_of(block)) + ".";
+  if (b.architecture().norm == weights::NormPlace::post) {
+    return add_post_norm_block(b, block, prefix, tensor);
+  }
   const std::int64_t dim = b.architecture().dim;
   // A kind with norms of its own has them in the weights behind the standardised rows.
   QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm",
@@ -38,7 +64,11 @@ Status add_steps(Builder& b) {
                                      : add_feature_embedding(b));
   b.tap("embed", b.x, a.dim);
   for (std::int32_t block = 0; block < a.depth; ++block) QAMA_RETURN_IF_ERROR(add_block(b, block));
-  QAMA_RETURN_IF_ERROR(b.add_norm("norm", "norm", -1));
+  if (a.norm == weights::NormPlace::pre) {
+    QAMA_RETURN_IF_ERROR(b.add_norm("norm", "norm", -1));
+  } else {
+    b.normed = b.x;
+  }
   b.tap("norm", b.normed, a.dim);
   QAMA_RETURN_IF_ERROR(add_classifier(b));
   return b.finish();

@@ -36,12 +36,15 @@ inline constexpr std::int32_t kUnknownWord = 1;
 /// What encoding came to.
 struct Encoded {
   std::int32_t length = 0;   ///< tokens that the model gets; 1 where a text has none
+  std::int32_t around = 0;   ///< of those, tokens that are around every text
   std::int64_t words = 0;    ///< tokens of the whole text; 0: it is empty
   std::int32_t unknown = 0;  ///< of those that the model gets and its vocabulary lacks
 
-  [[nodiscard]] bool truncated() const noexcept { return words > length; }
+  [[nodiscard]] bool truncated() const noexcept { return words > length - around; }
   /// Not one word for the model to go by: an empty text, or unknown words only.
-  [[nodiscard]] bool nothing_known() const noexcept { return words == 0 || unknown == length; }
+  [[nodiscard]] bool nothing_known() const noexcept {
+    return words == 0 || unknown == length - around;
+  }
 };
 
 /// The tokeniser "words" of the model file: folds the text (fold.h) and lower-cases ASCII; tokens
@@ -50,7 +53,8 @@ struct Encoded {
 /// the first ones or those of both ends. "penn_words" also cuts contractions as the Penn Treebank
 /// does, for models that learnt from such text: a longer word that ends in n't, 's, 'm, 'd, 're,
 /// 've or 'll is two tokens
-/// ("don't": "do", "n't").
+/// ("don't": "do", "n't"). The tokenisers "wordpiece" and "unigram" (pieces.h) give pieces of words
+/// between [CLS] and [SEP], which count as two of max_tokens.
 class Tokeniser {
  public:
   /// MODEL_WRONG_KIND for an image model. Keeps the model alive.

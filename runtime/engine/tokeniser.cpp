@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 
 #include "runtime/engine/fold.h"
+#include "runtime/engine/pieces.h"
 #include "runtime/engine/preprocess.h"
 
 namespace qama::runtime {
@@ -18,6 +20,11 @@ bool is_word(unsigned char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
          c >= 0x80;
 }
+
+/// What stands around a text of pieces: [CLS] and [SEP].
+constexpr std::int32_t kFirstPiece = 2;
+constexpr std::int32_t kLastPiece = 3;
+constexpr std::size_t kAround = 2;
 
 /// What "penn_words" cuts off the end of a word.
 constexpr std::string_view kContractions[] = {"n't", "'s", "'m", "'d", "'re", "'ve", "'ll"};
@@ -53,6 +60,8 @@ struct Tokeniser::Impl {
   bool contractions = false;  // cut off
   std::size_t max_tokens = 0;
   std::size_t head = 0;  // of max_tokens, those that only the text's beginning may have
+  std::optional<PieceSplitter> pieces;  // of a model of pieces; max_tokens are those between
+                                        // kFirstPiece and kLastPiece then
 
   /// Where the token after `before` others goes; max_tokens: it is left out.
   std::size_t place(std::size_t before) const noexcept {
@@ -93,9 +102,18 @@ struct Tokeniser::Impl {
     return std::max(model->file().vocabulary().find(word), kUnknownWord);
   }
 
-  /// Gives every token of `text` to sink(token).
+  /// Gives every token of `text` to sink(id, token).
   template <typename Sink>
   void split(std::string_view text, Sink&& sink) const {
+    if (pieces) {
+      pieces->split(text, [&sink](const Piece& piece) { sink(piece.id, piece.text); });
+    } else {
+      split_words(text, [&](std::string_view word) { sink(look_up(word), word); });
+    }
+  }
+
+  template <typename Sink>
+  void split_words(std::string_view text, Sink&& sink) const {
     Word word;
     const auto finish = [&] {
       if (word.text().empty()) return;
@@ -138,25 +156,42 @@ Result<Tokeniser> Tokeniser::create(std::shared_ptr<const Model> model) {
   impl->head = model->preprocess().truncate == weights::Truncate::ends ? impl->max_tokens / 2
                                                                        : impl->max_tokens;
   impl->model = std::move(model);
+  if (impl->model->architecture().pieces != weights::Pieces::words) {
+    impl->pieces.emplace(impl->model->file());
+    impl->max_tokens -= kAround;
+    impl->head = impl->model->preprocess().truncate == weights::Truncate::ends
+                     ? impl->max_tokens / 2
+                     : impl->max_tokens;
+  }
   return Tokeniser(std::move(impl));
 }
 
 Result<Encoded> Tokeniser::encode(std::string_view text, std::span<std::int32_t> ids) const {
-  if (ids.size() != impl_->max_tokens) {
+  const std::size_t around = impl_->pieces ? kAround : 0;
+  if (ids.size() != impl_->max_tokens + around) {
     return Error{ErrorCode::invalid_argument, "room for " + std::to_string(ids.size()) +
                                                   " tokens, expected the model's " +
-                                                  std::to_string(impl_->max_tokens)};
+                                                  std::to_string(impl_->max_tokens + around)};
   }
   std::fill(ids.begin(), ids.end(), 0);
   Encoded out;
+  if (around > 0) ids = ids.subspan(1, impl_->max_tokens);
   std::size_t count = 0;
-  impl_->split(text, [&](std::string_view word) {
+  impl_->split(text, [&](std::int32_t id, std::string_view /*word*/) {
     const std::size_t place = impl_->place(count++);
-    if (place < ids.size()) ids[place] = impl_->look_up(word);
+    if (place < ids.size()) ids[place] = id;
   });
   impl_->order(ids.begin(), count);
   out.words = static_cast<std::int64_t>(count);
   out.unknown = static_cast<std::int32_t>(std::count(ids.begin(), ids.end(), kUnknownWord));
+  if (around > 0) {
+    const std::size_t kept = std::min(count, ids.size());
+    ids.data()[-1] = kFirstPiece;
+    ids.data()[kept] = kLastPiece;
+    out.around = static_cast<std::int32_t>(around);
+    out.length = static_cast<std::int32_t>(kept + around);
+    return out;
+  }
   out.length = static_cast<std::int32_t>(std::clamp<std::size_t>(count, 1, ids.size()));
   if (count == 0) ids[0] = kUnknownWord;
   return out;
@@ -165,7 +200,7 @@ Result<Encoded> Tokeniser::encode(std::string_view text, std::span<std::int32_t>
 std::vector<std::string> Tokeniser::words(std::string_view text) const {
   std::vector<std::string> out;
   std::size_t count = 0;
-  impl_->split(text, [&](std::string_view word) {
+  impl_->split(text, [&](std::int32_t /*id*/, std::string_view word) {
     const std::size_t place = impl_->place(count++);
     if (place == out.size() && place < impl_->max_tokens) {
       out.emplace_back(word);
@@ -174,6 +209,11 @@ std::vector<std::string> Tokeniser::words(std::string_view text) const {
     }
   });
   impl_->order(out.begin(), count);
+  if (impl_->pieces) {
+    const auto around = impl_->model->file().vocabulary().words().subspan(kFirstPiece, kAround);
+    out.emplace(out.begin(), around.front());
+    out.emplace_back(around.back());
+  }
   if (out.empty()) out.emplace_back();
   return out;
 }

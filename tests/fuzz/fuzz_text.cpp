@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,45 @@ runtime::Tokeniser make_tokeniser(weights::Tokeniser kind) {
   return runtime::Tokeniser::create(runtime::Model::from_memory(kept.back()).value()).value();
 }
 
+/// One of a model of pieces, with accents and capitals in its table.
+runtime::Tokeniser make_splitter(weights::Pieces pieces) {
+  weights::Architecture a;
+  a.kind = weights::ModelKind::text_transformer;
+  a.max_tokens = kMaxTokens;
+  a.vocabulary = 90;
+  a.embedding = a.dim = a.dim_head = a.mlp = 4;
+  a.depth = a.heads = 1;
+  a.classes = 2;
+  a.attention.kind = weights::AttentionKind::softmax;
+  a.pieces = pieces;
+  weights::Preprocess preprocess;
+  preprocess.kind = a.kind;
+  preprocess.tokeniser = pieces == weights::Pieces::wordpiece ? weights::Tokeniser::wordpiece
+                                                              : weights::Tokeniser::unigram;
+  std::string words = "<pad>\n<unk>\n[CLS]\n[SEP]\n\u2581\nthe\nfilm\n##s\n\u2581the\ns";
+  for (std::int32_t id = 10; id < a.vocabulary; ++id) {
+    const char letter = static_cast<char>('a' + id % 26);
+    words += id < 36 ? std::string("\n##") + letter : "\n" + std::to_string(id) + letter;
+  }
+  const std::string table = "''\t\"\n,\t , \nA\ta\nT\tt\n\u00e9\te\n\u200b\t\n";
+  auto writer = weights::model_writer(a, preprocess, {"0", "1"}, "fuzz");
+  for (const auto& spec : weights::expected_tensors(a)) {
+    std::size_t count = 1;
+    for (const auto size : spec.shape) count *= static_cast<std::size_t>(size);
+    const std::string& text = spec.name == "vocabulary" ? words : table;
+    const Status added =
+        spec.dtype == weights::Dtype::u8
+            ? writer->add(spec.name, spec.dtype, {static_cast<std::int64_t>(text.size())},
+                          std::as_bytes(std::span(text)))
+            : writer->add_f32(spec.name, spec.shape, std::vector<float>(count, -1.5F));
+    if (!added.ok()) std::abort();
+  }
+  const auto bytes = writer->serialise();
+  static std::vector<std::vector<std::byte>> kept;
+  kept.push_back(bytes.value());
+  return runtime::Tokeniser::create(runtime::Model::from_memory(kept.back()).value()).value();
+}
+
 void tokenise(const runtime::Tokeniser& tokeniser, std::string_view text) {
   std::array<std::int32_t, kMaxTokens> ids{}, again{};
   const auto encoded = tokeniser.encode(text, ids);
@@ -69,6 +109,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto penn_words = make_tokeniser(weights::Tokeniser::penn_words);
   tokenise(words, text);
   tokenise(penn_words, text);
+  static const auto wordpiece = make_splitter(weights::Pieces::wordpiece);
+  static const auto unigram = make_splitter(weights::Pieces::unigram);
+  tokenise(wordpiece, text);
+  tokenise(unigram, text);
 
   const fuzz::MemoryFile file({data, size});
   if (auto table = io::TableReader::open(file.path()); table.ok()) {

@@ -139,6 +139,98 @@ TEST(Architecture, PatchesMayHaveAnEpsilonOfTheirOwn) {
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(text.dump()));
 }
 
+/// Changes at pointers of a record, each alone; "": none.
+struct Change {
+  const char* pointer;
+  Json value;
+  const char* mentions;  ///< in the error; "": there is none
+};
+
+void expect_changes(const Json& good, const std::vector<Change>& changes) {
+  for (const auto& [pointer, value, mentions] : changes) {
+    SCOPED_TRACE(std::string(pointer) + " " + value.dump());
+    Json json = good;
+    json[Json::json_pointer(pointer)] = value;
+    const auto result = Architecture::parse(json.dump());
+    EXPECT_ERROR(model_bad_architecture, result);
+    EXPECT_NE(test::describe(result).find(mentions), std::string::npos) << test::describe(result);
+  }
+}
+
+TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
+  ASSERT_OK_AND_ASSIGN(const Architecture without, Architecture::parse(kImage));
+  for (const char* key :
+       {"class_tokens", "patch_norms", "\"norm\"", "_bias", "layer_groups", "head_hidden"}) {
+    EXPECT_EQ(without.to_json().find(key), std::string::npos) << key;
+  }
+  Json json = Json::parse(kImage);
+  json["token_pool"] = {1, 1};
+  json["class_tokens"] = 2;
+  json["patch_norms"] = false;
+  json["pool"] = "class";
+  json["norm"] = "post";
+  json["qkv_bias"] = true;
+  json["out_bias"] = true;
+  json["layer_groups"] = 1;
+  json["head_hidden"] = {{"width", 33}, {"activation", "relu"}};
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(a.tokens(), 100);
+  EXPECT_EQ(a.tokens_before_pool(), 100);
+  EXPECT_EQ(a.pooled_width(), 128);
+  EXPECT_EQ(a.norm, NormPlace::post);
+  EXPECT_EQ(a.groups(), 1);
+  EXPECT_EQ(a.group_of(1), 0);
+  EXPECT_EQ(a.head_hidden, 33);
+  EXPECT_EQ(a.head_activation, HeadActivation::relu);
+  EXPECT_EQ(nlohmann::json::parse(a.to_json()), nlohmann::json::parse(json.dump()));
+  ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+  EXPECT_EQ(again, a);
+  expect_changes(json, {{"/class_tokens", 17, "class_tokens: 17, expected 0 to 16"},
+                        {"/class_tokens", 0, "pool: class, expected class_tokens beside it"},
+                        {"/token_pool", {7, 2}, "token_pool: a window, expected [1,1] with class"},
+                        {"/patch_norm_eps", 0.1, "patch_norm_eps: given, expected none without"},
+                        {"/norm", "both", "architecture.norm"},
+                        {"/qkv_bias", 1, "architecture.qkv_bias"},
+                        {"/layer_groups", 3, "layer_groups: 3, expected 0 to 2"},
+                        {"/layer_groups", 0, "layer_groups: 0, expected 1 or more"},
+                        {"/head_hidden/width", 0, "head_hidden.width: 0, expected 1 or more"},
+                        {"/head_hidden/width", 65537, "head_hidden.width: 65537"},
+                        {"/head_hidden/activation", "sine", "head_hidden.activation"},
+                        {"/head_hidden/more", 1, "unknown key 'more'"},
+                        {"/attention", {{"kind", "softmax"}, {"projection", false}}, ""}});
+  json["dim"] = 128;
+  json["attention"] = {{"kind", "softmax"}, {"projection", false}};
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));  // out_bias of nothing
+  json["out_bias"] = false;
+  ASSERT_OK(Architecture::parse(json.dump()));
+  json["depth"] = 5;
+  json["layer_groups"] = 2;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));  // does not divide 5
+}
+
+TEST(Architecture, TextEncodersAsTheyAreOutThere) {
+  Json json = Json::parse(kText);
+  json["sequence"]["norm"] = true;
+  json["pool"] = "class";
+  ASSERT_OK_AND_ASSIGN(const Architecture albert, Architecture::parse(json.dump()));
+  EXPECT_EQ(albert.position_width(), 100);
+  EXPECT_EQ(albert.pooled_width(), 64);
+  EXPECT_EQ(nlohmann::json::parse(albert.to_json()), nlohmann::json::parse(json.dump()));
+  json["sequence"]["projection"] = false;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));  // 100 is not 64
+  json["sequence"]["embedding"] = 64;
+  ASSERT_OK_AND_ASSIGN(const Architecture bert, Architecture::parse(json.dump()));
+  EXPECT_FALSE(bert.embedding_projection);
+  EXPECT_EQ(nlohmann::json::parse(bert.to_json()), nlohmann::json::parse(json.dump()));
+  expect_changes(json, {{"/sequence/neighbours", 1, "sequence.norm: true, expected false with"},
+                        {"/sequence/norm", 1, "sequence.norm"},
+                        {"/class_tokens", 1, "unknown key 'class_tokens'"},
+                        {"/patch_norms", false, "unknown key 'patch_norms'"}});
+  Json features = Json::parse(kFeatures);
+  features["features"]["norm"] = true;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(features.dump()));
+}
+
 TEST(Architecture, RhoAndLambdaAreEquation10) {
   ASSERT_OK_AND_ASSIGN(Architecture a, Architecture::parse(kImage));
   EXPECT_DOUBLE_EQ(a.rho(49), 7.84);

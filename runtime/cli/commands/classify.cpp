@@ -163,7 +163,8 @@ class Classify final : public Command {
     if (sample.doubt) out.push_back(sample.doubt->message);
     if (sample.text.truncated()) {
       out.push_back(format("text %s: only %d of its %lld words are read", quote(name).c_str(),
-                           sample.text.length, static_cast<long long>(sample.text.words)));
+                           sample.text.length - sample.text.around,
+                           static_cast<long long>(sample.text.words)));
     }
     return out;
   }

@@ -85,7 +85,8 @@ class Explain final : public Command {
     out.label = model.label(out.answer);
     out.probability = p[static_cast<std::size_t>(out.answer)];
     const weights::Architecture& a = model.architecture();
-    if (a.is_image()) out.columns = a.grid_cols() / a.token_pool_cols;
+    // Class tokens have no place in the grid.
+    if (a.is_image() && a.class_tokens == 0) out.columns = a.grid_cols() / a.token_pool_cols;
     out.device = session.device()->info().uri;
     out.seed = session.seed();
     out.solvers.add(session, 0);

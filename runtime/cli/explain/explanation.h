@@ -30,7 +30,7 @@ struct Explanation {
   std::string label;
   std::int32_t answer = 0;  ///< class
   double probability = 0;
-  std::int32_t columns = 0;  ///< tokens in a row of a picture's grid; 0 of a text
+  std::int32_t columns = 0;  ///< tokens in a row of a picture's grid; 0 where they lie in none
   std::string device;
   std::uint64_t seed = 0;
   runtime::SolveCounter solvers;

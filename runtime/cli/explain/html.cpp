@@ -46,13 +46,13 @@ std::string input_picture(const weights::Architecture& a, std::span<const std::u
 }
 
 /// Tokens in a row of a map.
-std::int32_t row_of_tokens(const weights::Architecture& a, const Layer& layer) {
-  return a.is_image() ? a.grid_cols() / a.token_pool_cols : std::min(layer.tokens, kLongRow);
+std::int32_t row_of_tokens(const Explanation& e, const Layer& layer) {
+  return e.columns > 0 ? e.columns : std::min(layer.tokens, kLongRow);
 }
 
 /// The side of a token in a map: `width` of a picture's row; of a text at most kLongMap.
-double side_of_token(const weights::Architecture& a, std::int32_t columns, double width) {
-  return a.is_image() ? width / columns : std::min(kLongMap / columns, 24.0);
+double side_of_token(const Explanation& e, std::int32_t columns, double width) {
+  return e.columns > 0 ? width / columns : std::min(kLongMap / columns, 24.0);
 }
 
 std::string figure(const std::string& content, const std::string& caption, double width) {
@@ -86,7 +86,7 @@ class ExplanationPage {
   /// "token 12 (row 1, column 5)", or of a text "token 12 'film'".
   [[nodiscard]] std::string token_name(std::size_t i) const {
     std::string out = "token " + std::to_string(i);
-    if (a_.is_image()) {
+    if (e_.columns > 0) {
       const auto columns = static_cast<std::size_t>(e_.columns);
       return out + format(" (row %zu, column %zu)", i / columns, i % columns);
     }
@@ -120,7 +120,7 @@ class ExplanationPage {
 
   /// Figure 3: which tokens every head selected.
   void add_masks(HtmlPage& page, const Layer& layer) const {
-    const bool picture = a_.is_image();
+    const bool picture = e_.columns > 0;
     const auto n = static_cast<std::size_t>(layer.tokens);
     const std::string number = std::to_string(layer.block);
     page.heading("Layer " + number + ": masks of the heads (the paper's Fig. 3)");
@@ -136,8 +136,8 @@ class ExplanationPage {
     std::string masks = "<div class=\"row\">";
     for (std::int32_t t = 0; t < layer.heads; ++t) {
       CellMap map;
-      map.columns = row_of_tokens(a_, layer);
-      map.side = side_of_token(a_, map.columns, kSmallMap);
+      map.columns = row_of_tokens(e_, layer);
+      map.side = side_of_token(e_, map.columns, kSmallMap);
       const double width = map.side * map.columns;
       if (picture)
         map.behind = format("<use href=\"#input\" width=\"%.0f\" height=\"%.2f\"/>", width,
@@ -168,7 +168,7 @@ class ExplanationPage {
       return static_cast<int>(std::lround(dark + (clear - dark) * part));
     };
     return format("fill=\"#%02x%02x%02x\" fill-opacity=\"%.2f\"", mix(0x20, 0xff), mix(0x2a, 0x95),
-                  mix(0x36, 0x1e), a_.is_image() ? 0.72 - 0.3 * part : 1.0);
+                  mix(0x36, 0x1e), e_.columns > 0 ? 0.72 - 0.3 * part : 1.0);
   }
 
   /// Figure 4: the energy of every token, and the distribution of the layer's output.
@@ -187,8 +187,8 @@ class ExplanationPage {
     const ColourScale scale(average);
     CellMap map;
     map.title = "Layer " + number + ", energy of every token, mean over the heads";
-    map.columns = row_of_tokens(a_, layer);
-    map.side = side_of_token(a_, map.columns, kLargeMap);
+    map.columns = row_of_tokens(e_, layer);
+    map.side = side_of_token(e_, map.columns, kLargeMap);
     for (std::size_t i = 0; i < n; ++i) {
       map.fills.push_back("fill=\"" + scale(average[i]) + "\"");
       map.texts.push_back(token_name(i) + format(": %.3f", average[i]));

@@ -105,21 +105,46 @@ struct Folded {
   AlignedBuffer<float> weights, biases;
 };
 
-/// The projection of a kind whose queries, keys and values have norms of their own, and whose
-/// fields are means over a head's dimensions.
-Result<Folded> fold_own_norms(const Builder& b, const std::string& tensor,
-                              std::span<const float> qkv, std::span<const float> w_eps) {
+/// The projection with its biases, in the last of dim + 1 columns, and with the norms of a kind
+/// whose queries, keys and values have their own.
+Result<AlignedBuffer<float>> with_biases(const Builder& b, const std::string& tensor,
+                                         std::span<const float> qkv) {
   const weights::Architecture& a = b.architecture();
-  ops::OwnNorms norms;
-  for (int part = 0; part < 3; ++part) {
-    const std::string name = tensor + "norm_" + "qkv"[part];
-    QAMA_ASSIGN_OR_RETURN(norms.scales[part], b.weight(name + ".weight"));
-    QAMA_ASSIGN_OR_RETURN(norms.shifts[part], b.weight(name + ".bias"));
+  const auto dim = static_cast<std::size_t>(a.dim);
+  const std::size_t rows = qkv.size() / dim;
+  AlignedBuffer<float> out(rows * (dim + 1));
+  if (a.one_norm()) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      std::copy_n(qkv.data() + row * dim, dim, out.data() + row * (dim + 1));
+      out[row * (dim + 1) + dim] = 0.0F;
+    }
+  } else {
+    ops::OwnNorms norms;
+    for (int part = 0; part < 3; ++part) {
+      const std::string name = tensor + "norm_" + "qkv"[part];
+      QAMA_ASSIGN_OR_RETURN(norms.scales[part], b.weight(name + ".weight"));
+      QAMA_ASSIGN_OR_RETURN(norms.shifts[part], b.weight(name + ".bias"));
+    }
+    QAMA_ASSIGN_OR_RETURN(out, ops::fold_norms(qkv, norms, a.inner(), a.dim));
   }
-  QAMA_ASSIGN_OR_RETURN(const auto with_bias, ops::fold_norms(qkv, norms, a.inner(), a.dim));
-  std::vector<float> mean(w_eps.begin(), w_eps.end());
-  for (float& value : mean) value /= static_cast<float>(a.dim_head);
-  QAMA_ASSIGN_OR_RETURN(const auto rows, ops::fold_qkh(with_bias.span(), mean, a.heads, a.dim_head,
+  if (a.qkv_bias) {
+    QAMA_ASSIGN_OR_RETURN(const auto biases, b.weight(tensor + "qkv.bias"));
+    for (std::size_t row = 0; row < rows; ++row) out[row * (dim + 1) + dim] += biases[row];
+  }
+  return out;
+}
+
+/// The same with fields in place of values, which are means over a head's dimensions where the kind
+/// has norms of its own.
+Result<Folded> fold_biases(const Builder& b, const std::string& tensor, std::span<const float> qkv,
+                           std::span<const float> w_eps) {
+  const weights::Architecture& a = b.architecture();
+  QAMA_ASSIGN_OR_RETURN(const auto biased, with_biases(b, tensor, qkv));
+  std::vector<float> field(w_eps.begin(), w_eps.end());
+  if (!a.one_norm()) {
+    for (float& value : field) value /= static_cast<float>(a.dim_head);
+  }
+  QAMA_ASSIGN_OR_RETURN(const auto rows, ops::fold_qkh(biased.span(), field, a.heads, a.dim_head,
                                                        std::int64_t{a.dim} + 1));
   const auto dim = static_cast<std::size_t>(a.dim);
   const std::size_t count = rows.size() / (dim + 1);
@@ -140,14 +165,15 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                         weights::int8_matrix(b.model().file(), layer.tensor + "qkv.weight"));
   const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
   Folded folded;
-  if (a.one_norm()) {
+  if (a.one_norm() && !a.qkv_bias) {
     QAMA_ASSIGN_OR_RETURN(folded.weights, ops::fold_qkh(qkv, w_eps, a.heads, a.dim_head, a.dim));
   } else {
-    QAMA_ASSIGN_OR_RETURN(folded, fold_own_norms(b, layer.tensor, qkv, w_eps));
+    QAMA_ASSIGN_OR_RETURN(folded, fold_biases(b, layer.tensor, qkv, w_eps));
   }
   QAMA_ASSIGN_OR_RETURN(const auto qkh, b.region(layer.prefix + "qkh", {a.tokens(), columns}));
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = layer.prefix + "attn.qkh",
                                      .block = layer.block,
+                                     .tensor = layer.tensor + "qkh",
                                      .weights = folded.weights.span(),
                                      .biases = folded.biases.span(),
                                      // Rows of queries and keys become what the file has, exactly.
@@ -157,6 +183,23 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                                      .from = b.normed,
                                      .to = qkh}));
   return qkh;
+}
+
+/// The biases of the projection, which the energies' own projection has not.
+Status add_out_bias(Builder& b, const AttentionLayer& layer) {
+  QAMA_ASSIGN_OR_RETURN(const auto stored, b.weight(layer.tensor + "out.bias"));
+  AlignedBuffer<float> bias(stored.size());
+  std::copy(stored.begin(), stored.end(), bias.data());
+  b.add(
+      {layer.prefix + "attn.out_bias", "add", "plain", layer.block},
+      [bias = std::move(bias)](SampleRun& run, float* rows) {
+        for (std::int64_t i = 0; i < run.count; ++i) {
+          for (const float value : bias.span()) *rows++ += value;
+        }
+      },
+      b.delta);
+  b.pipeline().weight_bytes += stored.size_bytes();
+  return {};
 }
 
 void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaWorkspace& w,
@@ -238,7 +281,7 @@ Status add_qama(Builder& b, const AttentionLayer& layer) {
         record.show(run, w.spins, w.energies, ops::token_stride(run.count));
       },
       memory.of<ops::kBack>(), b.delta);
-  return {};
+  return a.out_bias ? add_out_bias(b, layer) : Status{};
 }
 
 /// The same with other constants.

@@ -188,6 +188,19 @@ def main():
                         "attention": {"kind": "softmax"}})
     if not wanted or "patch-norm-eps" in wanted:
         make("patch-norm-eps", {**VIT, "patch_norm_eps": 0.05, "attention": {"kind": "softmax"}})
+    # The keys of encoders as they are out there, in one image model and one text model each.
+    image = {**VIT, "class_tokens": 2, "patch_norms": False, "pool": "class", "qkv_bias": True}
+    text = {**TEXT, "pool": "class", "norm": "post", "qkv_bias": True, "depth": 4,
+            "layer_groups": 2, "head_hidden": {"width": 9, "activation": "tanh"},
+            "sequence": {**TEXT["sequence"], "norm": True}}
+    for kind in ("softmax", "qama", "qama_bilinear", "reformer"):
+        options = {"kind": kind, **KINDS.get(kind, {})}
+        if kind == "qama":
+            options.update(normalisation="batch", energy_norm="batch", **KINDS["qama_bilinear"])
+        widths = WIDTHS.get(kind, {"image": {"out_bias": True}, "text": {"out_bias": True}})
+        for shape, base in (("image", image), ("text", text)):
+            if not wanted or f"encoder-{kind}-{shape}" in wanted:
+                make(f"encoder-{kind}-{shape}", {**base, **widths[shape], "attention": options})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
             make_half(dtype, dtype)

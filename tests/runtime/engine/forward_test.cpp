@@ -260,6 +260,89 @@ TEST(Forward, QamaText) {
   }
 }
 
+TEST(Forward, VisionTransformersAsTheyAreOutThere) {
+  for (const auto kind : {AttentionKind::softmax, AttentionKind::qama}) {
+    Architecture a = mnist_architecture(kind);
+    a.image_width = 20;
+    a.class_tokens = 1;
+    a.patch_norms = false;
+    a.pool = weights::Pool::class_token;
+    a.qkv_bias = a.out_bias = true;
+    check_float_model(a);
+    a.class_tokens = 2;
+    a.patch_norms = true;
+    a.head_hidden = 21;
+    check_float_model(a);
+    a.pool = weights::Pool::mean;
+    a.norm = weights::NormPlace::post;
+    a.out_bias = false;
+    a.head_activation = weights::HeadActivation::relu;
+    check_float_model(a);
+  }
+}
+
+TEST(Forward, TextEncodersAsTheyAreOutThere) {
+  for (const auto kind : {AttentionKind::softmax, AttentionKind::qama}) {
+    Architecture a = text_architecture(kind);
+    a.embedding_norm = true;
+    a.norm = weights::NormPlace::post;
+    a.qkv_bias = a.out_bias = true;
+    a.pool = weights::Pool::class_token;
+    a.head_hidden = 17;
+    a.depth = 4;
+    a.layer_groups = 2;  // as ALBERT
+    check_text_model(a);
+    a.embedding = a.dim;  // as BERT
+    a.embedding_projection = false;
+    a.layer_groups = 0;
+    check_text_model(a);
+    a.embedding_norm = false;
+    a.norm = weights::NormPlace::pre;
+    check_text_model(a);
+  }
+}
+
+TEST(Forward, SharedBlocksShareTheirWeights) {
+  Architecture a = text_architecture(AttentionKind::softmax);
+  a.depth = 6;
+  const auto bytes = [&a] {
+    const MemoryModel held = make_model(a, 3);
+    return (*runtime::Plan::create(held.model, {}))->weight_bytes();
+  };
+  const std::size_t own = bytes();
+  a.layer_groups = 1;
+  EXPECT_LT(bytes(), own / 4);
+}
+
+TEST(Forward, EveryKindOfAttentionFitsEveryEncoder) {
+  for (const AttentionKind kind : kOtherKinds) {
+    for (const auto norm : {weights::NormPlace::pre, weights::NormPlace::post}) {
+      Architecture a = with_kind(mnist_architecture(AttentionKind::softmax), kind);
+      a.norm = norm;
+      a.class_tokens = 1;
+      a.pool = weights::Pool::class_token;
+      a.qkv_bias = true;
+      a.out_bias = a.projects();
+      SCOPED_TRACE(a.to_json());
+      const MemoryModel held = make_model(a, 7);
+      ASSERT_NE(held.model, nullptr);
+      ASSERT_OK_AND_ASSIGN(auto session, Session::create(held.model, {.max_batch = 2}));
+      const auto input = random_floats(2 * held.model->input_floats(), 5);
+      std::vector<float> logits(2 * static_cast<std::size_t>(a.classes));
+      ASSERT_OK(session->run_f32(input, 2, logits));
+      for (const float value : logits) EXPECT_TRUE(std::isfinite(value));
+      // The biases of queries, keys and values count.
+      Architecture without = a;
+      without.qkv_bias = false;
+      const MemoryModel other = make_model(without, 7);
+      ASSERT_OK_AND_ASSIGN(auto second, Session::create(other.model, {.max_batch = 2}));
+      std::vector<float> others(logits.size());
+      ASSERT_OK(second->run_f32(input, 2, others));
+      EXPECT_NE(logits, others);
+    }
+  }
+}
+
 TEST(Forward, PixelsAreNormalisedAsTheModelFileSays) {
   Architecture a = mnist_architecture(AttentionKind::softmax);
   a.image_channels = 3;

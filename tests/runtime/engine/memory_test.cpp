@@ -43,6 +43,19 @@ std::vector<Architecture> all_kinds() {
   out.back().attention.anneal.sweeps = 1;
   out.back().attention.anneal.restarts = 8;
   out.back().attention.anneal.rounds = 1;
+  // Class tokens, biases; norms behind the sum, shared blocks.
+  for (const AttentionKind kind : {AttentionKind::softmax, AttentionKind::qama}) {
+    out.push_back(mnist_architecture(kind));
+    out.back().class_tokens = 2;
+    out.back().patch_norms = false;
+    out.back().pool = weights::Pool::class_token;
+    out.back().qkv_bias = out.back().out_bias = true;
+    out.push_back(text_architecture(kind));
+    out.back().norm = weights::NormPlace::post;
+    out.back().embedding_norm = true;
+    out.back().layer_groups = 1;
+    out.back().head_hidden = 9;
+  }
   for (const AttentionKind kind : kOtherKinds) {
     out.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
     out.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));

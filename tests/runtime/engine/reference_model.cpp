@@ -37,8 +37,23 @@ class Forward {
         }
       }
     }
-    Matrix x = linear(layer_norm(patches, "patch.norm1", a_.patch_norm_eps), "patch.linear", true);
-    x = layer_norm(x, "patch.norm2") + matrix("position");
+    Matrix x;
+    if (a_.patch_norms) {
+      x = linear(layer_norm(patches, "patch.norm1", a_.patch_norm_eps), "patch.linear", true);
+      x = layer_norm(x, "patch.norm2");
+    } else {
+      x = linear(patches, "patch.linear", true);
+    }
+    if (a_.class_tokens > 0) {
+      const Matrix grid = x;
+      const Matrix first = matrix("class_token");
+      const std::size_t count = first.shape(0);
+      x = xt::zeros<double>({count + grid.shape(0), grid.shape(1)});
+      xt::view(x, xt::range(std::size_t{0}, count)) = first;
+      xt::view(x, xt::range(count, x.shape(0))) = grid;
+      return blocks(x + matrix("position"));
+    }
+    x += matrix("position");
     const auto pool_rows = static_cast<std::size_t>(a_.token_pool_rows);
     const auto pool_cols = static_cast<std::size_t>(a_.token_pool_cols);
     Matrix pooled = xt::zeros<double>({rows / pool_rows * (cols / pool_cols), x.shape(1)});
@@ -73,9 +88,12 @@ class Forward {
       }
       if (a_.ngrams > 0) words(i, a_.projected() - 1) = score(tokens, i);
     }
-    const Matrix position = matrix("position");
-    return blocks(linear(words, "embed.proj", true) +
-                  xt::view(position, xt::range(0, static_cast<std::ptrdiff_t>(tokens.size()))));
+    const Matrix all = matrix("position");
+    const Matrix position = xt::view(all, xt::range(std::size_t{0}, tokens.size()));
+    if (a_.embedding_norm) words = layer_norm(words + position, "embed.norm");
+    if (a_.embedding_projection) words = linear(words, "embed.proj", true);
+    if (!a_.embedding_norm) words += position;
+    return blocks(words);
   }
 
  private:
@@ -183,8 +201,7 @@ class Forward {
     x = (x - mean) / std::sqrt(variance + eps);
   }
 
-  Matrix qama_attention(const Matrix& qkv, std::size_t block) {
-    const std::string attn = "blocks." + std::to_string(block) + ".attn.";
+  Matrix qama_attention(const Matrix& qkv, const std::string& attn, std::size_t block) {
     const std::size_t n = qkv.shape(0);
     const auto heads = static_cast<std::size_t>(a_.heads);
     const auto d_count = static_cast<std::size_t>(a_.dim_head);
@@ -240,26 +257,42 @@ class Forward {
     keep("embed", x);
     for (std::size_t block = 0; block < static_cast<std::size_t>(a_.depth); ++block) {
       const std::string name = "block." + std::to_string(block) + ".";
-      const std::string tensor = "blocks." + std::to_string(block) + ".";
-      const Matrix normed = layer_norm(x, tensor + "attn.norm");
-      keep(name + "attn_norm", normed);
-      const Matrix qkv = linear(normed, tensor + "attn.qkv", false);
-      const Matrix mixed = a_.is_qama() ? qama_attention(qkv, block) : softmax_attention(qkv);
-      const Matrix attended = linear(mixed, tensor + "attn.out", false);
+      // Blocks that share their tensors stand side by side.
+      const std::size_t shared = static_cast<std::size_t>(a_.depth / a_.groups());
+      const std::string tensor = "blocks." + std::to_string(block / shared) + ".";
+      const bool post = a_.norm == weights::NormPlace::post;
+      const Matrix normed = post ? x : layer_norm(x, tensor + "attn.norm");
+      if (!post) keep(name + "attn_norm", normed);
+      const Matrix qkv = linear(normed, tensor + "attn.qkv", a_.qkv_bias);
+      const Matrix mixed =
+          a_.is_qama() ? qama_attention(qkv, tensor + "attn.", block) : softmax_attention(qkv);
+      const Matrix attended = linear(mixed, tensor + "attn.out", a_.out_bias);
       keep(name + "attn_out", attended);
       x += attended;
+      if (post) x = layer_norm(x, tensor + "attn.norm");
       const Matrix hidden =
-          gelu(linear(layer_norm(x, tensor + "mlp.norm"), tensor + "mlp.fc1", true));
+          gelu(linear(post ? x : layer_norm(x, tensor + "mlp.norm"), tensor + "mlp.fc1", true));
       x += linear(hidden, tensor + "mlp.fc2", true);
+      if (post) x = layer_norm(x, tensor + "mlp.norm");
       keep(name + "out", x);
     }
-    x = layer_norm(x, "norm");
+    if (a_.norm == weights::NormPlace::pre) x = layer_norm(x, "norm");
     keep("norm", x);
     Vector pooled = xt::mean(x, {0});
     if (a_.pool == weights::Pool::max) pooled = xt::amax(x, {0});
+    if (a_.pool == weights::Pool::class_token) {
+      pooled = xt::zeros<double>({static_cast<std::size_t>(a_.pooled_width())});
+      for (std::size_t i = 0; i < pooled.size(); ++i) pooled(i) = x.flat(i);
+    }
     out_["pooled"].assign(pooled.begin(), pooled.end());
     Matrix row = xt::zeros<double>({std::size_t{1}, pooled.size()});
     xt::view(row, 0) = pooled;
+    if (a_.head_hidden > 0) {
+      row = linear(row, "head.hidden", true);
+      for (double& v : row) {
+        v = a_.head_activation == weights::HeadActivation::tanh ? std::tanh(v) : std::max(v, 0.0);
+      }
+    }
     keep("logits", linear(row, "head", true));
     return std::move(out_);
   }

@@ -163,6 +163,109 @@ TEST_F(PennWords, TheFirstTokensAreKept) {
   EXPECT_EQ(encode("film film film film film don't"), (Ids{4, 4, 4, 4, 4, 2}));
 }
 
+/// A text model of pieces: `pieces` behind the four special ones, with the scores of a unigram
+/// model.
+MemoryModel model_of_pieces(weights::Pieces kind, const std::vector<std::string>& pieces,
+                            const std::string& table, std::int32_t max_tokens,
+                            std::vector<float> scores = {},
+                            weights::Truncate truncate = weights::Truncate::head) {
+  weights::Architecture a = text_architecture(weights::AttentionKind::softmax);
+  a.pieces = kind;
+  a.vocabulary = static_cast<std::int32_t>(pieces.size()) + weights::kSpecialPieces;
+  a.max_tokens = max_tokens;
+  weights::Preprocess preprocess;
+  preprocess.kind = a.kind;
+  preprocess.lowercase = false;  // only the table decides
+  preprocess.truncate = truncate;
+  preprocess.tokeniser = kind == weights::Pieces::wordpiece ? weights::Tokeniser::wordpiece
+                                                            : weights::Tokeniser::unigram;
+  std::string vocabulary = "<pad>\n<unk>\n[CLS]\n[SEP]";
+  for (const std::string& piece : pieces) vocabulary += "\n" + piece;
+  scores.insert(scores.begin(), weights::kSpecialPieces, -1e30F);
+  auto writer = weights::model_writer(a, preprocess, {"0", "1", "2"}, "test");
+  EXPECT_OK(writer);
+  for (const auto& spec : weights::expected_tensors(a)) {
+    const std::string& text = spec.name == "vocabulary" ? vocabulary : table;
+    std::size_t count = 1;
+    for (const auto size : spec.shape) count *= static_cast<std::size_t>(size);
+    if (spec.dtype == weights::Dtype::u8) {
+      EXPECT_OK(writer->add(spec.name, spec.dtype, {static_cast<std::int64_t>(text.size())},
+                            std::as_bytes(std::span(text))));
+    } else if (spec.name == "vocabulary.scores") {
+      EXPECT_OK(writer->add_f32(spec.name, spec.shape, scores));
+    } else {
+      EXPECT_OK(writer->add_f32(spec.name, spec.shape, random_floats(count, 1, 0.1)));
+    }
+  }
+  MemoryModel out;
+  auto bytes = writer->serialise();
+  EXPECT_OK(bytes);
+  out.bytes = std::move(*bytes);
+  auto model = runtime::Model::from_memory(out.bytes);
+  EXPECT_OK(model);
+  if (model.ok()) out.model = std::move(*model);
+  return out;
+}
+
+Ids ids_of(const MemoryModel& held, std::string_view text) {
+  auto tokeniser = runtime::Tokeniser::create(held.model);
+  EXPECT_OK(tokeniser);
+  Ids ids(static_cast<std::size_t>(held.model->architecture().max_tokens));
+  const auto encoded = tokeniser->encode(text, ids);
+  EXPECT_OK(encoded);
+  EXPECT_EQ(tokeniser->words(text).size(), static_cast<std::size_t>(encoded->length));
+  EXPECT_EQ(encoded->nothing_known(),
+            std::all_of(ids.begin() + 1, ids.begin() + encoded->length - 1,
+                        [](std::int32_t id) { return id == runtime::kUnknownWord; }));
+  ids.resize(static_cast<std::size_t>(encoded->length));
+  return ids;
+}
+
+TEST(WordPieces, LongestFirst) {
+  const std::vector<std::string> pieces = {"un", "##aff", "##able", "##a", "a", ",", "the", "##f"};
+  const MemoryModel held = model_of_pieces(weights::Pieces::wordpiece, pieces, ",\t , \nT\tt\n", 8);
+  EXPECT_EQ(ids_of(held, "unaffable"), (Ids{2, 4, 5, 6, 3}));
+  EXPECT_EQ(ids_of(held, "The a,the"), (Ids{2, 10, 8, 9, 10, 3}));
+  EXPECT_EQ(ids_of(held, "unafx unaf"), (Ids{2, 1, 4, 7, 11, 3}));  // one <unk> for the whole word
+  EXPECT_EQ(ids_of(held, "a\u6f22a"), (Ids{2, 8, 1, 8, 3}));        // an ideograph stands alone
+  EXPECT_EQ(ids_of(held,
+                   "a\xff"
+                   "a"),
+            (Ids{2, 8, 7, 3}));
+  EXPECT_EQ(ids_of(held, ""), (Ids{2, 3}));
+  EXPECT_EQ(ids_of(held, " \t\n\r "), (Ids{2, 3}));
+  EXPECT_EQ(ids_of(held, "<pad> [CLS] <unk>"), (Ids{2, 1, 1, 1, 3}));
+  EXPECT_EQ(ids_of(held, "a a a a a a a a"), (Ids{2, 8, 8, 8, 8, 8, 8, 3}));
+  std::string most = "a";
+  for (int i = 0; i < 99; ++i) most += "a";
+  EXPECT_EQ(ids_of(held, most).size(), 8U);
+  EXPECT_EQ(ids_of(held, most + "a"), (Ids{2, 1, 3}));
+  EXPECT_EQ(ids_of(held, std::string(5000, 'a') + " a"), (Ids{2, 1, 8, 3}));
+}
+
+TEST(WordPieces, BothEndsOfALongText) {
+  const MemoryModel held = model_of_pieces(weights::Pieces::wordpiece, {"a", "b", "c", "d", "e"},
+                                           "A\ta\n", 5, {}, weights::Truncate::ends);
+  EXPECT_EQ(ids_of(held, "a b c d e"), (Ids{2, 4, 7, 8, 3}));
+  EXPECT_EQ(ids_of(held, "a b c"), (Ids{2, 4, 5, 6, 3}));
+}
+
+TEST(Unigrams, TheLargestSumOfScores) {
+  const std::string blank = "\u2581";
+  const MemoryModel held =
+      model_of_pieces(weights::Pieces::unigram, {blank, "a", "b", "ab", blank + "a", "abab", "c"},
+                      "X\t \n", 12, {-1.0F, -2.0F, -2.0F, -2.5F, -2.0F, -9.0F, -1e30F});
+  EXPECT_EQ(ids_of(held, "ab"), (Ids{2, 4, 7, 3}));  // -3.5; with "_a" and "b" -4
+  EXPECT_EQ(ids_of(held, "abab"), (Ids{2, 4, 7, 7, 3}));
+  EXPECT_EQ(ids_of(held, "aXa  a"), (Ids{2, 8, 8, 8, 3}));
+  EXPECT_EQ(ids_of(held, "c"), (Ids{2, 4, 1, 3}));  // a piece that no text has
+  EXPECT_EQ(ids_of(held, "ccac"), (Ids{2, 4, 1, 5, 1, 3}));
+  EXPECT_EQ(ids_of(held, "\u6f22\u5b57"), (Ids{2, 4, 1, 3}));
+  EXPECT_EQ(ids_of(held, ""), (Ids{2, 3}));
+  EXPECT_EQ(ids_of(held, std::string(5000, 'a')).size(), 12U);
+  EXPECT_EQ(ids_of(held, std::string(1021, 'c') + "ab"), (Ids{2, 4, 1, 7, 3}));  // cut at 1024
+}
+
 TEST_F(Words, Misuse) {
   auto tokeniser = runtime::Tokeniser::create(held.model);
   ASSERT_OK(tokeniser);

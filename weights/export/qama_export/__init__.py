@@ -11,7 +11,8 @@ from pathlib import Path
 
 def _check_packages():
     """A script of the package says what is missing in one sentence, before it imports it."""
-    for name in ("numpy", "torch"):
+    alone = "qama_export.import_encoder" in sys.orig_argv  # which needs no torch
+    for name in ("numpy",) if alone else ("numpy", "torch"):
         if importlib.util.find_spec(name) is None:
             sys.exit(f"qama_export: error: the Python package '{name}' is missing for "
                      f"{sys.executable}: on Debian, `apt-get install python3-{name}` installs it "

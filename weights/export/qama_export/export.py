@@ -28,7 +28,7 @@ FITS = ("stretch", "crop", "pad", "content")
 BACKGROUNDS = ("any", "dark", "light")
 CENTRES = ("box", "mass")
 # What int8 stores with 8 bits: linear layers, and the tables whose rows are tokens.
-INT8 = re.compile(r"(patch\.linear|embed|embed\.proj|head|"
+INT8 = re.compile(r"(patch\.linear|embed|embed\.proj|head|head\.hidden|"
                   r"blocks\.\d+\.(attn\.(qkv|out)|mlp\.fc[12]))\.weight|position")
 
 
@@ -88,6 +88,10 @@ def import_model(path):
     for key in ("architecture", "preprocess", "labels", "training"):
         if key in metadata:
             metadata[key] = json.loads(metadata[key])
+    kind = metadata["architecture"].get("sequence", {}).get("pieces", "words")
+    if kind != "words":
+        raise ValueError(f"{path}: a text model with pieces of words ({kind}), which this package "
+                         "does not train: expected one with words")
     model = build(metadata["architecture"]).eval()
     state = model.state_dict()
     for name in state:

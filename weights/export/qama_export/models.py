@@ -61,8 +61,32 @@ class SoftmaxAttention(nn.Module):
         return result if mask is None else result * mask[..., None]
 
 
+class NormBehind(nn.LayerNorm):
+    """The norm of a layer that stands behind the sum with what the layer adds; the layer itself
+    reads its input as it is."""
+
+    def forward(self, x):
+        return x
+
+    def behind(self, x):
+        return super().forward(x)
+
+
 def make_attention(record):
-    """The attention module that an architecture record asks for."""
+    """The attention module that an architecture record asks for, with the biases and the norm."""
+    attention = make_kind(record)
+    for name in ("qkv", "out"):
+        if record.get(f"{name}_bias"):
+            plain = getattr(attention, name)
+            biased = nn.Linear(plain.in_features, plain.out_features)
+            biased.weight = plain.weight
+            setattr(attention, name, biased)
+    if record.get("norm") == "post":
+        attention.norm = NormBehind(record["dim"], record["norm_eps"])
+    return attention
+
+
+def make_kind(record):
     dim, heads, dim_head, eps = (record[key] for key in ("dim", "heads", "dim_head", "norm_eps"))
     attention = record["attention"]
     if attention["kind"] == "softmax":
@@ -83,7 +107,8 @@ def make_attention(record):
 class Mlp(nn.Module):
     def __init__(self, record, dropout):
         super().__init__()
-        self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+        norm = NormBehind if record.get("norm") == "post" else nn.LayerNorm
+        self.norm = norm(record["dim"], eps=record["norm_eps"])
         self.fc1 = nn.Linear(record["dim"], record["mlp"])
         self.fc2 = nn.Linear(record["mlp"], record["dim"])
         self.gelu = {"erf": "none", "tanh": "tanh"}[record["gelu"]]
@@ -99,34 +124,45 @@ class Block(nn.Module):
         super().__init__()
         self.attn = make_attention(record)
         self.mlp = Mlp(record, dropout)
-        self.dropout = dropout
+        self.dropout, self.post = dropout, record.get("norm") == "post"
 
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
         attended = self.attn(x, mask, count, trace, spins)
         x = x + functional.dropout(attended, self.dropout, self.training)
+        if self.post:
+            x = self.attn.norm.behind(x)
         x = x + functional.dropout(self.mlp(x), self.dropout, self.training)
+        if self.post:
+            x = self.mlp.norm.behind(x)
         if trace is not None:
+            if self.post:
+                trace.pop("attn_norm", None)
             trace.update(attn_out=attended, out=x)
         return x
 
 
 class Patch(nn.Module):
-    """Patches of the image as rows (p1 p2 c), normalised, projected, normalised."""
+    """Patches of the image as rows (p1 p2 c), normalised, projected, normalised; or projected
+    alone."""
 
     def __init__(self, record):
         super().__init__()
         self.size = record["patch"]
         patch_dim = self.size ** 2 * record["image"]["channels"]
-        self.norm1 = nn.LayerNorm(patch_dim, eps=record.get("patch_norm_eps", record["norm_eps"]))
+        self.norms = record.get("patch_norms", True)
+        if self.norms:
+            self.norm1 = nn.LayerNorm(patch_dim, eps=record.get("patch_norm_eps",
+                                                                record["norm_eps"]))
         self.linear = nn.Linear(patch_dim, record["dim"])
-        self.norm2 = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+        if self.norms:
+            self.norm2 = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
 
     def forward(self, image):
         batch, channels, height, width = image.shape
         p = self.size
         rows = image.view(batch, channels, height // p, p, width // p, p).permute(0, 2, 4, 3, 5, 1)
         rows = rows.reshape(batch, (height // p) * (width // p), p * p * channels)
-        return self.norm2(self.linear(self.norm1(rows)))
+        return self.norm2(self.linear(self.norm1(rows))) if self.norms else self.linear(rows)
 
 
 class Encoder(nn.Module):
@@ -135,9 +171,18 @@ class Encoder(nn.Module):
     def __init__(self, record, dropout):
         super().__init__()
         self.record, self.dropout = record, dropout
-        self.blocks = nn.ModuleList(Block(record, dropout) for _ in range(record["depth"]))
-        self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
-        self.head = nn.Linear(record["dim"], record["classes"])
+        self.depth = record["depth"]
+        self.blocks = nn.ModuleList(Block(record, dropout)
+                                    for _ in range(record.get("layer_groups", self.depth)))
+        if record.get("norm") != "post":
+            self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
+        self.first = record.get("class_tokens", 0) or 1
+        width = record["dim"] * (self.first if record["pool"] == "class" else 1)
+        hidden = record.get("head_hidden")
+        self.head = nn.Linear(hidden["width"] if hidden else width, record["classes"])
+        if hidden:
+            self.head.add_module("hidden", nn.Linear(width, hidden["width"]))
+            self.activation = {"tanh": torch.tanh, "relu": torch.relu}[hidden["activation"]]
 
     def set_solver(self, solver):
         """Gives every QAMA layer its solver; softmax layers need none."""
@@ -149,22 +194,28 @@ class Encoder(nn.Module):
         x = functional.dropout(x, self.dropout, self.training)
         if trace is not None:
             trace["embed"] = x
-        for index, block in enumerate(self.blocks):
+        for index in range(self.depth):
+            block = self.blocks[index // (self.depth // len(self.blocks))]
             inner = None if trace is None else {}
             x = block(x, mask, count, inner, None if spins is None else spins[index])
             if trace is not None:
                 trace.update({f"block.{index}.{name}": value for name, value in inner.items()})
-        x = self.norm(x)
+        if hasattr(self, "norm"):
+            x = self.norm(x)
         if mask is not None:
             x = x * mask[..., None]
         pooled = self.pooled(x, mask, count)
-        logits = self.head(pooled)
+        hidden = getattr(self.head, "hidden", None)
+        logits = self.head(pooled if hidden is None else self.activation(hidden(pooled)))
         if trace is not None:
             trace.update(norm=x, pooled=pooled, logits=logits)
         return logits
 
     def pooled(self, x, mask, count):
-        """[B,N,dim] -> [B,dim]: mean or maximum over the tokens that are there."""
+        """[B,N,dim] -> [B,dim]: mean or maximum over the tokens that are there; or the class
+        tokens, one behind the other."""
+        if self.record["pool"] == "class":
+            return x[:, :self.first].flatten(1)
         if self.record["pool"] == "max":
             return (x if mask is None else x.masked_fill(mask[..., None] == 0,
                                                          float("-inf"))).amax(1)
@@ -180,10 +231,18 @@ class SimpleViT(Encoder):
         self.grid = (image["height"] // patch, image["width"] // patch)
         self.pool = tuple(record["token_pool"])
         self.patch = Patch(record)
-        self.register_buffer("position", sincos_2d(*self.grid, record["dim"]))
+        position = sincos_2d(*self.grid, record["dim"])
+        first = record.get("class_tokens", 0)
+        if first:
+            self.class_token = nn.Parameter(torch.randn(first, record["dim"]) * 0.02)
+            position = functional.pad(position, (0, 0, first, 0))
+        self.register_buffer("position", position)
 
     def forward(self, image, trace=None, spins=None):
-        x = self.patch(image) + self.position
+        x = self.patch(image)
+        if hasattr(self, "class_token"):
+            x = torch.cat((self.class_token.expand(len(x), -1, -1), x), 1)
+        x = x + self.position
         if self.pool != (1, 1):
             grid = x.transpose(1, 2).reshape(x.shape[0], -1, *self.grid)
             x = functional.avg_pool2d(grid, self.pool).flatten(2).transpose(1, 2)
@@ -227,11 +286,15 @@ class Embedding(nn.Module):
         self.longest = sequence.get("ngrams", 0)
         if self.longest:  # ngrams.py makes them; training leaves them as they are
             self.register_buffer("ngrams", torch.zeros(sequence["ngram_rows"], 1))
-        self.proj = nn.Linear(sequence["embedding"] * (2 * self.neighbours + 1)
-                              + (self.longest > 0), record["dim"])
+        if sequence.get("norm"):
+            self.norm = nn.LayerNorm(sequence["embedding"], eps=record["norm_eps"])
+        if sequence.get("projection", True):
+            self.proj = nn.Linear(sequence["embedding"] * (2 * self.neighbours + 1)
+                                  + (self.longest > 0), record["dim"])
 
-    def forward(self, tokens, scores=None):
-        """scores [B,T]: those of the n-grams, in place of the table's."""
+    def forward(self, tokens, scores=None, position=0):
+        """scores [B,T]: those of the n-grams, in place of the table's; position [T,embedding or
+        dim]."""
         vectors = functional.embedding(tokens, self.weight, padding_idx=0)
         if self.neighbours:
             # Padding is a neighbour of zeros, as is what lies outside of the batch.
@@ -243,7 +306,10 @@ class Embedding(nn.Module):
             if scores is None:
                 scores = ngram_scores(tokens, self.ngrams, self.longest)
             vectors = torch.cat((vectors, scores[..., None].to(vectors.dtype)), -1)
-        return self.proj(vectors)
+        if hasattr(self, "norm"):
+            vectors = self.norm(vectors + position)
+        projected = self.proj(vectors) if hasattr(self, "proj") else vectors
+        return projected if hasattr(self, "norm") else projected + position
 
 
 class TextTransformer(Encoder):
@@ -256,10 +322,12 @@ class TextTransformer(Encoder):
     def __init__(self, record, dropout=0.0):
         super().__init__(record, dropout)
         self.embed = Embedding(record)
-        self.register_buffer("position", sincos_1d(record["sequence"]["max_tokens"], record["dim"]))
+        sequence = record["sequence"]
+        width = sequence["embedding"] if sequence.get("norm") else record["dim"]
+        self.register_buffer("position", sincos_1d(sequence["max_tokens"], width))
 
     def forward(self, tokens, lengths, scores=None, trace=None, spins=None):
-        x = self.embed(tokens.long(), scores) + self.position[:tokens.shape[1]]
+        x = self.embed(tokens.long(), scores, self.position[:tokens.shape[1]])
         mask = (torch.arange(tokens.shape[1], device=tokens.device)[None]
                 < lengths[:, None]).to(x.dtype)
         return self.encode(x * mask[..., None], mask, lengths, trace, spins)

@@ -316,6 +316,8 @@ class QamaAttention(nn.Module):
         weight = self.qkv.weight.view(3, -1, x.shape[-1])
         norms = (self.norm_q, self.norm_k, self.norm_v)
         biases = torch.einsum("pic,pc->pi", weight, torch.stack([norm.bias for norm in norms]))
+        if self.qkv.bias is not None:
+            biases = biases + self.qkv.bias.view(3, -1)
         weight = weight * torch.stack([norm.weight for norm in norms])[:, None]
         read = self.read()
         if self.rule.field == "mean":
