@@ -370,7 +370,8 @@ TEST_P(SolverMisuse, TooLittleRoomForSpins) {
   EXPECT_OK(solver_->solve(good_.problem(), {}, spins_, result_));
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, SolverMisuse, testing::Values("cpu:", "cpu:scalar", "exact:", "published:"),
+INSTANTIATE_TEST_SUITE_P(Devices, SolverMisuse,
+                         testing::Values("cpu:", "cpu:scalar", "exact:", "published:"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::erase(name, ':');
