@@ -111,8 +111,16 @@ qama_require(Threads)
 set(ZLIB_USE_STATIC_LIBS ${QAMA_STATIC_DEPS})
 qama_require(ZLIB)
 
-# qama_c_library(<name> <header>): the target qama_<name> for a C library, static or shared as QAMA_STATIC_DEPS says;
-# no target where the library or its header is missing.
+# Debian 12's archives of libpng and libjpeg for x86-64 are bound to one address, so a shared library cannot hold them:
+# libqama.so of a static build links the shared ones, which QAMA_OUTSIDE_LIBRARIES lists.
+set(QAMA_OUTSIDE_LIBRARIES)
+set(outside)
+if(QAMA_STATIC_DEPS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(outside png jpeg)
+endif()
+
+# qama_c_library(<name> <header> <library>...): the target qama_<name> for a C library, static or shared as
+# QAMA_STATIC_DEPS says; no target where the library or its header is missing.
 function(qama_c_library name header)
   string(TOUPPER ${name} upper)
   set(file ${name})
@@ -121,13 +129,24 @@ function(qama_c_library name header)
   endif()
   find_library(QAMA_${upper}_LIBRARY NAMES ${file})
   find_path(QAMA_${upper}_INCLUDE_DIR ${header})
-  if(QAMA_${upper}_LIBRARY AND QAMA_${upper}_INCLUDE_DIR)
-    # With a location, so that CMake knows what an archive needs and names that behind it.
-    add_library(qama_${name} UNKNOWN IMPORTED GLOBAL)
-    set_target_properties(qama_${name} PROPERTIES IMPORTED_LOCATION "${QAMA_${upper}_LIBRARY}")
-    target_link_libraries(qama_${name} INTERFACE ${ARGN})
-    target_include_directories(qama_${name} INTERFACE ${QAMA_${upper}_INCLUDE_DIR})
+  if(NOT QAMA_${upper}_LIBRARY OR NOT QAMA_${upper}_INCLUDE_DIR)
+    return()
   endif()
+  set(target qama_${name})
+  if(name IN_LIST outside)
+    find_library(QAMA_${upper}_SHARED_LIBRARY NAMES ${name})
+    set(target qama_${name}_archive)
+    add_library(qama_${name} INTERFACE IMPORTED GLOBAL)
+    target_include_directories(qama_${name} INTERFACE ${QAMA_${upper}_INCLUDE_DIR})
+    target_link_libraries(qama_${name} INTERFACE
+      $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>,${QAMA_${upper}_SHARED_LIBRARY},${target}>)
+    set(QAMA_OUTSIDE_LIBRARIES ${QAMA_OUTSIDE_LIBRARIES} ${QAMA_${upper}_SHARED_LIBRARY} PARENT_SCOPE)
+  endif()
+  # With a location, so that CMake knows what an archive needs and names that behind it.
+  add_library(${target} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(${target} PROPERTIES IMPORTED_LOCATION "${QAMA_${upper}_LIBRARY}")
+  target_link_libraries(${target} INTERFACE ${ARGN})
+  target_include_directories(${target} INTERFACE ${QAMA_${upper}_INCLUDE_DIR})
 endfunction()
 
 qama_c_library(md sha2.h)
