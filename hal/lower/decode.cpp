@@ -111,4 +111,10 @@ void Decode::fix(std::span<std::uint64_t> spins) const noexcept {
   }
 }
 
+void Decode::turn(const ProblemShape& shape, std::span<std::uint64_t> spins) const noexcept {
+  if (fixed < 0 || !is_set(spins, fixed)) return;
+  for_each_spin(shape,
+                [&](std::size_t, std::size_t word, std::uint64_t bit) { spins[word] ^= bit; });
+}
+
 }  // namespace qama::hal

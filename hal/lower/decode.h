@@ -2,6 +2,7 @@
 // (lower.h) returns its Decode, so that no caller knows about fixed vertices, signs or scales.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -18,6 +19,19 @@ namespace qama::hal {
 /// double nearest to the exact sum.
 [[nodiscard]] double value_of(const ProblemFile& file, std::span<const std::uint64_t> spins);
 
+/// Calls visit(variable, word, bit) for every variable t N + i of an answer, in this order: the
+/// spin i of head t is `bit` of word number `word`.
+template <typename Visit>
+void for_each_spin(const ProblemShape& shape, Visit&& visit) {
+  const auto words = static_cast<std::size_t>(words_per_head(shape.tokens));
+  std::size_t at = 0;
+  for (std::size_t t = 0; t < static_cast<std::size_t>(shape.heads); ++t) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(shape.tokens); ++i) {
+      visit(at++, t * words + i / 64, std::uint64_t{1} << (i % 64));
+    }
+  }
+}
+
 struct Decode {
   bool larger_is_better = false;
   bool exact = false;  ///< every weight is represented without rounding, at scale 1
@@ -28,6 +42,9 @@ struct Decode {
 
   /// Turns a device's spins into an answer to the file's problem.
   void fix(std::span<std::uint64_t> spins) const noexcept;
+
+  /// The opposite: an answer with the fixed vertex on side 0.
+  void turn(const ProblemShape& shape, std::span<std::uint64_t> spins) const noexcept;
 
   [[nodiscard]] bool maximises() const noexcept { return larger_is_better; }
   /// Whether value `a` is better than `b`.

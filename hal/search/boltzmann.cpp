@@ -93,18 +93,6 @@ class Chain {
   std::vector<double> cost_;
 };
 
-/// The bits of an answer, as value_of() takes them.
-void pack(const ProblemShape& shape, std::span<const std::uint8_t> state,
-          std::span<std::uint64_t> spins) {
-  std::fill(spins.begin(), spins.end(), 0U);
-  const auto words = static_cast<std::size_t>(words_per_head(shape.tokens));
-  const auto tokens = static_cast<std::size_t>(shape.tokens);
-  for (std::size_t i = 0; i < state.size(); ++i) {
-    const std::size_t token = i % tokens;
-    spins[i / tokens * words + token / 64] |= std::uint64_t{state[i]} << (token % 64);
-  }
-}
-
 class Sampler {
  public:
   Sampler(const ProblemFile& file, const Couplings& couplings, const BoltzmannRequest& request,
@@ -163,7 +151,10 @@ class Sampler {
       std::copy(chain.state().begin(), chain.state().end(),
                 samples_.begin() + static_cast<std::ptrdiff_t>(at * size));
       if (values_.empty()) continue;
-      pack(shape, chain.state(), spins);
+      std::fill(spins.begin(), spins.end(), 0U);
+      for_each_spin(shape, [&](std::size_t i, std::size_t word, std::uint64_t bit) {
+        if (chain.state()[i] != 0) spins[word] |= bit;
+      });
       values_[at] = value_of(file_, spins);
     }
   }

@@ -176,10 +176,13 @@ auto with_width(const Landscape& landscape, Visit&& visit) {
 /// Gray code. When it flips variable a, those below it are 0 but for a - 1, which is 1. So a flip
 /// needs to tell the variables below it only, and those are few on average.
 template <std::size_t N>
-Exhaustive try_all_of(const Landscape& landscape, const Halt& halt) {
+Exhaustive try_all_of(const Landscape& landscape, const Halt& halt, std::size_t most) {
   Exhaustive out;
   const auto size = static_cast<std::size_t>(landscape.size());
-  if (size > static_cast<std::size_t>(kMaxTried)) return out;
+  if (size > static_cast<std::size_t>(kMaxTried)) {
+    out.lowest.push_back(0);
+    return out;
+  }
   using Row = std::array<Wide<N>, kMaxTried>;
   const auto gain = std::make_unique<Row>();  // of setting a variable, by those above it
   const auto pairs = std::make_unique<std::array<Row, kMaxTried>>();
@@ -189,8 +192,18 @@ Exhaustive try_all_of(const Landscape& landscape, const Halt& halt) {
     for (const Landscape::Term& term : landscape.row(static_cast<std::int32_t>(i)))
       (*pairs)[i][static_cast<std::size_t>(term.other)].add({term.mantissa, term.shift});
   }
-  Wide<N> energy, best;
+  Wide<N> energy;
   std::uint32_t state = 0;
+  // The lowest states so far; the first of them is the one that leaves next.
+  struct Kept {
+    Wide<N> energy;
+    std::uint64_t step = 0;
+    std::uint32_t state = 0;
+    bool operator<(const Kept& other) const noexcept {
+      return energy < other.energy || (energy == other.energy && step < other.step);
+    }
+  };
+  std::vector<Kept> kept(1);
   const std::uint64_t states = std::uint64_t{1} << size;
   std::uint64_t step = 1;
   for (; step < states; ++step) {
@@ -207,11 +220,17 @@ Exhaustive try_all_of(const Landscape& landscape, const Halt& halt) {
       if (!sets) pair.negate();
       (*gain)[b] += pair;
     }
-    if (energy < best) {
-      best = energy;
-      out.state = state;
+    const bool full = kept.size() == most;
+    if (full && !(energy < kept.front().energy)) continue;
+    if (full) {
+      std::pop_heap(kept.begin(), kept.end());
+      kept.pop_back();
     }
+    kept.push_back({energy, step, state});
+    std::push_heap(kept.begin(), kept.end());
   }
+  std::sort_heap(kept.begin(), kept.end());
+  for (const Kept& one : kept) out.lowest.push_back(one.state);
   out.states = static_cast<std::int64_t>(step);
   out.complete = step == states;
   return out;
@@ -404,9 +423,10 @@ class ImproverOf final : public Improver {
 
 }  // namespace
 
-Exhaustive try_all(const Landscape& landscape, const Halt& halt) {
-  return with_width(
-      landscape, [&](auto width) { return try_all_of<decltype(width)::value>(landscape, halt); });
+Exhaustive try_all(const Landscape& landscape, const Halt& halt, std::size_t most) {
+  return with_width(landscape, [&](auto width) {
+    return try_all_of<decltype(width)::value>(landscape, halt, std::max<std::size_t>(most, 1));
+  });
 }
 
 std::unique_ptr<Improver> make_improver(const Landscape& landscape) {

@@ -76,11 +76,14 @@ class Landscape {
 
 /// The best of all states of at most 24 variables.
 struct Exhaustive {
-  std::uint32_t state = 0;  ///< bit i is variable i; of equals the first in Gray-code order
+  /// The best first; bit i is variable i; of equals the first in Gray-code order.
+  std::vector<std::uint32_t> lowest;
   std::int64_t states = 0;  ///< that were tried
   bool complete = false;    ///< all of them
 };
-[[nodiscard]] Exhaustive try_all(const Landscape& landscape, const Halt& halt);
+/// `most`: states that are kept, at least one.
+[[nodiscard]] Exhaustive try_all(const Landscape& landscape, const Halt& halt,
+                                 std::size_t most = 1);
 
 /// Improves answers. Holds its state: one thread at a time; the landscape must outlive it.
 class Improver {

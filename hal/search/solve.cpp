@@ -139,9 +139,15 @@ class Search {
     best_.decode.larger_is_better = task.file.maximises();
     sweeps_ = request.schedule.sweeps;
     a_part_ = file_.kind == ProblemKind::qama ? kLayerRestartsAPart : kGraphRestartsAPart;
-    if (landscape_ == nullptr) return;
     // Sparse rows are annealed side by side, many at a time.
-    if (!best_.decode.exact && best_.form != Form::sparse) a_part_ = kRoundedRestartsAPart;
+    const bool side_by_side = best_.form == Form::sparse;
+    if (request.answers > 0) {
+      if (!side_by_side) a_part_ = 1;
+      if (request.restarts == 0 && request.time_limit_ms == 0)
+        most_restarts_ = a_part_ * std::max(request.answers, kDefaultSolveRestarts);
+    }
+    if (landscape_ == nullptr) return;
+    if (!best_.decode.exact && !side_by_side) a_part_ = std::min(a_part_, kRoundedRestartsAPart);
     searches_ = !best_.decode.exact || landscape_->size() <= kAlwaysSearchedSpins;
   }
 
@@ -162,6 +168,7 @@ class Search {
     if (fits_) QAMA_RETURN_IF_ERROR(fit_first(*solvers[0]));
     Watcher watcher;
     QAMA_RETURN_IF_ERROR(watcher.start(request_.stop, solvers));
+    add_initial();
     std::vector<platform::Thread> helpers(solvers.size() - 1);
     Status ended;
     for (std::size_t i = 0; i < helpers.size() && ended.ok(); ++i) {
@@ -246,7 +253,7 @@ class Search {
     const Schedule& schedule = request_.schedule;
     const bool plain = request_.time_limit_ms == 0 && !request_.form && schedule.rounds == 0 &&
                        schedule.sweeps > 0;
-    if (request_.restarts > 0 || !(fits_ || plain)) return;
+    if (request_.restarts > 0 || request_.answers > 0 || !(fits_ || plain)) return;
     const auto* const sparse = std::get_if<SparseView>(&problem_);
     if (fits_ && sparse != nullptr && sparse->count <= kPatchNeighbours * sparse->spins)
       phases_.push_back(PartKind::copies);
@@ -307,6 +314,28 @@ class Search {
     return {};
   }
 
+  /// The answers to begin with, each as the answer of a part before the first.
+  void add_initial() {
+    if (request_.initial.empty()) return;
+    const std::unique_ptr<Improver> improver =
+        landscape_ != nullptr ? make_improver(*landscape_) : nullptr;
+    const auto count = static_cast<std::int64_t>(request_.initial.size());
+    for (std::int64_t k = 0; k < count; ++k) {
+      std::vector<std::uint64_t> spins = request_.initial[static_cast<std::size_t>(k)];
+      best_.decode.turn(file_.shape(), spins);
+      std::vector<std::uint64_t> energy;
+      if (improver != nullptr) {
+        const SolveOptions options = options_of(0, elapsed_us());
+        improver->improve(spins, solve_seed(request_.seed, static_cast<std::uint64_t>(k), 1),
+                          search_steps(options), halt());
+        energy = improver->energy();
+      }
+      const double value = task_.value(spins);
+      const std::lock_guard lock(mutex_);
+      take(k - count, spins, value, energy, "initial answer");
+    }
+  }
+
   void work(Solver& solver, bool reports) try {
     std::vector<std::uint64_t> spins = make_spins();
     const std::unique_ptr<Improver> improver =
@@ -315,6 +344,8 @@ class Search {
     std::optional<ExchangeSearch> exchange;
     if (rows_) tabu.emplace(*rows_);
     if (groups_) exchange.emplace(*rows_, *groups_);
+    // Reads are alike, so that their counts say something.
+    const bool doubles = fits_ && request_.answers == 0;
     Portfolio portfolio(sweeps_, phases_);
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
@@ -330,7 +361,7 @@ class Search {
       options.seed = solve_seed(request_.seed, static_cast<std::uint64_t>(part), 0);
       std::vector<std::uint64_t> from;
       PartKind kind = PartKind::restarts;
-      if (fits_) {
+      if (doubles) {
         if (!portfolio.alone()) {
           const std::lock_guard lock(mutex_);
           from = best_.spins;
@@ -382,7 +413,7 @@ class Search {
         return;
       }
       const Standing standing = add(part, options, spins, value, energy, result, busy_us);
-      if (fits_) portfolio.ended(standing, busy_us);
+      if (doubles) portfolio.ended(standing, busy_us);
     }
   } catch (...) {
     stop_ = true;
@@ -419,16 +450,24 @@ class Search {
     best_.restarts += options.from.empty() ? result.restarts : 0;
     best_.rounds += result.rounds;
     best_.busy_us += busy_us;
+    return take(part, spins, value, energy, result.solved_by, !options.from.empty());
+  }
+
+  /// An answer is known; with `wanders` it replaces one that is as good. Called with the lock held.
+  Standing take(std::int64_t part, const std::vector<std::uint64_t>& spins, double value,
+                const std::vector<std::uint64_t>& energy, const char* solved_by,
+                bool wanders = false) {
     const bool gained = best_.spins.empty() || is_better(part, value, energy);
     if (gained) {
       best_part_ = part;
       best_.value = value;
-      best_.solved_by = result.solved_by;
+      best_.solved_by = solved_by;
       best_energy_ = energy;
     }
     // Copies of the best answer that are as good wander over its plateau.
     const bool level = value == best_.value && energy == best_energy_;
-    if (gained || (level && !options.from.empty())) best_.spins = spins;
+    if (gained || (level && wanders)) best_.spins = spins;
+    if (hooks_.answer) hooks_.answer(elapsed_us() / 1000, value, task_.lift(spins));
     if (reaches_target(value)) stop_ = true;
     if (gained) return Standing::better;
     return level ? Standing::level : Standing::worse;
@@ -450,7 +489,7 @@ class Search {
   const Landscape* const landscape_;
   const SolveRequest& request_;
   const SolveHooks& hooks_;
-  const std::int64_t most_restarts_;
+  std::int64_t most_restarts_;
   std::string uri_;
   std::int64_t a_part_ = 0;
   bool searches_ = false;
@@ -489,15 +528,33 @@ Result<BestAnswer> solve_exactly(const Task& task, const SolveRequest& request,
     halt.deadline = start + std::chrono::duration_cast<Clock::duration>(
                                 std::chrono::duration<double, std::milli>(request.time_limit_ms));
   }
-  const Exhaustive found = try_all(landscape, halt);
-  const ProblemShape shape = file.shape();
-  std::vector<std::uint64_t> spins;
-  for (std::int32_t t = 0; t < shape.heads; ++t) {
-    const std::uint64_t bits = static_cast<std::uint64_t>(found.state) >> (t * shape.tokens);
-    spins.push_back(bits & ((std::uint64_t{1} << shape.tokens) - 1));
+  const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(request.answers, 1));
+  // Both sides of a cut may be swapped: one of two such states is told, that without the last
+  // vertex, which comes first.
+  const bool swaps = file.kind == ProblemKind::maxcut && file.graph.size > 0;
+  Exhaustive found = try_all(landscape, halt, swaps ? 2 * wanted : wanted);
+  if (swaps) {
+    const auto of_last = std::uint32_t{1} << (file.graph.size - 1);
+    std::erase_if(found.lowest, [&](std::uint32_t state) { return (state & of_last) != 0; });
   }
-  out.spins = task.lift(std::move(spins));
+  const ProblemShape shape = file.shape();
+  const auto lifted = [&](std::uint32_t state) {
+    std::vector<std::uint64_t> spins;
+    for (std::int32_t t = 0; t < shape.heads; ++t) {
+      const std::uint64_t bits = static_cast<std::uint64_t>(state) >> (t * shape.tokens);
+      spins.push_back(bits & ((std::uint64_t{1} << shape.tokens) - 1));
+    }
+    return task.lift(std::move(spins));
+  };
+  out.spins = lifted(found.lowest.front());
   out.value = value_of(task.file, out.spins);
+  if (hooks.answer) {
+    const double elapsed_ms = microseconds(Clock::now() - start) / 1000;
+    for (const std::uint32_t state : found.lowest) {
+      const std::vector<std::uint64_t> spins = lifted(state);
+      hooks.answer(elapsed_ms, value_of(task.file, spins), spins);
+    }
+  }
   out.optimal = found.complete;
   out.stopped = !found.complete && request.stop != nullptr && request.stop->load();
   out.target_reached = request.target && !out.decode.better(*request.target, out.value);
@@ -506,6 +563,26 @@ Result<BestAnswer> solve_exactly(const Task& task, const SolveRequest& request,
   out.flips = found.states - 1;
   out.solve_us = out.busy_us = microseconds(Clock::now() - start);
   return out;
+}
+
+/// Whether each has its words, and no bit beyond its last spin.
+Status check_initial(const ProblemShape& shape,
+                     const std::vector<std::vector<std::uint64_t>>& initial) {
+  const auto a_head = static_cast<std::size_t>(words_per_head(shape.tokens));
+  const std::size_t words = static_cast<std::size_t>(shape.heads) * a_head;
+  const std::uint64_t beyond =
+      shape.tokens % 64 == 0 ? 0 : ~std::uint64_t{0} << (shape.tokens % 64);
+  for (const std::vector<std::uint64_t>& spins : initial) {
+    bool fits = spins.size() == words;
+    for (std::size_t last = a_head - 1; fits && last < words; last += a_head)
+      fits = (spins[last] & beyond) == 0;
+    if (!fits) {
+      return Error{ErrorCode::invalid_argument,
+                   "an initial answer of " + std::to_string(64 * spins.size()) +
+                       " bits, expected one of " + std::to_string(shape.spins()) + " spins"};
+    }
+  }
+  return {};
 }
 
 Result<BestAnswer> solve_task(const Task& task, Device& device, const SolveRequest& request,
@@ -563,16 +640,20 @@ Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveReq
                          const SolveHooks& hooks) {
   QAMA_RETURN_IF_ERROR(validate(request.schedule));
   if (request.restarts < 0 || request.restarts > kMostRestarts || request.threads < 1 ||
+      request.answers < 0 || request.answers > kMostAnswers ||
       !(request.time_limit_ms >= 0 && request.time_limit_ms <= kMostTimeLimitMs) ||
       (request.target && !std::isfinite(*request.target))) {
-    return Error{ErrorCode::invalid_argument,
-                 "a request's restarts must be 0 to 2^30, its threads 1 or more, its time limit 0 "
-                 "to 10^12 ms, its target finite"};
+    return Error{
+        ErrorCode::invalid_argument,
+        "a request's restarts must be 0 to 2^30, its threads 1 or more, its answers 0 to 2^20, "
+        "its time limit 0 to 10^12 ms, its target finite"};
   }
   try {
+    QAMA_RETURN_IF_ERROR(check_initial(file.shape(), request.initial));
     // Small problems have exact:, and a form or rounds are asked for of the file's own problem.
     const Task task(file, device.info().uri.starts_with("cpu:") && !request.form &&
-                              request.schedule.rounds == 0 && file.shape().spins() > kExactSpins);
+                              request.schedule.rounds == 0 && request.initial.empty() &&
+                              file.shape().spins() > kExactSpins);
     Result<BestAnswer> out = solve_task(task, device, request, hooks);
     if (out.ok() && task.elimination) out->eliminated = task.elimination->removed();
     return out;

@@ -35,6 +35,8 @@ namespace qama::hal {
 
 /// Restarts of a request that names none.
 inline constexpr std::int64_t kDefaultSolveRestarts = 32;
+/// Different answers of one search.
+inline constexpr std::int64_t kMostAnswers = std::int64_t{1} << 20;
 
 struct SolveRequest {
   /// Of each part. Its `restarts` does not count; rounds follow after every part.
@@ -51,6 +53,14 @@ struct SolveRequest {
   std::optional<Form> form;      ///< none: the fastest (hal/form.h)
   std::uint64_t seed = 1;
   std::int32_t threads = 1;
+  /// Different answers that are wanted (SolveHooks::answer). From 1 on a part is one restart, or on
+  /// sparse rows those that are annealed side by side; there are at least as many parts, 32 or
+  /// more, unless `restarts` or the time limit says how many. Its sweeps do not double. exact:
+  /// tells the best states.
+  std::int64_t answers = 0;
+  /// Answers to begin with, as BestAnswer::spins: each is improved as a part's answer is, and
+  /// counts as one. Nothing is eliminated then. exact: needs none.
+  std::vector<std::vector<std::uint64_t>> initial;
   /// The search ends as soon as somebody sets it, also from a signal handler; the best answer so
   /// far counts. Null: nobody does. Only cpu: and exact: end a part that has begun.
   const std::atomic<bool>* stop = nullptr;
@@ -71,6 +81,9 @@ struct SolveHooks {
   /// Before each part that this thread solves. false ends the search: the best answer so far
   /// counts.
   std::function<bool(double elapsed_ms, std::int64_t restarts)> progress;
+  /// The answer of a part, or an initial one. From any thread, one at a time.
+  std::function<void(double elapsed_ms, double value, const std::vector<std::uint64_t>& spins)>
+      answer;
 };
 
 struct BestAnswer {
@@ -92,7 +105,8 @@ struct BestAnswer {
   double busy_us = 0;   ///< of all threads inside their solvers
 };
 
-/// INVALID_ARGUMENT for a request out of bounds or a form that the problem does not have;
+/// INVALID_ARGUMENT for a request out of bounds, an initial answer of another size or a form that
+/// the problem does not have;
 /// DEVICE_BAD_ANSWER where a device's energy is not that of its spins; the errors of lowering and
 /// of the device.
 [[nodiscard]] Result<BestAnswer> solve(const ProblemFile& file, Device& device,

@@ -19,6 +19,10 @@ constexpr const ProblemFormat* kFormats[] = {
     &kQamaFormat, &kMtxFormat,     &kMtxMaxcutFormat, &kQbsolvFormat, &kDimacsFormat, &kCooFormat,
     &kCsvFormat,  &kCsvQuboFormat, &kIsingFormat,     &kQuboFormat,   &kMaxcutFormat};
 
+/// What a packed file may hold: so many bytes, or so many times its own where that is more.
+constexpr std::size_t kMostUnpacked = std::size_t{1} << 28;
+constexpr std::size_t kMostRatio = 64;
+
 std::string small(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(),
@@ -116,7 +120,10 @@ Result<ProblemFile> parse_problem(std::string_view bytes, std::string_view name,
                      " bytes, expected at most " + std::to_string(kMaxProblemBytes)};
   }
   if (is_packed(bytes)) {
-    QAMA_ASSIGN_OR_RETURN(const std::string text, unpack(bytes, name, kMaxProblemBytes));
+    // Lists of pairs become a tenth; a file that says a thousand times as much means harm.
+    const std::size_t most = std::max(kMostUnpacked, kMostRatio * bytes.size());
+    QAMA_ASSIGN_OR_RETURN(const std::string text,
+                          unpack(bytes, name, std::min(most, kMaxProblemBytes)));
     if (is_packed(text)) {
       return Error{ErrorCode::problem_bad_format,
                    "problem " + quote(name) + " was packed by gzip twice"};

@@ -15,8 +15,10 @@ bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
+/// Of a text that is not empty.
 bool begins_comment(std::string_view text) {
-  return text.starts_with('#') || text.starts_with('%') || text.starts_with("//");
+  const char first = text.front();
+  return first == '#' || first == '%' || (first == '/' && text.starts_with("//"));
 }
 
 /// Whether digits in C notation that do not fit a double are too small for it, not too large: from

@@ -15,6 +15,33 @@ bool in_order(const Edge& a, const Edge& b) {
   return a.first < b.first || (a.first == b.first && a.second < b.second);
 }
 
+/// From so many pairs on, counting is quicker than comparing, unless most variables have none.
+constexpr std::size_t kCounted = std::size_t{1} << 14;
+
+/// Sorts by a key of less than `size`; equal ones keep their order. `room` is as long as `edges`.
+template <typename Key>
+void sort_by(std::vector<Edge>& edges, std::vector<Edge>& room, std::size_t size, Key&& key) {
+  std::vector<std::size_t> next(size + 1);
+  for (const Edge& edge : edges) ++next[static_cast<std::size_t>(key(edge)) + 1];
+  for (std::size_t k = 1; k <= size; ++k) next[k] += next[k - 1];
+  for (const Edge& edge : edges) room[next[static_cast<std::size_t>(key(edge))]++] = edge;
+  edges.swap(room);
+}
+
+/// Stable, so that weights of equal pairs are added in the file's order.
+void sort(EdgeList& list) {
+  std::vector<Edge>& edges = list.edges;
+  if (std::is_sorted(edges.begin(), edges.end(), in_order)) return;
+  const auto size = static_cast<std::size_t>(list.size);
+  if (edges.size() < kCounted || size > 4 * edges.size()) {
+    std::stable_sort(edges.begin(), edges.end(), in_order);
+    return;
+  }
+  std::vector<Edge> room(edges.size());
+  sort_by(edges, room, size, [](const Edge& edge) { return edge.second; });
+  sort_by(edges, room, size, [](const Edge& edge) { return edge.first; });
+}
+
 /// Whether a + b is a double (Knuth's two-sum finds no rest).
 bool sum_is_exact(double a, double b) {
   const double sum = a + b;
@@ -182,8 +209,7 @@ PairSurvey survey_pairs(std::string_view bytes) {
 }
 
 void sort_and_merge(EdgeList& list) {
-  // Stable, so that weights of equal pairs are added in the file's order.
-  std::stable_sort(list.edges.begin(), list.edges.end(), in_order);
+  sort(list);
   std::size_t kept = 0;
   for (const Edge& edge : list.edges) {
     if (kept > 0 && !in_order(list.edges[kept - 1], edge) &&

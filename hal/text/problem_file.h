@@ -24,7 +24,7 @@ enum class ProblemKind : std::uint8_t {
 
 /// Bounds on a file, checked before anything is allocated; sizes inside it are also checked against
 /// the bytes that are there. A file within them can still be too large to solve (to_dense).
-inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << 28;
+inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << 34;
 inline constexpr std::int32_t kMaxRank = 4096;
 
 /// A QAMA layer in factor form.

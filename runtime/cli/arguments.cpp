@@ -1,6 +1,7 @@
 #include "runtime/cli/arguments.h"
 
 #include "hal/base/quote.h"
+#include "hal/platform/file.h"
 #include "hal/reopen.h"
 #include "runtime/cli/report.h"
 #include "weights/architecture.h"
@@ -151,6 +152,14 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   }
   console.log(sentence + ", threads " + std::to_string(threads));
   return session;
+}
+
+Result<hal::ProblemFile> read_problem(const std::string& path, const hal::ReadOptions& options) {
+  QAMA_ASSIGN_OR_RETURN(
+      const std::vector<std::uint8_t> bytes,
+      platform::read_file(path, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return hal::parse_problem(text, path, options);
 }
 
 Status need_qama(const runtime::Model& model, const std::string& model_path, const char* command) {

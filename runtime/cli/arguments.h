@@ -57,6 +57,10 @@ struct ReadingArguments {
   [[nodiscard]] hal::ReadOptions options() const { return {format, maximise, symmetric}; }
   [[nodiscard]] bool given() const { return !format.empty() || maximise || symmetric; }
 };
+/// Reads a problem from a file, or from standard input where the path is "-".
+[[nodiscard]] Result<hal::ProblemFile> read_problem(const std::string& path,
+                                                    const hal::ReadOptions& options);
+
 /// --device, --threads and --seed alone.
 void declare_device(CLI::App& app, std::string& device);
 void declare_threads(CLI::App& app, std::int32_t& threads);

@@ -1,5 +1,5 @@
-// Fuzz target: reports of shards, which `qama merge` reads. One that is accepted is written as it
-// was read, and is merged or refused by a name.
+// Fuzz target: reports of shards, which `qama merge` reads, and receipts, which `qama replay`
+// reads. One that is accepted is written as it was read; reports are merged or refused by a name.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/cli/eval_report.h"
+#include "runtime/cli/receipt.h"
 #include "tests/fuzz/fuzz_files.h"
 
 namespace {
@@ -27,6 +28,14 @@ void check(const qama::Error& error, std::initializer_list<ErrorCode> expected) 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<std::pair<std::string, EvalReport>> shards;
   for (const auto part : qama::fuzz::parts_of({data, size}, 4)) {
+    const auto receipt = qama::cli::parse_receipt(qama::fuzz::text_of(part), "fuzz");
+    if (receipt.ok()) {
+      const std::string text = qama::cli::to_json(*receipt).dump();
+      const auto again = qama::cli::parse_receipt(text, "again");
+      if (!again.ok() || qama::cli::to_json(*again).dump() != text) std::abort();
+    } else {
+      check(receipt.error(), {ErrorCode::report_bad_format});
+    }
     auto report = qama::cli::parse_eval_report(qama::fuzz::text_of(part), "fuzz");
     if (!report.ok()) {
       check(report.error(), {ErrorCode::report_bad_format});

@@ -6,7 +6,6 @@
 
 #include "hal/base/quote.h"
 #include "hal/lower/lower.h"
-#include "hal/platform/file.h"
 #include "hal/text/formats.h"
 #include "hal/text/lines.h"
 #include "runtime/api/sample.h"
@@ -121,12 +120,7 @@ class CimCheckCommand final : public Command {
  private:
   Status read_files(std::vector<CheckedProblem>& out) const {
     for (const std::string& path : inputs_) {
-      QAMA_ASSIGN_OR_RETURN(
-          const std::vector<std::uint8_t> bytes,
-          platform::read_file(path, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
-      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      QAMA_ASSIGN_OR_RETURN(hal::ProblemFile file,
-                            hal::parse_problem(text, path, reading_.options()));
+      QAMA_ASSIGN_OR_RETURN(hal::ProblemFile file, read_problem(path, reading_.options()));
       out.push_back({path, std::move(file)});
     }
     return {};

@@ -1,19 +1,22 @@
 // `qama solve`: one problem from a file, on any device (hal/search/solve.h). What is printed as
 // energy or cut is computed in the file's own numbers from the returned spins, not taken from the
 // device's rounded integers.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
+#include "build_info.h"
 #include "hal/base/quote.h"
 #include "hal/device.h"
-#include "hal/platform/file.h"
+#include "hal/platform/sha256.h"
 #include "hal/search/solve.h"
 #include "hal/text/formats.h"
-#include "hal/text/lines.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/interrupt.h"
+#include "runtime/cli/receipt.h"
+#include "runtime/cli/solve_record.h"
 
 namespace qama::cli {
 namespace {
@@ -45,7 +48,8 @@ class Solve final : public Command {
         .examples =
             "qama solve layer.txt --sweeps 200 --restarts 64\n"
             "qama solve G1.mc --time-limit 1000 --target 11624 --json\n"
-            "qama solve small.qubo --device exact:\n"};
+            "qama solve small.qubo --device exact: --samples 10\n"
+            "qama solve G1.mc --receipt G1.receipt && qama replay G1.receipt G1.mc\n"};
   }
 
   void declare(CLI::App& app) override {
@@ -55,6 +59,19 @@ class Solve final : public Command {
     reading_.declare(app);
     app.add_option("--out", out_, "Write the spins to this file, as 0 and 1, a head a line.")
         ->type_name("FILE");
+    app.add_option(
+           "--samples", samples_,
+           "Give the K best different answers, with how often each was reached: reads of one "
+           "restart each, or of 32 that are annealed side by side (form sparse).")
+        ->type_name("K")
+        ->check(CLI::Range(std::int64_t{1}, hal::kMostAnswers));
+    app.add_option("--receipt", receipt_path_,
+                   "Write what `qama replay` proves the answer with: the problem's hash, seed, "
+                   "schedule, value, spins.")
+        ->type_name("FILE");
+    app.add_option("--html", html_,
+                   "Write a page with the best value over time and the reads by value.")
+        ->type_name("FILE");
     app.add_option("--sweeps", sweeps_,
                    "Let the annealer do N sweeps in each restart; 0 only descends.")
         ->type_name("N")
@@ -63,7 +80,7 @@ class Solve final : public Command {
     app.add_option("--restarts", restarts_, "Start at most N times.")
         ->type_name("N")
         ->check(CLI::Range(1, kMaxRestarts))
-        ->default_str("32; with --time-limit: as many as fit");
+        ->default_str("32; --samples: 32 reads or K; with --time-limit: as many as fit");
     app.add_option(
            "--time-limit", time_limit_ms_,
            "Begin no restart after MS milliseconds; one under way cuts its sweeps short and "
@@ -123,13 +140,9 @@ class Solve final : public Command {
     if (target_ && !std::isfinite(*target_)) {
       return Error{ErrorCode::usage, "--target must be a finite number"};
     }
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {path_}));
-    QAMA_ASSIGN_OR_RETURN(
-        const std::vector<std::uint8_t> bytes,
-        platform::read_file(path_, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file,
-                          hal::parse_problem(text, path_, reading_.options()));
+    QAMA_RETURN_IF_ERROR(
+        check_outputs({{"--out", out_}, {"--receipt", receipt_path_}, {"--html", html_}}, {path_}));
+    QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file, read_problem(path_, reading_.options()));
     QAMA_ASSIGN_OR_RETURN(hal::SolveRequest request, request_for(file.kind));
     const std::string uri =
         device_.empty() ? hal::default_device(file, asks_for_annealing()) : device_;
@@ -161,12 +174,26 @@ class Solve final : public Command {
       progress.update(timed ? static_cast<std::int64_t>(elapsed_ms) : restarts);
       return true;
     };
+    SolveRecord record(samples_, file.maximises());
+    if (samples_ > 0 || !html_.empty()) {
+      hooks.answer = [&](double elapsed_ms, double value, const auto& spins) {
+        record.add(elapsed_ms, value, spins);
+      };
+    }
     const Interrupt interrupt;
     request.stop = Interrupt::flag();
     QAMA_ASSIGN_OR_RETURN(const hal::BestAnswer answer, hal::solve(file, *device, request, hooks));
     if (!out_.empty())
       QAMA_RETURN_IF_ERROR(write_file(out_, spins_text(file.shape(), answer.spins, true)));
-    report(console, file, *device, answer);
+    if (!receipt_path_.empty()) {
+      const std::string receipt = to_json(receipt_of(file, *device, request, answer)).dump();
+      QAMA_RETURN_IF_ERROR(write_file(receipt_path_, receipt + "\n"));
+    }
+    if (!html_.empty()) {
+      QAMA_RETURN_IF_ERROR(write_solve_html(html_, path_, file, answer, record,
+                                            facts_of(file, *device, request, answer)));
+    }
+    report(console, file, *device, answer, record);
     if (Interrupt::signal() != 0) {
       console.stopped_by(Interrupt::signal(), "this is the best answer so far");
     }
@@ -176,6 +203,8 @@ class Solve final : public Command {
  private:
   /// Spins up to which they are printed without being asked for.
   static constexpr std::int64_t kPrintedSpins = 300;
+  /// Of each sample.
+  static constexpr std::size_t kSampleSpins = 64;
 
   static bool is_exhaustive(const hal::Device& device) { return device.info().uri == "exact:"; }
 
@@ -205,34 +234,118 @@ class Solve final : public Command {
     if (!form_.empty()) {
       QAMA_ASSIGN_OR_RETURN(out.form, hal::parse_form(form_));
     }
+    out.answers = samples_;
     out.seed = seed_.value_or(1);
     out.threads = threads_;
     return out;
   }
 
-  /// Spins as 0 and 1, head after head; in `lines` a head a line.
-  static std::string spins_text(const hal::ProblemShape& shape,
-                                const std::vector<std::uint64_t>& spins, bool lines = false) {
-    std::string out;
-    const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
-    for (std::size_t t = 0; t < static_cast<std::size_t>(shape.heads); ++t) {
-      for (std::int32_t i = 0; i < shape.tokens; ++i) {
-        const std::uint64_t word = spins[t * words + static_cast<std::size_t>(i / 64)];
-        out += ((word >> (i % 64)) & 1U) != 0 ? '1' : '0';
-      }
-      if (lines) out += '\n';
-    }
+  static Receipt receipt_of(const hal::ProblemFile& file, const hal::Device& device,
+                            const hal::SolveRequest& request, const hal::BestAnswer& answer) {
+    Receipt out;
+    out.problem_sha256 = problem_sha256(file);
+    out.format = file.format;
+    out.maximise = file.maximise;
+    out.symmetric = file.symmetric;
+    out.device = device.info().uri;
+    out.request = request;
+    // With a target, which parts are done before another thread reaches it is a matter of time.
+    out.repeatable = request.time_limit_ms == 0 && !answer.stopped &&
+                     (!request.target || request.threads == 1) && device.info().deterministic;
+    out.value = answer.value;
+    out.optimal = answer.optimal;
+    out.spins_sha256 = platform::sha256_hex(spins_text(file.shape(), answer.spins, true));
+    out.spins = spins_text(file.shape(), answer.spins);
+    out.kernel = answer.solved_by;
+    out.revision = kBuildRevision;
     return out;
   }
 
+  /// For the page.
+  static std::vector<std::vector<std::string>> facts_of(const hal::ProblemFile& file,
+                                                        const hal::Device& device,
+                                                        const hal::SolveRequest& request,
+                                                        const hal::BestAnswer& answer) {
+    return {{"problem's SHA-256", problem_sha256(file)},
+            {"read as", hal::describe_format(file)},
+            {"means", hal::describe_convention(file)},
+            {"device", device.info().uri},
+            {"kernel", answer.solved_by},
+            {"form", std::string(hal::name_of(answer.form))},
+            {"weights", answer.decode.exact ? "exact" : "rounded"},
+            {"seed", std::to_string(request.seed)},
+            {"threads", std::to_string(request.threads)},
+            {"sweeps a restart", std::to_string(answer.sweeps)},
+            {"restarts", std::to_string(answer.restarts)},
+            {"proposals", std::to_string(answer.proposals)},
+            {"milliseconds", value_text(std::round(answer.solve_us) / 1000)},
+            {"revision", kBuildRevision}};
+  }
+
+  /// The rows of --samples.
+  static void report_samples(Console& console, const hal::ProblemFile& file,
+                             const SolveRecord& record) {
+    const std::vector<hal::AnswerSet::Answer> answers = record.kept().answers();
+    console.line(format("samples    %zu different of %lld reads", answers.size(),
+                        static_cast<long long>(record.kept().reads())));
+    std::size_t width = 0;
+    for (const auto& one : answers) width = std::max(width, value_text(one.value).size());
+    for (std::size_t k = 0; k < answers.size(); ++k) {
+      std::string spins = spins_text(file.shape(), answers[k].spins);
+      if (spins.size() > kSampleSpins) spins = spins.substr(0, kSampleSpins) + "...";
+      console.line(format("%5zu  %*s  x %-6lld ", k + 1, static_cast<int>(width),
+                          value_text(answers[k].value).c_str(),
+                          static_cast<long long>(answers[k].count)) +
+                   spins);
+    }
+    const std::vector<SolveRecord::Bin> bins = record.histogram();
+    std::int64_t most = 1;
+    for (const SolveRecord::Bin& bin : bins) most = std::max(most, bin.count);
+    console.line("histogram");
+    for (const SolveRecord::Bin& bin : bins) {
+      const auto length = static_cast<std::size_t>((40 * bin.count + most - 1) / most);
+      const std::string values =
+          bin.from == bin.to ? value_text(bin.from) : format("%.6g to %.6g", bin.from, bin.to);
+      console.line(format("  %24s %8lld ", values.c_str(), static_cast<long long>(bin.count)) +
+                   std::string(length, '#'));
+    }
+  }
+
+  static void add_samples(Json& out, const hal::ProblemFile& file, const SolveRecord& record) {
+    out["reads"] = record.kept().reads();
+    out["samples"] = Json::array();
+    for (const hal::AnswerSet::Answer& answer : record.kept().answers()) {
+      Json one;
+      one[value_name(file)] = value_json(answer.value);
+      one["count"] = answer.count;
+      one["spins"] = spins_text(file.shape(), answer.spins);
+      out["samples"].push_back(std::move(one));
+    }
+    out["histogram"] = Json::array();
+    for (const SolveRecord::Bin& bin : record.histogram()) {
+      Json one;
+      one["from"] = value_json(bin.from);
+      one["to"] = value_json(bin.to);
+      one["count"] = bin.count;
+      out["histogram"].push_back(std::move(one));
+    }
+    out["improvements"] = Json::array();
+    for (const StepPoint& point : record.improvements()) {
+      Json one;
+      one["ms"] = point.at;
+      one[value_name(file)] = value_json(point.value);
+      out["improvements"].push_back(std::move(one));
+    }
+  }
+
   void report(Console& console, const hal::ProblemFile& file, const hal::Device& device,
-              const hal::BestAnswer& answer) const {
+              const hal::BestAnswer& answer, const SolveRecord& record) const {
     const hal::ProblemShape shape = file.shape();
     const std::string spins = spins_text(shape, answer.spins);
     const std::uint64_t seed = seed_.value_or(1);
     const double ns_per_proposal =
         answer.proposals > 0 ? 1000 * answer.busy_us / static_cast<double>(answer.proposals) : 0;
-    const char* name = file.kind == hal::ProblemKind::maxcut ? "cut" : "energy";
+    const char* name = value_name(file);
     if (console.json) {
       Json out;
       out["file"] = path_;
@@ -246,14 +359,7 @@ class Solve final : public Command {
         out["heads"] = shape.heads;
         out["tokens"] = shape.tokens;
       }
-      // Whole numbers stay whole.
-      constexpr double kLargestWhole = 9007199254740992.0;  // 2^53
-      if (answer.value == std::nearbyint(answer.value) &&
-          std::fabs(answer.value) <= kLargestWhole) {
-        out[name] = static_cast<std::int64_t>(answer.value);
-      } else {
-        out[name] = answer.value;
-      }
+      out[name] = value_json(answer.value);
       out["optimal"] = answer.optimal;
       if (answer.eliminated > 0) out["eliminated"] = answer.eliminated;
       out["spins"] = spins;
@@ -275,16 +381,18 @@ class Solve final : public Command {
       if (target_) out["target_reached"] = answer.target_reached;
       if (answer.cut_off) out["cut_off"] = true;
       if (answer.stopped) out["stopped"] = true;
+      if (samples_ > 0) add_samples(out, file, record);
+      if (!receipt_path_.empty()) out["receipt"] = receipt_path_;
+      if (!html_.empty()) out["html"] = html_;
       console.object(out);
       return;
     }
-    std::string value;
-    hal::append_number(value, answer.value, 0);
     console.line(format("kind       %s, %lld spins", std::string(hal::name_of(file.kind)).c_str(),
                         static_cast<long long>(shape.spins())));
     console.line("read as    " + hal::describe_format(file));
     console.line("means      " + hal::describe_convention(file));
-    console.line(format("%-10s ", name) + value + (answer.optimal ? ", optimal" : ""));
+    console.line(format("%-10s ", name) + value_text(answer.value) +
+                 (answer.optimal ? ", optimal" : ""));
     if (answer.eliminated > 0) {
       console.line("eliminated " + std::to_string(answer.eliminated) + " spins of few couplings");
     }
@@ -322,6 +430,9 @@ class Solve final : public Command {
     } else {
       console.line("spins      " + spins);
     }
+    if (samples_ > 0) report_samples(console, file, record);
+    if (!receipt_path_.empty()) console.line("receipt    in " + quote(receipt_path_));
+    if (!html_.empty()) console.line("page       in " + quote(html_));
   }
 
   std::string path_;
@@ -330,6 +441,8 @@ class Solve final : public Command {
   std::string start_kind_ = "guessed";
   std::string device_;  ///< empty: hal::default_device
   std::string out_;
+  std::int64_t samples_ = 0;
+  std::string receipt_path_, html_;
   hal::Schedule schedule_;  ///< what rounds are
   std::optional<std::int32_t> sweeps_;
   std::optional<double> t_start_, t_end_;

@@ -39,6 +39,14 @@ struct Series {
 /// Counts of values in equal bins.
 [[nodiscard]] std::string histogram(std::span<const double> values, std::string_view label);
 
+/// A value that stays until the next point, over time from 0 to `end`.
+struct StepPoint {
+  double at = 0;
+  double value = 0;
+};
+[[nodiscard]] std::string step_chart(std::string_view title, std::span<const StepPoint> points,
+                                     double end, std::string_view unit);
+
 /// Coloured names: what the parts or lines of a chart are.
 [[nodiscard]] std::string legend(const std::vector<std::string>& names);
 

@@ -16,7 +16,8 @@ std::string histogram(std::span<const double> values, std::string_view label) {
   if (values.empty()) return {};
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
   const double low = *least;
-  const double range = std::max(*greatest - low, 1e-12);
+  // Of equal values, or nearly so, ticks must still be different numbers.
+  const double range = std::max({*greatest - low, 1e-12, std::fabs(low) * 1e-9});
   std::vector<double> counts(kBins);
   for (const double v : values) {
     const double bin = (v - low) / range * kBins;

@@ -60,11 +60,29 @@ TEST(Landscape, AllStatesOfEveryKindAndWidth) {
         const Exhaustive found = try_all(landscape, {});
         EXPECT_TRUE(found.complete);
         EXPECT_EQ(found.states, 512);
-        EXPECT_EQ(value_of_state(file, found.state), best_value(file)) << seed;
+        EXPECT_EQ(value_of_state(file, found.lowest.front()), best_value(file)) << seed;
       }
     }
   }
   EXPECT_EQ(words, (std::set<std::size_t>{1, 2, 4, 36}));
+}
+
+TEST(Landscape, TheLowestStatesInOrder) {
+  const ProblemFile file = random_problem(ProblemKind::qubo, 9, 0, 3);
+  ASSERT_OK_AND_ASSIGN(const Landscape landscape, Landscape::of(file));
+  std::vector<double> values;
+  for (std::uint32_t state = 0; state < 512; ++state) values.push_back(value_of_state(file, state));
+  std::sort(values.begin(), values.end());
+  const std::uint32_t best = try_all(landscape, {}).lowest.front();
+  for (const std::size_t most : {1U, 2U, 7U, 512U, 600U}) {
+    const Exhaustive found = try_all(landscape, {}, most);
+    ASSERT_EQ(found.lowest.size(), std::min<std::size_t>(most, 512));
+    EXPECT_EQ(found.lowest.front(), best);
+    EXPECT_EQ(std::set<std::uint32_t>(found.lowest.begin(), found.lowest.end()).size(),
+              found.lowest.size());
+    for (std::size_t k = 0; k < found.lowest.size(); ++k)
+      EXPECT_EQ(value_of_state(file, found.lowest[k]), values[k]);
+  }
 }
 
 TEST(Landscape, ASmallWeightCountsBesideALargeOne) {
@@ -72,7 +90,7 @@ TEST(Landscape, ASmallWeightCountsBesideALargeOne) {
   ASSERT_OK_AND_ASSIGN(const ProblemFile file,
                        parse_problem("2 2\n1 1 -1e18\n2 2 -1e-9\n", "file", "qubo"));
   ASSERT_OK_AND_ASSIGN(const Landscape landscape, Landscape::of(file));
-  EXPECT_EQ(try_all(landscape, {}).state, 3U);
+  EXPECT_EQ(try_all(landscape, {}).lowest.front(), 3U);
   std::uint64_t spins = 1;
   const auto improver = make_improver(landscape);
   improver->improve({&spins, 1}, 1, 0, {});
@@ -116,7 +134,7 @@ TEST(Landscape, TwentyFourVariables) {
   ASSERT_OK_AND_ASSIGN(const Landscape landscape, Landscape::of(file));
   const Exhaustive found = try_all(landscape, {});
   EXPECT_EQ(found.states, 1 << 24);
-  EXPECT_EQ(value_of_state(file, found.state), static_cast<double>(best));
+  EXPECT_EQ(value_of_state(file, found.lowest.front()), static_cast<double>(best));
 }
 
 TEST(Landscape, OfALayer) {
@@ -131,7 +149,7 @@ TEST(Landscape, OfALayer) {
     const std::uint64_t spins[] = {state & 7U, state >> 3};
     best = std::min(best, value_of(file, spins));
   }
-  const std::uint64_t spins[] = {found.state & 7U, found.state >> 3};
+  const std::uint64_t spins[] = {found.lowest.front() & 7U, found.lowest.front() >> 3};
   EXPECT_NEAR(value_of(file, spins), best, 1e-12);
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <chrono>
@@ -11,7 +12,9 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "hal/search/answers.h"
 #include "hal/text/formats.h"
 #include "tests/test_support.h"
 
@@ -69,6 +72,140 @@ TEST_F(SolveTest, ThreadsDoNotChangeTheAnswer) {
   request.restarts = 64;
   ASSERT_OK_AND_ASSIGN(const BestAnswer shorter, solve(file, *device_, request));
   EXPECT_LE(shorter.value, one.value);
+}
+
+TEST_F(SolveTest, EveryReadIsTold) {
+  for (const std::int32_t size : {100, 400}) {
+    ProblemFile file = graph(size, 11);
+    if (size == 400) {  // sparse rows
+      std::erase_if(file.graph.edges,
+                    [](const Edge& edge) { return (edge.second - edge.first) % 40 != 1; });
+    }
+    SolveRequest request = default_request(file.kind);
+    request.schedule.sweeps = 2;
+    request.answers = 5;
+    AnswerSet kept(5, true);
+    double best = -HUGE_VAL;
+    SolveHooks hooks;
+    hooks.answer = [&](double elapsed_ms, double value, const std::vector<std::uint64_t>& spins) {
+      EXPECT_GE(elapsed_ms, 0);
+      EXPECT_EQ(value_of(file, spins), value);
+      best = std::max(best, value);
+      kept.add(value, spins);
+    };
+    ASSERT_OK_AND_ASSIGN(const BestAnswer one, solve(file, *device_, request, hooks));
+    EXPECT_EQ(one.value, best);
+    EXPECT_EQ(kept.reads(), 32);
+    EXPECT_EQ(one.restarts, one.form == Form::sparse ? 32 * 32 : 32);
+    const auto answers = kept.answers();
+    ASSERT_GT(answers.size(), 1U);
+    EXPECT_EQ(answers.front().value, best);
+    for (std::size_t k = 1; k < answers.size(); ++k)
+      EXPECT_LE(answers[k].value, answers[k - 1].value);
+    // The same on two threads, whatever the order.
+    const AnswerSet first = std::exchange(kept, AnswerSet(5, true));
+    request.threads = 2;
+    ASSERT_TRUE(solve(file, *device_, request, hooks).ok());
+    const auto again = kept.answers();
+    ASSERT_EQ(again.size(), answers.size());
+    for (std::size_t k = 0; k < answers.size(); ++k) {
+      EXPECT_EQ(again[k].spins, answers[k].spins);
+      EXPECT_EQ(again[k].count, answers[k].count);
+    }
+    // More answers that are wanted are more reads.
+    request.answers = 40;
+    kept = AnswerSet(40, true);
+    ASSERT_TRUE(solve(file, *device_, request, hooks).ok());
+    EXPECT_EQ(kept.reads(), 40);
+  }
+}
+
+TEST_F(SolveTest, TheBestStatesOfASmallCutEachOnce) {
+  const ProblemFile file = graph(9, 12);
+  std::vector<double> values;
+  for (std::uint64_t bits = 0; bits < 256; ++bits) values.push_back(value_of(file, {&bits, 1}));
+  std::sort(values.rbegin(), values.rend());
+  SolveRequest request = default_request(file.kind);
+  request.answers = 6;
+  AnswerSet kept(6, true);
+  SolveHooks hooks;
+  hooks.answer = [&](double, double value, const auto& spins) { kept.add(value, spins); };
+  ASSERT_OK_AND_ASSIGN(const auto exact, open_device("exact:"));
+  ASSERT_OK_AND_ASSIGN(const BestAnswer best, solve(file, *exact, request, hooks));
+  EXPECT_TRUE(best.optimal);
+  const auto answers = kept.answers();
+  ASSERT_EQ(answers.size(), 6U);
+  for (std::size_t k = 0; k < 6; ++k) {
+    EXPECT_EQ(answers[k].value, values[k]);
+    EXPECT_EQ(answers[k].count, 1);
+  }
+}
+
+TEST_F(SolveTest, AnInitialAnswerIsNotMadeWorse) {
+  for (const std::int32_t size : {60, 300}) {
+    const ProblemFile file = graph(size, 13);
+    SolveRequest request = default_request(file.kind);
+    ASSERT_OK_AND_ASSIGN(const BestAnswer good, solve(file, *device_, request));
+    request.restarts = 1;
+    request.schedule.sweeps = 0;
+    request.seed = 9;
+    ASSERT_OK_AND_ASSIGN(const BestAnswer bad, solve(file, *device_, request));
+    // The same cut with its sides swapped: the vertex that is fixed is on the other one.
+    std::vector<std::uint64_t> swapped = good.spins;
+    for_each_spin(file.shape(),
+                  [&](std::size_t, std::size_t word, std::uint64_t bit) { swapped[word] ^= bit; });
+    for (const auto& spins : {good.spins, swapped}) {
+      request.initial = {spins};
+      ASSERT_OK_AND_ASSIGN(const BestAnswer kept, solve(file, *device_, request));
+      EXPECT_GE(kept.value, good.value);
+      EXPECT_EQ(value_of(file, kept.spins), kept.value);
+    }
+    EXPECT_GE(good.value, bad.value);
+  }
+}
+
+TEST_F(SolveTest, AnInitialAnswerOfAnotherSizeIsRefused) {
+  const ProblemFile file = graph(70, 14);
+  SolveRequest request = default_request(file.kind);
+  for (const std::vector<std::uint64_t>& spins :
+       {std::vector<std::uint64_t>{}, {1}, {1, 2, 3}, {0, std::uint64_t{1} << 6}}) {
+    request.initial = {spins};
+    EXPECT_ERROR(invalid_argument, solve(file, *device_, request));
+  }
+  request.initial.clear();
+  for (const std::int64_t answers : {std::int64_t{-1}, kMostAnswers + 1}) {
+    request.answers = answers;
+    EXPECT_ERROR(invalid_argument, solve(file, *device_, request));
+  }
+}
+
+TEST(AnswerSet, WhatIsKeptDoesNotDependOnTheOrder) {
+  std::mt19937 random(1);
+  std::vector<std::pair<double, std::uint64_t>> reads;
+  for (int k = 0; k < 500; ++k) {
+    const std::uint64_t spins = random() % 40;
+    reads.emplace_back(static_cast<double>(spins % 7), spins);
+  }
+  const auto keep = [&](bool larger) {
+    AnswerSet out(9, larger);
+    for (const auto& [value, spins] : reads) out.add(value, {spins});
+    return out.answers();
+  };
+  for (const bool larger : {false, true}) {
+    const auto answers = keep(larger);
+    ASSERT_EQ(answers.size(), 9U);
+    EXPECT_EQ(answers.front().value, larger ? 6 : 0);
+    for (const AnswerSet::Answer& one : answers) {
+      EXPECT_EQ(one.count,
+                std::count(reads.begin(), reads.end(), std::pair(one.value, one.spins.front())));
+    }
+    std::shuffle(reads.begin(), reads.end(), random);
+    const auto again = keep(larger);
+    for (std::size_t k = 0; k < 9; ++k) {
+      EXPECT_EQ(again[k].spins, answers[k].spins);
+      EXPECT_EQ(again[k].count, answers[k].count);
+    }
+  }
 }
 
 TEST_F(SolveTest, ATargetEndsTheSearch) {

@@ -102,6 +102,119 @@ TEST_F(CliSolve, AnnealerFindsWhatExhaustiveSearchFinds) {
   }
 }
 
+TEST_F(CliSolve, TheBestDifferentAnswersAndTheReadsByValue) {
+  const std::string file = put("g.mc", graph(60, 4));
+  const std::vector<std::string> search = {file,         "--samples", "4",      "--sweeps", "1",
+                                           "--restarts", "50",        "--form", "dense"};
+  const auto result = solve(search);
+  EXPECT_EQ(result["reads"], 50);
+  ASSERT_EQ(result["samples"].size(), 4U);
+  EXPECT_EQ(result["samples"][0]["cut"], result["cut"]);
+  int binned = 0;
+  for (const auto& bin : result["histogram"]) {
+    EXPECT_LE(bin["from"], bin["to"]);
+    binned += bin["count"].get<int>();
+  }
+  EXPECT_EQ(binned, 50);
+  EXPECT_GE(result["histogram"].front()["to"], result["cut"]);
+  ASSERT_FALSE(result["improvements"].empty());
+  EXPECT_EQ(result["improvements"].back()["cut"], result["cut"]);
+  for (std::size_t k = 1; k < 4; ++k) {
+    EXPECT_LE(result["samples"][k]["cut"], result["samples"][k - 1]["cut"]);
+    EXPECT_NE(result["samples"][k]["spins"], result["samples"][k - 1]["spins"]);
+  }
+  // The same answers on two threads.
+  std::vector<std::string> with_threads = search;
+  with_threads.insert(with_threads.end(), {"--threads", "2"});
+  const auto again = solve(with_threads);
+  EXPECT_EQ(again["samples"], result["samples"]);
+  EXPECT_EQ(again["histogram"], result["histogram"]);
+  // All states of a small problem: the best three of eight, each once.
+  const Outcome text =
+      run_qama({"solve", "-q", put("p.qubo", "3 3\n1 1 -1\n2 2 -2\n3 3 -4\n"), "--samples", "3"});
+  EXPECT_EQ(text.status, 0);
+  EXPECT_THAT(text.out, HasSubstr("samples    3 different of 3 reads\n"
+                                  "    1  -7  x 1      111\n"
+                                  "    2  -6  x 1      011\n"
+                                  "    3  -5  x 1      101\n"
+                                  "histogram\n"));
+  EXPECT_NE(run_qama({"solve", file, "--samples", "0"}).status, 0);
+  EXPECT_FALSE(solve({file}).contains("samples"));
+}
+
+TEST_F(CliSolve, FractionalWeightsOfACut) {
+  // 0.1 + 0.2 + 0.4 of 0.7: the triangle loses its lightest edge.
+  const auto result = solve({put("f.mc", "3 3\n1 2 0.1\n2 3 0.25\n1 3 0.4\n")});
+  EXPECT_EQ(result["cut"], 0.65);
+  EXPECT_EQ(solve({put("f.mc", "3 3\n1 2 0.1\n2 3 0.25\n1 3 0.4\n"), "--device", "cpu:"})["cut"],
+            0.65);
+}
+
+TEST_F(CliSolve, AReceiptIsProvenByReplay) {
+  const std::string file = put("g.mc", graph(60, 5));
+  const std::string receipt = directory_.file("receipt");
+  const auto solved = solve({file, "--receipt", receipt, "--seed", "7", "--threads", "2"});
+  EXPECT_EQ(solved["receipt"], receipt);
+  const auto replay = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"replay", "-q", "--json"});
+    return run_qama(arguments);
+  };
+  const Outcome outcome = replay({receipt, file});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  auto proof = outcome.json();
+  EXPECT_EQ(proof["cut"], solved["cut"]);
+  EXPECT_EQ(proof["search_repeated"], true);
+  EXPECT_EQ(proof["same_revision"], true);
+  EXPECT_THAT(replay({receipt, file, "--device", "cpu:scalar"}).json()["kernel"].get<std::string>(),
+              HasSubstr("cpu:scalar"));
+  // The same problem in another order, with a comment, from another file.
+  std::string text = graph(60, 5);
+  const std::size_t first = text.find('\n') + 1;
+  const std::string line = text.substr(first, text.find('\n', first) + 1 - first);
+  text.erase(first, line.size());
+  EXPECT_EQ(replay({receipt, put("other", "# the same\n" + text + line)}).status, 0);
+  EXPECT_THAT(run_qama({"replay", receipt, file}).out, HasSubstr("search     repeated on cpu:"));
+
+  // Another problem, another answer, another value, another seed.
+  const auto refused = [&](const std::string& path, const std::string& problem,
+                           const std::string& sentence) {
+    const Outcome failed = run_qama({"replay", "-q", path, problem});
+    EXPECT_EQ(failed.status, 1);
+    EXPECT_THAT(failed.err, HasSubstr(sentence));
+  };
+  refused(receipt, put("h.mc", graph(60, 6)), "INVALID_ARGUMENT");
+  const nlohmann::json good = nlohmann::json::parse(std::ifstream(receipt));
+  const auto changed = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json bad = good;
+    bad[key] = value;
+    return put("bad", bad.dump());
+  };
+  std::string spins = good["spins"];
+  spins[20] = spins[20] == '0' ? '1' : '0';
+  refused(changed("spins", spins), file, "DEVICE_BAD_ANSWER: receipt");
+  refused(changed("spins", "01"), file, "2 spins, expected 60");
+  refused(changed("value", good["value"].get<double>() + 1), file, "its spins have the cut");
+  refused(changed("seed", 8), file, "DEVICE_BAD_ANSWER: device");
+  refused(changed("seed", -1), file, "REPORT_BAD_FORMAT");
+  refused(changed("more", 1), file, "REPORT_BAD_FORMAT");
+  refused(changed("threads", 0), file, "REPORT_BAD_FORMAT");
+  refused(put("bad", "{"), file, "REPORT_BAD_FORMAT");
+  refused(file, file, "REPORT_BAD_FORMAT");
+
+  // With a time limit the answer is proven, the search is not repeated.
+  EXPECT_EQ(solve({file, "--receipt", receipt, "--time-limit", "5"})["receipt"], receipt);
+  proof = replay({receipt, file}).json();
+  EXPECT_EQ(proof["answer_proven"], true);
+  EXPECT_EQ(proof["search_repeated"], false);
+  EXPECT_THAT(run_qama({"replay", receipt, file}).out, HasSubstr("search     not repeated"));
+  // A small problem is proven to be optimal again; a maximised one is read as it was.
+  const std::string qubo = put("p.qubo", "3 3\n1 1 -1\n2 2 2\n1 3 4\n");
+  solve({qubo, "--maximise", "--receipt", receipt});
+  proof = replay({receipt, qubo}).json();
+  EXPECT_EQ(proof["energy"], 5);
+  EXPECT_EQ(proof["optimal"], true);
+}
+
 TEST_F(CliSolve, QuboWithLinearTerms) {
   // x1 = x3 = 1: -2.5 - 1 = -3.5; adding x2 costs 3 - 2.
   const auto result = solve({put("p", "3 5\n1 1 -2.5\n2 2 -2\n3 3 -1\n1 2 3\n2 3 0.25\n")});

@@ -1,9 +1,11 @@
-// The pages of `qama explain` and `qama profile`: well formed, with a role and a title on every
-// picture, as wide as the screen lets them, and with every value in them.
+// The pages of `qama explain`, `qama profile` and `qama solve`: well formed, with a role and a
+// title on every picture, as wide as the screen lets them, and with every value in them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -103,6 +105,36 @@ int count_of(const std::string& page, const std::string& what) {
 std::string text_of_file(const std::string& path) {
   const auto bytes = read_file(path);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST(Pages, SolveHasItsReadsAndItsBestValueOverTime) {
+  const TempDir directory;
+  put_file(directory.file("g&1.mc"), "5 6\n1 2 3\n2 3 -1\n3 4 2\n4 5 0.5\n5 1 1\n1 3 1\n");
+  const std::string path = directory.file("p");
+  const json report = run_qama({"solve", "-q", "--json", directory.file("g&1.mc"), "--device",
+                                "cpu:", "--sweeps", "0", "--samples", "3", "--html", path})
+                          .json();
+  const std::string page = text_of_file(path);
+  expect_good_page(page);
+  EXPECT_EQ(report["html"], path);
+  EXPECT_THAT(page, HasSubstr("g&amp;1.mc"));
+  EXPECT_THAT(page, HasSubstr("cut " + report["cut"].dump()));
+  EXPECT_THAT(page, HasSubstr("32 reads."));
+  EXPECT_EQ(count_of(page, "<circle"), static_cast<int>(report["improvements"].size()));
+  for (const json& sample : report["samples"])
+    EXPECT_THAT(page, HasSubstr(sample["spins"].get<std::string>()));
+  for (const json& bin : report["histogram"])
+    EXPECT_THAT(page, HasSubstr(">" + bin["count"].dump() + "<"));
+  EXPECT_THAT(page, HasSubstr("Histogram: cut"));
+}
+
+TEST(Pages, ChartsOfEqualValuesEnd) {
+  const std::vector<double> equal(5, 11624.0);
+  EXPECT_THAT(cli::histogram(equal, "cut"), HasSubstr("</svg>"));
+  const double next = std::nextafter(11624.0, 2e4);
+  const std::vector<cli::StepPoint> points{{1, 11624}, {2, next}};
+  EXPECT_THAT(cli::step_chart("cut", points, 3, "ms"), HasSubstr("</svg>"));
+  EXPECT_THAT(cli::step_chart("cut", std::span(points).first(1), 0, "ms"), HasSubstr("</svg>"));
 }
 
 TEST(Pages, ExplainHasEveryValueOfAPicture) {
