@@ -1,17 +1,25 @@
 // The C API's problems: from arrays or text to a hal::ProblemFile, and hal::solve() for it. To add
 // a source: a function that fills in a ProblemFile and hands it to publish().
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstddef>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hal/device.h"
 #include "hal/lower/decode.h"
+#include "hal/platform/clock.h"
 #include "hal/platform/file.h"
+#include "hal/platform/thread.h"
+#include "hal/search/answers.h"
 #include "hal/search/boltzmann.h"
 #include "hal/search/solve.h"
 #include "hal/text/formats.h"
@@ -162,18 +170,6 @@ Status from_factors(std::int32_t heads, std::int32_t tokens, std::int32_t rank,
   return {};
 }
 
-/// Calls visit(answer's byte, word, bit) for every variable.
-template <typename Visit>
-void for_each_spin(hal::ProblemShape shape, Visit&& visit) {
-  const auto words = static_cast<std::size_t>(hal::words_per_head(shape.tokens));
-  std::size_t at = 0;
-  for (std::size_t t = 0; t < static_cast<std::size_t>(shape.heads); ++t) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(shape.tokens); ++i) {
-      visit(at++, t * words + i / 64, std::uint64_t{1} << (i % 64));
-    }
-  }
-}
-
 /// `out`, the defaults, with the fields that the caller's struct has.
 template <typename Options>
 Result<Options> read_options(const Options* given, Options out, const char* type) {
@@ -231,9 +227,108 @@ bool asks_for_annealing(const qama_solve_options& options) {
          options.t_end != 0 || options.rounds > 0 || options.start != 0 || options.form != nullptr;
 }
 
-Status solve(const qama_problem& problem, const qama_solve_options* given, std::uint8_t* answer,
+void unpack(const hal::ProblemShape& shape, const std::vector<std::uint64_t>& spins,
+            std::uint8_t* answer) {
+  hal::for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
+    answer[at] = (spins[word] & bit) != 0 ? 1 : 0;
+  });
+}
+
+std::vector<std::uint64_t> pack(const hal::ProblemShape& shape, const std::uint8_t* answer) {
+  std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
+                                   static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
+  hal::for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
+    if (answer[at] != 0) spins[word] |= bit;
+  });
+  return spins;
+}
+
+Status read_initial(const hal::ProblemShape& shape, const qama_solve_options& options,
+                    hal::SolveRequest& out) {
+  QAMA_RETURN_IF_ERROR(check_count("initial answers", options.initial_count, 0,
+                                   std::min(hal::kMostAnswers, kMostSampleBytes / shape.spins())));
+  if (options.initial_count > 0 && options.initial == nullptr) return null_argument("initial");
+  for (std::int64_t k = 0; k < options.initial_count; ++k)
+    out.initial.push_back(pack(shape, options.initial + k * shape.spins()));
+  return {};
+}
+
+/// hal::solve() in a thread of its own, while the calling one tells how far it is.
+class ToldSearch {
+ public:
+  ToldSearch(const qama_solve_options& options, bool larger_is_better)
+      : options_(options), larger_is_better_(larger_is_better) {
+    now_.value = std::numeric_limits<double>::quiet_NaN();
+  }
+
+  Result<hal::BestAnswer> run(const hal::ProblemFile& file, hal::Device& device,
+                              hal::SolveRequest request, hal::SolveHooks hooks) {
+    const auto start = qama::platform::Clock::now();
+    request.stop = &stop_;
+    hooks.answer = [this, then = std::move(hooks.answer)](double elapsed_ms, double value,
+                                                          const auto& spins) {
+      if (then) then(elapsed_ms, value, spins);
+      const std::lock_guard lock(mutex_);
+      ++now_.reads;
+      const bool better = larger_is_better_ ? value > now_.value : value < now_.value;
+      if (better || std::isnan(now_.value)) now_.value = value;
+    };
+    Result<hal::BestAnswer> out = Error{ErrorCode::internal, "a search without an answer"};
+    qama::platform::Thread thread;
+    QAMA_RETURN_IF_ERROR(thread.start([&] {
+      const Ending ending(*this);
+      out = hal::solve(file, device, request, hooks);
+    }));
+    for (bool ended = false; !ended;) {
+      std::unique_lock lock(mutex_);
+      ended = woken_.wait_for(lock, kInterval, [this] { return ended_; });
+      qama_progress now = now_;
+      lock.unlock();
+      now.elapsed_ms = qama::platform::microseconds_since(start) / 1000;
+      if (options_.progress(options_.progress_context, &now) != 0) stop_ = true;
+    }
+    QAMA_RETURN_IF_ERROR(thread.join());
+    return out;
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kInterval{20};
+  /// Wakes the calling thread, also where an exception ends the search.
+  struct Ending {
+    explicit Ending(ToldSearch& of) noexcept : search(of) {}
+    ~Ending() {
+      const std::lock_guard lock(search.mutex_);
+      search.ended_ = true;
+      search.woken_.notify_all();
+    }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ToldSearch& search;
+  };
+
+  const qama_solve_options& options_;
+  const bool larger_is_better_;
+  std::atomic<bool> stop_ = false;
+  std::mutex mutex_;  ///< guards what follows
+  std::condition_variable woken_;
+  bool ended_ = false;
+  qama_progress now_{};
+};
+
+/// Where the answers of a call go.
+struct Room {
+  std::int64_t most = 0;  ///< 0: the best one alone
+  std::uint8_t* answers = nullptr;
+  double* values = nullptr;
+  std::int64_t* counts = nullptr;
+  std::int64_t* found = nullptr;
+};
+
+Status solve(const qama_problem& problem, const qama_solve_options* given, const Room& room,
              qama_solution* solution) {
-  if (answer == nullptr) return null_argument("answer");
+  const hal::ProblemFile& file = problem.file;
+  const hal::ProblemShape shape = file.shape();
+  if (room.answers == nullptr) return null_argument(room.most > 0 ? "answers" : "answer");
   // What the first version of the struct had: no caller has less.
   constexpr std::size_t least = offsetof(qama_solution, flips) + sizeof(qama_solution::flips);
   if (solution != nullptr &&
@@ -245,16 +340,35 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   qama_solve_options defaults;
   qama_solve_options_init(&defaults);
   QAMA_ASSIGN_OR_RETURN(const auto options, read_options(given, defaults, "qama_solve_options"));
-  QAMA_ASSIGN_OR_RETURN(const auto request, to_request(problem, options));
+  QAMA_ASSIGN_OR_RETURN(auto request, to_request(problem, options));
+  QAMA_RETURN_IF_ERROR(read_initial(shape, options, request));
+  request.answers = room.most;
   QAMA_ASSIGN_OR_RETURN(
       const auto device,
       hal::open_device(options.device != nullptr
                            ? options.device
-                           : hal::default_device(problem.file, asks_for_annealing(options))));
-  QAMA_ASSIGN_OR_RETURN(const auto best, hal::solve(problem.file, *device, request));
-  for_each_spin(problem.file.shape(), [&](std::size_t at, std::size_t word, std::uint64_t bit) {
-    answer[at] = (best.spins[word] & bit) != 0 ? 1 : 0;
-  });
+                           : hal::default_device(file, asks_for_annealing(options))));
+  hal::AnswerSet kept(room.most, file.maximises());
+  hal::SolveHooks hooks;
+  if (room.most > 0) {
+    hooks.answer = [&](double, double value, const auto& spins) { kept.add(value, spins); };
+  }
+  QAMA_ASSIGN_OR_RETURN(
+      const auto best,
+      options.progress == nullptr
+          ? hal::solve(file, *device, request, hooks)
+          : ToldSearch(options, file.maximises()).run(file, *device, std::move(request), hooks));
+  if (room.most == 0) {
+    unpack(shape, best.spins, room.answers);
+  } else {
+    const std::vector<hal::AnswerSet::Answer> answers = kept.answers();
+    for (std::size_t k = 0; k < answers.size(); ++k) {
+      unpack(shape, answers[k].spins, room.answers + k * static_cast<std::size_t>(shape.spins()));
+      if (room.values != nullptr) room.values[k] = answers[k].value;
+      if (room.counts != nullptr) room.counts[k] = answers[k].count;
+    }
+    *room.found = static_cast<std::int64_t>(answers.size());
+  }
   if (solution == nullptr) return {};
   qama_solution out{};
   out.struct_size = solution->struct_size;
@@ -271,6 +385,7 @@ Status solve(const qama_problem& problem, const qama_solve_options* given, std::
   out.proposals = best.proposals;
   out.flips = best.flips;
   out.optimal = best.optimal ? 1 : 0;
+  out.stopped = best.stopped ? 1 : 0;
   // A newer header's fields, which this library does not know, are 0.
   std::memset(solution, 0, out.struct_size);
   std::memcpy(solution, &out, std::min<std::size_t>(out.struct_size, sizeof out));
@@ -418,13 +533,7 @@ qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answe
     if (problem == nullptr) return null_argument("problem");
     if (answer == nullptr) return null_argument("answer");
     if (value == nullptr) return null_argument("value");
-    const hal::ProblemShape shape = problem->file.shape();
-    std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
-                                     static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
-    for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
-      if (answer[at] != 0) spins[word] |= bit;
-    });
-    *value = hal::value_of(problem->file, spins);
+    *value = hal::value_of(problem->file, pack(problem->file.shape(), answer));
     return {};
   });
 }
@@ -446,7 +555,21 @@ qama_status qama_problem_solve(const qama_problem* problem, const qama_solve_opt
                                uint8_t* answer, qama_solution* solution) {
   return qama::runtime::guarded([&]() -> Status {
     if (problem == nullptr) return null_argument("problem");
-    return solve(*problem, options, answer, solution);
+    return solve(*problem, options, {.answers = answer}, solution);
+  });
+}
+
+qama_status qama_problem_solve_many(const qama_problem* problem, const qama_solve_options* options,
+                                    int64_t most, uint8_t* answers, double* values, int64_t* counts,
+                                    int64_t* found, qama_solution* solution) {
+  return qama::runtime::guarded([&]() -> Status {
+    if (problem == nullptr) return null_argument("problem");
+    if (found == nullptr) return null_argument("found");
+    *found = 0;
+    QAMA_RETURN_IF_ERROR(
+        check_count("answers", most, 1,
+                    std::min(hal::kMostAnswers, kMostSampleBytes / problem->file.shape().spins())));
+    return solve(*problem, options, {most, answers, values, counts, found}, solution);
   });
 }
 

@@ -6,6 +6,7 @@
 // gives the same logits again.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -481,7 +482,31 @@ class Calls {
         std::memcmp(&value, &solution.value, sizeof value) != 0 && value != solution.value) {
       fail(__LINE__);
     }
+    if (in_.byte() % 4 == 0) solve_many(o);
     if (in_.byte() % 4 == 0) sample_problem();
+  }
+
+  void solve_many(const qama_solve_options& o) {
+    const qama_problem* const p = problem();
+    const std::int64_t variables = qama_problem_variables(p);
+    if (variables > 64) return;
+    const std::int64_t most = number(3);
+    const auto size = static_cast<std::size_t>(std::max<std::int64_t>(variables, 1));
+    std::vector<std::uint8_t> answers(size * 4);
+    std::array<double, 4> values{};
+    std::array<std::int64_t, 4> counts{};
+    std::int64_t found = -1;
+    const qama_status status = qama_problem_solve_many(p, &o, most, answers.data(), values.data(),
+                                                       counts.data(), &found, nullptr);
+    check(status);
+    if (status != 0) return;
+    if (found < 1 || found > most) fail(__LINE__);
+    for (std::size_t k = 0; k < static_cast<std::size_t>(found); ++k) {
+      double value = 0;
+      check(qama_problem_value(p, &answers[k * size], &value));
+      if (std::isfinite(value) && value != values[k]) fail(__LINE__);
+      if (counts[k] < 1) fail(__LINE__);
+    }
   }
 
   void sample_problem() {

@@ -119,11 +119,11 @@ def check_links():
 
 
 def unknown_programs(readme):
-    """The programs in C and C++ that README shows and no example is, and how many it shows."""
+    """The programs that README shows and no example is, and how many it shows."""
     examples = [tree.read(path) for path in tree.tracked()
-                if path.startswith('runtime/examples/') and path.endswith(('.c', '.cpp'))]
+                if path.startswith('runtime/examples/') and path.endswith(('.c', '.cpp', '.py'))]
     shown = [('\n' + '\n'.join(lines) + '\n', begin) for begin, language, lines in blocks(readme)
-             if language in ('c', 'cpp')]
+             if language in ('c', 'cpp', 'python')]
     return [f'README.md:{begin}: no file of runtime/examples ends with this program'
             for program, begin in shown
             if not any(example.endswith(program) for example in examples)], len(shown)

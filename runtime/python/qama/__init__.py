@@ -13,10 +13,10 @@ Everything is computed by libqama, which this package loads; numpy is the only r
 """
 from .library import QamaError, load
 from .model import Answer, Guess, Model, Session
-from .problem import Problem, SampleSet, Solution, boltzmann, sample, solve
+from .problem import Problem, Progress, SampleSet, Solution, boltzmann, sample, solve
 
-__all__ = ["Answer", "Guess", "Model", "Problem", "QamaError", "SampleSet", "Session", "Solution",
-           "boltzmann", "sample", "solve", "version"]
+__all__ = ["Answer", "Guess", "Model", "Problem", "Progress", "QamaError", "SampleSet", "Session",
+           "Solution", "boltzmann", "sample", "solve", "version"]
 
 
 def version() -> str:

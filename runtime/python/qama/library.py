@@ -75,12 +75,22 @@ class PictureOptions(_Struct):
                 ("strict", c_int32)]
 
 
+class Progress(ctypes.Structure):
+    """How far a search is: milliseconds, answers so far, the best value (nan before the first)."""
+    _fields_ = [("elapsed_ms", c_double), ("reads", c_int64), ("value", c_double)]
+
+
+ProgressCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Progress))
+
+
 class SolveOptions(_Struct):
     _fields_ = [("struct_size", c_uint32), ("threads", c_int32), ("seed", c_uint64),
                 ("sweeps", c_int32), ("restarts", c_int32), ("time_limit_ms", c_double),
                 ("target", c_double), ("t_start", c_double), ("t_end", c_double),
                 ("start", c_int32), ("rounds", c_int32), ("round_sweeps", c_int32),
-                ("t_round", c_double), ("device", c_char_p), ("form", c_char_p)]
+                ("t_round", c_double), ("device", c_char_p), ("form", c_char_p),
+                ("initial", POINTER(c_uint8)), ("initial_count", c_int64),
+                ("progress", ProgressCallback), ("progress_context", c_void_p)]
 
 
 class SampleOptions(_Struct):
@@ -93,7 +103,7 @@ class Solution(_Struct):
                 ("target_reached", c_int32), ("sweeps", c_int32), ("form", c_char_p),
                 ("solved_by", c_char_p), ("solve_us", c_double), ("restarts", c_int64),
                 ("rounds", c_int64), ("total_sweeps", c_int64), ("proposals", c_int64),
-                ("flips", c_int64), ("optimal", c_int32), ("reserved", c_int32)]
+                ("flips", c_int64), ("optimal", c_int32), ("stopped", c_int32)]
 
 
 class SolverOptions(_Struct):
@@ -124,6 +134,8 @@ _STATUS = {
     "qama_problem_value": [c_void_p, c_void_p, POINTER(c_double)],
     "qama_problem_sample": [c_void_p, POINTER(SampleOptions), c_int64, c_void_p, c_void_p],
     "qama_problem_solve": [c_void_p, POINTER(SolveOptions), c_void_p, POINTER(Solution)],
+    "qama_problem_solve_many": [c_void_p, POINTER(SolveOptions), c_int64, c_void_p, c_void_p,
+                                c_void_p, POINTER(c_int64), POINTER(Solution)],
     "qama_solver_create": [c_char_p, c_int32, c_int32, POINTER(SolverOptions), _HANDLE],
     "qama_solver_solve_f32": [c_void_p, c_int32, c_void_p, c_void_p, c_float, c_void_p, c_uint64,
                               c_void_p, c_void_p],

@@ -2,13 +2,20 @@
 import ctypes
 import math
 import os
+import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from . import library
 from .library import bytes_of, call, text_of
+
+
+# Variables whose states are all tried, so soon that nobody interrupts it.
+_QUICK = 24
 
 
 class Problem:
@@ -126,12 +133,7 @@ class Problem:
     def value(self, sample) -> float:
         """What a sample is worth in the problem's own terms: a dictionary from variables, or an
         array in their order."""
-        if isinstance(sample, dict):
-            sample = [sample[name] for name in self.variables]
-        chosen = np.asarray(sample)
-        if chosen.shape != (len(self),) or not np.isin(chosen, self.values).all():
-            raise ValueError(f"expected {len(self)} values of {self.values}")
-        answer = np.ascontiguousarray(chosen == self.values[1], np.uint8)
+        answer = _answers(self, [sample])
         out = ctypes.c_double()
         call("qama_problem_value", self._handle, answer.ctypes.data, ctypes.byref(out))
         return out.value
@@ -144,6 +146,42 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class SampleSet:
+    """Different samples, the best first."""
+    samples: np.ndarray  # int8 [samples][variables]
+    values: np.ndarray  # float64 [samples], in the problem's own terms
+    counts: np.ndarray  # int64 [samples]: how many reads ended there
+    variables: object
+
+    @property
+    def first(self) -> dict:
+        """The best sample, from variables to their values."""
+        return dict(zip(self.variables, self.samples[0].tolist()))
+
+    def data(self):
+        """Each as (sample, value, count), the sample from variables to their values."""
+        for row, value, count in zip(self.samples.tolist(), self.values.tolist(),
+                                     self.counts.tolist()):
+            yield dict(zip(self.variables, row)), value, count
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __str__(self) -> str:
+        names = [str(name) for name in list(self.variables)[:16]]
+        width = [max(2, len(name)) for name in names]
+        more = " ..." if len(self.variables) > len(names) else ""
+        head = " ".join(f"{name:>{w}}" for name, w in zip(names, width)) + more
+        lines = [f"   {head}  {'value':>12} reads"]
+        for i in range(min(len(self), 10)):
+            row = " ".join(f"{x:>{w}}" for x, w in zip(self.samples[i].tolist(), width)) + more
+            lines.append(f"{i:>2} {row}  {self.values[i]:>12.6g} {self.counts[i]:>5}")
+        if len(self) > 10:
+            lines.append(f"   ... {len(self)} samples")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
 class Solution:
     """The best answer that was found."""
     array: np.ndarray = field(repr=False)  # int8, in the order of problem.variables
@@ -151,6 +189,7 @@ class Solution:
     value: float  # in the problem's own terms, offset included
     optimal: bool  # proven: there is no better one
     target_reached: bool
+    stopped: bool  # the callback ended the search
     exact_weights: bool  # solved as given; else rounded to 16 bits, or as floats
     solved_by: str
     form: str
@@ -158,6 +197,7 @@ class Solution:
     sweeps: int  # of a restart
     restarts: int
     proposals: int
+    samples: SampleSet | None = field(default=None, repr=False)  # of solve(samples=K)
 
     @property
     def sample(self) -> dict:
@@ -181,14 +221,28 @@ def as_problem(problem) -> Problem:
     return Problem.qubo(problem)
 
 
+class Progress(NamedTuple):
+    """How far a search is."""
+    elapsed: float  # seconds
+    reads: int  # answers so far
+    value: float  # of the best one; nan before the first
+
+
 def solve(problem, *, seed: int = 1, time_limit: float | None = None,
           target: float | None = None, threads: int = 1, sweeps: int | None = None,
           restarts: int | None = None, t_start: float | None = None, t_end: float | None = None,
-          device: str | None = None, form: str | None = None) -> Solution:
+          device: str | None = None, form: str | None = None, samples: int | None = None,
+          initial=None, callback: Callable[[Progress], object] | None = None) -> Solution:
     """Searches for the best answer to a Problem, a file, or a QUBO (Problem.qubo).
 
     The options are those of `qama solve`; time_limit is in seconds. Without a time limit and a
     target, the same seed gives the same answer, whatever the number of threads.
+
+    samples: the `samples` of the result are that many of the best different answers, with how often
+    each was reached; the search is then made of short reads, as `qama solve --samples` has them.
+    initial: one answer to begin with or several, each a dictionary from variables or an array in
+    their order; none is made worse. callback: is given a Progress every 20 ms and once at the end;
+    what it returns ends the search if it is true, and so does an exception, which solve() raises.
     """
     problem = as_problem(problem)
     options = library.SolveOptions()
@@ -196,10 +250,11 @@ def solve(problem, *, seed: int = 1, time_limit: float | None = None,
     options.seed, options.threads = seed, threads
     # What the library takes for "none" or "the default" is said by None here.
     for name, given, least in (("time_limit", time_limit, 1e-9), ("sweeps", sweeps, 0),
-                               ("t_start", t_start, 1e-30), ("t_end", t_end, 1e-30)):
+                               ("t_start", t_start, 1e-30), ("t_end", t_end, 1e-30),
+                               ("samples", samples, 1)):
         if given is not None and not given >= least:
-            raise ValueError(f"{name} {given}, expected {'0 or more' if least == 0 else 'more'}"
-                             f"{'' if least == 0 else ' than 0'}")
+            raise ValueError(f"{name} {given}, expected "
+                             f"{'more than 0' if least < 1e-6 and least else f'{least} or more'}")
     if target is not None and math.isnan(target):
         raise ValueError(f"target {target}, expected a number")
     if time_limit is not None:
@@ -211,44 +266,34 @@ def solve(problem, *, seed: int = 1, time_limit: float | None = None,
         if given is not None:
             setattr(options, name, given)
     options.device, options.form = bytes_of(device), bytes_of(form)
-    bits = np.empty(len(problem), np.uint8)
+    begun = _answers(problem, initial)
+    options.initial = begun.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+    options.initial_count = len(begun)
+    most = samples or 1
+    bits = np.empty((most, len(problem)), np.uint8)
+    values, counts, found = np.empty(most), np.empty(most, np.int64), ctypes.c_int64(1)
     raw = library.Solution()
-    call("qama_problem_solve", problem._handle, ctypes.byref(options), bits.ctypes.data,
-         ctypes.byref(raw))
-    return Solution(np.where(bits == 1, *reversed(problem.values)).astype(np.int8),
-                    problem.variables, raw.value, bool(raw.optimal), bool(raw.target_reached),
-                    bool(raw.exact_weights), text_of(raw.solved_by), text_of(raw.form),
-                    raw.solve_us, raw.sweeps, raw.restarts, raw.proposals)
 
+    def search():
+        if samples is None:
+            call("qama_problem_solve", problem._handle, ctypes.byref(options), bits.ctypes.data,
+                 ctypes.byref(raw))
+        else:
+            call("qama_problem_solve_many", problem._handle, ctypes.byref(options), most,
+                 bits.ctypes.data, values.ctypes.data, counts.ctypes.data, ctypes.byref(found),
+                 ctypes.byref(raw))
 
-@dataclass(frozen=True)
-class SampleSet:
-    """Different samples, the best first."""
-    samples: np.ndarray  # int8 [samples][variables]
-    values: np.ndarray  # float64 [samples], in the problem's own terms
-    counts: np.ndarray  # int64 [samples]: how many reads ended there
-    variables: object
-
-    @property
-    def first(self) -> dict:
-        """The best sample, from variables to their values."""
-        return dict(zip(self.variables, self.samples[0].tolist()))
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __str__(self) -> str:
-        names = [str(name) for name in list(self.variables)[:16]]
-        width = [max(2, len(name)) for name in names]
-        more = " ..." if len(self.variables) > len(names) else ""
-        head = " ".join(f"{name:>{w}}" for name, w in zip(names, width)) + more
-        lines = [f"   {head}  {'value':>12} reads"]
-        for i in range(min(len(self), 10)):
-            row = " ".join(f"{x:>{w}}" for x, w in zip(self.samples[i].tolist(), width)) + more
-            lines.append(f"{i:>2} {row}  {self.values[i]:>12.6g} {self.counts[i]:>5}")
-        if len(self) > 10:
-            lines.append(f"   ... {len(self)} samples")
-        return "\n".join(lines)
+    if callback is None and restarts is None and len(problem) <= _QUICK:
+        search()
+    else:
+        _watched(search, options, callback)
+    arrays = np.where(bits[:found.value] == 1, *reversed(problem.values)).astype(np.int8)
+    kept = None if samples is None else SampleSet(arrays, values[:found.value],
+                                                  counts[:found.value], problem.variables)
+    return Solution(arrays[0], problem.variables, raw.value, bool(raw.optimal),
+                    bool(raw.target_reached), bool(raw.stopped), bool(raw.exact_weights),
+                    text_of(raw.solved_by), text_of(raw.form), raw.solve_us, raw.sweeps,
+                    raw.restarts, raw.proposals, kept)
 
 
 def sample(problem, reads: int = 10, *, seed: int = 1, **options) -> SampleSet:
@@ -290,6 +335,57 @@ def _sample_set(problem, samples, values) -> SampleSet:
     values = values[first]
     order = np.argsort(-values if problem.maximises else values, kind="stable")
     return SampleSet(samples[order], values[order], counts[order], problem.variables)
+
+
+def _watched(search, options, callback):
+    """Runs a search in a thread of its own, so that this one hears the keyboard's interrupt and
+    calls `callback`; what it raises ends the search."""
+    state = {"stop": False, "now": None, "error": None}
+
+    @library.ProgressCallback
+    def progress(_, now):
+        now = now.contents
+        state["now"] = Progress(now.elapsed_ms / 1000, now.reads, now.value)
+        return state["stop"]
+
+    def run():
+        try:
+            search()
+        except BaseException as error:
+            state["error"] = error
+
+    options.progress = progress
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        alive = True
+        while alive:
+            thread.join(0.02)
+            alive = thread.is_alive()
+            if callback is not None and state["now"] is not None and callback(state["now"]):
+                state["stop"] = True
+    finally:
+        state["stop"] = True
+        thread.join()
+    if state["error"] is not None:
+        raise state["error"]
+
+
+def _answers(problem, samples) -> np.ndarray:
+    """Bytes 0 and 1 [samples][variables] of one sample or of several."""
+    if samples is None:
+        samples = []
+    elif isinstance(samples, dict) or len(samples) and np.isscalar(samples[0]):
+        samples = [samples]
+    out = np.empty((len(samples), len(problem)), np.uint8)
+    for row, sample in zip(out, samples):
+        if isinstance(sample, dict):
+            sample = [sample[name] for name in problem.variables]
+        chosen = np.asarray(sample)
+        if chosen.shape != (len(problem),) or not np.isin(chosen, problem.values).all():
+            raise ValueError(f"expected {len(problem)} values of {problem.values}")
+        row[:] = chosen == problem.values[1]
+    return out
 
 
 def _as_numbered(names):

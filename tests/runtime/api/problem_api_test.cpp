@@ -12,8 +12,10 @@
 #include <memory>
 #include <qama/qama.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "hal/schedule.h"
 #include "tests/runtime/cli/process.h"
 #include "tests/runtime/io/sample_files.h"
 #include "tests/test_support.h"
@@ -374,6 +376,151 @@ TEST(Problems, NewerAndOlderOptionsWork) {
   EXPECT_EQ(newer.later, 0U);
 }
 
+TEST(Problems, TheBestDifferentAnswers) {
+  const Problem problem = from_text(text_of_graph(), "maxcut");
+  std::vector<double> all = values_of(problem.get());
+  std::sort(all.rbegin(), all.rend());
+  constexpr std::int64_t kMost = 5;
+  std::vector<std::uint8_t> answers(6 * kMost);
+  std::vector<double> values(kMost);
+  std::vector<std::int64_t> counts(kMost);
+  std::int64_t found = 0;
+  qama_solution solution{};
+  solution.struct_size = sizeof solution;
+  // All states: each cut stands twice among the values, with its sides swapped.
+  ASSERT_EQ(qama_problem_solve_many(problem.get(), nullptr, kMost, answers.data(), values.data(),
+                                    counts.data(), &found, &solution),
+            0)
+      << qama_last_error();
+  ASSERT_EQ(found, kMost);
+  EXPECT_EQ(solution.optimal, 1);
+  EXPECT_EQ(solution.value, values[0]);
+  for (std::size_t k = 0; k < kMost; ++k) {
+    EXPECT_EQ(values[k], all[2 * k]);
+    EXPECT_EQ(counts[k], 1);
+    double value = 0;
+    ASSERT_EQ(qama_problem_value(problem.get(), &answers[6 * k], &value), 0);
+    EXPECT_EQ(value, values[k]);
+  }
+  // Reads of the annealer; values and counts are optional, and so is the solution.
+  qama_solve_options options;
+  qama_solve_options_init(&options);
+  options.sweeps = 0;
+  options.restarts = 20;
+  options.threads = 2;
+  options.form = "dense";
+  ASSERT_EQ(qama_problem_solve_many(problem.get(), &options, kMost, answers.data(), nullptr,
+                                    counts.data(), &found, nullptr),
+            0);
+  std::int64_t reads = 0;
+  for (std::int64_t k = 0; k < found; ++k) reads += counts[static_cast<std::size_t>(k)];
+  EXPECT_EQ(reads, 20);
+  const auto refused = [&](qama_status status, const char* name) {
+    EXPECT_STREQ(qama_status_name(status), name) << qama_last_error();
+  };
+  const auto many = [&](std::int64_t most, std::uint8_t* out, std::int64_t* number) {
+    return qama_problem_solve_many(problem.get(), &options, most, out, nullptr, nullptr, number,
+                                   nullptr);
+  };
+  refused(many(0, answers.data(), &found), "INVALID_ARGUMENT");
+  EXPECT_EQ(found, 0);
+  refused(many(INT64_MAX, answers.data(), &found), "PROBLEM_TOO_LARGE");
+  refused(many(1, nullptr, &found), "INVALID_ARGUMENT");
+  refused(many(1, answers.data(), nullptr), "INVALID_ARGUMENT");
+  refused(qama_problem_solve_many(nullptr, nullptr, 1, answers.data(), nullptr, nullptr, &found,
+                                  nullptr),
+          "INVALID_ARGUMENT");
+}
+
+TEST(Problems, InitialAnswers) {
+  const Problem problem = from_text(text_of_graph(), "maxcut");
+  qama_solve_options options;
+  qama_solve_options_init(&options);
+  std::array<std::uint8_t, 6> best{}, answer{};
+  ASSERT_EQ(qama_problem_solve(problem.get(), &options, best.data(), nullptr), 0);
+  double value = 0, other = 0;
+  ASSERT_EQ(qama_problem_value(problem.get(), best.data(), &value), 0);
+  options.device = "cpu:";
+  options.sweeps = 0;
+  options.restarts = 1;
+  options.initial = best.data();
+  options.initial_count = 1;
+  qama_solution solution{};
+  solution.struct_size = sizeof solution;
+  ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
+  ASSERT_EQ(qama_problem_value(problem.get(), answer.data(), &other), 0);
+  EXPECT_EQ(other, value);
+  const auto refused = [&](std::int64_t count, const std::uint8_t* initial, const char* name) {
+    options.initial = initial;
+    options.initial_count = count;
+    EXPECT_STREQ(
+        qama_status_name(qama_problem_solve(problem.get(), &options, answer.data(), nullptr)),
+        name);
+  };
+  refused(-1, best.data(), "INVALID_ARGUMENT");
+  refused(1, nullptr, "INVALID_ARGUMENT");
+  refused(INT64_MAX, best.data(), "PROBLEM_TOO_LARGE");
+}
+
+struct Told {
+  std::thread::id thread = std::this_thread::get_id();
+  std::int64_t calls = 0;
+  qama_progress last{};
+  bool stops = false;
+};
+
+std::int32_t tell(void* context, const qama_progress* progress) {
+  auto& told = *static_cast<Told*>(context);
+  EXPECT_EQ(told.thread, std::this_thread::get_id());
+  ++told.calls;
+  EXPECT_GE(progress->elapsed_ms, told.last.elapsed_ms);
+  EXPECT_GE(progress->reads, told.last.reads);
+  told.last = *progress;
+  return told.stops ? 1 : 0;
+}
+
+TEST(Problems, ACallbackIsToldAndMayStop) {
+  const Problem problem = from_text(text_of_graph(), "maxcut");
+  std::array<std::uint8_t, 6> answer{};
+  qama_solution solution{};
+  solution.struct_size = sizeof solution;
+  Told told;
+  qama_solve_options options;
+  qama_solve_options_init(&options);
+  options.device = "cpu:";
+  options.progress = tell;
+  options.progress_context = &told;
+  ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
+  EXPECT_GE(told.calls, 1);
+  EXPECT_EQ(told.last.value, solution.value);
+  EXPECT_GE(told.last.reads, 1);
+  EXPECT_EQ(solution.stopped, 0);
+  // Without being stopped it would be there for hours, also in the middle of a part.
+  for (const std::int32_t sweeps : {1, hal::kMaxSweeps}) {
+    told = {};
+    told.stops = true;
+    options.sweeps = sweeps;
+    options.restarts = 1 << 30;
+    options.threads = 2;
+    ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
+    EXPECT_EQ(solution.stopped, 1);
+    double value = 0;
+    ASSERT_EQ(qama_problem_value(problem.get(), answer.data(), &value), 0);
+    EXPECT_EQ(value, solution.value);
+  }
+  // An error of the search is the call's.
+  told = {};
+  options.device = "nothing:";
+  EXPECT_STREQ(
+      qama_status_name(qama_problem_solve(problem.get(), &options, answer.data(), &solution)),
+      "DEVICE_UNKNOWN");
+  options.device = "cpu:";
+  options.form = "factors";
+  EXPECT_STREQ(
+      qama_status_name(qama_problem_solve(problem.get(), &options, answer.data(), &solution)),
+      "INVALID_ARGUMENT");
+}
+
 TEST(Problems, SamplesAtATemperature) {
   const Problem problem = from_text(text_of_graph(), "maxcut");
   constexpr std::int64_t kSamples = 5000;
@@ -438,6 +585,15 @@ TEST(CppProblems, AreThoseOfTheCApi) {
             2);
   EXPECT_STREQ(api::Problem::open("/nowhere").status().name(), "NOT_FOUND");
   EXPECT_TRUE(graph->maximises());
+  const auto many = graph->solve_many(3, options);
+  ASSERT_TRUE(many.ok()) << many.status().sentence();
+  EXPECT_EQ(many->answers.size(), 18U);
+  EXPECT_EQ(many->counts.size(), 3U);
+  EXPECT_EQ(*graph->value(many->answers.data() + 12), many->values[2]);
+  EXPECT_EQ(many->solution.value, many->values[0]);
+  EXPECT_EQ(*graph->value(many->solution.answer.data()), many->values[0]);
+  EXPECT_STREQ(graph->solve_many(0).status().name(), "INVALID_ARGUMENT");
+  EXPECT_STREQ(graph->solve_many(INT64_MAX).status().name(), "PROBLEM_TOO_LARGE");
   const auto samples = graph->sample(4);
   ASSERT_TRUE(samples.ok());
   EXPECT_EQ(samples->answers.size(), 24U);

@@ -12,12 +12,14 @@ HEADER = re.sub(r"/\*.*?\*/", "", (ROOT / "runtime/api/include/qama/qama.h").rea
                 flags=re.S)
 TYPES = {"uint32_t": ctypes.c_uint32, "int32_t": ctypes.c_int32, "uint64_t": ctypes.c_uint64,
          "int64_t": ctypes.c_int64, "double": ctypes.c_double, "float": ctypes.c_float,
-         "size_t": ctypes.c_size_t, "qama_status": ctypes.c_int32, "void": None}
+         "size_t": ctypes.c_size_t, "qama_status": ctypes.c_int32, "void": None,
+         "qama_progress_callback": library.ProgressCallback}
 STRUCTS = {"qama_model_options": library.ModelOptions,
            "qama_session_options": library.SessionOptions, "qama_image": library.Image,
            "qama_guess": library.Guess, "qama_layer_solve": library.LayerSolve,
            "qama_answer": library.Answer, "qama_picture_options": library.PictureOptions,
-           "qama_solve_options": library.SolveOptions, "qama_solution": library.Solution,
+           "qama_progress": library.Progress, "qama_solve_options": library.SolveOptions,
+           "qama_solution": library.Solution,
            "qama_sample_options": library.SampleOptions,
            "qama_solver_options": library.SolverOptions}
 

@@ -1,6 +1,9 @@
 """Problem, solve and sample against brute force over all states."""
 import itertools
+import os
 import pathlib
+import signal
+import threading
 import unittest
 
 import numpy as np
@@ -68,6 +71,57 @@ class Problems(unittest.TestCase):
         self.assertTrue(qama.solve(Q, target=one.value).target_reached)
         self.assertLessEqual(qama.solve(Q, time_limit=0.05).value, 0)
 
+    def test_the_best_different_answers(self):
+        Q = self.dice.normal(size=(8, 8))
+        states = [np.array(state) for state in itertools.product((0, 1), repeat=8)]
+        values = sorted(x @ Q @ x for x in states)
+        answer = qama.solve(Q, samples=7)
+        self.assertTrue(answer.optimal)
+        np.testing.assert_allclose(answer.samples.values, values[:7], atol=1e-9)
+        np.testing.assert_array_equal(answer.samples.samples[0], answer.array)
+        for sample, value, count in answer.samples.data():
+            self.assertAlmostEqual(Problem.qubo(Q).value(sample), value, places=9)
+            self.assertEqual(count, 1)
+        self.assertIsNone(qama.solve(Q).samples)
+        big = self.dice.integers(-9, 10, (60, 60)).astype(float)
+        reads = qama.solve(big, samples=50, sweeps=0, restarts=90, threads=2).samples
+        self.assertLessEqual(reads.counts.sum(), 90)
+        self.assertEqual(len({tuple(row) for row in reads.samples.tolist()}), len(reads))
+        self.assertTrue((np.diff(reads.values) >= 0).all())
+        self.assertIn("reads", str(reads))
+
+    def test_initial_answers(self):
+        Q = self.dice.integers(-9, 10, (60, 60)).astype(float)
+        problem = Problem.qubo(Q)
+        best = qama.solve(problem)
+        for initial in (best.sample, best.array, [best.sample, best.array],
+                        np.stack([best.array, best.array])):
+            again = qama.solve(problem, initial=initial, sweeps=0, restarts=1, seed=5)
+            self.assertLessEqual(again.value, best.value)
+        with self.assertRaisesRegex(ValueError, "expected 60 values"):
+            qama.solve(problem, initial=[0, 1])
+
+    def test_a_callback_is_told_and_may_stop(self):
+        Q = self.dice.integers(-9, 10, (60, 60)).astype(float)
+        seen = []
+        answer = qama.solve(Q, callback=seen.append)
+        self.assertEqual(seen[-1].value, answer.value)
+        self.assertGreaterEqual(seen[-1].reads, 1)
+        self.assertFalse(answer.stopped)
+        stopped = qama.solve(Q, restarts=2 ** 30, callback=lambda progress: progress.reads > 0)
+        self.assertTrue(stopped.stopped)
+        self.assertAlmostEqual(Problem.qubo(Q).value(stopped.array), stopped.value)
+        with self.assertRaisesRegex(KeyError, "mine"):
+            qama.solve(Q, restarts=2 ** 30, callback=lambda progress: {}["mine"])
+
+    def test_an_interrupt_ends_a_search(self):
+        Q = self.dice.integers(-9, 10, (60, 60)).astype(float)
+        killer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        killer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            qama.solve(Q, restarts=2 ** 30)
+        killer.join()
+
     def test_samples_are_sorted_and_counted(self):
         # Two best states: 01 and 10.
         found = qama.sample({("a", "a"): -1, ("b", "b"): -1, ("a", "b"): 2}, 6, restarts=1)
@@ -121,6 +175,7 @@ class Problems(unittest.TestCase):
                 (lambda: qama.solve(np.eye(2), threads=2 ** 32 + 1), "threads 4294967297"),
                 (lambda: qama.solve(np.eye(2), time_limit=0), "time_limit 0, expected more than 0"),
                 (lambda: qama.solve(np.eye(2), sweeps=-1), "sweeps -1, expected 0 or more"),
+                (lambda: qama.solve(np.eye(2), samples=0), "samples 0, expected 1 or more"),
                 (lambda: qama.solve(np.eye(2), target=np.nan), "target nan"),
                 (lambda: Problem.graph([(0, 1)], vertices=2 ** 32 + 2), "4294967298 in a call")):
             with self.assertRaisesRegex(ValueError, sentence):

@@ -306,6 +306,15 @@ QAMA_API int32_t qama_problem_maximises(const qama_problem* problem);
 QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer,
                                         double* value);
 
+/* How far a search is. */
+typedef struct qama_progress {
+  double elapsed_ms;
+  int64_t reads; /* answers so far */
+  double value;  /* of the best one; NaN before the first */
+} qama_progress;
+/* Anything but 0 ends the search; the best answer so far counts. */
+typedef int32_t (*qama_progress_callback)(void* context, const qama_progress* progress);
+
 /* How to solve; the fields are the options of `qama solve`. */
 typedef struct qama_solve_options {
   uint32_t struct_size; /* sizeof(qama_solve_options), for later versions */
@@ -331,6 +340,13 @@ typedef struct qama_solve_options {
                          t_end, start, rounds, form), else "cpu:" */
   const char* form;   /* how couplings are held: "dense", "planes", "sparse", "factors"; NULL: the
                          fastest form */
+  const uint8_t* initial; /* [initial_count][qama_problem_variables()] bytes 0 or 1: answers to
+                             begin with. Each is improved and counts as a read; copies of the best
+                             one are heated where a time limit lets them (form "sparse") */
+  int64_t initial_count;
+  qama_progress_callback progress; /* called every 20 ms and once at the end, from the thread that
+                                      called, while another one solves; NULL: nobody is told */
+  void* progress_context;          /* handed to `progress` */
 } qama_solve_options;
 
 /* Fills in the defaults that this header knows. */
@@ -355,7 +371,7 @@ typedef struct qama_solution {
   int64_t proposals;
   int64_t flips;
   int32_t optimal; /* 1: all states were tried (`exact:`), there is no better answer */
-  int32_t reserved;
+  int32_t stopped; /* 1: `progress` ended the search */
 } qama_solution;
 
 /* Searches for the best answer and writes it to `answer`, qama_problem_variables() bytes 0 or 1.
@@ -364,6 +380,18 @@ typedef struct qama_solution {
 QAMA_API qama_status qama_problem_solve(const qama_problem* problem,
                                         const qama_solve_options* options, uint8_t* answer,
                                         qama_solution* solution);
+
+/* The same for the `most` best different answers (1 to 2^20), as `qama solve --samples`: the search
+ * is made of reads of one restart each, or of 32 that are annealed side by side (form "sparse"): 32
+ * reads or `most`, unless `restarts` or the time limit says how many. "exact:" gives the best of
+ * all states; a cut is given once, not with its sides swapped. answers
+ * [most][qama_problem_variables()] bytes 0 or 1, the best first values  [most] doubles, or NULL
+ *   counts  [most] numbers of reads that ended there, or NULL; all reads together if `most` is
+ * large found   how many there are, at most `most`; what is behind them stays as it was */
+QAMA_API qama_status qama_problem_solve_many(const qama_problem* problem,
+                                             const qama_solve_options* options, int64_t most,
+                                             uint8_t* answers, double* values, int64_t* counts,
+                                             int64_t* found, qama_solution* solution);
 
 /* How to sample. */
 typedef struct qama_sample_options {

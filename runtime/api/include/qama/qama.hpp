@@ -316,6 +316,13 @@ class Problem {
     Solution() : qama_solution() { struct_size = sizeof(qama_solution); }
     std::vector<std::uint8_t> answer;  ///< 0 or 1 for every variable
   };
+  /// The best different answers, the best first.
+  struct Answers {
+    std::vector<std::uint8_t> answers;  ///< [values.size()][variables()]
+    std::vector<double> values;
+    std::vector<std::int64_t> counts;  ///< reads that ended there
+    Solution solution;                 ///< its answer is the first of them
+  };
   struct SampleOptions : qama_sample_options {
     SampleOptions() : qama_sample_options() { qama_sample_options_init(this); }
   };
@@ -401,6 +408,28 @@ class Problem {
             qama_problem_solve(handle_.get(), &options, out.answer.data(), &out)) {
       return Status(code);
     }
+    return out;
+  }
+  /// The `most` best different answers (qama_problem_solve_many).
+  [[nodiscard]] Expected<Answers> solve_many(std::int64_t most, const Options& options = {}) const {
+    Answers out;
+    const std::int64_t size = variables();
+    // The library refuses other numbers before it looks at where the answers go.
+    if (most > 0 && most <= (std::int64_t{1} << 40) / std::max<std::int64_t>(size, 1)) {
+      out.answers.resize(static_cast<std::size_t>(most * size));
+      out.values.resize(static_cast<std::size_t>(most));
+      out.counts.resize(static_cast<std::size_t>(most));
+    }
+    std::int64_t found = 0;
+    if (const qama_status code =
+            qama_problem_solve_many(handle_.get(), &options, most, out.answers.data(),
+                                    out.values.data(), out.counts.data(), &found, &out.solution)) {
+      return Status(code);
+    }
+    out.answers.resize(static_cast<std::size_t>(found * size));
+    out.values.resize(static_cast<std::size_t>(found));
+    out.counts.resize(static_cast<std::size_t>(found));
+    out.solution.answer.assign(out.answers.begin(), out.answers.begin() + size);
     return out;
   }
   [[nodiscard]] Expected<Samples> sample(std::int64_t count,
