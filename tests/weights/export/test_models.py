@@ -4,8 +4,9 @@ import unittest
 
 import reference
 import torch
-from qama_export import small_products
 from qama_export.models import build, sincos_2d
+
+from qama.torch import small_products
 
 SOFTMAX = {"kind": "softmax"}
 

@@ -6,7 +6,9 @@ import numpy as np
 import reference
 import torch
 from published import PublishedAttention
-from qama_export.qama_attention import HeadNorm, QamaAttention
+from qama_export.models import QAMAttention
+
+from qama.torch.attention import HeadNorm
 
 
 class RecordingSolver:
@@ -23,8 +25,8 @@ class RecordingSolver:
 
 def make(heads=2, dim_head=3, normalisation="batch", energy_norm="batch", **changes):
     torch.manual_seed(3)
-    layer = QamaAttention(6, heads, dim_head, normalisation=normalisation, energy_norm=energy_norm,
-                          **changes).double()
+    layer = QAMAttention(6, heads, dim_head, normalisation=normalisation, energy_norm=energy_norm,
+                         **changes).double()
     with torch.no_grad():
         for name, parameter in layer.named_parameters():
             if "coupling" in name or "field" in name or "energy" in name:
@@ -190,8 +192,8 @@ class Published(unittest.TestCase):
     def pair(heads=2, dim_head=3):
         torch.manual_seed(5)
         theirs = PublishedAttention(heads * dim_head, heads).double()
-        ours = QamaAttention(heads * dim_head, heads, dim_head, normalisation="none",
-                             energy_norm="none", kind="qama_bilinear").double()
+        ours = QAMAttention(heads * dim_head, heads, dim_head, normalisation="none",
+                            energy_norm="none", kind="qama_bilinear").double()
         with torch.no_grad():
             for part in ("norm_q", "norm_k", "norm_v"):
                 for leaf in ("weight", "bias"):
@@ -255,11 +257,11 @@ class Published(unittest.TestCase):
 
     def test_without_a_projection_heads_are_as_wide_as_the_model(self):
         with self.assertRaisesRegex(ValueError, "2 heads of 3, expected 8 dimensions"):
-            QamaAttention(8, 2, 3, kind="qama_bilinear")
+            QAMAttention(8, 2, 3, kind="qama_bilinear")
 
     def test_a_normalisation_that_the_kind_has_not_is_refused(self):
         with self.assertRaisesRegex(ValueError, "qama_bilinear has no normalisations"):
-            QamaAttention(8, 2, 4, kind="qama_bilinear")
+            QAMAttention(8, 2, 4, kind="qama_bilinear")
 
 
 class Gradient(unittest.TestCase):

@@ -19,12 +19,12 @@ import reference
 import scripts
 import torch
 from qama_export import export, fleet, pack, sweep, text_teacher, train
-from qama_export.half_products import half_products
-from qama_export.small_products import product
 from qama_export.models import build
 
 from qama import library
 from qama.torch import Solver
+from qama.torch.half_products import half_products
+from qama.torch.small_products import product
 
 LIBRARY = library.find()
 PACKAGE = Path(train.__file__).resolve().parents[1]

@@ -2,7 +2,7 @@
 
 The package needs Python >= 3.11, numpy and torch (>= 1.13) and the runtime's package `qama` with
 its shared library (runtime/python); nothing else. A new attention kind gets a class beside
-QamaAttention and a line in models.make_attention.
+QAMAttention and a line in models.make_attention.
 """
 import importlib.util
 import sys

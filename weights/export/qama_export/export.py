@@ -16,11 +16,10 @@ import re
 
 import numpy as np
 import torch
-from qama.torch import STARTS, Solver
+from qama.torch import STARTS, QAMAttention, Solver
 
 from . import command, datasets, tensor_file
 from .models import FeatureTransformer, SimpleViT, TextTransformer, build
-from .qama_attention import QamaAttention
 from .qama_v1 import QamaV1Attention
 
 PRODUCER = "qama_export 0.1"
@@ -46,9 +45,9 @@ def model_tensors(model, vocabulary=None):
             found[name] = (value.float() if value.is_floating_point() else value).numpy()
     for index, block in enumerate(model.blocks):
         attention = block.attn
-        if not isinstance(attention, (QamaAttention, QamaV1Attention)):
+        if not isinstance(attention, (QAMAttention, QamaV1Attention)):
             continue
-        if isinstance(attention, QamaAttention) and not attention.rule.normalises:
+        if isinstance(attention, QAMAttention) and not attention.rule.normalises:
             continue
         prefix = f"blocks.{index}.attn."
         for part in ("coupling", "field"):

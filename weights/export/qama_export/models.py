@@ -6,13 +6,13 @@ alone (build); a new attention kind is a class here or in a file of its own and 
 make_attention.
 """
 import torch
+from qama.torch.attention import RULES, QAMAttention
+from qama.torch.small_products import product
 from torch import nn
 from torch.nn import functional
 
 from . import rivals
-from .qama_attention import RULES, QamaAttention
 from .qama_v1 import QamaV1Attention
-from .small_products import product
 
 
 def sincos_2d(rows, columns, dim, temperature=10000.0):
@@ -92,9 +92,9 @@ def make_kind(record):
     if attention["kind"] == "softmax":
         return SoftmaxAttention(dim, heads, dim_head, eps, attention.get("projection", True))
     if attention["kind"] in RULES:
-        return QamaAttention(dim, heads, dim_head, eps, attention.get("normalisation", "none"),
-                             attention.get("energy_norm", "none"), attention["rho0"],
-                             attention["gamma0"], kind=attention["kind"])
+        return QAMAttention(dim, heads, dim_head, eps, attention.get("normalisation", "none"),
+                            attention.get("energy_norm", "none"), attention["rho0"],
+                            attention["gamma0"], kind=attention["kind"])
     if attention["kind"] == "qama_v1":
         return QamaV1Attention(dim, heads, dim_head, eps, attention["bits"], attention["quadratic"],
                                attention["linear"], attention["penalty"])
@@ -187,7 +187,7 @@ class Encoder(nn.Module):
     def set_solver(self, solver):
         """Gives every QAMA layer its solver; softmax layers need none."""
         for block in self.blocks:
-            if isinstance(block.attn, (QamaAttention, QamaV1Attention)):
+            if isinstance(block.attn, (QAMAttention, QamaV1Attention)):
                 block.attn.solver = solver
 
     def encode(self, x, mask, count, trace, spins):

@@ -15,13 +15,12 @@ Spins are bits: spin i b + k of a head is bit k of token i.
 import math
 
 import torch
+from qama.torch.attention import HeadNorm
 from torch import nn
-
-from .qama_attention import HeadNorm
 
 
 class QamaV1Attention(nn.Module):
-    """Pre-norm first-version QAMA: x [B,N,dim] -> [B,N,dim]; the interface of QamaAttention."""
+    """Pre-norm first-version QAMA: x [B,N,dim] -> [B,N,dim]; the interface of QAMAttention."""
     EPS = 1e-6
     # Where training starts: the output is divided by h, which a batch norm around 0 would bring
     # near 0. Entropies have a long tail downwards (a token with one large share), hence the small

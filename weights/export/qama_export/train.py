@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from qama.torch import Solver
+from qama.torch.attention import RULES, HeadNorm
+from qama.torch.half_products import half_products
 from torch.nn import functional
 
 from . import augment, command, datasets, export, ngrams, rivals, text_teacher, tokeniser
-from .half_products import half_products
 from .models import build
-from .qama_attention import RULES, HeadNorm
 
 # What a data set's runs start from; every value has an option of the same name.
 PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128,

@@ -6,8 +6,8 @@ import ctypes
 
 import torch
 
-from . import library
-from .library import bytes_of
+from .. import library
+from ..library import bytes_of
 
 STARTS = ("guessed", "random", "mixed")
 
@@ -41,6 +41,10 @@ class Solver:
     def __del__(self):
         for handle in getattr(self, "handles", {}).values():
             library.load(self.path).qama_solver_destroy(handle)
+
+    def __getstate__(self):
+        """A copy opens its own handles; so a layer can be copied and pickled."""
+        return {**self.__dict__, "handles": {}, "staging": {}}
 
     def reset(self):
         """Starts the sequence of seeds again: the same problems get the same spins as the first

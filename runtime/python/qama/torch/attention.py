@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from .small_products import product
+from .solver import Solver
 
 NORMALISATIONS = ("none", "instance", "batch")
 ENERGY_NORMS = ("none", "layer", "batch")
@@ -206,16 +207,19 @@ RULES = {"qama": Rule(GramCouplings),
                                output_rho=False, projection=False, normalises=False)}
 
 
-class QamaAttention(nn.Module):
+class QAMAttention(nn.Module):
     """Pre-norm QAMA attention: x [B,N,dim] -> [B,N,dim], the residual is the caller's.
 
-    `solver`: anything with solve() and solve_factors() of solver.Solver; set it before the first
-    forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text; padded positions are
-    no spins and their output is 0, and the penalty is that of the sample's own tokens.
+    normalisation: of J and h, as the model file has it: "batch" learns statistics, "instance" takes
+    each sample's, "none"; energy_norm likewise: "batch", "layer", "none". rho0, gamma0: of Eq. 10.
+    `solver`: anything with solve() and solve_factors() of Solver; None: Solver() with its defaults,
+    opened at the first forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text;
+    padded positions are no spins and their output is 0, and the penalty is that of the sample's own
+    tokens.
     """
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, normalisation="batch", energy_norm="batch",
-                 rho0=0.16, gamma0=0.8, shared_w_eps=True, kind="qama"):
+                 rho0=0.16, gamma0=0.8, shared_w_eps=True, kind="qama", solver=None):
         super().__init__()
         if normalisation not in NORMALISATIONS or energy_norm not in ENERGY_NORMS:
             raise ValueError(f"normalisation '{normalisation}', energy norm '{energy_norm}': "
@@ -248,7 +252,7 @@ class QamaAttention(nn.Module):
         self.register_buffer("block", (columns[:, None] == columns).float(), persistent=False)
         self.register_buffer("head_columns", (torch.arange(heads)[:, None] == columns).float(),
                              persistent=False)
-        self.solver = None
+        self.solver = solver
 
     def by_head(self, x):
         """[B,N,H D] as [B,N,H,D]."""
@@ -337,7 +341,7 @@ class QamaAttention(nn.Module):
 
     def _solve(self, couplings, scale, shift, field, count):
         if self.solver is None:
-            raise RuntimeError("QamaAttention: no solver set (model.set_solver)")
+            self.solver = Solver()
         batch, _, tokens = field.shape
         penalty = self.penalty(tokens)
         if self.rule.pair != 1:
