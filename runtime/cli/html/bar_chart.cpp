@@ -42,8 +42,7 @@ std::string bar_chart(const BarChart& chart) {
         "patternTransform=\"rotate(45)\"><rect width=\"3\" height=\"6\" fill=\"#ffffff\" "
         "fill-opacity=\"0.55\"/></pattern></defs>";
   }
-  const double step = tick_step(most, 4);
-  for (double value = 0; value <= most * 1.0001; value += step) {
+  for (const double value : ticks(0, most * 1.0001, 4)) {
     const double x = value / most * kFullWidth;
     out += line_at_percent(x, 0, bars);
     out += words_at_percent(x, bars + 16, number(value) + (value == 0 ? " " + chart.unit : ""));

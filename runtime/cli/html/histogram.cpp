@@ -33,10 +33,9 @@ std::string histogram(std::span<const double> values, std::string_view label) {
                   height, colour(0));
   }
   out += line_at(kLeft, kHeight - kBottom, kWidth - kLeft, kHeight - kBottom, "axis");
-  const double step = tick_step(range, 5);
-  for (double x = std::ceil(low / step) * step; x <= low + range; x += step) {
+  for (const double x : ticks(low, range, 5)) {
     out += words_at(kLeft + (x - low) / range * (kWidth - 2 * kLeft), kHeight - kBottom + 16,
-                    number(std::fabs(x) < step * 1e-6 ? 0 : x), "middle");
+                    number(x), "middle");
   }
   out += words_at(kWidth / 2.0, kHeight - 8, label, "middle");
   return out + "</svg>";

@@ -31,14 +31,12 @@ std::string step_chart(std::string_view title, std::span<const StepPoint> points
   const double step = tick_step(range, 5);
   // As many places as tell one tick from the next.
   const int places = static_cast<int>(std::clamp(std::ceil(-std::log10(step)), 0.0, 15.0));
-  for (double value = std::ceil(low / step) * step; value <= low + range; value += step) {
+  for (const double value : ticks(low, range, 5)) {
     out += format("<line class=\"grid\" x1=\"0\" y1=\"%.1f\" x2=\"100%%\" y2=\"%.1f\"/>",
                   y_of(value), y_of(value));
-    const double shown = std::fabs(value) < step * 1e-6 ? 0 : value;
-    out += words_at_percent(0, y_of(value) - 3, format("%.*f", places, shown));
+    out += words_at_percent(0, y_of(value) - 3, format("%.*f", places, value));
   }
-  const double x_step = tick_step(last, 6);
-  for (double at = 0; at <= last * 1.0000001; at += x_step) {
+  for (const double at : ticks(0, last, 6)) {
     out += line_at_percent(x_of(at), kTop, kHeight - kBottom);
     out += words_at_percent(x_of(at), kHeight - kBottom + 16, number(at));
   }

@@ -66,11 +66,10 @@ class Surface {
 
   [[nodiscard]] std::string labels() const {
     std::string out = words_at(8, 16, chart_.z_label);
-    const double step = tick_step(range_, 7);
-    for (double value = std::ceil(low_ / step) * step; value <= low_ + range_; value += step) {
+    for (const double value : ticks(low_, range_, 7)) {
       const Point p = at(0, 0, value);
       out += line_at(p.x - 6, p.y, p.x, p.y, "axis") +
-             words_at(p.x - 9, p.y + 4, number(std::fabs(value) < step * 1e-6 ? 0 : value), "end");
+             words_at(p.x - 9, p.y + 4, number(value), "end");
     }
     const std::int32_t every = std::max(columns_ / 6, 1);
     for (std::int32_t column = 0; column < columns_; column += every) {

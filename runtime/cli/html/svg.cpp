@@ -60,6 +60,19 @@ double tick_step(double range, int parts) {
   return 10 * power;
 }
 
+std::vector<double> ticks(double low, double range, int parts) {
+  const double step = tick_step(range, parts);
+  const double first = std::ceil(low / step);
+  std::vector<double> out;
+  // Counted: a step that is small against `low` would add nothing, for ever.
+  for (int k = 0; k <= 2 * parts; ++k) {
+    const double value = (first + k) * step;
+    if (value > low + range) break;
+    if (out.empty() || value > out.back()) out.push_back(value);
+  }
+  return out;
+}
+
 std::string open_svg(int width, int height, std::string_view title, const char* classes) {
   return format(
              "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"scaled %s\" viewBox=\"0 0 %d %d\" "

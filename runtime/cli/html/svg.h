@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qama::cli {
 
@@ -19,6 +20,8 @@ namespace qama::cli {
 [[nodiscard]] std::string number(double value);
 /// A round step that divides `range` into about `parts`.
 [[nodiscard]] double tick_step(double range, int parts);
+/// The multiples of that step from `low` to `low + range`, in order.
+[[nodiscard]] std::vector<double> ticks(double low, double range, int parts);
 /// The opening tag of a picture that is as wide as the page lets it, at most `width` pixels; what
 /// is in it grows with it. `title` is its name for those who do not see it.
 [[nodiscard]] std::string open_svg(int width, int height, std::string_view title,

@@ -135,6 +135,12 @@ TEST(Pages, ChartsOfEqualValuesEnd) {
   const std::vector<cli::StepPoint> points{{1, 11624}, {2, next}};
   EXPECT_THAT(cli::step_chart("cut", points, 3, "ms"), HasSubstr("</svg>"));
   EXPECT_THAT(cli::step_chart("cut", std::span(points).first(1), 0, "ms"), HasSubstr("</svg>"));
+  cli::SurfaceChart surface;
+  surface.z = equal;
+  surface.rows = 1;
+  surface.columns = 5;
+  surface.plane = 11624;
+  EXPECT_THAT(cli::surface_chart(surface), HasSubstr("</svg>"));
 }
 
 TEST(Pages, ExplainHasEveryValueOfAPicture) {
