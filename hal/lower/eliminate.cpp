@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "hal/base/mantissa.h"
 #include "hal/base/random.h"
 
 namespace qama::hal {
@@ -148,11 +149,8 @@ void scale(std::vector<Edge>& edges) {
   int least = 1 << 20;
   int most = -(1 << 20);
   for (const Edge& edge : edges) {
-    int exponent = 0;
-    auto mantissa = static_cast<std::int64_t>(std::ldexp(std::frexp(edge.weight, &exponent), 53));
-    most = std::max(most, exponent);
-    for (exponent -= 53; mantissa % 2 == 0; mantissa /= 2) ++exponent;
-    least = std::min(least, exponent);
+    least = std::min(least, split(edge.weight).exponent);
+    most = std::max(most, std::ilogb(edge.weight) + 1);
   }
   if (most - least > 1000) return;
   for (Edge& edge : edges) edge.weight = std::ldexp(edge.weight, -least);

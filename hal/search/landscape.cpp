@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "hal/base/mantissa.h"
 #include "hal/base/random.h"
 
 namespace qama::hal {
@@ -73,16 +74,6 @@ void for_each_term(const ProblemFile& file, Visit&& visit) {
         visit(Weighted{own, u * layer.tokens + i, layer.lambda, 1});
     }
   }
-}
-
-/// weight = mantissa * 2^exponent with an odd mantissa; 0 is 0 * 2^0.
-std::pair<std::int64_t, int> split(double weight) {
-  if (weight == 0) return {0, 0};
-  int exponent = 0;
-  const double fraction = std::frexp(weight, &exponent);
-  auto mantissa = static_cast<std::int64_t>(std::ldexp(fraction, 53));
-  const int zeros = std::countr_zero(static_cast<std::uint64_t>(mantissa));
-  return {mantissa / (std::int64_t{1} << zeros), exponent - 53 + zeros};
 }
 
 }  // namespace
