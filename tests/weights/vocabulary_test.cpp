@@ -39,7 +39,7 @@ TEST(Vocabulary, TheLastNewlineMayBeMissing) {
 }
 
 TEST(Normaliser, FindsTheLongestKey) {
-  const std::string text = "''\t\"\n'\t '\nA\ta\n\u00e9\te\n\u6f22\t\n";
+  const std::string text = "'\t '\n''\t\"\nA\ta\n\u00e9\te\n\u6f22\t\n";
   const auto read = Normaliser::read(text);
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(read->size(), 5U);
