@@ -67,26 +67,49 @@ struct Int8Linear {
     return (in + Set::kPad - 1) / Set::kPad * Set::kPad;
   }
 
-  /// From sums [rows][kWidth] to outputs.
-  static void finish(const Int8LinearArgs& a, std::int64_t row, std::int64_t rows,
-                     const std::int32_t* sums, const float* scales, const float* bias,
-                     std::int64_t o, std::int64_t columns) {
-    using Gelu = PackedLinear<typename Set::Arch, 1>;
-    for (std::int64_t r = row; r < row + rows; ++r, sums += kWidth) {
-      const F row_scale(a.row_scales[r]);
-      float* y = a.y + r * a.out + o;
-      for (std::int64_t c = 0; c < columns; c += kF) {
-        F value = F(Set::floats(sums + c)) * (row_scale * F::load_unaligned(scales + c)) +
-                  F::load_unaligned(bias + c);
-        if (a.activation != Activation::none) value = Gelu::activate(value, a.activation);
-        if (c + kF <= columns) {
-          value.store_unaligned(y + c);
-        } else {
-          float all[kF];
-          value.store_unaligned(all);
-          for (std::int64_t i = c; i < columns; ++i) y[i] = all[i - c];
+  /// From sums [rows][kWidth] to outputs, `columns` of them.
+  template <Activation kActivation>
+  static void finish(const float* row_scales, std::int64_t rows, const std::int32_t* sums,
+                     const float* scales, const float* bias, float* y, std::int64_t stride,
+                     std::int64_t columns) {
+    F scale[Set::kVectors];
+    F start[Set::kVectors];
+    for (int v = 0; v < Set::kVectors; ++v) {
+      scale[v] = F::load_unaligned(scales + v * kF);
+      start[v] = F::load_unaligned(bias + v * kF);
+    }
+    const auto value = [&](float row_scale, const std::int32_t* from, int v) {
+      const F sum = F(Set::floats(from + v * kF)) * (F(row_scale) * scale[v]) + start[v];
+      return PackedLinear<typename Set::Arch, 1>::activate(sum, kActivation);
+    };
+    for (std::int64_t r = 0; r < rows; ++r, sums += kWidth, y += stride) {
+      if (columns == kWidth) {
+        for (int v = 0; v < Set::kVectors; ++v) {
+          value(row_scales[r], sums, v).store_unaligned(y + v * kF);
         }
+        continue;
       }
+      for (int v = 0; v * kF < columns; ++v) {
+        float all[kF];
+        value(row_scales[r], sums, v).store_unaligned(all);
+        for (std::int64_t i = 0; i < kF && v * kF + i < columns; ++i) y[v * kF + i] = all[i];
+      }
+    }
+  }
+
+  static void finish(const Int8LinearArgs& a, std::int64_t row, std::int64_t rows,
+                     const std::int32_t* sums, std::int64_t o, std::int64_t columns) {
+    const auto with = [&]<Activation kActivation>() {
+      finish<kActivation>(a.row_scales + row, rows, sums, a.scales + o, a.bias + o,
+                          a.y + row * a.out + o, a.out, columns);
+    };
+    switch (a.activation) {
+      case Activation::none:
+        return with.template operator()<Activation::none>();
+      case Activation::gelu_erf:
+        return with.template operator()<Activation::gelu_erf>();
+      case Activation::gelu_tanh:
+        return with.template operator()<Activation::gelu_tanh>();
     }
   }
 
@@ -120,7 +143,7 @@ struct Int8Linear {
         block_of<Set::kRows>(height, columns <= kF,
                              {quantised + row * length, length, weights, a.starts + o, sums},
                              length);
-        finish(a, row, height, sums, a.scales + o, a.bias + o, o, columns);
+        finish(a, row, height, sums, o, columns);
         row += height;
       }
     }
