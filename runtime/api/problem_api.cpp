@@ -234,9 +234,19 @@ void unpack(const hal::ProblemShape& shape, const std::vector<std::uint64_t>& sp
   });
 }
 
-std::vector<std::uint64_t> pack(const hal::ProblemShape& shape, const std::uint8_t* answer) {
+/// INVALID_ARGUMENT for a byte that is neither 0 nor 1: it may have meant -1, a colour, a sum.
+Result<std::vector<std::uint64_t>> pack(const hal::ProblemShape& shape,
+                                        const std::uint8_t* answer) {
   std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
                                    static_cast<std::size_t>(hal::words_per_head(shape.tokens)));
+  const std::uint8_t* const end = answer + shape.spins();
+  const std::uint8_t* const wrong =
+      std::find_if(answer, end, [](std::uint8_t byte) { return byte > 1; });
+  if (wrong != end) {
+    return Error{ErrorCode::invalid_argument, "answer: byte " + std::to_string(wrong - answer) +
+                                                  " is " + std::to_string(*wrong) +
+                                                  ", expected 0 or 1"};
+  }
   hal::for_each_spin(shape, [&](std::size_t at, std::size_t word, std::uint64_t bit) {
     if (answer[at] != 0) spins[word] |= bit;
   });
@@ -248,8 +258,10 @@ Status read_initial(const hal::ProblemShape& shape, const qama_solve_options& op
   QAMA_RETURN_IF_ERROR(check_count("initial answers", options.initial_count, 0,
                                    std::min(hal::kMostAnswers, kMostSampleBytes / shape.spins())));
   if (options.initial_count > 0 && options.initial == nullptr) return null_argument("initial");
-  for (std::int64_t k = 0; k < options.initial_count; ++k)
-    out.initial.push_back(pack(shape, options.initial + k * shape.spins()));
+  for (std::int64_t k = 0; k < options.initial_count; ++k) {
+    QAMA_ASSIGN_OR_RETURN(auto spins, pack(shape, options.initial + k * shape.spins()));
+    out.initial.push_back(std::move(spins));
+  }
   return {};
 }
 
@@ -533,7 +545,8 @@ qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answe
     if (problem == nullptr) return null_argument("problem");
     if (answer == nullptr) return null_argument("answer");
     if (value == nullptr) return null_argument("value");
-    *value = hal::value_of(problem->file, pack(problem->file.shape(), answer));
+    QAMA_ASSIGN_OR_RETURN(const auto spins, pack(problem->file.shape(), answer));
+    *value = hal::value_of(problem->file, spins);
     return {};
   });
 }

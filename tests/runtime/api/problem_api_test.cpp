@@ -479,6 +479,23 @@ std::int32_t tell(void* context, const qama_progress* progress) {
   return told.stops ? 1 : 0;
 }
 
+TEST(Problems, AnAnswerIsZerosAndOnes) {
+  const Problem problem = from_text(text_of_graph(), "maxcut");
+  std::array<std::uint8_t, 6> answer{0, 1, 0, 2, 0, 255};
+  double value = 0;
+  EXPECT_STREQ(qama_status_name(qama_problem_value(problem.get(), answer.data(), &value)),
+               "INVALID_ARGUMENT");
+  EXPECT_THAT(qama_last_error(), testing::HasSubstr("byte 3 is 2, expected 0 or 1"));
+  qama_solve_options options;
+  qama_solve_options_init(&options);
+  options.device = "cpu:";
+  options.initial = answer.data();
+  options.initial_count = 1;
+  std::array<std::uint8_t, 6> best{};
+  EXPECT_STREQ(qama_status_name(qama_problem_solve(problem.get(), &options, best.data(), nullptr)),
+               "INVALID_ARGUMENT");
+}
+
 TEST(Problems, ACallbackIsToldAndMayStop) {
   const Problem problem = from_text(text_of_graph(), "maxcut");
   std::array<std::uint8_t, 6> answer{};

@@ -302,7 +302,7 @@ QAMA_API int64_t qama_problem_variables(const qama_problem* problem);
 /* 1: the larger value is the better one (a max-cut, a file that says so); else 0. */
 QAMA_API int32_t qama_problem_maximises(const qama_problem* problem);
 /* What an answer (bytes 0 or 1) is worth in the problem's own terms: the weight of a cut, the value
- * of a quadratic form with its offset, the energy of a layer. */
+ * of a quadratic form with its offset, the energy of a layer. INVALID_ARGUMENT for other bytes. */
 QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer,
                                         double* value);
 
@@ -384,10 +384,10 @@ QAMA_API qama_status qama_problem_solve(const qama_problem* problem,
 /* The same for the `most` best different answers (1 to 2^20), as `qama solve --samples`: the search
  * is made of reads of one restart each, or of 32 that are annealed side by side (form "sparse"): 32
  * reads or `most`, unless `restarts` or the time limit says how many. "exact:" gives the best of
- * all states; a cut is given once, not with its sides swapped. answers
- * [most][qama_problem_variables()] bytes 0 or 1, the best first values  [most] doubles, or NULL
- *   counts  [most] numbers of reads that ended there, or NULL; all reads together if `most` is
- * large found   how many there are, at most `most`; what is behind them stays as it was */
+ * all states; a cut is given once, not with its sides swapped. `answers`: `most` x
+ * qama_problem_variables() bytes 0 or 1, the best first. `values`: `most` doubles; may be NULL.
+ * `counts`: for each answer, the reads that ended there; may be NULL. `found`: how many answers
+ * there are, at most `most`; what is behind them stays as it was. */
 QAMA_API qama_status qama_problem_solve_many(const qama_problem* problem,
                                              const qama_solve_options* options, int64_t most,
                                              uint8_t* answers, double* values, int64_t* counts,
