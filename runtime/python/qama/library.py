@@ -183,6 +183,10 @@ def find() -> str | None:
                 ctypes.util.find_library("qama"))
 
 
+def is_in_package(path) -> bool:
+    return Path(path).resolve().parent == Path(__file__).resolve().parent
+
+
 @functools.cache
 def load(path: str | None = None):
     """The library at `path`, by default where find() finds it; loaded once. OSError where there is
@@ -193,6 +197,9 @@ def load(path: str | None = None):
                                 "qama_shared` (or release) builds it after the demo; "
                                 f"{VARIABLE}=FILE names another one")
     try:
+        # What a wheel brings beside the library is found under its name once it is loaded.
+        for needed in sorted(Path(path).parent.glob("lib*.so.*")) if is_in_package(path) else ():
+            ctypes.CDLL(os.fspath(needed))
         library = ctypes.CDLL(os.fspath(path))
     except OSError as error:
         raise OSError(f"{path} cannot be loaded: {error}") from error
