@@ -274,7 +274,7 @@ class TakeOver(unittest.TestCase):
         with torch.no_grad():
             torch.testing.assert_close(new(tokens, lengths, torch.zeros(1, 3)),
                                        old(tokens, lengths))
-            new.blocks = torch.nn.ModuleList()  # the classifier alone
+            new.blocks, new.depth = torch.nn.ModuleList(), 0  # the classifier alone
             before, after = (new(tokens, lengths, torch.full((1, 3), score)) for score in (0.0,
                                                                                            1.0))
         gain = (after - before)[0]
