@@ -58,7 +58,7 @@ runtime::Tokeniser make_splitter(weights::Pieces pieces) {
   preprocess.kind = a.kind;
   preprocess.tokeniser = pieces == weights::Pieces::wordpiece ? weights::Tokeniser::wordpiece
                                                               : weights::Tokeniser::unigram;
-  std::string words = "<pad>\n<unk>\n[CLS]\n[SEP]\n\u2581\nthe\nfilm\n##s\n\u2581the\ns";
+  std::string words = "<pad>\n<unk>\n[CLS]\n[SEP]\n\u2581\nthe\nfilm\n##ss\n\u2581the\ns";
   for (std::int32_t id = 10; id < a.vocabulary; ++id) {
     const char letter = static_cast<char>('a' + id % 26);
     words += id < 36 ? std::string("\n##") + letter : "\n" + std::to_string(id) + letter;
