@@ -267,6 +267,7 @@ class Search {
     searches_ =
         searches_ && (landscape_->size() <= kAlwaysSearchedSpins || landscape_->words() > 1);
   }
+
   /// Puts what tabu search and exchanges find by themselves into `spins`, where it is better. It
   /// depends on the part's seed only, so answers do not depend on the number of threads.
   void search_beside(std::uint64_t seed, std::vector<std::uint64_t>& spins, SolveResult& result) {

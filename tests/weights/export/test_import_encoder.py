@@ -296,6 +296,10 @@ class Refusals(unittest.TestCase):
                 ({"problem_type": "regression"}, "problem_type is 'regression', expected 'single"),
                 ({"model_type": "swin"}, "model_type is 'swin', expected one of vit, "),
                 ({"hidden_act": "relu"}, "hidden_act is 'relu', expected one of gelu"),
+                ({"hidden_act": ["gelu"]}, "hidden_act is .'gelu'., expected one of gelu"),
+                ({"model_type": ["vit"]}, "model_type is .'vit'., expected a name"),
+                ({"layer_norm_eps": None}, "layer_norm_eps is None, expected a number between"),
+                ({"pretrained_cfg": 7}, "pretrained_cfg is 7, expected an object"),
                 ({"hidden_size": 0}, "hidden_size is 0, expected a number from 1"),
                 ({"num_attention_heads": 5}, "5 heads of a model 24 wide"),
                 ({"image_size": [12]}, "image_size is .12., expected one side or two"),
@@ -318,6 +322,16 @@ class Refusals(unittest.TestCase):
                     ({}, "no weight_map")):
                 (hub / safetensors.INDEX).write_text(json.dumps({"weight_map": places}))
                 self.assertRegex(self.refusal(folder), sentence)
+            second = sorted(index["weight_map"].values())[-1]
+            kept = (hub / second).read_bytes()
+            (hub / second).write_bytes((hub / first).read_bytes())
+            (hub / safetensors.INDEX).write_text(json.dumps(index))
+            self.assertRegex(self.refusal(folder), "is in two of the parts")
+            (hub / second).write_bytes(kept)
+            (hub / safetensors.INDEX).write_text('{"weight_map": {"a": "b", "a": "c"}}')
+            self.assertRegex(self.refusal(folder), "no JSON: key 'a' stands twice")
+            (hub / safetensors.INDEX).write_text("[" * 100000)
+            self.assertRegex(self.refusal(folder), "no JSON: nested too deeply")
             (hub / safetensors.INDEX).unlink()
             self.assertRegex(self.refusal(folder), "neither model.safetensors nor")
             raw = (hub / first).read_bytes()

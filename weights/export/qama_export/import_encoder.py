@@ -120,9 +120,26 @@ def number(config, key, default=None):
     return value
 
 
+def epsilon(config):
+    """What config.json says is added to the variance of a norm."""
+    value = config.get("layer_norm_eps", 1e-12)
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise ValueError(f"config.json: layer_norm_eps is {value!r}, expected a number between 0 "
+                         "and 1")
+    return float(value)
+
+
+def section(config, key):
+    """An object inside of config.json; empty where there is none."""
+    value = config.get(key) or {}
+    if not isinstance(value, dict):
+        raise ValueError(f"config.json: {key} is {value!r}, expected an object")
+    return value
+
+
 def gelu(config, key="hidden_act"):
     name = config.get(key, "gelu")
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"config.json: {key} is {name!r}, expected one of "
                          f"{', '.join(sorted(ACTIVATIONS))}")
     return ACTIVATIONS[name]
@@ -146,6 +163,8 @@ def image_record(size, channels, patch, **rest):
 
 
 def heads_of(dim, heads):
+    if type(heads) is not int or heads < 1:
+        raise ValueError(f"{heads!r} heads, expected a number from 1")
     if dim % heads:
         raise ValueError(f"{heads} heads of a model {dim} wide, expected a divisor")
     return {"heads": heads, "dim_head": dim // heads}
@@ -235,7 +254,7 @@ def hugging_vit(tensors, config, options):
     return out, {**record, "dim": dim, "depth": depth,
                  **heads_of(dim, number(config, "num_attention_heads")), "mlp": mlp,
                  "classes": classes, "gelu": gelu(config),
-                 "norm_eps": float(config.get("layer_norm_eps", 1e-12)), "pool": "class",
+                 "norm_eps": epsilon(config), "pool": "class",
                  **({"qkv_bias": True} if biased else {}), "out_bias": True,
                  "attention": {"kind": "softmax"}}
 
@@ -243,7 +262,7 @@ def hugging_vit(tensors, config, options):
 def timm_vit(tensors, config, options):
     """VisionTransformer of timm: ViT, and DeiT with or without a token to distil."""
     found = Checkpoint(tensors, "ViT or DeiT of timm")
-    pretrained = config.get("pretrained_cfg", {})
+    pretrained = section(config, "pretrained_cfg")
     pool = config.get("global_pool", "token")
     if pool != "token":
         raise ValueError(f"config.json: global_pool is {pool!r}, expected 'token'")
@@ -256,7 +275,7 @@ def timm_vit(tensors, config, options):
     tokens = [found.take(name, (1, 1, dim)) for name in ("cls_token", "dist_token")
               if name == "cls_token" or found.has(name)]
     position = found.take("pos_embed", (1, None, dim))
-    told = config.get("model_args", {}).get("img_size") or pretrained.get("input_size")
+    told = section(config, "model_args").get("img_size") or pretrained.get("input_size")
     trained = told[-2:] if isinstance(told, list) else told
     if trained is None:
         side = round((position.shape[1] - len(tokens)) ** 0.5)
@@ -313,7 +332,7 @@ def timm_vit(tensors, config, options):
 
 def timm_heads(config, dim, options):
     """timm's config.json has the heads only where they are not the architecture's own."""
-    told = config.get("model_args", {}).get("num_heads")
+    told = section(config, "model_args").get("num_heads")
     if options.heads or told:
         return options.heads or told
     name = str(config.get("architecture", ""))
@@ -452,7 +471,7 @@ def bert(tensors, config, options):
     found.finish()
     return out, text_record({**sequence, "projection": False}, dim, depth,
                             number(config, "num_attention_heads"), mlp,
-                            float(config.get("layer_norm_eps", 1e-12)), gelu(config), out,
+                            epsilon(config), gelu(config), out,
                             head_hidden={"width": dim, "activation": "tanh"})
 
 
@@ -500,7 +519,7 @@ def albert(tensors, config, options):
     found.finish()
     shared = {"layer_groups": groups} if groups < depth else {}
     return out, text_record(sequence, dim, depth, number(config, "num_attention_heads"), mlp,
-                            float(config.get("layer_norm_eps", 1e-12)), gelu(config), out,
+                            epsilon(config), gelu(config), out,
                             head_hidden={"width": dim, "activation": "tanh"}, **shared)
 
 
@@ -535,13 +554,14 @@ def pixels(record, config, folder, options):
         raise ValueError(f"{file}: rescale_factor is {told['rescale_factor']!r}, expected 1 / 255")
     if told.get("do_normalize") is False:
         told = {**told, "image_mean": [0.0] * channels, "image_std": [1.0] * channels}
-    pretrained = config.get("pretrained_cfg", {})
+    pretrained = section(config, "pretrained_cfg")
     out = {"kind": "image"}
     for ours, theirs, timm in (("mean", "image_mean", "mean"), ("std", "image_std", "std")):
         values = getattr(options, ours) or told.get(theirs) or pretrained.get(timm) or [
             0.5] * channels
-        if len(values) != channels:
-            raise ValueError(f"{ours} of {len(values)} numbers, expected {channels}, one a channel")
+        if not isinstance(values, list) or len(values) != channels or any(
+                type(value) not in (int, float) for value in values):
+            raise ValueError(f"{ours} is {values!r}, expected {channels} numbers, one a channel")
         out[ours] = [float(value) for value in values]
     out.update(scale=255, resize="bilinear", gray="luma")
     if told.get("do_center_crop") or pretrained.get("crop_mode") == "center":
@@ -573,6 +593,8 @@ def read_checkpoint(path, options):
                          "'single_label_classification'")
     tensors = safetensors.read(path)
     kind = config.get("model_type")
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError(f"config.json: model_type is {kind!r}, expected a name")
     if kind in TOKENISERS:
         options.pieces = pieces.read(folder, TOKENISERS[kind])
     text = {"--tokens": options.tokens}

@@ -21,10 +21,25 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
 
+def parsed(text):
+    """What JSON says; ValueError also for a key that stands twice or for too deep a nesting."""
+    def once(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"key '{twice}' stands twice")
+        return found
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_json(path):
     """What a JSON file holds: an object; ValueError, OSError."""
     try:
-        found = json.loads(Path(path).read_bytes())
+        found = parsed(Path(path).read_bytes())
     except ValueError as error:
         raise ValueError(f"{path}: no JSON: {error}") from error
     if not isinstance(found, dict):
@@ -57,9 +72,9 @@ def read_file(path):
     if not 2 <= length <= min(len(raw) - 8, MAX_HEADER):
         raise ValueError(f"{path}: no safetensors file: a header of {length} bytes in {len(raw)}")
     try:
-        header = json.loads(raw[8:8 + length].tobytes())
+        header = parsed(raw[8:8 + length].tobytes())
     except ValueError as error:
-        raise ValueError(f"{path}: no safetensors file: its header is no JSON") from error
+        raise ValueError(f"{path}: no safetensors file: its header is no JSON: {error}") from error
     if not isinstance(header, dict):
         raise ValueError(f"{path}: no safetensors file: its header is no object")
     data = raw[8 + length:]
@@ -85,7 +100,10 @@ def read_parts(path):
     for file in sorted(set(map(str, places.values()))):
         if Path(file).name != file:
             raise ValueError(f"{path}: part {file!r}, expected a file beside the index")
-        tensors.update(read_file(Path(path).parent / file))
+        part = read_file(Path(path).parent / file)
+        if twice := tensors.keys() & part.keys():
+            raise ValueError(f"{path}: tensor '{min(twice)}' is in two of the parts")
+        tensors.update(part)
     for name in places:
         if name not in tensors:
             raise ValueError(f"{path}: tensor '{name}' is in none of the parts")
