@@ -300,6 +300,7 @@ class Refusals(unittest.TestCase):
                 ({"model_type": ["vit"]}, "model_type is .'vit'., expected a name"),
                 ({"layer_norm_eps": None}, "layer_norm_eps is None, expected a number between"),
                 ({"pretrained_cfg": 7}, "pretrained_cfg is 7, expected an object"),
+                ({"id2label": {"0": "cat"}}, "id2label has None for class 1 of 5, expected a name"),
                 ({"hidden_size": 0}, "hidden_size is 0, expected a number from 1"),
                 ({"num_attention_heads": 5}, "5 heads of a model 24 wide"),
                 ({"image_size": [12]}, "image_size is .12., expected one side or two"),

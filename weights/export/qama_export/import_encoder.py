@@ -574,7 +574,10 @@ def labels_of(config, classes, options):
     names = options.labels
     if not names and isinstance(config.get("id2label"), dict):
         names = [config["id2label"].get(str(i)) for i in range(classes)]
-        names = names if all(isinstance(name, str) and name for name in names) else None
+        for i, name in enumerate(names):
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"config.json: id2label has {name!r} for class {i} of {classes}, "
+                                 "expected a name")
     names = names or config.get("label_names") or [str(i) for i in range(classes)]
     if len(names) != classes:
         raise ValueError(f"{len(names)} labels, expected {classes}")
