@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "weights/attention/kind.h"
@@ -84,9 +85,7 @@ Status read_anneal(const Json& value, const std::string& where, AttentionSpec& o
   return reader.finish();
 }
 
-Status read_attention(const Json& value, AttentionSpec& out) {
-  const std::string where = "architecture.attention";
-  ObjectReader reader(value, where, kBad);
+void read_kind(ObjectReader& reader, const std::string& where, AttentionSpec& out) {
   reader.read("kind", out.kind, kAttentionKinds);
   const AttentionRules& rules = rules_of(out.kind);
   for (const Key& key : rules.keys) key.read(key, reader, out);
@@ -95,6 +94,30 @@ Status read_attention(const Json& value, AttentionSpec& out) {
       reader.merge(read_anneal(*anneal, where + ".anneal", out));
     }
   }
+}
+
+Status read_attention(const Json& value, AttentionSpec& out) {
+  const std::string where = "architecture.attention";
+  ObjectReader reader(value, where, kBad);
+  read_kind(reader, where, out);
+  return reader.finish();
+}
+
+Status read_other_attention(const Json& value, Architecture& out) {
+  const std::string where = "architecture.other_attention";
+  ObjectReader reader(value, where, kBad);
+  if (const Json* blocks = reader.raw("blocks")) {
+    const auto is_block = [](const Json& block) {
+      return block.is_number_unsigned() && block.get<std::uint64_t>() < kMaxDepth;
+    };
+    if (!blocks->is_array() || blocks->empty() || blocks->size() > kMaxDepth ||
+        !std::all_of(blocks->begin(), blocks->end(), is_block)) {
+      return Error{kBad, where + ".blocks: expected an array of 1 to " + std::to_string(kMaxDepth) +
+                             " numbers of blocks, the first is 0"};
+    }
+    for (const Json& block : *blocks) out.other_blocks.push_back(block.get<std::int32_t>());
+  }
+  read_kind(reader, where, out.other_attention);
   return reader.finish();
 }
 
@@ -239,7 +262,9 @@ void check_features(const Architecture& a, Bounds& bounds) {
   if (has_words(a)) bounds.fail("sequence", "a size", "none in a feature_transformer");
 }
 
-void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds& bounds) {
+/// `name`: the record's key.
+void check_attention(const AttentionSpec& attention, const std::string& name, std::int32_t depth,
+                     Bounds& bounds) {
   const AttentionRules& rules = rules_of(attention.kind);
   // What does not belong to the kind must have its default.
   AttentionSpec own;
@@ -254,7 +279,7 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
     own.seed = attention.seed;
   }
   if (attention != own) {
-    bounds.fail("attention", "a parameter of another kind",
+    bounds.fail(name, "a parameter of another kind",
                 "none with kind " + std::string(name_of(attention.kind)));
   }
   if (rules.check_record != nullptr) rules.check_record(attention, bounds);
@@ -267,6 +292,33 @@ void check_attention(const AttentionSpec& attention, std::int32_t depth, Bounds&
   for (std::size_t i = 0; i < attention.anneal_layers.size(); ++i) {
     const std::string where = "architecture.attention.anneal.layers[" + std::to_string(i) + "]";
     bounds.merge(hal::validate(attention.anneal_layers[i], where, kBad));
+  }
+}
+
+void check_other_attention(const Architecture& a, Bounds& bounds) {
+  const std::string name = "other_attention";
+  if (a.other_blocks.empty()) {
+    if (a.other_attention != AttentionSpec{}) bounds.fail(name, "given", "blocks that have it");
+    return;
+  }
+  if (rules_of(a.other_attention.kind).anneals) {
+    bounds.fail(name + ".kind", std::string(name_of(a.other_attention.kind)),
+                "one that does not anneal; one that does stands in attention");
+  }
+  check_attention(a.other_attention, name, a.depth, bounds);
+  if (!std::is_sorted(a.other_blocks.begin(), a.other_blocks.end(), std::less_equal<>()) ||
+      a.other_blocks.front() < 0 || a.other_blocks.back() >= a.depth ||
+      a.other_blocks.size() == static_cast<std::size_t>(a.depth)) {
+    bounds.fail(name + ".blocks", std::to_string(a.other_blocks.size()) + " numbers",
+                "rising ones from 0 to " + std::to_string(a.depth - 1) + ", not all of them");
+  }
+  for (std::int32_t block = 0; block < a.depth && bounds.ok(); ++block) {
+    const std::int32_t first = a.block_of(a.group_of(block));
+    if (&a.attention_of(block) != &a.attention_of(first)) {
+      bounds.fail(name + ".blocks",
+                  "one of blocks " + std::to_string(first) + " and " + std::to_string(block),
+                  "both or none, since they share their tensors");
+    }
   }
 }
 
@@ -291,25 +343,35 @@ std::string_view name_of(Pieces value) noexcept {
   return name_in(kPieces, value);
 }
 
+const AttentionSpec& Architecture::attention_of(std::int32_t block) const noexcept {
+  return std::binary_search(other_blocks.begin(), other_blocks.end(), block) ? other_attention
+                                                                             : attention;
+}
+
 bool Architecture::is_qama() const noexcept {
   return rules_of(attention.kind).anneals;
+}
+
+bool Architecture::is_qama(std::int32_t block) const noexcept {
+  return rules_of(attention_of(block).kind).anneals;
 }
 
 std::int32_t Architecture::spin_bits() const noexcept {
   return is_qama() ? std::max(attention.bits, 1) : 0;
 }
 
-std::int32_t Architecture::projections() const noexcept {
-  return rules_of(attention.kind).projections;
+std::int32_t Architecture::projections(std::int32_t block) const noexcept {
+  return rules_of(attention_of(block).kind).projections;
 }
 
-bool Architecture::one_norm() const noexcept {
-  return rules_of(attention.kind).one_norm;
+bool Architecture::one_norm(std::int32_t block) const noexcept {
+  return rules_of(attention_of(block).kind).one_norm;
 }
 
-bool Architecture::projects() const noexcept {
-  const auto projects = rules_of(attention.kind).projects;
-  return projects == nullptr || projects(attention);
+bool Architecture::projects(std::int32_t block) const noexcept {
+  const AttentionSpec& own = attention_of(block);
+  const auto projects = rules_of(own.kind).projects;
+  return projects == nullptr || projects(own);
 }
 
 double Architecture::rho(std::int32_t n) const noexcept {
@@ -352,13 +414,15 @@ Status Architecture::validate() const {
   if (head_hidden == 0 && head_activation != HeadActivation::tanh) {
     bounds.fail("head_hidden.activation", "given", "none without a hidden layer");
   }
-  check_attention(attention, depth, bounds);
-  if (bounds.ok() && out_bias && !projects()) {
-    bounds.fail("out_bias", "true", "false without an output projection");
-  }
-  if (bounds.ok() && !projects() && inner() != dim) {
-    bounds.fail("attention", "heads of " + std::to_string(inner()) + " dimensions together",
-                "those of the model, " + std::to_string(dim) + ", without an output projection");
+  check_attention(attention, "attention", depth, bounds);
+  check_other_attention(*this, bounds);
+  for (std::int32_t block = 0; block < depth && bounds.ok(); ++block) {
+    if (projects(block)) continue;
+    if (out_bias) bounds.fail("out_bias", "true", "false without an output projection");
+    if (inner() != dim) {
+      bounds.fail("attention", "heads of " + std::to_string(inner()) + " dimensions together",
+                  "those of the model, " + std::to_string(dim) + ", without an output projection");
+    }
   }
   if (bounds.ok() && is_qama()) {
     bounds.range("attention: spins a head", std::int64_t{tokens()} * spin_bits(), 1, kMaxTokens);
@@ -406,6 +470,9 @@ Result<Architecture> Architecture::parse(std::string_view json) {
   }
   if (const Json* attention = reader.raw("attention")) {
     reader.merge(read_attention(*attention, a.attention));
+  }
+  if (const Json* other = reader.optional("other_attention")) {
+    reader.merge(read_other_attention(*other, a));
   }
   QAMA_RETURN_IF_ERROR(reader.finish());
   QAMA_RETURN_IF_ERROR(a.validate());
@@ -466,6 +533,13 @@ std::string Architecture::to_json() const {
     spec["anneal"] = std::move(anneal);
   }
   out["attention"] = std::move(spec);
+  if (!other_blocks.empty()) {
+    Ordered other{{"blocks", other_blocks}, {"kind", name_of(other_attention.kind)}};
+    for (const Key& key : rules_of(other_attention.kind).keys) {
+      key.write(key, other_attention, other);
+    }
+    out["other_attention"] = std::move(other);
+  }
   return out.dump();
 }
 

@@ -90,6 +90,9 @@ struct Architecture {
   std::int32_t head_hidden = 0;   ///< width of the layer before the classifier; 0: there is none
   HeadActivation head_activation = HeadActivation::tanh;  ///< behind that layer
   AttentionSpec attention;
+  /// Blocks, rising, that have other_attention in its place, which does not anneal; never all.
+  std::vector<std::int32_t> other_blocks;
+  AttentionSpec other_attention;
 
   bool operator==(const Architecture&) const = default;
 
@@ -97,18 +100,22 @@ struct Architecture {
   [[nodiscard]] bool is_text() const noexcept { return kind == ModelKind::text_transformer; }
   /// Tokens of another network, [tokens][embedding] floats.
   [[nodiscard]] bool is_features() const noexcept { return kind == ModelKind::feature_transformer; }
-  /// Attention that anneals, of either version.
+  /// What block `block` has, 0 <= block < depth.
+  [[nodiscard]] const AttentionSpec& attention_of(std::int32_t block) const noexcept;
+  /// Attention that anneals, of either version: in some blocks, or in this one.
   [[nodiscard]] bool is_qama() const noexcept;
+  [[nodiscard]] bool is_qama(std::int32_t block) const noexcept;
   /// Binary variables a token and head; 0 where nothing is annealed.
   [[nodiscard]] std::int32_t spin_bits() const noexcept;
   /// Binary variables a head of a sample; spin i * spin_bits() + k is bit k of token i.
   [[nodiscard]] std::int32_t spins_per_head() const noexcept { return tokens() * spin_bits(); }
-  /// What qkv projects to: queries, keys and values, or (reformer) shared queries and values.
-  [[nodiscard]] std::int32_t projections() const noexcept;
-  /// Whether one norm serves all projections, with its own tensors.
-  [[nodiscard]] bool one_norm() const noexcept;
-  /// Whether a linear map is behind the heads; if not, they are as wide as the model.
-  [[nodiscard]] bool projects() const noexcept;
+  /// Of a block: what qkv projects to: queries, keys and values, or (reformer) shared queries and
+  /// values.
+  [[nodiscard]] std::int32_t projections(std::int32_t block) const noexcept;
+  /// Of a block: whether one norm serves all projections, with its own tensors.
+  [[nodiscard]] bool one_norm(std::int32_t block) const noexcept;
+  /// Of a block: whether a linear map is behind the heads; if not, they are as wide as the model.
+  [[nodiscard]] bool projects(std::int32_t block) const noexcept;
 
   /// Rows and columns of the patch grid; 0 without an image.
   [[nodiscard]] std::int32_t grid_rows() const noexcept {
@@ -147,6 +154,10 @@ struct Architecture {
   }
   [[nodiscard]] std::int32_t group_of(std::int32_t block) const noexcept {
     return block / (depth / groups());
+  }
+  /// The first block that computes with the tensors of group `group`.
+  [[nodiscard]] std::int32_t block_of(std::int32_t group) const noexcept {
+    return group * (depth / groups());
   }
   /// heads * dim_head, at most 2^22.
   [[nodiscard]] std::int32_t inner() const noexcept { return heads * dim_head; }

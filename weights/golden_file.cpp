@@ -153,7 +153,7 @@ Status GoldenFile::matches(const Architecture& a, std::string_view model_sha256)
   for (std::int32_t i = 0; i < a.depth; ++i) {
     const std::string block = "block." + std::to_string(i) + ".";
     checker.take(block + "attn_norm", Dtype::f32, token_shape);
-    if (a.is_qama()) {
+    if (a.is_qama(i)) {
       const Shape spin_shape = {b, a.heads, a.spins_per_head()};
       if (const auto* spins = checker.take(block + "spins", Dtype::u8, spin_shape)) {
         checker.merge(check_spins(*spins));

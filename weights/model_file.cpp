@@ -25,15 +25,18 @@ std::string attention_prefix(std::int32_t block) {
   return "blocks." + std::to_string(block) + ".attn.";
 }
 
-void add_attention(const Architecture& a, const std::string& prefix, TensorList& list) {
-  const AttentionRules& rules = rules_of(a.attention.kind);
+void add_attention(const Architecture& a, std::int32_t group, TensorList& list) {
+  const std::string prefix = attention_prefix(group);
+  const std::int32_t block = a.block_of(group);
+  const AttentionSpec& own = a.attention_of(block);
+  const AttentionRules& rules = rules_of(own.kind);
   if (rules.one_norm || a.norm == NormPlace::post) list.add_norm(prefix + "norm", a.dim);
   const std::int64_t projected = std::int64_t{rules.projections} * a.inner();
   list.add(prefix + "qkv.weight", {projected, a.dim});
   if (a.qkv_bias) list.add(prefix + "qkv.bias", {projected});
-  if (a.projects()) list.add(prefix + "out.weight", {a.dim, a.inner()});
+  if (a.projects(block)) list.add(prefix + "out.weight", {a.dim, a.inner()});
   if (a.out_bias) list.add(prefix + "out.bias", {a.dim});
-  if (rules.tensors != nullptr) rules.tensors(a.attention, shape_of(a), prefix, list);
+  if (rules.tensors != nullptr) rules.tensors(own, shape_of(a), prefix, list);
 }
 
 bool matches(std::span<const std::int64_t> got, std::span<const std::int64_t> expected) {
@@ -132,9 +135,11 @@ Result<std::vector<std::string>> read_labels(std::string_view json, std::int32_t
 
 // What the kind of attention demands of the numbers in its tensors.
 Status check_attention(const TensorFile& file, const Architecture& a) {
-  const auto check = rules_of(a.attention.kind).check_tensors;
-  for (std::int32_t i = 0; check != nullptr && i < a.groups(); ++i) {
-    QAMA_RETURN_IF_ERROR(check(a.attention, shape_of(a), attention_prefix(i), file));
+  for (std::int32_t i = 0; i < a.groups(); ++i) {
+    const AttentionSpec& own = a.attention_of(a.block_of(i));
+    const auto check = rules_of(own.kind).check_tensors;
+    if (check == nullptr) continue;
+    QAMA_RETURN_IF_ERROR(check(own, shape_of(a), attention_prefix(i), file));
   }
   return {};
 }
@@ -173,7 +178,7 @@ std::vector<TensorSpec> expected_tensors(const Architecture& a) {
   if (!a.is_features()) list.add("position", {a.tokens_before_pool(), a.position_width()});
   for (std::int32_t i = 0; i < a.groups(); ++i) {
     const std::string block = "blocks." + std::to_string(i) + ".";
-    add_attention(a, attention_prefix(i), list);
+    add_attention(a, i, list);
     list.add_norm(block + "mlp.norm", a.dim);
     list.add_weight_bias(block + "mlp.fc1", {a.mlp, a.dim}, a.mlp);
     list.add_weight_bias(block + "mlp.fc2", {a.dim, a.mlp}, a.dim);

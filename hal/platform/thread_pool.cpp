@@ -9,41 +9,84 @@
 #include "hal/platform/thread.h"
 
 namespace qama::platform {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Lets the other thread of a core work for some cycles.
+void pause_briefly() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
+
+/// Waits until `ready`, at most for `patience`. The thread keeps its processor: on a busy machine
+/// whoever gets it would keep it for longer than a job takes.
+template <typename Ready>
+void wait_a_little(std::chrono::nanoseconds patience, const Ready& ready) noexcept {
+  if (patience.count() == 0) return;
+  const Clock::time_point end = Clock::now() + patience;
+  while (!ready() && Clock::now() < end) pause_briefly();
+}
+
+}  // namespace
 
 struct ThreadPool::Impl {
   std::mutex mutex;
   std::condition_variable work;  // a new job, or the end
-  std::condition_variable done;  // the last worker left the job
-  std::uint64_t job = 0;         // counts jobs, so that a worker takes part in each once
-  bool ending = false;
-  std::int32_t busy = 0;
+  std::condition_variable done;  // the last index was done
+  std::uint32_t job = 0;         // counts jobs, so that a worker takes part in each once at most
+  std::atomic<bool> ending{false};
+  std::chrono::nanoseconds patience{0};
 
   Task task = nullptr;
   void* context = nullptr;
   std::int32_t count = 0;
-  std::atomic<std::int32_t> next{0};
+  // The job in the upper half, how many of its indices nobody took in the lower one. Whoever took
+  // one may read the job: it stays until that index is done. A worker that wakes too late finds
+  // another number or no index, and nobody waits for it.
+  std::atomic<std::uint64_t> open{0};
+  std::atomic<std::int32_t> finished{0};
 
   std::vector<Thread> threads;
 
-  void take_indices(std::int32_t worker) noexcept {
+  [[nodiscard]] bool is_open(std::uint32_t number) const noexcept {
+    return static_cast<std::uint32_t>(open.load(std::memory_order_acquire) >> 32) == number;
+  }
+  [[nodiscard]] bool all_finished() const noexcept {
+    return finished.load(std::memory_order_acquire) == count;
+  }
+
+  void take_indices(std::uint32_t number, std::int32_t worker) noexcept {
+    std::uint64_t seen = open.load(std::memory_order_acquire);
     for (;;) {
-      const std::int32_t index = next.fetch_add(1, std::memory_order_relaxed);
-      if (index >= count) return;
-      task(context, index, worker);
+      if (static_cast<std::uint32_t>(seen >> 32) != number) return;
+      const auto left = static_cast<std::uint32_t>(seen);
+      if (left == 0) return;
+      if (!open.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) continue;
+      const std::int32_t all = count;
+      task(context, all - static_cast<std::int32_t>(left), worker);
+      if (finished.fetch_add(1, std::memory_order_acq_rel) + 1 == all) {
+        const std::scoped_lock lock(mutex);
+        done.notify_one();
+      }
+      seen = open.load(std::memory_order_acquire);
     }
   }
 
   void loop(std::int32_t worker) noexcept {
-    std::uint64_t seen = 0;
-    std::unique_lock lock(mutex);
+    std::uint32_t seen = 0;
     for (;;) {
-      work.wait(lock, [&] { return ending || job != seen; });
-      if (ending) return;
-      seen = job;
-      lock.unlock();
-      take_indices(worker);
-      lock.lock();
-      if (--busy == 0) done.notify_one();
+      wait_a_little(patience, [&] { return ending || !is_open(seen); });
+      {
+        std::unique_lock lock(mutex);
+        work.wait(lock, [&] { return ending || job != seen; });
+        if (ending) return;
+        seen = job;
+      }
+      take_indices(seen, worker);
     }
   }
 
@@ -63,9 +106,11 @@ ThreadPool::~ThreadPool() {
   impl_->end();
 }
 
-Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::int32_t threads) {
+Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::int32_t threads,
+                                                       std::chrono::nanoseconds patience) {
   auto impl = std::make_unique<Impl>();
   Impl* shared = impl.get();
+  shared->patience = patience;
   std::unique_ptr<ThreadPool> pool(new ThreadPool(std::move(impl)));
   shared->threads = std::vector<Thread>(static_cast<std::size_t>(threads - 1));
   for (std::int32_t worker = 1; worker < threads; ++worker) {
@@ -91,19 +136,23 @@ void ThreadPool::run(std::int32_t count, Task task, void* context) noexcept {
     for (std::int32_t index = 0; index < count; ++index) task(context, index, 0);
     return;
   }
+  std::uint32_t number = 0;
   {
     const std::scoped_lock lock(impl.mutex);
     impl.task = task;
     impl.context = context;
     impl.count = count;
-    impl.next.store(0, std::memory_order_relaxed);
-    impl.busy = static_cast<std::int32_t>(impl.threads.size());
-    ++impl.job;
+    impl.finished.store(0, std::memory_order_relaxed);
+    number = ++impl.job;
+    impl.open.store(std::uint64_t{number} << 32 | static_cast<std::uint32_t>(count),
+                    std::memory_order_release);
   }
   impl.work.notify_all();
-  impl.take_indices(0);
+  impl.take_indices(number, 0);
+  wait_a_little(impl.patience, [&] { return impl.all_finished(); });
+  if (impl.all_finished()) return;
   std::unique_lock lock(impl.mutex);
-  impl.done.wait(lock, [&] { return impl.busy == 0; });
+  impl.done.wait(lock, [&] { return impl.all_finished(); });
 }
 
 }  // namespace qama::platform

@@ -17,6 +17,10 @@ struct SoftmaxAttention {
   /// `qkv` [tokens][3 heads dim_head] (queries, keys, values; head-major) to `out` [tokens][heads
   /// dim_head]: softmax(q k^T / sqrt(dim_head)) v.
   void run(std::int64_t tokens, const float* qkv, float* out, float* scratch) const noexcept;
+  /// The same, bit for bit, of `queries` tokens from `first` on, in head `head` alone. Scratch as
+  /// for all.
+  void run_queries(std::int64_t tokens, std::int64_t head, std::int64_t first, std::int64_t queries,
+                   const float* qkv, float* out, float* scratch) const noexcept;
 };
 
 }  // namespace qama::ops

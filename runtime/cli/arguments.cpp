@@ -68,6 +68,12 @@ void RunArguments::declare(CLI::App& app) {
 
 void RunArguments::declare_without_device(CLI::App& app) {
   declare_threads(app, threads);
+  app.add_option("--sample-threads", sample_threads,
+                 "Let N threads work on each sample together, in each worker: for a single sample "
+                 "of a large model.")
+      ->type_name("N")
+      ->check(CLI::Range(1, runtime::kMaxThreads))
+      ->capture_default_str();
   declare_seed(app, seed, "the model's");
   app.add_option("--fallback", fallback,
                  "Say when the CPU takes over from the device: never; error, if the device fails "
@@ -119,10 +125,10 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     std::int32_t max_batch, const Console& console) const {
   const std::int32_t lanes = max_batch > 1 ? in_flight_for(device) : 1;
   QAMA_ASSIGN_OR_RETURN(
-      auto plan,
-      runtime::Plan::create(
-          std::move(model),
-          {max_batch, threads, lanes, !integers && hal::forms_of(device).has(hal::Form::factors)}));
+      auto plan, runtime::Plan::create(
+                     std::move(model),
+                     {max_batch, threads, lanes,
+                      !integers && hal::forms_of(device).has(hal::Form::factors), sample_threads}));
   return open(std::move(plan), model_path, console);
 }
 
@@ -150,7 +156,9 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
                 std::string(weights::name_of(session->model().architecture().attention.kind)) +
                 " attention (no device, no seed)";
   }
-  console.log(sentence + ", threads " + std::to_string(threads));
+  sentence += ", threads " + std::to_string(threads);
+  if (sample_threads > 1) sentence += " x " + std::to_string(sample_threads) + " a sample";
+  console.log(sentence);
   return session;
 }
 

@@ -16,8 +16,8 @@
 
 namespace qama::cli {
 
-/// --device, --threads, --seed, --fallback, --deadline-us, --sweeps, --restarts, --rounds,
-/// --round-sweeps, --in-flight of commands that run a model.
+/// --device, --threads, --sample-threads, --seed, --fallback, --deadline-us, --sweeps, --restarts,
+/// --rounds, --round-sweeps, --in-flight of commands that run a model.
 struct RunArguments {
   std::string device = "cpu:";
   std::int32_t threads = 1;
@@ -26,6 +26,7 @@ struct RunArguments {
   std::int64_t deadline_us = 0;
   hal::ScheduleOverrides schedule;
   std::int32_t in_flight = 0;  ///< 0: what suits the device
+  std::int32_t sample_threads = 1;
   bool integers = false;  ///< no option: the command looks at integer problems, also of long heads
 
   void declare(CLI::App& app);

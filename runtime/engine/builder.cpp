@@ -34,14 +34,27 @@ struct Quantised {
   }
 };
 
+/// Calls body(offset of the first row, number of rows) for shares of the sample's rows of `dim`
+/// numbers.
+template <typename Body>
+void share_rows(const SampleRun& run, std::int64_t dim, const Body& body) {
+  constexpr std::int64_t kMacsANumber =
+      200;  // as much time as a norm takes [measured: some 0.3 ns]
+  const std::int32_t shares = shares_of(run.rows, run.rows * dim * kMacsANumber);
+  share_out(run, shares, [&](std::int32_t share, std::int32_t /*thread*/) {
+    const RowShare part = row_share(run.rows, shares, share);
+    body(part.first * dim, part.count);
+  });
+}
+
 }  // namespace
 
 std::string simd_name() {
   return "simd:" + std::string(ops::best_kernels().name);
 }
 
-Builder::Builder(const Model& model, bool factors, Pipeline& pipeline)
-    : model_(model), factors_(factors), pipeline_(pipeline) {}
+Builder::Builder(const Model& model, bool factors, std::int32_t sample_threads, Pipeline& pipeline)
+    : model_(model), factors_(factors), sample_threads_(sample_threads), pipeline_(pipeline) {}
 
 Status Builder::start() {
   const weights::Architecture& a = architecture();
@@ -128,8 +141,9 @@ Status Builder::add_linear(const LinearUse& use) {
   if (use.bias) {
     QAMA_ASSIGN_OR_RETURN(bias, weight(use.tensor + ".bias"));
   }
+  const std::vector<std::int64_t>& rows = use.rows.empty() ? pipeline_.rows : use.rows;
   const ops::LinearSpec spec{use.in, use.out, !bias.empty(), use.activation,
-                             use.rows.empty() ? pipeline_.rows : use.rows};
+                             LinearStep::sizes(rows, use.in, use.out)};
   const bool shares = use.block >= 0 && architecture().groups() < architecture().depth;
   std::shared_ptr<const ops::Linear> op;
   if (shares) op = shared_[use.tensor];
@@ -138,13 +152,20 @@ Status Builder::add_linear(const LinearUse& use) {
     pipeline_.weight_bytes += op->weight_bytes();
     if (shares) shared_[use.tensor] = op;
   }
+  // Threads that run shares side by side have scratch memory of their own.
+  const std::int32_t side_by_side =
+      sample_threads_ > 1 ? LinearStep::shares(rows.back(), use.in, use.out) : 1;
+  const std::size_t scratch_bytes =
+      (op->scratch_bytes() + kAlignment - 1) / kAlignment * kAlignment;
   QAMA_ASSIGN_OR_RETURN(
       const auto scratch,
-      region<std::byte>(use.name + ".scratch", {static_cast<std::int64_t>(op->scratch_bytes())}));
+      region<std::byte>(use.name + ".scratch",
+                        {side_by_side, static_cast<std::int64_t>(scratch_bytes)}));
   StepInfo info{use.name, use.activation == ops::Activation::none ? "linear" : "linear+gelu",
-                op->implementation(), use.block, op->spec().rows.back() * use.in * use.out};
-  auto step = std::make_unique<LinearStep>(std::move(info), op, pipeline_.linear_steps.size(),
-                                           use.from, use.to, scratch);
+                op->implementation(), use.block, rows.back() * use.in * use.out};
+  auto step =
+      std::make_unique<LinearStep>(std::move(info), op, pipeline_.linear_steps.size(), rows,
+                                   use.from, use.to, scratch, side_by_side > 1 ? scratch_bytes : 0);
   pipeline_.linear_steps.push_back(step.get());
   add_step(std::move(step), use.from, use.to, scratch);
   return {};
@@ -158,14 +179,18 @@ Status Builder::add_norm(std::string name, const std::string& tensor, std::int32
     add(
         std::move(info),
         [norm = std::move(norm)](SampleRun& run, float* stream, const float* added, float* out) {
-          norm.run_residual(run.rows, stream, added, out);
+          share_rows(run, norm.dim(), [&](std::int64_t at, std::int64_t rows) {
+            norm.run_residual(rows, stream + at, added + at, out + at);
+          });
         },
         x, delta, normed);
   } else {
     add(
         std::move(info),
         [norm = std::move(norm)](SampleRun& run, const float* stream, float* out) {
-          norm.run(run.rows, stream, out);
+          share_rows(run, norm.dim(), [&](std::int64_t at, std::int64_t rows) {
+            norm.run(rows, stream + at, out + at);
+          });
         },
         x, normed);
   }

@@ -43,8 +43,8 @@ struct LinearUse {
 
 class Builder {
  public:
-  /// `factors`: layers may be solved on factors.
-  Builder(const Model& model, bool factors, Pipeline& pipeline);
+  /// `factors`: layers may be solved on factors; `sample_threads`: that work on a sample.
+  Builder(const Model& model, bool factors, std::int32_t sample_threads, Pipeline& pipeline);
   /// Makes what all steps share. First of all.
   Status start();
   /// Lays the arena out. Last of all.
@@ -55,6 +55,7 @@ class Builder {
     return model_.architecture();
   }
   [[nodiscard]] bool factors() const noexcept { return factors_; }
+  [[nodiscard]] std::int32_t sample_threads() const noexcept { return sample_threads_; }
   [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
 
   /// [N][dim] each: the residual stream, its norm, and what a block adds to the stream.
@@ -126,6 +127,7 @@ class Builder {
 
   const Model& model_;
   bool factors_;
+  std::int32_t sample_threads_;
   Pipeline& pipeline_;
   ArenaLayout layout_;
   mutable std::vector<AlignedBuffer<float>> widened_;  ///< what weight() made of int8

@@ -71,8 +71,8 @@ struct Hooks {
   Recorder* recorder = nullptr;
   ProblemSink* problems = nullptr;
   Profiler* profiler = nullptr;
-  /// One entry a block: spins [count][H][N] as bytes 0 or 1, used in place of the device's answer.
-  /// A layer whose entry is empty is solved. Without entries every layer is solved.
+  /// One entry a QAMA layer: spins [count][H][N] as bytes 0 or 1, used in place of the device's
+  /// answer. A layer whose entry is empty is solved. Without entries every layer is solved.
   std::span<const std::span<const std::uint8_t>> forced_spins = {};
 };
 

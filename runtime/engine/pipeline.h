@@ -25,7 +25,7 @@ struct Pipeline {
   std::vector<std::int64_t> rows;    // numbers of rows of the token-wise layers, rising
   std::size_t lane_bytes = 0;
   std::size_t weight_bytes = 0;
-  std::int32_t qama_layers = 0;
+  std::vector<std::int32_t> qama_blocks;
   hal::ProblemShape dense_shape;    // of the largest problem with J built
   hal::ProblemShape factors_shape;  // of the largest one on factors; 0 tokens: there is none
   std::int32_t factors_rank = 0;

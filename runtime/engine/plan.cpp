@@ -17,7 +17,7 @@ Status add_post_norm_block(Builder& b, std::int32_t block, const std::string& pr
                            const std::string& tensor) {
   const std::int64_t dim = b.architecture().dim;
   const Region<float> standardised = b.normed;
-  if (b.architecture().one_norm()) {
+  if (b.architecture().one_norm(block)) {
     b.normed = b.x;
   } else {
     QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.standardise", "", block));
@@ -43,8 +43,8 @@ Status add_block(Builder& b, std::int32_t block) {
   }
   const std::int64_t dim = b.architecture().dim;
   // A kind with norms of its own has them in the weights behind the standardised rows.
-  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm",
-                                  b.architecture().one_norm() ? tensor + "attn.norm" : "", block));
+  QAMA_RETURN_IF_ERROR(b.add_norm(
+      prefix + "attn.norm", b.architecture().one_norm(block) ? tensor + "attn.norm" : "", block));
   b.tap(prefix + "attn_norm", b.normed, dim);
   QAMA_RETURN_IF_ERROR(add_attention(b, {block, prefix, tensor + "attn."}));
   b.tap(prefix + "attn_out", b.delta, dim);
@@ -92,9 +92,12 @@ Result<std::shared_ptr<const Plan>> Plan::create(std::shared_ptr<const Model> mo
   QAMA_RETURN_IF_ERROR(check(options.max_batch, kMaxBatch, "a batch of ", " samples"));
   QAMA_RETURN_IF_ERROR(check(options.threads, kMaxThreads, "", " threads"));
   QAMA_RETURN_IF_ERROR(check(options.in_flight, kMaxInFlight, "", " samples in flight"));
+  QAMA_RETURN_IF_ERROR(
+      check(options.sample_threads, kMaxThreads / options.threads, "",
+            " threads a sample with " + std::to_string(options.threads) + " workers"));
   try {
     const std::shared_ptr<Plan> plan(new Plan(std::move(model), options));
-    Builder builder(*plan->model_, options.factors, *plan->pipeline_);
+    Builder builder(*plan->model_, options.factors, options.sample_threads, *plan->pipeline_);
     QAMA_RETURN_IF_ERROR(add_steps(builder));
     const auto all =
         checked_mul<std::size_t>(plan->pipeline_->lane_bytes, options.threads * options.in_flight);
@@ -121,8 +124,8 @@ std::size_t Plan::lane_bytes() const noexcept {
 std::size_t Plan::weight_bytes() const noexcept {
   return pipeline_->weight_bytes;
 }
-std::int32_t Plan::qama_layers() const noexcept {
-  return pipeline_->qama_layers;
+std::span<const std::int32_t> Plan::qama_blocks() const noexcept {
+  return pipeline_->qama_blocks;
 }
 bool Plan::uses_factors() const noexcept {
   return pipeline_->factors_shape.tokens > 0;

@@ -30,6 +30,10 @@ struct PlanOptions {
   /// True: QAMA layers with many tokens (hal::first_factors_tokens) stay factors, for devices that
   /// take them (hal::forms_of). False: every layer becomes integers, which every device takes.
   bool factors = true;
+  /// Threads that work on a sample together, of every worker; threads * sample_threads is at most
+  /// kMaxThreads. They share out the rows of large linear layers and norms, and the queries of
+  /// softmax attention; from 100 tokens on that is worth it.
+  std::int32_t sample_threads = 1;
 };
 inline constexpr std::int32_t kMaxThreads = 256;
 inline constexpr std::int32_t kMaxInFlight = 64;
@@ -58,8 +62,12 @@ class Plan {
   [[nodiscard]] std::size_t arena_bytes() const noexcept { return arena_bytes_; }
   /// Bytes of weights in the layout of this machine.
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
+  /// The blocks with QAMA layers, rising.
+  [[nodiscard]] std::span<const std::int32_t> qama_blocks() const noexcept;
   /// QAMA layers, i.e. solves a sample; 0 for softmax.
-  [[nodiscard]] std::int32_t qama_layers() const noexcept;
+  [[nodiscard]] std::int32_t qama_layers() const noexcept {
+    return static_cast<std::int32_t>(qama_blocks().size());
+  }
   /// Whether some samples' layers will be solved on factors, which only the local annealer does.
   [[nodiscard]] bool uses_factors() const noexcept;
 

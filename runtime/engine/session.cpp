@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -24,6 +25,8 @@ Error bad_count(const char* what, std::size_t got, std::size_t expected) {
 }
 
 constexpr std::string_view kLocalDevice = "cpu:";
+/// Longer than a step that one thread does alone.
+constexpr std::chrono::microseconds kBetweenSteps(200);
 constexpr std::int64_t kLongestDeadlineUs = std::int64_t{1} << 40;  // twelve days
 
 /// The first of `values` that is not a finite number, or their count. One pass over the bits, which
@@ -71,6 +74,7 @@ struct Session::Impl {
   std::vector<Flight> flights;                                // one a lane
   std::int32_t in_flight = 1;                                 // what the device holds of the plan's
   std::unique_ptr<platform::ThreadPool> pool;
+  std::vector<std::unique_ptr<platform::ThreadPool>> teams;  // one a worker
   platform::ProcessMark made_in;  // threads and connections do not follow a fork
   bool has_threads = false;
   std::atomic<std::int32_t> next_sample{0};  // of a run with several in flight
@@ -146,7 +150,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   QAMA_ASSIGN_OR_RETURN(
       auto plan,
       Plan::create(std::move(model), {options.max_batch, options.threads, options.in_flight,
-                                      hal::forms_of(options.device).has(hal::Form::factors)}));
+                                      hal::forms_of(options.device).has(hal::Form::factors),
+                                      options.sample_threads}));
   return create(std::move(plan), options);
 }
 
@@ -176,8 +181,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     impl->plan = std::move(plan);
     const weights::Architecture& architecture = impl->plan->model().architecture();
     impl->settings.seed = options.seed.value_or(architecture.attention.seed);
-    for (std::int32_t layer = 0; layer < impl->plan->qama_layers(); ++layer) {
-      const hal::Schedule schedule = options.schedule.apply(architecture.anneal_of(layer));
+    for (const std::int32_t block : impl->plan->qama_blocks()) {
+      const hal::Schedule schedule = options.schedule.apply(architecture.anneal_of(block));
       QAMA_RETURN_IF_ERROR(hal::validate(schedule));
       impl->settings.layers.push_back(schedule);
     }
@@ -196,7 +201,12 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     }
     QAMA_RETURN_IF_ERROR(impl->make_lanes(arena));
     QAMA_ASSIGN_OR_RETURN(impl->pool, platform::ThreadPool::create(impl->plan->options().threads));
-    impl->has_threads = impl->pool->threads() > 1 ||
+    for (std::int32_t worker = 0; worker < impl->plan->options().threads; ++worker) {
+      QAMA_ASSIGN_OR_RETURN(
+          impl->teams.emplace_back(),
+          platform::ThreadPool::create(impl->plan->options().sample_threads, kBetweenSteps));
+    }
+    impl->has_threads = impl->pool->threads() > 1 || impl->plan->options().sample_threads > 1 ||
                         (impl->device != nullptr && !options.device.starts_with(kLocalDevice));
     return std::unique_ptr<Session>(new Session(std::move(impl)));
   } catch (const std::bad_alloc&) {
@@ -382,7 +392,8 @@ void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t work
   run.lane = &lanes[static_cast<std::size_t>(&flight - flights.data())];
   run.settings = &settings;
   run.hooks = &options.hooks;
-  run.solves = solves.data() + s * static_cast<std::size_t>(p.qama_layers);
+  run.team = teams[static_cast<std::size_t>(worker)].get();
+  run.solves = solves.data() + s * p.qama_blocks.size();
   run.sample = sample;
   run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
   run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);

@@ -35,6 +35,7 @@ struct SessionOptions {
   /// Samples of a batch that a worker has on their way at the same time, for devices that lie
   /// elsewhere; a device that holds fewer jobs gets fewer. Memory: an arena lane each.
   std::int32_t in_flight = 1;
+  std::int32_t sample_threads = 1;         ///< that work on a sample together
   std::optional<std::uint64_t> seed = {};  ///< of the solver; none: the model file's
   std::string device = "cpu:";             ///< URI
   /// To "cpu:", for any device but that one.
@@ -67,7 +68,7 @@ class Session {
   /// ARENA_TOO_SMALL, INVALID_ARGUMENT, UNSUPPORTED (a plan with long heads and a device that does
   /// not take factors), the device's errors (DEVICE_UNKNOWN, ...), OUT_OF_MEMORY; IO_ERROR if the
   /// file of a mapped model was changed since it was opened.
-  /// `options.max_batch`, `.threads` and `.in_flight` are the plan's.
+  /// `options.max_batch`, `.threads`, `.in_flight` and `.sample_threads` are the plan's.
   [[nodiscard]] static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan,
                                                                const SessionOptions& options);
   /// Plan and session in one.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "hal/device.h"
+#include "hal/platform/thread_pool.h"
 #include "ops/attention/workspace.h"
 #include "ops/linear.h"
 #include "runtime/engine/hooks.h"
@@ -24,9 +25,10 @@ namespace qama::runtime {
 /// One sample's memory on its way through the steps, and what is tied to it. A worker has in_flight
 /// of them.
 struct Lane {
-  std::vector<std::byte*> regions;                    ///< one an arena region
-  std::vector<std::vector<ops::LinearCall>> linears;  ///< [linear layer][number of rows]
-  hal::Solver* solver = nullptr;                      ///< the worker's; null without QAMA layers
+  std::vector<std::byte*> regions;  ///< one an arena region
+  /// [linear layer][number of rows][share of them]
+  std::vector<std::vector<std::vector<ops::LinearCall>>> linears;
+  hal::Solver* solver = nullptr;          ///< the worker's; null without QAMA layers
   hal::Solver* factors_solver = nullptr;  ///< the worker's; null unless some layers are on factors
   std::int32_t slot = 0;                  ///< of the solver, this lane's own
 };
@@ -42,6 +44,7 @@ struct SampleRun {
   Lane* lane = nullptr;
   const SolveSettings* settings = nullptr;
   const Hooks* hooks = nullptr;
+  platform::ThreadPool* team = nullptr;  ///< the threads that work on this sample
   LayerSolve* solves = nullptr;          ///< [qama layers]
   const std::uint8_t* pixels = nullptr;  ///< exactly one of these three is set
   const float* floats = nullptr;         ///< an image's, or features
@@ -56,6 +59,42 @@ struct SampleRun {
   bool waiting = false;          ///< a step was started whose finish() is due
   hal::Problem problem;          ///< of the layer at hand
 };
+
+/// Calls body(share, thread) for every share 0 .. count - 1 on the sample's threads, and returns
+/// when all are done. What a share is must follow from the shape alone, so that the answer does not
+/// depend on the number of threads. Allocates nothing.
+template <typename Body>
+void share_out(const SampleRun& run, std::int32_t count, Body body) {
+  run.team->run(
+      count,
+      [](void* context, std::int32_t share, std::int32_t thread) {
+        (*static_cast<Body*>(context))(share, thread);
+      },
+      &body);
+}
+
+/// Rows first .. first + count - 1.
+struct RowShare {
+  std::int64_t first = 0, count = 0;
+};
+/// Share number `share` of `shares` of some rows.
+[[nodiscard]] constexpr RowShare row_share(std::int64_t rows, std::int64_t shares,
+                                           std::int64_t share) noexcept {
+  const std::int64_t each = (rows + shares - 1) / shares;
+  const std::int64_t first = share * each < rows ? share * each : rows;
+  return {first, first + each < rows ? each : rows - first};
+}
+/// How many shares rows are worth that cost `macs` multiply-adds together: a power of two, so many
+/// that threads have enough to do, so few that a share is far more than the way to its thread.
+[[nodiscard]] constexpr std::int32_t shares_of(std::int64_t rows, std::int64_t macs) noexcept {
+  constexpr std::int64_t kLeastRows = 48;
+  constexpr std::int64_t kLeastMacs = 3'500'000;
+  std::int32_t shares = 1;
+  while (shares < 8 && rows / (2 * shares) >= kLeastRows && macs / (2 * shares) >= kLeastMacs) {
+    shares *= 2;
+  }
+  return shares;
+}
 
 /// Nanoseconds of the steady clock.
 [[nodiscard]] std::int64_t now_ns() noexcept;

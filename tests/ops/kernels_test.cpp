@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hal/base/aligned.h"
+#include "ops/attention/softmax.h"
 #include "ops/reference/reference.h"
 #include "ops/simd/factors_front.h"
 #include "ops/simd/kernels.h"
@@ -155,6 +156,28 @@ TEST_P(Kernels, SoftmaxHead) {
       a.out = expected.data();
       plain().softmax_head(a);
       expect_near(out, expected, 3e-5);
+    }
+  }
+}
+
+TEST_P(Kernels, PartsOfSoftmaxAttentionAreTheWholeBitForBit) {
+  for (const std::int64_t tokens : {1, 5, 47, 64, 197}) {
+    for (const std::int64_t dim_head : {5, 16, 64}) {
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head));
+      const SoftmaxAttention op{2, dim_head, &kernels()};
+      const auto qkv = floats(tokens * 3 * 2 * dim_head, 2.0);
+      std::vector<float> out(static_cast<std::size_t>(tokens * 2 * dim_head), -7.0F);
+      std::vector<float> parts = out;
+      AlignedBuffer<float> scratch(
+          static_cast<std::size_t>(softmax_scratch_floats(tokens, dim_head)));
+      op.run(tokens, qkv.data(), out.data(), scratch.data());
+      for (std::int64_t head = 0; head < 2; ++head) {
+        for (std::int64_t first = 0; first < tokens; first += 20) {
+          op.run_queries(tokens, head, first, std::min<std::int64_t>(20, tokens - first),
+                         qkv.data(), parts.data(), scratch.data());
+        }
+      }
+      EXPECT_EQ(out, parts);
     }
   }
 }

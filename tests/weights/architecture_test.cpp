@@ -343,6 +343,64 @@ TEST(Architecture, EveryOtherKindOfAttentionHasItsOwnKeys) {
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(odd.dump()));
 }
 
+TEST(Architecture, SomeBlocksMayHaveAnotherKind) {
+  Json json = Json::parse(kImage);
+  ASSERT_OK_AND_ASSIGN(const Architecture plain, Architecture::parse(json.dump()));
+  EXPECT_EQ(&plain.attention_of(1), &plain.attention);
+  EXPECT_EQ(plain.to_json().find("other_attention"), std::string::npos);
+  json["depth"] = 4;
+  json["other_attention"] = Json::parse(R"({"blocks":[0,2],"kind":"linformer","rank":5})");
+  ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
+  EXPECT_EQ(Json::parse(a.to_json()), json);
+  ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
+  EXPECT_EQ(a, again);
+  EXPECT_TRUE(a.is_qama());
+  for (const int block : {0, 2}) {
+    EXPECT_EQ(a.attention_of(block).rank, 5);
+    EXPECT_FALSE(a.is_qama(block));
+  }
+  for (const int block : {1, 3}) {
+    EXPECT_EQ(a.attention_of(block).kind, AttentionKind::qama);
+    EXPECT_TRUE(a.is_qama(block));
+  }
+
+  const auto refused = [&](const char* pointer, const Json& value, const char* mentions) {
+    SCOPED_TRACE(std::string(pointer) + " = " + value.dump());
+    Json bad = json;
+    bad[Json::json_pointer(pointer)] = value;
+    const auto result = Architecture::parse(bad.dump());
+    EXPECT_ERROR(model_bad_architecture, result);
+    EXPECT_NE(test::describe(result).find(mentions), std::string::npos) << test::describe(result);
+  };
+  refused("/other_attention/blocks", Json::array(), "blocks: expected an array of 1 to");
+  refused("/other_attention/blocks", 0, "blocks: expected an array of 1 to");
+  refused("/other_attention/blocks", Json::array({-1}), "blocks: expected an array of 1 to");
+  refused("/other_attention/blocks", Json::array({4}), "rising ones from 0 to 3, not all of them");
+  refused("/other_attention/blocks", Json::array({1, 1}), "rising ones");
+  refused("/other_attention/blocks", Json::array({2, 1}), "rising ones");
+  refused("/other_attention/blocks", Json::array({0, 1, 2, 3}), "not all of them");
+  refused("/other_attention/window", 3, "unknown key 'window'");
+  refused("/other_attention/rank", 0, "attention.rank: 0, expected 1");
+  refused("/layer_groups", 2, "blocks 0 and 1, expected both or none, since they share");
+  refused("/out_bias", 1, "out_bias");
+  Json anneals = json;
+  anneals["other_attention"] = json["attention"];
+  anneals["other_attention"]["blocks"] = {0};
+  const auto result = Architecture::parse(anneals.dump());
+  EXPECT_ERROR(model_bad_architecture, result);
+  EXPECT_NE(test::describe(result).find("other_attention.kind: qama, expected one that does not"),
+            std::string::npos)
+      << test::describe(result);
+  // The rules of a projection hold for every block.
+  Json without = json;
+  without["other_attention"] = Json::parse(R"({"blocks":[3],"kind":"softmax","projection":false})");
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(without.dump()));
+  without["dim_head"] = 8;
+  EXPECT_OK(Architecture::parse(without.dump()));
+  without["out_bias"] = true;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(without.dump()));
+}
+
 TEST(Architecture, ThePublishedKindsHaveNoProjection) {
   Json json = Json::parse(kImage);
   json["attention"] = Json::parse(
@@ -353,8 +411,8 @@ TEST(Architecture, ThePublishedKindsHaveNoProjection) {
   ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
   EXPECT_EQ(Json::parse(a.to_json()), json);
   EXPECT_TRUE(a.is_qama());
-  EXPECT_FALSE(a.projects());
-  EXPECT_FALSE(a.one_norm());
+  EXPECT_FALSE(a.projects(0));
+  EXPECT_FALSE(a.one_norm(0));
   for (const char* key : {"rho0", "gamma0", "anneal"}) {
     Json without = json;
     without["attention"].erase(key);
@@ -364,14 +422,14 @@ TEST(Architecture, ThePublishedKindsHaveNoProjection) {
   json["attention"] = Json::parse(R"({"kind":"softmax","projection":false})");
   ASSERT_OK_AND_ASSIGN(const Architecture softmax, Architecture::parse(json.dump()));
   EXPECT_EQ(Json::parse(softmax.to_json()), json);
-  EXPECT_FALSE(softmax.projects());
-  EXPECT_TRUE(softmax.one_norm());
+  EXPECT_FALSE(softmax.projects(0));
+  EXPECT_TRUE(softmax.one_norm(0));
   // Heads narrower than the model need a projection.
   json["dim"] = dim + 4;
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
   json["attention"]["projection"] = true;
   ASSERT_OK_AND_ASSIGN(const Architecture with, Architecture::parse(json.dump()));
-  EXPECT_TRUE(with.projects());
+  EXPECT_TRUE(with.projects(0));
   EXPECT_EQ(with.to_json().find("projection"), std::string::npos);
   json["attention"]["projection"] = 1;
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));

@@ -659,7 +659,7 @@ Bytes golden_bytes(const Architecture& a) {
   for (std::int32_t i = 0; i < a.depth; ++i) {
     const std::string block = "block." + std::to_string(i) + ".";
     f32(block + "attn_norm", {kBatch, a.tokens(), a.dim});
-    if (a.is_qama()) {
+    if (a.is_qama(i)) {
       const auto count = static_cast<std::size_t>(kBatch * a.heads * a.tokens());
       must(writer.add_u8(block + "spins", {kBatch, a.heads, a.tokens()},
                          std::vector<std::uint8_t>(count, 1)));

@@ -40,7 +40,7 @@ inline constexpr std::pair<std::string_view, EnergyNorm> kEnergyNorms[] = {
 [[nodiscard]] std::string_view name_of(Normalisation value) noexcept;
 [[nodiscard]] std::string_view name_of(EnergyNorm value) noexcept;
 
-/// The attention of every block. Fields of other kinds than `kind` keep their defaults.
+/// The attention of a block. Fields of other kinds than `kind` keep their defaults.
 struct AttentionSpec {
   AttentionKind kind = AttentionKind::softmax;
 

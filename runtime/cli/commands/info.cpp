@@ -112,6 +112,7 @@ class Info final : public Command {
                           a.spin_bits() > 1 ? format(" x %d bits", a.spin_bits()).c_str() : "",
                           plan->qama_layers()));
       console.line("anneal        " + schedules(a));
+      if (!a.other_blocks.empty()) console.line("elsewhere     " + other_blocks(a));
     } else {
       console.line("spins         none (" + std::string(weights::name_of(a.attention.kind)) +
                    " attention)");
@@ -139,9 +140,21 @@ class Info final : public Command {
   /// How the layers are solved unless options of a command say otherwise.
   static std::string schedules(const weights::Architecture& a) {
     std::vector<hal::Schedule> layers;
-    for (std::int32_t block = 0; block < a.depth; ++block) layers.push_back(a.anneal_of(block));
+    for (std::int32_t block = 0; block < a.depth; ++block) {
+      if (a.is_qama(block)) layers.push_back(a.anneal_of(block));
+    }
     return schedules_text(layers) +
-           format(", temperatures %g to %g", a.anneal_of(0).t_start, a.anneal_of(0).t_end);
+           format(", temperatures %g to %g", layers[0].t_start, layers[0].t_end);
+  }
+
+  /// The blocks without spins: "softmax attention in blocks 0, 2".
+  static std::string other_blocks(const weights::Architecture& a) {
+    std::string out =
+        std::string(weights::name_of(a.other_attention.kind)) + " attention in blocks";
+    for (const std::int32_t block : a.other_blocks) {
+      out += (block == a.other_blocks.front() ? " " : ", ") + std::to_string(block);
+    }
+    return out;
   }
 
   /// The record as JSON; null if there is none.

@@ -78,10 +78,14 @@ class Tune final : public Command {
     QAMA_RETURN_IF_ERROR(record(console, model, collector));
 
     QAMA_ASSIGN_OR_RETURN(const auto device, hal::open_device(device_));
-    std::vector<hal::Tuned> now;
-    std::vector<hal::Tuned> found;
-    Progress progress(console, "qama: tune, blocks", a.depth);
-    for (std::int32_t block = 0; block < a.depth && Interrupt::signal() == 0; ++block) {
+    std::vector<std::int32_t> blocks;
+    for (std::int32_t block = 0; block < a.depth; ++block) {
+      if (a.is_qama(block)) blocks.push_back(block);
+    }
+    std::vector<TunedBlock> found;
+    Progress progress(console, "qama: tune, blocks", static_cast<std::int64_t>(blocks.size()));
+    for (const std::int32_t block : blocks) {
+      if (Interrupt::signal() != 0) break;
       const auto& layers = collector.layers[static_cast<std::size_t>(block)];
       if (layers.empty()) {
         return Error{ErrorCode::unsupported,
@@ -93,23 +97,33 @@ class Tune final : public Command {
                               hal::best_known(*device, layer.problem, options.seed));
         problems.push_back({layer.problem, best.energy});
       }
-      QAMA_ASSIGN_OR_RETURN(now.emplace_back(),
+      TunedBlock& tuned = found.emplace_back();
+      tuned.block = block;
+      tuned.layers = layers.size();
+      QAMA_ASSIGN_OR_RETURN(tuned.now,
                             hal::try_schedule(*device, problems, a.anneal_of(block), options));
-      QAMA_ASSIGN_OR_RETURN(found.emplace_back(), hal::tune(*device, problems, options));
-      progress.update(block + 1);
+      QAMA_ASSIGN_OR_RETURN(tuned.found, hal::tune(*device, problems, options));
+      progress.update(static_cast<std::int64_t>(found.size()));
     }
-    const bool all = found.size() == static_cast<std::size_t>(a.depth);
+    const bool all = found.size() == blocks.size();
     if (!out_.empty() && all) QAMA_RETURN_IF_ERROR(write(*model, found));
-    report(console, collector, now, found);
+    report(console, found, all);
     if (!all) {
-      console.stopped_by(Interrupt::signal(), std::to_string(found.size()) + " of " +
-                                                  std::to_string(a.depth) + " blocks are tuned" +
-                                                  (out_.empty() ? "" : ", no model is written"));
+      console.stopped_by(Interrupt::signal(),
+                         std::to_string(found.size()) + " of " + std::to_string(blocks.size()) +
+                             " blocks are tuned" + (out_.empty() ? "" : ", no model is written"));
     }
     return {};
   }
 
  private:
+  /// What is found for a block.
+  struct TunedBlock {
+    std::int32_t block = 0;
+    std::size_t layers = 0;  ///< that were recorded
+    hal::Tuned now, found;
+  };
+
   /// Runs the first samples and keeps their layers.
   Status record(Console& console, const std::shared_ptr<const runtime::Model>& model,
                 LayerCollector& collector) const {
@@ -143,15 +157,17 @@ class Tune final : public Command {
     return {};
   }
 
-  Status write(const runtime::Model& model, const std::vector<hal::Tuned>& found) const {
+  Status write(const runtime::Model& model, const std::vector<TunedBlock>& found) const {
     weights::Architecture a = model.architecture();
-    std::vector<hal::Schedule> layers;
-    for (const hal::Tuned& tuned : found) layers.push_back(tuned.schedule);
     // The one for all is the one that takes the longest: it is enough for every block.
-    const auto longest =
-        std::max_element(found.begin(), found.end(),
-                         [](const hal::Tuned& x, const hal::Tuned& y) { return x.cost < y.cost; });
-    a.attention.anneal = layers[static_cast<std::size_t>(longest - found.begin())];
+    const auto longest = std::max_element(
+        found.begin(), found.end(),
+        [](const TunedBlock& x, const TunedBlock& y) { return x.found.cost < y.found.cost; });
+    a.attention.anneal = longest->found.schedule;
+    std::vector<hal::Schedule> layers(static_cast<std::size_t>(a.depth), a.attention.anneal);
+    for (const TunedBlock& tuned : found) {
+      layers[static_cast<std::size_t>(tuned.block)] = tuned.found.schedule;
+    }
     const bool same = std::all_of(layers.begin(), layers.end(),
                                   [&](const hal::Schedule& s) { return s == layers[0]; });
     a.attention.anneal_layers = same ? std::vector<hal::Schedule>{} : layers;
@@ -159,8 +175,8 @@ class Tune final : public Command {
     return writer.write(out_);
   }
 
-  void report(Console& console, const LayerCollector& collector, const std::vector<hal::Tuned>& now,
-              const std::vector<hal::Tuned>& found) const {
+  /// `all`: every block is tuned.
+  void report(Console& console, const std::vector<TunedBlock>& found, bool all) const {
     const auto object = [](const hal::Tuned& t) {
       Json out = schedules_json({&t.schedule, 1})[0];
       out["cost"] = t.cost;
@@ -171,11 +187,11 @@ class Tune final : public Command {
     };
     if (console.json) {
       Json blocks = Json::array();
-      for (std::size_t block = 0; block < found.size(); ++block) {
-        blocks.push_back({{"block", block},
-                          {"layers", collector.layers[block].size()},
-                          {"now", object(now[block])},
-                          {"tuned", object(found[block])}});
+      for (const TunedBlock& tuned : found) {
+        blocks.push_back({{"block", tuned.block},
+                          {"layers", tuned.layers},
+                          {"now", object(tuned.now)},
+                          {"tuned", object(tuned.found)}});
       }
       Json out;
       out["model"] = model_path_;
@@ -184,30 +200,29 @@ class Tune final : public Command {
       out["share_percent"] = share_percent_;
       out["seed"] = seed_.value_or(1);
       out["blocks"] = std::move(blocks);
-      const bool all = found.size() == static_cast<std::size_t>(collector.layers.size());
       if (!out_.empty() && all) out["out"] = out_;
       if (!all) out["stopped"] = true;
       console.object(out);
       return;
     }
-    for (std::size_t block = 0; block < found.size(); ++block) {
+    for (const TunedBlock& block : found) {
       console.line(
-          format("block %zu, %zu layers, solves within %g %% of the best known energy (of layers "
+          format("block %d, %zu layers, solves within %g %% of the best known energy (of layers "
                  "held out)",
-                 block, collector.layers[block].size(), gap_percent_));
-      for (const auto& [name, tuned] : {std::pair{"now", &now[block]}, {"tuned", &found[block]}}) {
+                 block.block, block.layers, gap_percent_));
+      for (const auto& [name, tuned] : {std::pair{"now", &block.now}, {"tuned", &block.found}}) {
         const hal::Schedule& o = tuned->schedule;
         console.line(format("  %-6s %.2f %% (%.2f %%), cost %.0f sweeps: %s, temperatures %g to %g",
                             name, 100 * tuned->share, 100 * tuned->held_out_share, tuned->cost,
                             schedules_text({&o, 1}).c_str(), o.t_start, o.t_end));
       }
-      if (!found[block].reached) {
+      if (!block.found.reached) {
         console.line(
             format("  no candidate reaches %g %%; this is the best of the most expensive ones",
                    share_percent_));
       }
     }
-    if (!out_.empty() && found.size() == collector.layers.size()) console.line("wrote " + out_);
+    if (!out_.empty() && all) console.line("wrote " + out_);
   }
 
   std::string model_path_, out_;

@@ -220,9 +220,9 @@ class Verify final : public Command {
       if (comparer != nullptr) {
         comparer->first = static_cast<std::int32_t>(b);
         options.hooks.recorder = comparer;
-        for (std::int32_t layer = 0; layer < session_->plan().qama_layers(); ++layer) {
+        for (const std::int32_t block : session_->plan().qama_blocks()) {
           const weights::TensorView* tensor =
-              golden_->find("block." + std::to_string(layer) + ".spins");
+              golden_->find("block." + std::to_string(block) + ".spins");
           if (tensor == nullptr) {
             forced.emplace_back();
             continue;

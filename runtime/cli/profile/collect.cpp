@@ -57,7 +57,8 @@ class Collector {
     QAMA_ASSIGN_OR_RETURN(
         auto plan,
         runtime::Plan::create(std::move(model), {1, request_.run.threads, 1,
-                                                 hal::forms_of(uri).has(hal::Form::factors)}));
+                                                 hal::forms_of(uri).has(hal::Form::factors),
+                                                 request_.run.sample_threads}));
     device.plan_us = us_since(start);
     start = Clock::now();
     RunArguments arguments = request_.run;
@@ -164,10 +165,11 @@ class Collector {
     RunArguments arguments = request_.run;
     arguments.device = device.uri;
     const std::int32_t in_flight = arguments.in_flight_for(device.uri);
-    QAMA_ASSIGN_OR_RETURN(
-        auto plan, runtime::Plan::create(single.plan().shared_model(),
-                                         {request_.batch, request_.run.threads, in_flight,
-                                          hal::forms_of(device.uri).has(hal::Form::factors)}));
+    QAMA_ASSIGN_OR_RETURN(auto plan,
+                          runtime::Plan::create(single.plan().shared_model(),
+                                                {request_.batch, request_.run.threads, in_flight,
+                                                 hal::forms_of(device.uri).has(hal::Form::factors),
+                                                 request_.run.sample_threads}));
     Console silent = console_;
     silent.quiet = true;
     QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(plan, request_.model_path, silent));
@@ -204,9 +206,12 @@ class Collector {
         reference->energies.clear();
         QAMA_RETURN_IF_ERROR(runtime::run_sample(*sessions_[d], inputs_[i], logits, hooks));
         QAMA_RETURN_IF_ERROR(Status(reference->status()));
+        const auto blocks = sessions_[d]->plan().qama_blocks();
         for (const Reference::Best& found : reference->energies) {
-          const std::int64_t own =
-              sessions_[d]->solves(0)[static_cast<std::size_t>(found.layer)].result.energy;
+          const auto layer = std::lower_bound(blocks.begin(), blocks.end(), found.block);
+          const std::int64_t own = sessions_[d]
+                                       ->solves(0)[static_cast<std::size_t>(layer - blocks.begin())]
+                                       .result.energy;
           const std::int64_t best = std::min(own, found.energy);
           if (best != 0)
             gap.sorted.push_back(static_cast<double>(own - best) /

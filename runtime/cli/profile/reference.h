@@ -26,7 +26,7 @@ class Reference final : public runtime::ProblemSink {
   [[nodiscard]] MachineJob job() const;
 
   struct Best {
-    std::int32_t layer = 0;
+    std::int32_t block = 0;
     std::int64_t energy = 0;
   };
   std::vector<Best> energies;  ///< of the layers that went by; the caller clears it

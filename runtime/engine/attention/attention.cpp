@@ -12,12 +12,13 @@ Status add_attention(Builder& b, const AttentionLayer& layer) {
 #include "weights/attention/kinds.inc"
 #undef QAMA_ATTENTION_KIND
   };
-  return kAdd[static_cast<std::size_t>(b.architecture().attention.kind)](b, layer);
+  const auto kind = b.architecture().attention_of(layer.block).kind;
+  return kAdd[static_cast<std::size_t>(kind)](b, layer);
 }
 
 Result<Projected> add_qkv(Builder& b, const AttentionLayer& layer) {
   const weights::Architecture& a = b.architecture();
-  const std::int64_t columns = std::int64_t{a.projections()} * a.inner();
+  const std::int64_t columns = std::int64_t{a.projections(layer.block)} * a.inner();
   Projected out;
   QAMA_ASSIGN_OR_RETURN(out.qkv, b.region(layer.prefix + "qkv", {a.tokens(), columns}));
   QAMA_ASSIGN_OR_RETURN(out.mixed, b.region(layer.prefix + "mixed", {a.tokens(), a.inner()}));

@@ -23,7 +23,7 @@ struct AttentionLayer {
   std::string tensor;  ///< of the model's tensors: "blocks.0.attn."
 };
 
-/// Adds the steps of the model's kind. UNSUPPORTED where the shape is not one for this kind.
+/// Adds the steps of the block's kind. UNSUPPORTED where the shape is not one for this kind.
 Status add_attention(Builder& b, const AttentionLayer& layer);
 
 // ---- what kinds share ---------------------------------------------------------------------------
@@ -50,9 +50,9 @@ void add_solve(Builder& b, const AttentionLayer& layer, Region<std::uint64_t> sp
                std::int64_t spins_per_head, const Memory&... memory) {
   b.add_step(std::make_unique<SolveStep>(
                  StepInfo{layer.prefix + "attn.solve", "qama.solve", "device", layer.block}, spins,
-                 b.architecture().depth, spins_per_head),
+                 b.pipeline().qama_blocks.size(), b.architecture().depth, spins_per_head),
              memory...);
-  ++b.pipeline().qama_layers;
+  b.pipeline().qama_blocks.push_back(layer.block);
 }
 
 /// Rows behind a shorter text's tokens: 0.

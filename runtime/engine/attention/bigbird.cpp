@@ -5,7 +5,7 @@
 namespace qama::runtime {
 
 Status add_bigbird(Builder& b, const AttentionLayer& layer) {
-  const weights::AttentionSpec& spec = b.architecture().attention;
+  const weights::AttentionSpec& spec = b.architecture().attention_of(layer.block);
   ops::BigBirdSpec blocks{
       spec.block, spec.window_blocks, spec.global_blocks, spec.random_blocks, {}};
   if (spec.random_blocks > 0) {

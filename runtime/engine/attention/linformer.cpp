@@ -5,7 +5,7 @@
 namespace qama::runtime {
 
 Status add_linformer(Builder& b, const AttentionLayer& layer) {
-  const weights::AttentionSpec& spec = b.architecture().attention;
+  const weights::AttentionSpec& spec = b.architecture().attention_of(layer.block);
   QAMA_ASSIGN_OR_RETURN(const auto proj_k, b.weight(layer.tensor + "proj_k"));
   QAMA_ASSIGN_OR_RETURN(const auto proj_v, b.weight(layer.tensor + "proj_v"));
   return add_mixing(b, layer,

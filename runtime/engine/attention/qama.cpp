@@ -107,13 +107,13 @@ struct Folded {
 
 /// The projection with its biases, in the last of dim + 1 columns, and with the norms of a kind
 /// whose queries, keys and values have their own.
-Result<AlignedBuffer<float>> with_biases(const Builder& b, const std::string& tensor,
+Result<AlignedBuffer<float>> with_biases(const Builder& b, const AttentionLayer& layer,
                                          std::span<const float> qkv) {
   const weights::Architecture& a = b.architecture();
   const auto dim = static_cast<std::size_t>(a.dim);
   const std::size_t rows = qkv.size() / dim;
   AlignedBuffer<float> out(rows * (dim + 1));
-  if (a.one_norm()) {
+  if (a.one_norm(layer.block)) {
     for (std::size_t row = 0; row < rows; ++row) {
       std::copy_n(qkv.data() + row * dim, dim, out.data() + row * (dim + 1));
       out[row * (dim + 1) + dim] = 0.0F;
@@ -121,14 +121,14 @@ Result<AlignedBuffer<float>> with_biases(const Builder& b, const std::string& te
   } else {
     ops::OwnNorms norms;
     for (int part = 0; part < 3; ++part) {
-      const std::string name = tensor + "norm_" + "qkv"[part];
+      const std::string name = layer.tensor + "norm_" + "qkv"[part];
       QAMA_ASSIGN_OR_RETURN(norms.scales[part], b.weight(name + ".weight"));
       QAMA_ASSIGN_OR_RETURN(norms.shifts[part], b.weight(name + ".bias"));
     }
     QAMA_ASSIGN_OR_RETURN(out, ops::fold_norms(qkv, norms, a.inner(), a.dim));
   }
   if (a.qkv_bias) {
-    QAMA_ASSIGN_OR_RETURN(const auto biases, b.weight(tensor + "qkv.bias"));
+    QAMA_ASSIGN_OR_RETURN(const auto biases, b.weight(layer.tensor + "qkv.bias"));
     for (std::size_t row = 0; row < rows; ++row) out[row * (dim + 1) + dim] += biases[row];
   }
   return out;
@@ -136,12 +136,12 @@ Result<AlignedBuffer<float>> with_biases(const Builder& b, const std::string& te
 
 /// The same with fields in place of values, which are means over a head's dimensions where the kind
 /// has norms of its own.
-Result<Folded> fold_biases(const Builder& b, const std::string& tensor, std::span<const float> qkv,
-                           std::span<const float> w_eps) {
+Result<Folded> fold_biases(const Builder& b, const AttentionLayer& layer,
+                           std::span<const float> qkv, std::span<const float> w_eps) {
   const weights::Architecture& a = b.architecture();
-  QAMA_ASSIGN_OR_RETURN(const auto biased, with_biases(b, tensor, qkv));
+  QAMA_ASSIGN_OR_RETURN(const auto biased, with_biases(b, layer, qkv));
   std::vector<float> field(w_eps.begin(), w_eps.end());
-  if (!a.one_norm()) {
+  if (!a.one_norm(layer.block)) {
     for (float& value : field) value /= static_cast<float>(a.dim_head);
   }
   QAMA_ASSIGN_OR_RETURN(const auto rows, ops::fold_qkh(biased.span(), field, a.heads, a.dim_head,
@@ -165,10 +165,10 @@ Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                         weights::int8_matrix(b.model().file(), layer.tensor + "qkv.weight"));
   const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
   Folded folded;
-  if (a.one_norm() && !a.qkv_bias) {
+  if (a.one_norm(layer.block) && !a.qkv_bias) {
     QAMA_ASSIGN_OR_RETURN(folded.weights, ops::fold_qkh(qkv, w_eps, a.heads, a.dim_head, a.dim));
   } else {
-    QAMA_ASSIGN_OR_RETURN(folded, fold_biases(b, layer.tensor, qkv, w_eps));
+    QAMA_ASSIGN_OR_RETURN(folded, fold_biases(b, layer, qkv, w_eps));
   }
   QAMA_ASSIGN_OR_RETURN(const auto qkh, b.region(layer.prefix + "qkh", {a.tokens(), columns}));
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = layer.prefix + "attn.qkh",

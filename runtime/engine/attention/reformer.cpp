@@ -5,7 +5,7 @@
 namespace qama::runtime {
 
 Status add_reformer(Builder& b, const AttentionLayer& layer) {
-  const weights::AttentionSpec& spec = b.architecture().attention;
+  const weights::AttentionSpec& spec = b.architecture().attention_of(layer.block);
   QAMA_ASSIGN_OR_RETURN(const auto rotations, b.weight(layer.tensor + "rotations"));
   return add_mixing(b, layer,
                     ops::ReformerAttention::create(

@@ -13,12 +13,11 @@ std::span<std::uint64_t> SolveStep::spins_of(const SampleRun& run) const noexcep
 }
 
 Status SolveStep::run(SampleRun& run) const {
-  LayerSolve& out = run.solves[info.block];
+  LayerSolve& out = run.solves[layer_];
   out = {};
   const auto forced_layers = run.hooks->forced_spins;
-  const std::size_t layer = info.block;
-  if (layer >= forced_layers.size() || forced_layers[layer].empty()) return submit(run, out);
-  force(run, forced_layers[layer], out);
+  if (layer_ >= forced_layers.size() || forced_layers[layer_].empty()) return submit(run, out);
+  force(run, forced_layers[layer_], out);
   return {};
 }
 
@@ -41,12 +40,12 @@ void SolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer, Layer
 }
 
 Status SolveStep::submit(SampleRun& run, LayerSolve& out) const {
-  hal::SolveOptions options{run.settings->layers[info.block]};
+  hal::SolveOptions options{run.settings->layers[layer_]};
   options.seed = out.seed = solve_seed(run.settings->seed, run.index, info.block);
   if (run.deadline_ns != 0) {
-    // What is left is shared evenly by the layers to come.
+    // What is left is shared evenly by the blocks to come.
     const std::int64_t left_us = (run.deadline_ns - now_ns()) / 1000;
-    options.deadline_us = std::max<std::int64_t>(left_us / (layers_ - info.block), 1);
+    options.deadline_us = std::max<std::int64_t>(left_us / (blocks_ - info.block), 1);
   }
   if (hal::form_of(run.problem) == hal::Form::factors) {
     // Only the local annealer takes factors: nothing to wait for.
@@ -61,7 +60,7 @@ Status SolveStep::submit(SampleRun& run, LayerSolve& out) const {
 }
 
 Status SolveStep::finish(SampleRun& run) const {
-  LayerSolve& out = run.solves[info.block];
+  LayerSolve& out = run.solves[layer_];
   QAMA_RETURN_IF_ERROR(run.lane->solver->wait(run.lane->slot, spins_of(run), out.result));
   const auto& problem = std::get<hal::DenseView>(run.problem);
   out.energy = static_cast<double>(out.result.energy) / problem.scale + problem.offset;

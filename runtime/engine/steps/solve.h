@@ -13,11 +13,15 @@ namespace qama::runtime {
 /// run.problem -> spins.
 class SolveStep final : public Step {
  public:
-  /// `spins` [heads][words_per_head]; `layers`: how many the plan has; `tokens`: the model's N
-  /// times spins a token.
-  SolveStep(StepInfo step_info, Region<std::uint64_t> spins, std::int32_t layers,
+  /// `spins` [heads][words_per_head]; `layer`: how many QAMA layers stand before it; `blocks`: how
+  /// many the plan has; `tokens`: the model's N times spins a token.
+  SolveStep(StepInfo step_info, Region<std::uint64_t> spins, std::size_t layer, std::int32_t blocks,
             std::int64_t tokens)
-      : Step(std::move(step_info)), spins_(spins), layers_(layers), tokens_(tokens) {}
+      : Step(std::move(step_info)),
+        spins_(spins),
+        layer_(layer),
+        blocks_(blocks),
+        tokens_(tokens) {}
   Status run(SampleRun& run) const override;
   Status finish(SampleRun& run) const override;
 
@@ -27,7 +31,8 @@ class SolveStep final : public Step {
   Status submit(SampleRun& run, LayerSolve& out) const;
 
   Region<std::uint64_t> spins_;
-  std::int32_t layers_;
+  std::size_t layer_;
+  std::int32_t blocks_;
   std::int64_t tokens_;
 };
 

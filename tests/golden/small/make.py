@@ -1,7 +1,7 @@
 """Small models with random weights and their goldens: a pair for every attention kind that no
 shipped model has, for texts with neighbours and the maximum over tokens or with scores of n-grams,
-for patches with an epsilon of their own, for half-precision files and for models imported from
-vit-pytorch and from the authors' published code.
+for patches with an epsilon of their own, for two kinds in one model, for half-precision files and
+for models imported from vit-pytorch and from the authors' published code.
 
     PYTHONPATH=weights/export python3 tests/golden/small/make.py [NAME...]   # from the root
 
@@ -201,6 +201,13 @@ def main():
         for shape, base in (("image", image), ("text", text)):
             if not wanted or f"encoder-{kind}-{shape}" in wanted:
                 make(f"encoder-{kind}-{shape}", {**base, **widths[shape], "attention": options})
+    # Softmax in some blocks and QAMA in the others, as convert makes them.
+    mixed = {"attention": {"kind": "qama", "normalisation": "batch", "energy_norm": "batch",
+                           **KINDS["qama_bilinear"]}}
+    for shape, base, blocks in (("image", VIT, [0]), ("text", TEXT, [1])):
+        if not wanted or f"mixed-{shape}" in wanted:
+            make(f"mixed-{shape}", {**base, **mixed,
+                                    "other_attention": {"blocks": blocks, "kind": "softmax"}})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
             make_half(dtype, dtype)

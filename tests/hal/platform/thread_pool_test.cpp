@@ -27,8 +27,12 @@ struct Counts {
 };
 
 TEST(ThreadPool, EveryIndexOnce) {
-  for (const std::int32_t threads : {1, 2, 7}) {
-    ASSERT_OK_AND_ASSIGN(auto pool, ThreadPool::create(threads));
+  using std::chrono::nanoseconds;
+  for (const auto& [threads, patience] : {std::pair(1, nanoseconds(0)),
+                                          {2, nanoseconds(0)},
+                                          {7, nanoseconds(0)},
+                                          {3, nanoseconds(100000)}}) {
+    ASSERT_OK_AND_ASSIGN(auto pool, ThreadPool::create(threads, patience));
     EXPECT_EQ(pool->threads(), threads);
     for (const std::int32_t count : {0, 1, 2, 3, 100}) {
       for (int repeat = 0; repeat < 50; ++repeat) {
@@ -60,8 +64,20 @@ TEST(ThreadPool, AWorkerIsOneThreadAtATime) {
   EXPECT_FALSE(context.clash.load());
 }
 
+TEST(ThreadPool, NobodyWaitsForAWorkerThatHasNothingToDo) {
+  // Far more workers than indices: most of them wake when the job is over, some in the next one.
+  ASSERT_OK_AND_ASSIGN(auto pool, ThreadPool::create(16));
+  for (int repeat = 0; repeat < 2000; ++repeat) {
+    const std::int32_t count = 2 + repeat % 3;
+    Counts counts(static_cast<std::size_t>(count), 16);
+    pool->run(count, Counts::task, &counts);
+    for (const auto& done : counts.done) ASSERT_EQ(done.load(), 1);
+  }
+}
+
 TEST(ThreadPool, EndsWithoutEverHavingRun) {
   for (int i = 0; i < 20; ++i) EXPECT_OK(ThreadPool::create(3));
+  EXPECT_OK(ThreadPool::create(3, std::chrono::hours(1)));
 }
 
 }  // namespace

@@ -31,8 +31,12 @@ class Keeper final : public runtime::Recorder {
   }
   void spins(std::string_view name, std::int32_t sample,
              std::span<const std::uint8_t> values) override {
+    // Blocks that do not anneal leave none.
+    const auto block = static_cast<std::size_t>(std::stoul(std::string(name.substr(6))));
+    ASSERT_GE(block, all_spins[sample].size());
+    all_spins[sample].resize(block);
     all_spins[sample].emplace_back(values.begin(), values.end());
-    EXPECT_EQ(name, "block." + std::to_string(all_spins[sample].size() - 1) + ".spins");
+    EXPECT_EQ(name, "block." + std::to_string(block) + ".spins");
   }
   void energies(std::string_view name, std::int32_t sample,
                 std::span<const double> values) override {
@@ -315,6 +319,56 @@ TEST(Forward, SharedBlocksShareTheirWeights) {
   EXPECT_LT(bytes(), own / 4);
 }
 
+TEST(Forward, SomeBlocksHaveAnotherKindOfAttention) {
+  for (const auto norm : {weights::NormPlace::pre, weights::NormPlace::post}) {
+    Architecture a = mnist_architecture(AttentionKind::qama);
+    a.norm = norm;
+    a.depth = 4;
+    a.other_blocks = {0, 2};
+    check_float_model(a);
+    a.other_blocks = {1, 2, 3};
+    check_float_model(a);
+  }
+  Architecture text = text_architecture(AttentionKind::qama);
+  text.attention.normalisation = Normalisation::instance;
+  text.attention.energy_norm = EnergyNorm::layer;
+  text.other_blocks = {0};
+  check_text_model(text);
+}
+
+TEST(Forward, LayersOfAMixedModelHaveTheSchedulesAndSpinsOfTheirBlocks) {
+  Architecture a = mnist_architecture(AttentionKind::qama);
+  a.depth = 4;
+  a.other_blocks = {0, 2};
+  for (int block = 0; block < 4; ++block) {
+    a.attention.anneal_layers.push_back({.sweeps = block + 1, .restarts = 1});
+  }
+  const MemoryModel held = make_model(a, 7);
+  ASSERT_NE(held.model, nullptr);
+  ASSERT_OK_AND_ASSIGN(auto session, Session::create(held.model, {}));
+  EXPECT_EQ(std::vector<std::int32_t>(session->plan().qama_blocks().begin(),
+                                      session->plan().qama_blocks().end()),
+            (std::vector<std::int32_t>{1, 3}));
+  ASSERT_EQ(session->schedules().size(), 2U);
+  EXPECT_EQ(session->schedules()[0].sweeps, 2);
+  EXPECT_EQ(session->schedules()[1].sweeps, 4);
+  const auto input = random_floats(held.model->input_floats(), 5);
+  std::vector<float> logits(10);
+  const std::vector<std::uint8_t> none(8 * 49, 0);
+  const std::span<const std::uint8_t> forced[] = {{}, none};
+  Keeper keeper;
+  RunOptions options;
+  options.hooks.recorder = &keeper;
+  options.hooks.forced_spins = forced;
+  ASSERT_OK(session->run_f32(input, 1, logits, options));
+  ASSERT_EQ(keeper.all_spins[0].size(), 4U);
+  EXPECT_NE(keeper.all_spins[0][1], none);
+  EXPECT_EQ(keeper.all_spins[0][3], none);
+  ASSERT_EQ(session->solves(0).size(), 2U);
+  EXPECT_STREQ(session->solves(0)[1].result.solved_by, "forced");
+  EXPECT_NE(session->solves(0)[0].seed, 0U);
+}
+
 TEST(Forward, EveryKindOfAttentionFitsEveryEncoder) {
   for (const AttentionKind kind : kOtherKinds) {
     for (const auto norm : {weights::NormPlace::pre, weights::NormPlace::post}) {
@@ -323,7 +377,7 @@ TEST(Forward, EveryKindOfAttentionFitsEveryEncoder) {
       a.class_tokens = 1;
       a.pool = weights::Pool::class_token;
       a.qkv_bias = true;
-      a.out_bias = a.projects();
+      a.out_bias = a.projects(0);
       SCOPED_TRACE(a.to_json());
       const MemoryModel held = make_model(a, 7);
       ASSERT_NE(held.model, nullptr);

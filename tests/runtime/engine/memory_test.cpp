@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "hal/base/aligned.h"
@@ -56,6 +57,7 @@ std::vector<Architecture> all_kinds() {
     out.back().layer_groups = 1;
     out.back().head_hidden = 9;
   }
+  out.push_back(large_architecture());
   for (const AttentionKind kind : kOtherKinds) {
     out.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
     out.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));
@@ -111,11 +113,15 @@ TEST(Memory, NothingIsAllocatedWhileInferring) {
       << "SKIPPED: this oneDNN is the system's, which allocates its arguments in every call";
 #endif
   for (const Architecture& a : all_kinds()) {
-    for (const auto& [threads, int8] : {std::pair(1, false), {3, false}, {1, true}}) {
-      SCOPED_TRACE(a.to_json() + ", threads " + std::to_string(threads) + (int8 ? ", int8" : ""));
+    for (const auto& [threads, int8, sample_threads] :
+         {std::tuple(1, false, 1), {3, false, 1}, {1, true, 1}, {1, true, 2}, {2, false, 3}}) {
+      SCOPED_TRACE(a.to_json() + ", threads " + std::to_string(threads) + " x " +
+                   std::to_string(sample_threads) + (int8 ? ", int8" : ""));
       const MemoryModel held = int8 ? make_int8_model(a) : make_model(a);
-      ASSERT_OK_AND_ASSIGN(auto session,
-                           Session::create(held.model, {.max_batch = 5, .threads = threads}));
+      ASSERT_OK_AND_ASSIGN(
+          auto session,
+          Session::create(held.model,
+                          {.max_batch = 5, .threads = threads, .sample_threads = sample_threads}));
       Input input(*held.model, 5);
       runtime::Profiler profiler(session->plan());
       runtime::RunOptions options;

@@ -34,6 +34,19 @@ inline weights::Architecture mnist_architecture(weights::AttentionKind kind) {
   return a;
 }
 
+/// So large that the rows of its layers are shared out among a sample's threads: 197 tokens.
+inline weights::Architecture large_architecture() {
+  weights::Architecture a = mnist_architecture(weights::AttentionKind::softmax);
+  a.patch = 2;
+  a.class_tokens = 1;
+  a.pool = weights::Pool::class_token;
+  a.dim = 192;
+  a.heads = 4;
+  a.dim_head = 48;
+  a.mlp = 256;
+  return a;
+}
+
 /// `a` with an attention kind that is neither softmax nor qama, at sizes that fit some 50 tokens.
 inline weights::Architecture with_kind(weights::Architecture a, weights::AttentionKind kind) {
   using Kind = weights::AttentionKind;

@@ -264,8 +264,9 @@ class Forward {
       const Matrix normed = post ? x : layer_norm(x, tensor + "attn.norm");
       if (!post) keep(name + "attn_norm", normed);
       const Matrix qkv = linear(normed, tensor + "attn.qkv", a_.qkv_bias);
-      const Matrix mixed =
-          a_.is_qama() ? qama_attention(qkv, tensor + "attn.", block) : softmax_attention(qkv);
+      const Matrix mixed = a_.is_qama(static_cast<std::int32_t>(block))
+                               ? qama_attention(qkv, tensor + "attn.", block)
+                               : softmax_attention(qkv);
       const Matrix attended = linear(mixed, tensor + "attn.out", a_.out_bias);
       keep(name + "attn_out", attended);
       x += attended;

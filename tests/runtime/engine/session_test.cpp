@@ -373,6 +373,69 @@ TEST_F(Sessions, AnErrorOfOneSampleStaysItsOwn) {
   EXPECT_OK(three->run_f32(input, 3, logits));
 }
 
+TEST(SampleThreads, TheAnswerDoesNotDependOnTheirNumber) {
+  std::vector<weights::Architecture> models(3, large_architecture());
+  models[1].norm = weights::NormPlace::post;
+  models[2].other_blocks = {0};  // softmax, then QAMA
+  models[2].attention.kind = AttentionKind::qama;
+  models[2].attention.normalisation = weights::Normalisation::batch;
+  models[2].attention.anneal = {.sweeps = 1, .restarts = 1};
+  for (const weights::Architecture& a : models) {
+    for (const bool int8 : {false, true}) {
+      SCOPED_TRACE(a.to_json() + (int8 ? ", int8" : ""));
+      const MemoryModel held = int8 ? make_int8_model(a, 3) : make_model(a, 3);
+      ASSERT_NE(held.model, nullptr);
+      const auto input = random_floats(2 * held.model->input_floats(), 5);
+      std::vector<float> one;
+      for (const std::int32_t threads : {1, 2, 3, 7}) {
+        ASSERT_OK_AND_ASSIGN(auto session,
+                             Session::create(held.model, {.max_batch = 2,
+                                                          .threads = threads == 3 ? 2 : 1,
+                                                          .sample_threads = threads}));
+        EXPECT_EQ(session->plan().options().sample_threads, threads);
+        std::vector<float> logits(20);
+        for (int repeat = 0; repeat < 3; ++repeat) {
+          ASSERT_OK(session->run_f32(input, 2, logits));
+          if (one.empty()) one = logits;
+          EXPECT_EQ(logits, one) << threads << " threads";
+        }
+      }
+    }
+  }
+}
+
+TEST(SampleThreads, ATextOfAnyLength) {
+  weights::Architecture a = text_architecture(AttentionKind::softmax);
+  a.max_tokens = 300;
+  a.dim = 128;
+  a.heads = 2;
+  a.dim_head = 64;
+  a.mlp = 256;
+  const MemoryModel held = make_model(a, 3);
+  ASSERT_NE(held.model, nullptr);
+  const std::vector<std::int32_t> lengths{1, 99, 129, 255, 300};
+  const std::vector<std::int32_t> tokens(5 * 300, 7);
+  std::vector<float> one;
+  for (const std::int32_t threads : {1, 2, 5}) {
+    ASSERT_OK_AND_ASSIGN(auto session,
+                         Session::create(held.model, {.max_batch = 5, .sample_threads = threads}));
+    std::vector<float> logits(15);
+    ASSERT_OK(session->run_tokens(tokens, lengths, logits));
+    if (one.empty()) one = logits;
+    EXPECT_EQ(logits, one) << threads << " threads";
+  }
+}
+
+TEST(SampleThreads, AtMostSoManyInAll) {
+  const MemoryModel held = make_model(mnist_architecture(AttentionKind::softmax));
+  const auto plan = [&](std::int32_t workers, std::int32_t threads) {
+    return runtime::Plan::create(held.model, {.threads = workers, .sample_threads = threads});
+  };
+  EXPECT_OK(plan(2, runtime::kMaxThreads / 2));
+  EXPECT_ERROR(invalid_argument, plan(2, runtime::kMaxThreads / 2 + 1));
+  EXPECT_ERROR(invalid_argument, plan(1, 0));
+}
+
 TEST_F(Sessions, InputsThatAreNotFiniteAreRefusedByEveryKind) {
   std::vector<weights::Architecture> kinds = {mnist_architecture(AttentionKind::softmax),
                                               mnist_architecture(AttentionKind::qama)};

@@ -72,9 +72,16 @@ class NormBehind(nn.LayerNorm):
         return super().forward(x)
 
 
-def make_attention(record):
-    """The attention module that an architecture record asks for, with the biases and the norm."""
-    attention = make_kind(record)
+def attention_of(record, block):
+    """The attention record of a block."""
+    other = record.get("other_attention", {})
+    return other if block in other.get("blocks", ()) else record["attention"]
+
+
+def make_attention(record, block):
+    """The attention module that an architecture record asks for in a block, with the biases and
+    the norm."""
+    attention = make_kind({**record, "attention": attention_of(record, block)})
     for name in ("qkv", "out"):
         if record.get(f"{name}_bias"):
             plain = getattr(attention, name)
@@ -120,9 +127,11 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, record, dropout):
+    """Block number `index`, or the first of those that share these tensors."""
+
+    def __init__(self, record, dropout, index):
         super().__init__()
-        self.attn = make_attention(record)
+        self.attn = make_attention(record, index)
         self.mlp = Mlp(record, dropout)
         self.dropout, self.post = dropout, record.get("norm") == "post"
 
@@ -172,8 +181,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.record, self.dropout = record, dropout
         self.depth = record["depth"]
-        self.blocks = nn.ModuleList(Block(record, dropout)
-                                    for _ in range(record.get("layer_groups", self.depth)))
+        groups = record.get("layer_groups", self.depth)
+        self.blocks = nn.ModuleList(Block(record, dropout, group * (self.depth // groups))
+                                    for group in range(groups))
         if record.get("norm") != "post":
             self.norm = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
         self.first = record.get("class_tokens", 0) or 1
