@@ -15,6 +15,7 @@ import math
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,9 @@ def parse(arguments=None):
     add("--teacher-weight", type=float, default=0.5,
         help="of the teacher's part of the loss; the labels have the rest")
     add("--teacher-temperature", type=float, default=2.0)
+    add("--feature-weight", type=float, default=0.0,
+        help="of what the blocks of --teacher put out, as a loss beside the others: the mean\n"
+        "square of the difference, as a part of the teacher's")
     recipe, _ = parser.parse_known_args(arguments)
     if recipe.recipe:
         parser.set_defaults(**RECIPES[recipe.recipe])
@@ -210,6 +214,8 @@ def parse(arguments=None):
                                     (options.start_from or "").endswith(".safetensors")):
         parser.error("--keep-statistics needs --start-from MODEL.safetensors, without "
                      "--recalibrate")
+    if options.feature_weight and not options.teacher:
+        parser.error("--feature-weight needs --teacher")
     if options.ngrams and not datasets.is_text(options.dataset):
         parser.error("--ngrams is for texts")
     if options.truncate != "head" and (options.soft_labels or
@@ -241,29 +247,52 @@ def architecture(options, data, scores=None):
     record.update(dim=options.dim, depth=options.depth, heads=options.heads,
                   dim_head=options.dim_head,
                   mlp=options.mlp, classes=len(data.labels), gelu=options.gelu, norm_eps=1e-5,
-                  pool=options.pool)
+                  pool=options.pool, attention=attention_record(options))
+    return record
+
+
+def attention_record(options):
+    """`attention` of the architecture record."""
     if options.attention == "softmax":
-        record["attention"] = {"kind": "softmax"}
-        if not options.projection:
-            record["attention"]["projection"] = False
-    elif options.attention in rivals.KINDS:
+        return {"kind": "softmax", **({} if options.projection else {"projection": False})}
+    if options.attention in rivals.KINDS:
         layer = rivals.KINDS[options.attention]
-        record["attention"] = {"kind": options.attention,
-                               **{name: getattr(options, name) for name in layer.options}}
+        return {"kind": options.attention,
+                **{name: getattr(options, name) for name in layer.options}}
+    if options.attention == "qama":
+        numbers = {"normalisation": options.normalisation, "energy_norm": options.energy_norm,
+                   "rho0": options.rho0, "gamma0": options.gamma0}
+    elif options.attention in RULES:
+        numbers = {"rho0": options.rho0, "gamma0": options.gamma0}
     else:
-        if options.attention == "qama":
-            numbers = {"normalisation": options.normalisation, "energy_norm": options.energy_norm,
-                       "rho0": options.rho0, "gamma0": options.gamma0}
-        elif options.attention in RULES:
-            numbers = {"rho0": options.rho0, "gamma0": options.gamma0}
-        else:
-            numbers = {name: getattr(options, name) for name in ("bits", "quadratic", "linear",
-                                                                 "penalty")}
-        record["attention"] = {
-            "kind": options.attention, **numbers,
+        numbers = {name: getattr(options, name) for name in ("bits", "quadratic", "linear",
+                                                             "penalty")}
+    return {"kind": options.attention, **numbers,
             "anneal": {"sweeps": options.eval_sweeps, "restarts": options.eval_restarts,
                        "t_start": options.t_start, "t_end": options.t_end, "seed": 1}}
-    return record
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run has from a model that it converts, in place of the options and the data set."""
+    record: dict  # of the architecture
+    preprocess: dict
+    labels: list
+    vocabulary: list | None
+
+    def check(self, data):
+        """ValueError unless `data` is of the model's task."""
+        pairs = {"labels": (list(data.labels), list(self.labels))}
+        if "image" in self.record:
+            shape = [self.record["image"][key] for key in ("channels", "height", "width")]
+            pairs["images"] = list(data.train.shape[1:]), shape
+        else:
+            record = datasets.preprocess_record(data.name, self.preprocess["truncate"])
+            pairs["texts"] = record, self.preprocess
+        for what, (got, expected) in pairs.items():
+            if got != expected:
+                raise ValueError(f"{what} of the data set: {got}, expected those of the model, "
+                                 f"{expected}")
 
 
 def preprocessing(options):
@@ -277,8 +306,8 @@ def preprocessing(options):
 class Images:
     """Batches of an image set that lies on the device as bytes."""
 
-    def __init__(self, options, data, device):
-        self.preprocess = preprocessing(options)
+    def __init__(self, options, data, device, preprocess):
+        self.preprocess = preprocess
         self.parts = {part: (torch.from_numpy(np.array(x)).to(device),
                              torch.from_numpy(y).to(device))
                       for part, x, y in (("train", data.train, data.train_labels),
@@ -444,6 +473,7 @@ class Teacher:
 
     def __init__(self, options, device, probabilities=None):
         self.model = None
+        self.feature_weight = options.feature_weight
         if probabilities is None:
             self.model, metadata, _ = export.import_model(options.teacher)
             kept = metadata["preprocess"].get("truncate", "head")
@@ -457,16 +487,40 @@ class Teacher:
             self.logits = probabilities.clamp(min=1e-4).log().to(device)
         self.weight, self.temperature = options.teacher_weight, options.teacher_temperature
 
-    def loss(self, inputs, chosen, logits, of_labels):
+    def check(self, record):
+        """ValueError unless a model with this record has the teacher's features."""
+        for key in ("dim", "depth") if self.feature_weight else ():
+            if record[key] != self.model.record[key]:
+                raise ValueError(f"--feature-weight: a teacher of {key} {self.model.record[key]}, "
+                                 f"expected {record[key]} as in training")
+
+    def loss(self, inputs, chosen, logits, of_labels, trace):
         """Mean loss of the samples `chosen`; of_labels: cross entropy from the label of each, 0
-        where there is none."""
+        where there is none; trace: what the student's blocks put out, None without
+        --feature-weight."""
+        own = None if trace is None else {}
         with torch.no_grad():
-            known = self.logits[chosen] if self.model is None else self.model(*inputs)
+            known = (self.logits[chosen] if self.model is None else
+                     self.model(*inputs, trace=own))
             target = (known / self.temperature).softmax(1)
         # The gradients of softened logits are smaller by the square of the temperature.
         distance = functional.kl_div((logits / self.temperature).log_softmax(1), target,
                                      reduction="batchmean")
-        return (1 - self.weight) * of_labels.mean() + self.weight * self.temperature ** 2 * distance
+        loss = (1 - self.weight) * of_labels.mean() + self.weight * self.temperature ** 2 * distance
+        return loss if trace is None else loss + self.feature_weight * self.distance(inputs, trace,
+                                                                                     own)
+
+    def distance(self, inputs, trace, own):
+        """Mean over the blocks of the squared difference of what they put out, as a part of the
+        squared features of the teacher."""
+        total, depth = 0.0, self.model.depth
+        for block in range(depth):
+            here, there = (side[f"block.{block}.out"] for side in (trace, own))
+            if len(inputs) > 1:  # texts: tokens that are there
+                real = torch.arange(here.shape[1])[None] < inputs[1].cpu()[:, None]
+                here, there = (side[real.to(side.device)] for side in (here, there))
+            total = total + (here - there).square().sum() / there.square().sum()
+        return total / depth
 
 
 def check_folder(out, options):
@@ -535,7 +589,8 @@ def duration(seconds):
 class Run:
     """One training run; everything that a checkpoint restores."""
 
-    def __init__(self, options):
+    def __init__(self, options, origin=None):
+        """origin: that of a model that is converted (convert.py)."""
         late = time.time() - options.limit_from if options.limit_from else 0.0
         self.began = time.monotonic() - late
         self.options, self.device = options, torch.device(options.device)
@@ -545,6 +600,7 @@ class Run:
         torch.set_num_threads(options.threads if options.device == "cpu" else 1)
         torch.manual_seed(options.seed)
         self.data = datasets.load(options.dataset, options.data, max_tokens=options.max_tokens,
+                                  vocabulary=origin.vocabulary if origin else None,
                                   vocabulary_size=options.vocabulary, vectors=options.vectors,
                                   pictures={"shape": options.image, "patch": options.patch,
                                             "fit": options.fit, "library": options.library},
@@ -562,11 +618,15 @@ class Run:
                 options.soft_labels, self.data.vocabulary, options.max_tokens)
         scores = (ngrams.Scores(options.ngrams, self.data, options.truncate)
                   if options.ngrams else None)
+        self.preprocess = origin.preprocess if origin else preprocessing(options)
         self.batches = (Texts(options, self.data, self.device, scores)
                         if datasets.is_text(options.dataset) else
-                        Images(options, self.data, self.device))
-        self.model = build(architecture(options, self.data, scores), options.dropout)
-        if datasets.is_text(options.dataset):
+                        Images(options, self.data, self.device, self.preprocess))
+        if origin:
+            origin.check(self.data)
+        self.model = build(origin.record if origin else architecture(options, self.data, scores),
+                           options.dropout)
+        if datasets.is_text(options.dataset) and not origin:
             datasets.fill_vectors(self.model.embed.weight, self.data)
         if scores is not None:
             self.model.embed.ngrams.copy_(torch.from_numpy(scores.table)[:, None])
@@ -605,6 +665,7 @@ class Run:
         self.teacher = None
         if options.teacher or options.soft_labels:
             self.teacher = Teacher(options, self.device, probabilities)
+            self.teacher.check(self.model.record)
         if options.average:
             self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():
@@ -768,13 +829,14 @@ class Run:
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr * group.get("part", 1.0)
                 inputs, labels = self.batches.train(chosen)
+                trace = {} if options.feature_weight else None
                 with half_products() if options.products == "bf16" else nullcontext():
-                    logits = self.model(*inputs)
+                    logits = self.model(*inputs, trace=trace)
                     loss = functional.cross_entropy(logits, labels,
                                                     label_smoothing=options.label_smoothing,
                                                     ignore_index=-1, reduction="none")
                 loss = (loss.mean() if self.teacher is None else
-                        self.teacher.loss(inputs, chosen, logits, loss))
+                        self.teacher.loss(inputs, chosen, logits, loss, trace))
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 if options.clip:
@@ -831,6 +893,8 @@ class Run:
             skipped += ("ngram_start",)
         if self.teacher is None:
             skipped += ("teacher_weight", "teacher_temperature")
+        if not self.options.feature_weight:
+            skipped += ("feature_weight",)
         # Options of attention kinds that this model has not would only mislead.
         for kind, layer in rivals.KINDS.items():
             if kind != self.options.attention:
@@ -847,9 +911,9 @@ class Run:
                 path = Path(getattr(self.options, start))
                 training[start] = (path.parent.name if path.stem in ("model", "weights") else
                                    path.stem)
-        preprocess = preprocessing(self.options)
-        return preprocess, export.export_model(self.model, self.out / name, preprocess,
-                                               self.data.labels, training, self.data.vocabulary)
+        return self.preprocess, export.export_model(self.model, self.out / name, self.preprocess,
+                                                    self.data.labels, training,
+                                                    self.data.vocabulary)
 
 
 def keep_memory():
@@ -862,9 +926,10 @@ def keep_memory():
             mallopt(parameter, value)
 
 
-def main():
+def go(options, origin=None):
+    """Trains from begin to end; a signal ends it with a checkpoint."""
     keep_memory()
-    run = Run(parse())
+    run = Run(options, origin)
     command.stop.watch()
     parameters = sum(p.numel() for p in run.model.parameters())
     run.log(event="started", parameters=parameters, planned=run.planned,
@@ -877,6 +942,12 @@ def main():
             raise command.Stopped("before there was anything to keep") from stopped
         raise command.Stopped(f"{stopped}; {run.out}/checkpoint.pt is kept, and the same command "
                               "with --resume goes on from there") from stopped
+    finally:
+        run.log_file.close()
+
+
+def main():
+    go(parse())
 
 
 if __name__ == "__main__":
