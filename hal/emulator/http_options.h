@@ -5,7 +5,7 @@
 #include <string>
 
 #include "hal/base/secret.h"
-#include "hal/emulator/tls.h"
+#include "hal/network/tls_server.h"
 
 namespace qama::emulator {
 

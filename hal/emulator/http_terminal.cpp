@@ -4,93 +4,28 @@
 // data object.
 #include "hal/emulator/http_terminal.h"
 
-#include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
 
 #include "hal/emulator/http_cloud.h"
 #include "hal/emulator/http_support.h"
-#include "hal/emulator/network.h"
+#include "hal/network/http_exchange.h"
+#include "hal/network/network.h"
 #include "hal/platform/thread.h"
 
 namespace qama::emulator {
+
+using network::Connection;
+using network::Network;
+using network::NetworkOptions;
+using network::PeerHandler;
+
 namespace {
 
-constexpr std::size_t kMaxHeadBytes = 8192;  // request line and headers
-
-/// A request whose head is whole.
-struct Head {
-  std::size_t bytes = 0;  ///< up to the body
-  std::size_t body = 0;   ///< bytes
-  std::string_view token;
-  bool expects = false;  ///< the client waits for "100 Continue"
-  bool bad = false;      ///< a length that is no number, or no length at all
-};
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-/// Nothing while the head is not whole.
-std::optional<Head> read_head(std::string_view in) {
-  const std::size_t end = in.substr(0, kMaxHeadBytes).find("\r\n\r\n");
-  if (end == std::string_view::npos) return std::nullopt;
-  Head out;
-  out.bytes = end + 4;
-  std::string_view lines = in.substr(0, end + 2);
-  bool sized = false;
-  while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find("\r\n"));
-    lines.remove_prefix(line.size() + 2);
-    const std::size_t colon = std::min(line.find(':'), line.size());
-    const std::string_view name = line.substr(0, colon);
-    std::string_view value = line.substr(std::min(colon + 1, line.size()));
-    while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-    if (same_word(name, "content-length")) {
-      const auto read = std::from_chars(value.data(), value.data() + value.size(), out.body);
-      out.bad = out.bad || sized || read.ec != std::errc{} || read.ptr != value.end();
-      sized = true;
-    } else if (same_word(name, "transfer-encoding")) {
-      out.bad = true;
-    } else if (same_word(name, "expect")) {
-      out.expects = true;
-    } else if (same_word(name, "authorization") && value.starts_with("JWT ")) {
-      out.token = value.substr(4);
-    }
-  }
-  return out;
-}
-
-/// A whole request in memory, and room for its answer, in place of a socket.
-class Exchange final : public httplib::Stream {
- public:
-  explicit Exchange(std::string_view request) : request_(request) {}
-  [[nodiscard]] const std::string& reply() const { return reply_; }
-
-  bool is_readable() const override { return true; }
-  bool is_writable() const override { return true; }
-  ssize_t read(char* to, std::size_t size) override {
-    const std::size_t count = std::min(size, request_.size());
-    std::copy_n(request_.data(), count, to);
-    request_.remove_prefix(count);
-    return static_cast<ssize_t>(count);
-  }
-  ssize_t write(const char* from, std::size_t size) override {
-    reply_.append(from, size);
-    return static_cast<ssize_t>(size);
-  }
-  void get_remote_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  void get_local_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  socket_t socket() const override { return INVALID_SOCKET; }
-
- private:
-  std::string_view request_;
-  std::string reply_;
-};
+using network::Exchange;
+using network::kMaxHeadBytes;
+using network::read_head;
 
 /// The library reads requests, finds their handlers and prints replies. Sockets are network.h's.
 class Router final : public httplib::Server {
@@ -160,7 +95,9 @@ struct HttpTerminal::Impl final : PeerHandler {
         if (in.size() >= kMaxHeadBytes) refuse(from, "431 Request Header Fields Too Large");
         return;
       }
-      const bool known = tokens.knows(head->token) || cloud.knows(head->token);
+      std::string_view token = head->authorization;
+      token.remove_prefix(token.starts_with("JWT ") ? 4 : token.size());
+      const bool known = tokens.knows(token) || cloud.knows(token);
       if (head->bad) return refuse(from, "411 Length Required");
       if (head->body > (known ? max_upload() : kMaxJsonBytes))
         return refuse(from, "413 Payload Too Large");
@@ -182,7 +119,8 @@ struct HttpTerminal::Impl final : PeerHandler {
       const std::string_view text = exchange.reply();
       if (fate.lost) return network->end(from);
       if (fate.later.count() > 0) {
-        network->send_later(from, Bytes(text.begin(), text.end()), Clock::now() + fate.later);
+        network->send_later(from, network::Bytes(text.begin(), text.end()),
+                            network::Clock::now() + fate.later);
         continue;
       }
       say(from, text);
@@ -195,7 +133,8 @@ struct HttpTerminal::Impl final : PeerHandler {
   void on_closed(const Connection&) noexcept override {}
 
   void say(Connection& to, std::string_view text) {
-    network->send(to, View(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+    network->send(to,
+                  network::View(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
   }
   void refuse(Connection& to, const std::string& why) {
     say(to, "HTTP/1.1 " + why + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -19,8 +19,8 @@
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 #include "hal/emulator/http_terminal.h"
-#include "hal/emulator/network.h"
 #include "hal/emulator/service.h"
+#include "hal/network/network.h"
 #include "hal/platform/before_main.h"
 
 namespace qama::emulator {

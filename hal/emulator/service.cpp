@@ -95,7 +95,8 @@ void Service::on_bytes(Connection& from) {
   while (from.usable() && from.in.size() - at >= kHeaderSize) {
     Head head;
     const View bytes = View(from.in).subspan(at);
-    if (!parse_head(bytes.first(kHeaderSize), from.frame_limit, head)) {
+    if (!parse_head(bytes.first(kHeaderSize),
+                    from.frame_limit > 0 ? from.frame_limit : kUnknownPeerLimit, head)) {
       on_rubbish(from);
       break;
     }
@@ -259,7 +260,8 @@ void Service::on_attach(Connection& c, const Head& head, const AttachRequest& at
     return dismiss(c, head.request, {kNoSession, "no session has this token"});
   // Who speaks version 2 proves that it has the token, and on this very connection.
   if (session->second.version == 2) {
-    const Proof expected = attach_proof(session->first, attach.epoch, c.binding());
+    const Proof expected =
+        attach_proof(session->first, attach.epoch, c.binding("EXPORTER-qcim-attach"));
     if (!attach.proof ||
         CRYPTO_memcmp(attach.proof->data(), expected.data(), expected.size()) != 0) {
       return dismiss(c, head.request, {kAuth, "ATTACH: the proof is not of this connection"});

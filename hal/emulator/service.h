@@ -16,9 +16,15 @@
 #include "hal/emulator/job_memory.h"
 #include "hal/emulator/machine.h"
 #include "hal/emulator/machine_config.h"
-#include "hal/emulator/network.h"
+#include "hal/network/network.h"
 
 namespace qama::emulator {
+
+using network::Connection;
+using network::Network;
+using network::NetworkOptions;
+using network::PeerAddress;
+using network::PeerHandler;
 
 struct ServiceOptions {
   bool allow_faults = false;  ///< FAULT messages are obeyed

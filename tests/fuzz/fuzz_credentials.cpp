@@ -7,7 +7,7 @@
 
 #include "hal/cim/link_stream.h"
 #include "hal/cim/vendor_options.h"
-#include "hal/emulator/tls.h"
+#include "hal/network/tls_server.h"
 #include "tests/fuzz/fuzz_files.h"
 
 namespace {
@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     files.authority = third.path();
   }
   const auto driver = qama::hal::cim::StreamFactory::create(endpoint);
-  const auto server = qama::emulator::make_tls_server(files);
+  const auto server = qama::network::make_tls_server(files);
   if (!driver.ok()) check(driver.error(), content);
   if (!server.ok()) check(server.error(), content);
   // Both ends take the same key files, or one of them would be of no use.

@@ -38,7 +38,8 @@ hal/cpu/tabu:     hal/base
 hal/cpu:          hal/base hal/platform hal hal/cpu/tabu
 hal/cim:          hal/base hal/platform hal
 hal/csv:          hal/base hal/platform hal hal/cim
-hal/emulator:     hal/base hal/platform
+hal/network:      hal/base hal/platform
+hal/emulator:     hal/base hal/platform hal/network
 hal/registry:     hal/base hal hal/exact hal/published hal/cpu hal/cim hal/csv
 hal/search:       hal/base hal/platform hal hal/cpu/tabu hal/lower hal/text
 weights:          hal/base hal/platform hal/schedule
@@ -56,9 +57,12 @@ runtime/io:       hal/base hal/platform weights/preprocess
 runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops
                   runtime/engine runtime/engine/plan runtime/engine/profiler
                   runtime/engine/session runtime/io runtime/api/include
+runtime/serve:    hal/base hal/platform hal hal/network weights runtime/engine
+                  runtime/engine/plan runtime/engine/session runtime/io runtime/api
 runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weights
                   runtime/engine runtime/engine/plan runtime/engine/profiler
                   runtime/engine/session runtime/io runtime/api runtime/api/include
+                  runtime/serve
 runtime/examples: runtime/api/include
 bench:            *
 tests:            *

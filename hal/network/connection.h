@@ -5,17 +5,23 @@
 #include <openssl/ssl.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
+#include <vector>
 
-#include "hal/emulator/clock.h"
-#include "hal/emulator/tls.h"
-#include "hal/emulator/wire.h"
+#include "hal/network/tls_server.h"
 
-namespace qama::emulator {
+namespace qama::network {
 
-/// Where a connection comes from: an IPv6 address, or an IPv4 one as IPv6 writes it.
+using Bytes = std::vector<std::uint8_t>;
+using View = std::span<const std::uint8_t>;
+using Clock = std::chrono::steady_clock;
+
+/// Where a connection comes from: an IPv6 address, or an IPv4 one as IPv6 writes it; zeros for a
+/// Unix socket.
 using PeerAddress = std::array<std::uint8_t, 16>;
 
 class Connection {
@@ -51,8 +57,9 @@ class Connection {
 
   /// The TLS connection; null on plain TCP.
   [[nodiscard]] SSL* tls() const noexcept { return ssl_; }
-  /// What only the two ends of this TLS connection know; zeros on plain TCP.
-  [[nodiscard]] Proof binding() const noexcept;
+  /// What only the two ends of this TLS connection know, for the purpose that `label` names; zeros
+  /// on plain TCP.
+  [[nodiscard]] std::array<std::uint8_t, 32> binding(std::string_view label) const noexcept;
   /// Bytes of memory for what is under way.
   [[nodiscard]] std::size_t held() const noexcept { return in.capacity() + out.capacity(); }
   /// So much is unsent that nothing more is read: whoever does not take replies asks no more.
@@ -79,8 +86,8 @@ class Connection {
 
   // What the protocol knows of it: its first message says which kind it is. HTTP knows data only.
   enum class Kind : std::uint8_t { unknown, control, data } kind = Kind::unknown;
-  Id session{};
-  std::size_t frame_limit = kUnknownPeerLimit;
+  std::array<std::uint8_t, 16> session{};
+  std::size_t frame_limit = 0;  ///< 0: that of a peer that is not known yet
 
  private:
   static constexpr std::size_t kStuffedBytes = 64U << 10;
@@ -98,4 +105,4 @@ class Connection {
   std::size_t sent_ = 0;
 };
 
-}  // namespace qama::emulator
+}  // namespace qama::network

@@ -1,4 +1,4 @@
-#include "hal/emulator/connection.h"
+#include "hal/network/connection.h"
 
 #include <openssl/err.h>
 #include <sys/socket.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace qama::emulator {
+namespace qama::network {
 namespace {
 
 constexpr std::size_t kMaxUnsentBytes = 4U << 20;
@@ -39,12 +39,11 @@ bool Connection::holds_bytes() const noexcept {
   return ssl_ != nullptr && usable() && SSL_pending(ssl_) > 0;
 }
 
-Proof Connection::binding() const noexcept {
-  constexpr std::string_view kLabel = "EXPORTER-qcim-attach";
-  Proof shared{};
+std::array<std::uint8_t, 32> Connection::binding(std::string_view label) const noexcept {
+  std::array<std::uint8_t, 32> shared{};
   if (ssl_ != nullptr) {
-    (void)SSL_export_keying_material(ssl_, shared.data(), shared.size(), kLabel.data(),
-                                     kLabel.size(), nullptr, 0, 0);
+    (void)SSL_export_keying_material(ssl_, shared.data(), shared.size(), label.data(), label.size(),
+                                     nullptr, 0, 0);
   }
   return shared;
 }
@@ -132,4 +131,4 @@ void Connection::flush() {
   if (!broken && !shaking_ && !hung_up_) wants_write_ = !out.empty();
 }
 
-}  // namespace qama::emulator
+}  // namespace qama::network

@@ -1,11 +1,14 @@
-#include "hal/emulator/network.h"
+#include "hal/network/network.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +19,7 @@
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 
-namespace qama::emulator {
+namespace qama::network {
 namespace {
 
 using std::chrono::milliseconds;
@@ -38,15 +41,21 @@ struct Address {
   [[nodiscard]] sockaddr_in6& v6() { return reinterpret_cast<sockaddr_in6&>(storage); }
   [[nodiscard]] sockaddr* any() { return reinterpret_cast<sockaddr*>(&storage); }
   [[nodiscard]] bool is_v4() const { return storage.ss_family == AF_INET; }
+  [[nodiscard]] bool is_path() const { return storage.ss_family == AF_UNIX; }
   [[nodiscard]] bool is_loopback() {
+    if (is_path()) return true;
     if (is_v4()) return (ntohl(v4().sin_addr.s_addr) >> 24) == 127;
     return IN6_IS_ADDR_LOOPBACK(&v6().sin6_addr) != 0;
   }
-  [[nodiscard]] std::uint16_t port() { return ntohs(is_v4() ? v4().sin_port : v6().sin6_port); }
+  [[nodiscard]] std::uint16_t port() {
+    if (is_path()) return 0;
+    return ntohs(is_v4() ? v4().sin_port : v6().sin6_port);
+  }
 };
 
 PeerAddress peer_of(Address& address) {
   PeerAddress out{};
+  if (address.is_path()) return out;
   if (address.is_v4()) {
     out[10] = out[11] = 0xFF;
     std::memcpy(out.data() + 12, &address.v4().sin_addr, 4);
@@ -81,26 +90,78 @@ Result<std::unique_ptr<Network>> Network::create(const NetworkOptions& options) 
   return out;
 }
 
-Status Network::open() {
+Status Network::bind_path() {
+  Address address;
+  auto& name = reinterpret_cast<sockaddr_un&>(address.storage);
+  name.sun_family = AF_UNIX;
+  const std::string& path = options_.path;
+  if (path.size() >= sizeof name.sun_path) {
+    return make_error(ErrorCode::invalid_argument, "socket ", quote(path), " has ", path.size(),
+                      " bytes, expected fewer than ", sizeof name.sun_path);
+  }
+  std::memcpy(name.sun_path, path.data(), path.size());
+  address.size = sizeof name;
+  listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  struct stat there {};
+  if (listener_ >= 0 && ::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) {
+    // One that nobody listens to any more is left from a process that was killed.
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const bool dead =
+        probe >= 0 && ::connect(probe, address.any(), address.size) != 0 && errno == ECONNREFUSED;
+    if (probe >= 0) ::close(probe);
+    if (dead) ::unlink(path.c_str());
+  }
+  if (listener_ < 0 || ::bind(listener_, address.any(), address.size) != 0) {
+    return make_error(ErrorCode::io_error, "socket ", quote(path),
+                      " cannot be opened: ", std::strerror(errno));
+  }
+  owns_path_ = true;
+  return {};
+}
+
+Status Network::bind_port() {
   QAMA_ASSIGN_OR_RETURN(Address address, parse_address(options_.address, options_.port));
-  if (options_.tls.any()) {
-    QAMA_ASSIGN_OR_RETURN(tls_, make_tls_server(options_.tls));
-  } else if (!address.is_loopback()) {
+  if (tls_ == nullptr && !address.is_loopback()) {
     return make_error(ErrorCode::device_auth, "address ", quote(options_.address),
                       " is not loopback: plain TCP is refused there, expected TLS");
   }
   listener_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  poller_ = epoll_create1(EPOLL_CLOEXEC);
-  waker_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   const int one = 1;
   if (listener_ >= 0) setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (listener_ < 0 || poller_ < 0 || waker_ < 0 ||
-      ::bind(listener_, address.any(), address.size) != 0 || ::listen(listener_, kBacklog) != 0) {
+  if (listener_ < 0 || ::bind(listener_, address.any(), address.size) != 0) {
     return make_error(ErrorCode::io_error, "port ", options_.port, " of ", quote(options_.address),
                       " cannot be opened: ", std::strerror(errno));
   }
+  return {};
+}
+
+Status Network::open() {
+  listener_ = options_.inherited;
+  if (options_.tls.any()) {
+    QAMA_ASSIGN_OR_RETURN(tls_, make_tls_server(options_.tls));
+  }
+  if (listener_ < 0) QAMA_RETURN_IF_ERROR(options_.path.empty() ? bind_port() : bind_path());
+  Address address;
   address.size = sizeof address.storage;
-  ::getsockname(listener_, address.any(), &address.size);
+  const int flags = ::fcntl(listener_, F_GETFL);
+  if (::getsockname(listener_, address.any(), &address.size) != 0 || flags < 0 ||
+      ::fcntl(listener_, F_SETFL, flags | O_NONBLOCK) != 0 ||
+      ::fcntl(listener_, F_SETFD, FD_CLOEXEC) != 0) {
+    return make_error(ErrorCode::io_error, "descriptor ", listener_,
+                      " is no socket: ", std::strerror(errno));
+  }
+  local_ = address.is_loopback();
+  if (tls_ == nullptr && !local_) {
+    return Error{ErrorCode::device_auth,
+                 "the inherited socket is not of loopback: plain TCP is refused there, expected "
+                 "TLS"};
+  }
+  poller_ = epoll_create1(EPOLL_CLOEXEC);
+  waker_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (poller_ < 0 || waker_ < 0 || ::listen(listener_, kBacklog) != 0) {
+    return make_error(ErrorCode::io_error, "port ", options_.port, " of ", quote(options_.address),
+                      " cannot be opened: ", std::strerror(errno));
+  }
   port_ = address.port();
   for (const auto& [fd, number] : {std::pair{listener_, kListener}, {waker_, kWaker}}) {
     epoll_event event{};
@@ -112,6 +173,7 @@ Status Network::open() {
 }
 
 Network::~Network() {
+  if (owns_path_) ::unlink(options_.path.c_str());
   for (const int fd : {listener_, poller_, waker_}) {
     if (fd >= 0) ::close(fd);
   }
@@ -160,6 +222,20 @@ void Network::send_later(const Connection& to, Bytes bytes, Clock::time_point wh
   later_.emplace(when, Later{to.number, std::move(bytes)});
 }
 
+void Network::pause(Connection& c) {
+  c.paused = true;
+  watch(c);
+}
+
+void Network::resume(Connection& c) {
+  c.paused = false;
+  c.moved = Clock::now();
+  if (!c.in.empty() && c.usable()) handler_->on_bytes(c);
+  if (c.paused || c.broken) return;
+  watch(c);
+  if (c.holds_bytes()) send_later(c, {}, Clock::now());
+}
+
 void Network::end(Connection& connection) {
   connection.ends_when_sent = true;
   flush(connection);
@@ -170,7 +246,8 @@ void Network::drop_all() {
   for (auto& [number, c] : connections_) c->broken = true;
 }
 
-void Network::accept_some() {
+/// Whether there may be more.
+bool Network::accept_some() {
   for (int count = 0; count < kAcceptsInTurn; ++count) {
     Address from;
     from.size = sizeof from.storage;
@@ -178,7 +255,7 @@ void Network::accept_some() {
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         rest_from_accepting();
-      return;
+      return false;
     }
     ++accepted_;
     const PeerAddress peer = peer_of(from);
@@ -188,6 +265,15 @@ void Network::accept_some() {
       ::close(fd);
     }
   }
+  return true;
+}
+
+void Network::stop_listening() {
+  if (listener_ < 0) return;
+  for (int turn = 0; turn < kBacklog / kAcceptsInTurn && accept_some(); ++turn) {
+  }
+  ::close(listener_);
+  listener_ = -1;
 }
 
 /// Whether one more connection of `peer` may be; the oldest that is not known yet gives way.
@@ -253,7 +339,7 @@ void Network::on_readable(Connection& c) {
   if (c.hung_up()) return c.drop_what_comes(chunk);
   const bool slow = Clock::now() < c.slow_until;
   // A few chunks a turn and the replies to one, so that a busy client does not keep others waiting.
-  for (int turn = 0; turn < 4 && c.usable() && !c.stuffed(); ++turn) {
+  for (int turn = 0; turn < 4 && c.usable() && !c.paused && !c.stuffed(); ++turn) {
     const std::size_t got = c.receive(std::span(chunk).first(slow ? kSlowChunk : kReadChunk));
     if (got == 0) break;
     take(c, std::span(chunk).first(got));
@@ -266,10 +352,11 @@ void Network::on_readable(Connection& c) {
     if (got < kReadChunk && !c.encrypted()) break;
   }
   flush(c);
-  if (c.holds_bytes() && !c.stuffed()) send_later(c, {}, Clock::now());
+  if (c.holds_bytes() && !c.paused && !c.stuffed()) send_later(c, {}, Clock::now());
   if (c.shaking() && c.hung_up() && options_.verbose) {
     const long why = SSL_get_verify_result(c.tls());
-    std::fprintf(stderr, "cpqc-emulator: a TLS handshake failed: %s\n",
+    std::fprintf(stderr, "%.*s: a TLS handshake failed: %s\n",
+                 static_cast<int>(options_.name.size()), options_.name.data(),
                  why != X509_V_OK ? X509_verify_cert_error_string(why)
                                   : "not TLS 1.3, a wrong key, or the other end gave up");
   }
@@ -373,6 +460,8 @@ void Network::on_event(Connection& c, std::uint32_t events) {
     }
     flush(c);
   }
+  // Nothing is read from it for now, and nobody is there any more.
+  if (c.paused && (events & (EPOLLHUP | EPOLLERR)) != 0) c.broken = true;
   const bool drained = stuffed && !c.stuffed();  // TLS may hold bytes that nobody shows
   if ((drained || (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) && !c.broken) on_readable(c);
 }
@@ -384,7 +473,10 @@ void Network::guarded(std::uint64_t number, const Act& act) noexcept {
     act();
   } catch (...) {
     if (Connection* c = find(number)) c->broken = true;
-    if (options_.verbose) std::fputs("cpqc-emulator: out of memory for a connection\n", stderr);
+    if (options_.verbose) {
+      std::fprintf(stderr, "%.*s: out of memory for a connection\n",
+                   static_cast<int>(options_.name.size()), options_.name.data());
+    }
   }
 }
 
@@ -404,7 +496,7 @@ void Network::run(PeerHandler& handler) {
       const std::uint64_t number = events[i].data.u64;
       guarded(number, [&] {
         if (number == kListener) {
-          accept_some();
+          if (listener_ >= 0) (void)accept_some();
         } else if (number == kWaker) {
           std::uint64_t rings = 0;
           (void)!::read(waker_, &rings, sizeof rings);
@@ -424,4 +516,4 @@ void Network::run(PeerHandler& handler) {
   }
 }
 
-}  // namespace qama::emulator
+}  // namespace qama::network

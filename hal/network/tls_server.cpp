@@ -1,9 +1,9 @@
-#include "hal/emulator/tls.h"
+#include "hal/network/tls_server.h"
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
-namespace qama::emulator {
+namespace qama::network {
 namespace {
 
 int find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SESSION** session) {
@@ -41,4 +41,4 @@ Result<std::unique_ptr<platform::TlsContext>> make_tls_server(const platform::Tl
   return out;
 }
 
-}  // namespace qama::emulator
+}  // namespace qama::network
