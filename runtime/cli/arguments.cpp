@@ -132,15 +132,20 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
   return open(std::move(plan), model_path, console);
 }
 
-Result<std::unique_ptr<runtime::Session>> RunArguments::open(
-    std::shared_ptr<const runtime::Plan> plan, const std::string& model_path,
-    const Console& console) const {
+Result<runtime::SessionOptions> RunArguments::session_options() const {
   runtime::SessionOptions options;
   options.seed = seed;
   options.device = device;
   QAMA_ASSIGN_OR_RETURN(options.fallback, runtime::parse_fallback(fallback));
   options.deadline_us = deadline_us;
   options.schedule = schedule;
+  return options;
+}
+
+Result<std::unique_ptr<runtime::Session>> RunArguments::open(
+    std::shared_ptr<const runtime::Plan> plan, const std::string& model_path,
+    const Console& console) const {
+  QAMA_ASSIGN_OR_RETURN(const runtime::SessionOptions options, session_options());
   QAMA_ASSIGN_OR_RETURN(auto session, runtime::Session::create(std::move(plan), options));
   std::string sentence = "model " + quote(model_path);
   if (session->device() != nullptr) {
