@@ -3,9 +3,10 @@
 #include "hal/network/http_exchange.h"
 
 namespace qama::network {
+namespace {
 
 /// The library hands over each request before it looks for a handler or reads a body.
-class HttpReader::Router final : public httplib::Server {
+class Router final : public httplib::Server {
  public:
   Router() {
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response&) {
@@ -36,13 +37,23 @@ class HttpReader::Router final : public httplib::Server {
   std::optional<HttpRequest> taken_;
 };
 
-HttpReader::HttpReader() : router_(std::make_unique<Router>()) {}
-HttpReader::~HttpReader() = default;
+class LibraryReader final : public HttpReader {
+ public:
+  std::optional<HttpRequest> read(std::string_view head, std::string_view body) override {
+    auto out = router_.take(head);
+    if (out) out->body = body;
+    return out;
+  }
 
-std::optional<HttpRequest> HttpReader::read(std::string_view head, std::string_view body) {
-  auto out = router_->take(head);
-  if (out) out->body = body;
-  return out;
-}
+ private:
+  Router router_;
+};
 
+}  // namespace
 }  // namespace qama::network
+
+/// What http_library.cpp looks for. The caller owns the reader.
+extern "C" __attribute__((visibility("default"))) qama::network::HttpReader*
+qama_network_new_http_reader() {
+  return new qama::network::LibraryReader;
+}

@@ -101,7 +101,7 @@ struct Server::Impl final : network::PeerHandler {
 
   ServerOptions options;
   std::unique_ptr<Network> port;
-  network::HttpReader reader;
+  std::unique_ptr<network::HttpReader> reader;
   std::vector<Served> models;
   std::vector<std::shared_ptr<ServedModel>> retired;  // with answers that are owed
   std::map<std::uint64_t, Busy> busy;                 // by the connection's number
@@ -135,6 +135,7 @@ struct Server::Impl final : network::PeerHandler {
   }
 
   Status start() {
+    QAMA_ASSIGN_OR_RETURN(reader, network::open_http_reader());
     for (Served& served : models) {
       QAMA_ASSIGN_OR_RETURN(served.model, open(served));
     }
@@ -209,7 +210,7 @@ struct Server::Impl final : network::PeerHandler {
         return;
       }
       from.session[0] = 0;
-      auto request = reader.read(in.substr(0, head->bytes), in.substr(head->bytes, head->body));
+      auto request = reader->read(in.substr(0, head->bytes), in.substr(head->bytes, head->body));
       from.in.erase(from.in.begin(), from.in.begin() + static_cast<std::ptrdiff_t>(size));
       if (!request) {
         return refuse(from, 400, {ErrorCode::invalid_argument, "not a request of HTTP 1.0 or 1.1"});
