@@ -50,12 +50,14 @@ struct qama_model {
         options.max_batch == 0 ? 1 : options.max_batch, options.threads == 0 ? 1 : options.threads,
         options.in_flight == 0 ? 1 : options.in_flight,
         options.device == nullptr ||
-            qama::hal::forms_of(options.device).has(qama::hal::Form::factors)};
+            qama::hal::forms_of(options.device).has(qama::hal::Form::factors),
+        options.sample_threads == 0 ? 1 : options.sample_threads};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
         plan->options().threads != wanted.threads ||
         plan->options().in_flight != wanted.in_flight ||
-        plan->options().factors != wanted.factors) {
+        plan->options().factors != wanted.factors ||
+        plan->options().sample_threads != wanted.sample_threads) {
       plan.reset();
       QAMA_ASSIGN_OR_RETURN(plan, runtime::Plan::create(model, wanted));
     }
@@ -175,6 +177,7 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   session_options.max_batch = plan->options().max_batch;
   session_options.threads = plan->options().threads;
   session_options.in_flight = plan->options().in_flight;
+  session_options.sample_threads = plan->options().sample_threads;
   if (options.seed != 0) session_options.seed = options.seed;
   if (options.device != nullptr) session_options.device = options.device;
   if (options.fallback != nullptr) {

@@ -45,7 +45,8 @@ class SessionOptions(_Struct):
                 ("seed", c_uint64), ("device", c_char_p), ("fallback", c_char_p),
                 ("deadline_us", c_int64), ("sweeps", c_int32), ("restarts", c_int32),
                 ("arena", c_void_p), ("arena_bytes", c_size_t), ("rounds", c_int32),
-                ("round_sweeps", c_int32), ("in_flight", c_int32)]
+                ("round_sweeps", c_int32), ("in_flight", c_int32),
+                ("sample_threads", c_int32)]
 
 
 class Image(_Struct):

@@ -114,25 +114,29 @@ class Model:
 class Session:
     """Runs a model. One thread at a time may use it.
 
-    max_batch: samples of a call of the library at most. threads: that share a batch. seed: of the
-    annealer; 0: the default. device, fallback, deadline_us, sweeps, restarts: as `qama classify`
-    has them; None: as the model file says. fit, invert, strict: how pictures become the model's
-    pixels (FITS, INVERTS); with strict, a blank picture is the error IMAGE_BLANK.
+    max_batch: samples of a call of the library at most. threads: that share a batch.
+    sample_threads: that work on one sample together, of each of those, for single samples of large
+    models. seed: of the annealer; 0: the default. device, fallback, deadline_us, sweeps, restarts:
+    as `qama classify` has them; None: as the model file says. fit, invert, strict: how pictures
+    become the model's pixels (FITS, INVERTS); with strict, a blank picture is the error
+    IMAGE_BLANK.
     """
 
-    def __init__(self, model: Model, *, max_batch: int = 1, threads: int = 1, seed: int = 0,
-                 device: str | None = None, fallback: str | None = None, deadline_us: int = 0,
-                 sweeps: int | None = None, restarts: int | None = None, fit: str = "model",
-                 invert: str = "model", strict: bool = False):
+    def __init__(self, model: Model, *, max_batch: int = 1, threads: int = 1,
+                 sample_threads: int = 1, seed: int = 0, device: str | None = None,
+                 fallback: str | None = None, deadline_us: int = 0, sweeps: int | None = None,
+                 restarts: int | None = None, fit: str = "model", invert: str = "model",
+                 strict: bool = False):
         for name, given, least in (("max_batch", max_batch, 1), ("threads", threads, 1),
-                                   ("sweeps", sweeps, 0), ("restarts", restarts, 1),
-                                   ("deadline_us", deadline_us, 0)):
+                                   ("sample_threads", sample_threads, 1), ("sweeps", sweeps, 0),
+                                   ("restarts", restarts, 1), ("deadline_us", deadline_us, 0)):
             if given is not None and given < least:
                 raise ValueError(f"{name} {given}, expected {least} or more")
         loaded = library.load()
         options = library.SessionOptions()
         loaded.qama_session_options_init_size(ctypes.byref(options), ctypes.sizeof(options))
         options.max_batch, options.threads, options.seed = max_batch, threads, seed
+        options.sample_threads = sample_threads
         options.device, options.fallback = bytes_of(device), bytes_of(fallback)
         options.deadline_us = deadline_us
         options.sweeps = -1 if sweeps is None else sweeps

@@ -156,6 +156,38 @@ TEST_F(CApiModel, SamplesInFlight) {
   }
 }
 
+TEST_F(CApiModel, ThreadsOfOneSample) {
+  qama_session_options options;
+  qama_session_options_init(&options);
+  EXPECT_EQ(options.sample_threads, 0);
+  options.max_batch = 2;
+  const auto pixels = random_pixels(2 * 784, 1);
+  std::vector<float> alone(20);
+  for (const std::int32_t threads : {0, 1, 3}) {
+    options.sample_threads = threads;
+    size_t bytes = 0;
+    ASSERT_EQ(qama_session_arena_bytes(model, &options, &bytes), 0) << qama_last_error();
+    AlignedBuffer<std::byte> memory(bytes);
+    options.arena = memory.data();
+    options.arena_bytes = bytes;
+    qama_session* session = nullptr;
+    ASSERT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
+    std::vector<float> logits(20);
+    EXPECT_EQ(qama_session_classify_u8(session, pixels.data(), 2, logits.data()), 0)
+        << qama_last_error();
+    qama_session_destroy(session);
+    if (threads == 0) alone = logits;
+    EXPECT_EQ(logits, alone) << threads;
+  }
+  options.arena = nullptr;
+  for (const std::int32_t refused : {-1, 257}) {
+    options.sample_threads = refused;
+    qama_session* session = nullptr;
+    EXPECT_EQ(qama_session_create(model, &options, &session), 1) << refused;
+    EXPECT_EQ(session, nullptr);
+  }
+}
+
 TEST_F(CApiModel, OptionsOfAnOlderHeaderKeepTheirDefaults) {
   // Bytes behind what that header knew must not be read.
   alignas(qama_session_options) std::array<unsigned char, sizeof(qama_session_options)> bytes;

@@ -102,6 +102,8 @@ class Models(unittest.TestCase):
         np.testing.assert_array_equal(model.session(seed=3, max_batch=4).logits(pixels), one)
         np.testing.assert_array_equal(
             model.session(seed=3, max_batch=4, threads=2).logits(pixels), one)
+        np.testing.assert_array_equal(
+            model.session(seed=3, max_batch=4, sample_threads=3).logits(pixels), one)
         answers = model.session(seed=3, max_batch=3, invert="no").classify_all(list(pixels))
         np.testing.assert_array_equal(np.array([answer.logits for answer in answers]), one)
 

@@ -110,6 +110,8 @@ typedef struct qama_session_options {
   int32_t in_flight; /* samples that a thread works on at a time, each in its own part of the arena;
                         at most 64; 0: 1. While a device on the network solves one, the thread
                         goes on with the next. A device that holds fewer jobs gets fewer */
+  int32_t sample_threads; /* that work on one sample together, of each of `threads`; 0: 1. For
+                             single samples of large models. The answer does not depend on it */
 } qama_session_options;
 
 /* Fills in the defaults. Later headers may add fields at the end of the struct. Programs call the
