@@ -40,6 +40,11 @@ Result<std::uint64_t> number_of(std::string_view text, std::string_view what) {
   return refusal(what, " is ", quote(text), ", expected an integer from 0");
 }
 
+/// Microseconds, of any request; two weeks are for ever.
+std::int64_t bounded_timeout(std::uint64_t given) {
+  return static_cast<std::int64_t>(std::min(given, std::uint64_t{1} << 40));
+}
+
 // ---- what a request says of its tensor ----
 
 enum class Datatype : std::uint8_t { bytes, uint8, fp32 };
@@ -263,20 +268,27 @@ Status add_tensor(const runtime::Model& model, const runtime::SampleReader& read
 
 // ---- the JSON around it ----
 
-/// An object's member, or null.
-const Json* member(const Json* object, std::string_view name) {
-  if (object == nullptr || !object->is_object()) return nullptr;
-  const auto at = object->find(name);
-  return at == object->end() ? nullptr : &*at;
+/// A member of "parameters", or null. The protocol leaves parameters open: those that are not known
+/// here are no error.
+Result<const Json*> parameter(const Json* parameters, std::string_view name) {
+  if (parameters == nullptr) return nullptr;
+  if (!parameters->is_object()) return refusal("parameters: expected an object");
+  const auto at = parameters->find(name);
+  return at == parameters->end() ? nullptr : &*at;
 }
 
-bool is_true(const Json* parameters, std::string_view name) {
-  const Json* value = member(parameters, name);
-  return value != nullptr && value->is_boolean() && value->get<bool>();
+/// Leaves `out` as it is where there is no such parameter.
+Status read_bool(const Json* parameters, std::string_view name, bool& out) {
+  QAMA_ASSIGN_OR_RETURN(const Json* value, parameter(parameters, name));
+  if (value == nullptr) return {};
+  if (!value->is_boolean()) return refusal("parameter ", quote(name), ": expected true or false");
+  out = value->get<bool>();
+  return {};
 }
 
-Status read_unsigned(const Json* parameters, std::string_view name, std::uint64_t& out) {
-  const Json* value = member(parameters, name);
+Status read_unsigned(const Json* parameters, std::string_view name,
+                     std::optional<std::uint64_t>& out) {
+  QAMA_ASSIGN_OR_RETURN(const Json* value, parameter(parameters, name));
   if (value == nullptr) return {};
   if (!value->is_number_unsigned()) {
     return refusal("parameter ", quote(name), ": expected an integer from 0");
@@ -299,14 +311,17 @@ Result<Input> read_input(const Json& value, std::string_view behind) {
     if (!size.is_number_unsigned()) return refusal("inputs[0].shape: expected integers from 0");
     out.shape.push_back(size.get<std::uint64_t>());
   }
-  std::uint64_t size = 0;
+  std::optional<std::uint64_t> size;
   QAMA_RETURN_IF_ERROR(read_unsigned(parameters, "binary_data_size", size));
-  const bool binary = member(parameters, "binary_data_size") != nullptr;
-  if (binary == (out.data != nullptr)) {
+  if (size.has_value() == (out.data != nullptr)) {
     return refusal("inputs[0] needs either data or the parameter 'binary_data_size'");
   }
-  if (size != behind.size()) {
-    return refusal("inputs[0] has ", size, " bytes behind the JSON, the body has ", behind.size());
+  if (out.data != nullptr && !out.data->is_array()) {
+    return refusal("inputs[0].data: expected an array");
+  }
+  if (size.value_or(0) != behind.size()) {
+    return refusal("inputs[0] has ", size.value_or(0), " bytes behind the JSON, the body has ",
+                   behind.size());
   }
   out.binary = behind;
   return out;
@@ -321,16 +336,19 @@ Status read_outputs(const Json* outputs, bool binary, InferRequest& request) {
     return refusal("outputs: expected an array of at most ", std::size(kOutputs));
   }
   for (const Json& output : *outputs) {
-    const Json* name = member(&output, "name");
-    const std::string wanted = name != nullptr && name->is_string() ? name->get<std::string>() : "";
+    std::string wanted;
+    ObjectReader reader(output, sentence("outputs[", request.outputs.size(), "]"),
+                        ErrorCode::invalid_argument);
+    reader.read("name", wanted);
+    const Json* parameters = reader.optional("parameters");
+    QAMA_RETURN_IF_ERROR(reader.finish());
     std::size_t which = 0;
     while (which < std::size(kOutputs) && kOutputs[which].name != wanted) ++which;
     if (which == std::size(kOutputs)) {
       return refusal("output ", quote(wanted), ": expected label|probabilities|logits");
     }
-    const Json* parameters = member(&output, "parameters");
-    const bool asked = member(parameters, "binary_data") != nullptr;
-    request.outputs.push_back({which, asked ? is_true(parameters, "binary_data") : binary});
+    WantedOutput& added = request.outputs.emplace_back(which, binary);
+    QAMA_RETURN_IF_ERROR(read_bool(parameters, "binary_data", added.binary));
   }
   return {};
 }
@@ -353,11 +371,14 @@ Status read_json(const runtime::Model& model, const runtime::SampleReader& reade
     if (!id->is_string()) return refusal("request.id: expected a string");
     out.id = id->get<std::string>();
   }
-  std::uint64_t timeout = 0;
-  QAMA_RETURN_IF_ERROR(read_unsigned(parameters, "sample_index", out.first_sample));
+  std::optional<std::uint64_t> index, timeout;
+  bool binary = false;
+  QAMA_RETURN_IF_ERROR(read_unsigned(parameters, "sample_index", index));
   QAMA_RETURN_IF_ERROR(read_unsigned(parameters, "timeout", timeout));
-  out.timeout_us = static_cast<std::int64_t>(std::min(timeout, std::uint64_t{1} << 40));
-  QAMA_RETURN_IF_ERROR(read_outputs(outputs, is_true(parameters, "binary_data_output"), out));
+  QAMA_RETURN_IF_ERROR(read_bool(parameters, "binary_data_output", binary));
+  if (index) out.first_sample = *index;
+  if (timeout) out.timeout_us = bounded_timeout(*timeout);
+  QAMA_RETURN_IF_ERROR(read_outputs(outputs, binary, out));
   if (!inputs->is_array() || inputs->size() != 1) {
     return refusal("request.inputs: expected an array of one tensor, ", quote(input_name(model)));
   }
@@ -432,7 +453,7 @@ Result<InferRequest> read_request(const runtime::Model& model, const runtime::Sa
   }
   if (!body.timeout.empty()) {
     QAMA_ASSIGN_OR_RETURN(const std::uint64_t timeout, number_of(body.timeout, "timeout"));
-    out.timeout_us = static_cast<std::int64_t>(std::min(timeout, std::uint64_t{1} << 40));
+    out.timeout_us = bounded_timeout(timeout);
   }
   const std::string_view type = body.content_type;
   if (!body.header_length.empty()) {
