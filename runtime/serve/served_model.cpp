@@ -33,7 +33,8 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(
   const bool factors = hal::forms_of(options.session.device).has(hal::Form::factors);
   QAMA_ASSIGN_OR_RETURN(
       const auto plan,
-      runtime::Plan::create(out->model_, {options.batch, 1, options.session.in_flight, factors}));
+      runtime::Plan::create(out->model_, {options.batch, 1, options.session.in_flight, factors,
+                                          options.session.sample_threads}));
   for (std::int32_t i = 0; i < options.threads; ++i) {
     auto worker = std::make_unique<Worker>();
     QAMA_ASSIGN_OR_RETURN(worker->session, runtime::Session::create(plan, options.session));
