@@ -53,6 +53,7 @@ runtime/engine/plan: hal/base runtime/engine runtime/engine/steps
 runtime/engine/profiler: runtime/engine runtime/engine/plan
 runtime/engine/session: hal/base hal/platform hal weights runtime/engine
                   runtime/engine/plan runtime/engine/profiler
+runtime/onnxruntime: hal/base hal weights ops runtime/engine/attention
 runtime/io:       hal/base hal/platform weights/preprocess
 runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops
                   runtime/engine runtime/engine/plan runtime/engine/profiler

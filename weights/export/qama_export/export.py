@@ -8,6 +8,7 @@ write_golden() records the inputs and every named intermediate of one forward pa
     python3 -m qama_export.export info MODEL.safetensors
     python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
     python3 -m qama_export.export int8 MODEL.safetensors --out SMALL.safetensors
+    python3 -m qama_export.export onnx MODEL.safetensors --out MODEL.onnx
     python3 -m qama_export.export pictures MODEL.safetensors --dataset mnist --out NEW.safetensors
 """
 import argparse
@@ -20,6 +21,7 @@ from qama.torch import STARTS, QAMAttention, Solver
 
 from . import command, datasets, tensor_file
 from .models import FeatureTransformer, SimpleViT, TextTransformer, build
+from .onnx_model import OnnxModel
 from .qama_v1 import QamaV1Attention
 
 PRODUCER = "qama_export 0.1"
@@ -285,7 +287,13 @@ def main():
                                "int8")
     int8.add_argument("model")
     int8.add_argument("--out", required=True)
+    onnx = commands.add_parser("onnx", help="write a model file as ONNX, for other engines")
+    onnx.add_argument("model")
+    onnx.add_argument("--out", required=True)
     arguments = parser.parse_args()
+    if arguments.command == "onnx":
+        OnnxModel(arguments.model).write(arguments.out, PRODUCER)
+        return
     if arguments.command == "int8":
         write_int8(arguments.model, arguments.out)
         return
