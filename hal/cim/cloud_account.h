@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
@@ -33,8 +34,15 @@ class CloudAccount {
   }
 
  private:
+  class Turn;
+  [[nodiscard]] Result<CloudToken> log_in(VendorHttp& http, TimePoint deadline) const;
+
   const CloudOptions& options_;
-  std::timed_mutex mutex_;
+  std::mutex mutex_;
+  // One thread logs in at a time, without the mutex. A timed mutex would do, too, but
+  // ThreadSanitizer of GCC 12 does not see it locked.
+  std::condition_variable free_;
+  bool busy_ = false;
   CloudToken token_;
 };
 

@@ -16,6 +16,7 @@
 
 #include "hal/search/answers.h"
 #include "hal/text/formats.h"
+#include "tests/patience.h"
 #include "tests/test_support.h"
 
 namespace qama::hal {
@@ -237,7 +238,7 @@ TEST_F(SolveTest, ALongTimeLimitLengthensTheSchedule) {
   const ProblemFile file = graph(100, 8);
   SolveRequest request = default_request(file.kind);
   request.schedule.sweeps = 10;
-  request.time_limit_ms = 200;
+  request.time_limit_ms = 200 * test::kPatience;
   for (const std::int32_t threads : {1, 2}) {
     request.threads = threads;
     ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
@@ -280,7 +281,7 @@ TEST_F(SolveTest, WithATimeLimitTheBestAnswerIsReheated) {
   });
   SolveRequest request = default_request(file.kind);
   request.schedule.sweeps = 20;
-  request.time_limit_ms = 200;
+  request.time_limit_ms = 200 * test::kPatience;
   for (const std::int32_t threads : {1, 2}) {
     request.threads = threads;
     ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
@@ -311,7 +312,7 @@ TEST_F(SolveTest, WithATimeLimitTabuSearchMeetsPenalties) {
     }
   }
   SolveRequest request = default_request(file.kind);
-  request.time_limit_ms = 200;
+  request.time_limit_ms = 200 * test::kPatience;
   for (const std::int32_t threads : {1, 2}) {
     request.threads = threads;
     ASSERT_OK_AND_ASSIGN(const BestAnswer answer, solve(file, *device_, request));
