@@ -25,6 +25,7 @@
 
 #include "hal/base/random.h"
 #include "tests/hal/cim/emulator_process.h"
+#include "tests/patience.h"
 
 namespace qama::test {
 namespace {
@@ -267,7 +268,7 @@ TEST(Soak, MemoryDescriptorsAndThreadsAreFlat) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < kWorkers; ++i) {
     threads.emplace_back([&, i] {
-      Worker worker(i, emulator.uri("?timeout_ms=300"), counts);
+      Worker worker(i, emulator.uri("?timeout_ms=" + std::to_string(300 * kPatience)), counts);
       worker.warm_up();
       while (true) {
         round_begins.arrive_and_wait();
@@ -323,8 +324,11 @@ TEST(Soak, MemoryDescriptorsAndThreadsAreFlat) {
       "refusals\n",
       memory.c_str(), emulator_memory.c_str(), files.c_str(), thread_count.c_str(),
       counts.models.load(), counts.refusals.load());
-  EXPECT_EQ(memory, "flat");
-  EXPECT_EQ(emulator_memory, "flat");
+  // A sanitizer keeps what was freed, and notes of its own.
+  if (kPatience == 1) {
+    EXPECT_EQ(memory, "flat");
+    EXPECT_EQ(emulator_memory, "flat");
+  }
   EXPECT_EQ(files, "flat");
   EXPECT_EQ(thread_count, "flat");
   EXPECT_EQ(counts.wrong, 0);
