@@ -2,7 +2,47 @@
 
 #include <vector>
 
+#include "hal/base/quote.h"
+#include "runtime/api/sample.h"
+
 namespace qama::cli {
+namespace {
+
+Status check_kind(const runtime::Model& model, const std::string& model_path,
+                  const io::DatasetInfo& info, const Console& console) {
+  const weights::Architecture& a = model.architecture();
+  const std::string set = "data set '" + info.name + "'";
+  if (info.kind == io::SampleKind::text) {
+    if (!a.is_text()) return wrong_kind(model_path, model, "the texts of " + set);
+  } else if (info.own) {
+    return {};  // its labels are the model's, and its images are made to fit
+  } else if (!a.is_image() || a.image_height != info.height || a.image_width != info.width ||
+             a.image_channels != info.channels) {
+    return wrong_kind(model_path, model,
+                      "the images of " + set + ", " + std::to_string(info.height) + " x " +
+                          std::to_string(info.width) + " x " + std::to_string(info.channels));
+  }
+  if (static_cast<std::size_t>(a.classes) != info.classes.size()) {
+    return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path) + " has " +
+                                                  std::to_string(a.classes) + " classes, " + set +
+                                                  " " + std::to_string(info.classes.size())};
+  }
+  const auto lowered = [](std::string text) {
+    for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return text;
+  };
+  for (std::int32_t c = 0; c < a.classes; ++c) {
+    const std::string& expected = info.classes[static_cast<std::size_t>(c)];
+    if (lowered(std::string(model.label(c))) != lowered(expected)) {
+      console.log("warning: class " + std::to_string(c) + " is " + quote(model.label(c)) +
+                  " in the model and " + quote(expected) + " in " + set);
+      break;
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 void DataArguments::declare(CLI::App& app, const std::string& what) {
   std::vector<std::string> names;
@@ -39,7 +79,9 @@ void DataArguments::declare(CLI::App& app, const std::string& what) {
       ->capture_default_str();
 }
 
-Result<std::unique_ptr<io::Dataset>> DataArguments::open(const runtime::Model& model) const {
+Result<std::unique_ptr<io::Dataset>> DataArguments::open(const runtime::Model& model,
+                                                         const std::string& model_path,
+                                                         const Console& console) const {
   io::OwnData own;
   const weights::Architecture& a = model.architecture();
   own.kind = a.is_text()       ? io::SampleKind::text
@@ -48,7 +90,9 @@ Result<std::unique_ptr<io::Dataset>> DataArguments::open(const runtime::Model& m
   for (std::int32_t c = 0; c < model.classes(); ++c) own.labels.emplace_back(model.label(c));
   own.column = column;
   own.label_column = label_column;
-  return io::open_dataset(dataset, path, split, own);
+  QAMA_ASSIGN_OR_RETURN(auto set, io::open_dataset(dataset, path, split, own));
+  QAMA_RETURN_IF_ERROR(check_kind(model, model_path, set->info(), console));
+  return set;
 }
 
 }  // namespace qama::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "hal/base/result.h"
+#include "runtime/cli/console.h"
 #include "runtime/engine/model.h"
 #include "runtime/io/dataset.h"
 
@@ -22,7 +23,11 @@ struct DataArguments {
 
   /// `what` begins the sentences: "Evaluate on".
   void declare(CLI::App& app, const std::string& what);
-  [[nodiscard]] Result<std::unique_ptr<io::Dataset>> open(const runtime::Model& model) const;
+  /// Of open_dataset(), or MODEL_WRONG_KIND where the model cannot say anything about the samples.
+  /// Logs classes of other names.
+  [[nodiscard]] Result<std::unique_ptr<io::Dataset>> open(const runtime::Model& model,
+                                                          const std::string& model_path,
+                                                          const Console& console) const;
 };
 
 }  // namespace qama::cli

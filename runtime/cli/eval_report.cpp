@@ -8,7 +8,6 @@
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 #include "hal/base/strict_json.h"
-#include "hal/platform/sha256.h"
 #include "runtime/cli/report.h"
 
 namespace qama::cli {
@@ -67,16 +66,12 @@ double samples_per_second(const EvalReport& report) {
   return report.seconds > 0 ? static_cast<double>(report.count()) / report.seconds : 0;
 }
 
-/// SHA-256 of the predicted classes, four bytes each, little-endian.
 std::string checksum(const EvalReport& report) {
-  std::vector<std::byte> bytes;
+  std::vector<std::int32_t> answered;
   for (const std::int32_t answer : report.answers) {
-    if (answer == EvalReport::kUnread) continue;
-    for (const int shift : {0, 8, 16, 24}) {
-      bytes.push_back(static_cast<std::byte>(static_cast<std::uint32_t>(answer) >> shift));
-    }
+    if (answer != EvalReport::kUnread) answered.push_back(answer);
   }
-  return platform::sha256_hex(bytes);
+  return answers_sha256(answered);
 }
 
 Json text_or_null(const std::string& text) {

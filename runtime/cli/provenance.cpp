@@ -1,6 +1,5 @@
 #include "runtime/cli/provenance.h"
 
-#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <cstdlib>
@@ -50,10 +49,13 @@ Json provenance() {
   return out;
 }
 
-std::int64_t peak_rss_bytes() noexcept {
-  rusage usage{};
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-  return std::int64_t{usage.ru_maxrss} * 1024;
+std::int64_t peak_rss_bytes() {
+  // Not getrusage(): its figure begins with that of the process that started this one.
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtoll(line.c_str() + 6, nullptr, 10) * 1024;
+  }
+  return 0;
 }
 
 }  // namespace qama::cli

@@ -13,6 +13,6 @@ namespace qama::cli {
 [[nodiscard]] Json provenance();
 
 /// Most memory that this process ever had resident; 0 where the system does not say.
-[[nodiscard]] std::int64_t peak_rss_bytes() noexcept;
+[[nodiscard]] std::int64_t peak_rss_bytes();
 
 }  // namespace qama::cli

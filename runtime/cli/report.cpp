@@ -3,12 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hal/platform/sha256.h"
+
 namespace qama::cli {
 
 double percentile(std::span<const double> sorted, double p) {
   if (sorted.empty()) return 0;
   const double rank = std::ceil(p / 100.0 * static_cast<double>(sorted.size()));
   return sorted[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
+}
+
+std::string answers_sha256(std::span<const std::int32_t> classes) {
+  std::vector<std::byte> bytes;
+  for (const std::int32_t answer : classes) {
+    for (const int shift : {0, 8, 16, 24}) {
+      bytes.push_back(static_cast<std::byte>(static_cast<std::uint32_t>(answer) >> shift));
+    }
+  }
+  return platform::sha256_hex(bytes);
 }
 
 namespace {

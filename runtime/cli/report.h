@@ -16,6 +16,9 @@ namespace qama::cli {
 /// Nearest-rank percentile (0 < p <= 100) of sorted values; 0 if there are none.
 [[nodiscard]] double percentile(std::span<const double> sorted, double p);
 
+/// SHA-256 of the predicted classes, four bytes each, little-endian.
+[[nodiscard]] std::string answers_sha256(std::span<const std::int32_t> classes);
+
 /// "8 sweeps, 8 restarts" and rounds, if any; several schedules as "block 0: ..., block 1: ...".
 [[nodiscard]] std::string schedules_text(std::span<const hal::Schedule> layers);
 /// One object a layer, with the keys of the model file's schedule.

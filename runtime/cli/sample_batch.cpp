@@ -17,35 +17,28 @@ void SampleBatch::clear() {
   indices_.clear();
 }
 
-Status SampleBatch::add(const io::Sample& sample, std::optional<Error>* doubt) {
+Result<runtime::Sample> SampleBatch::sample_of(const io::Sample& from) const {
+  runtime::Sample out;
   if (const runtime::Tokeniser* tokeniser = reader_.tokeniser()) {
-    const auto width = static_cast<std::size_t>(model_->architecture().max_tokens);
-    const std::size_t at = tokens_.size();
-    tokens_.resize(at + width);
-    QAMA_ASSIGN_OR_RETURN(const runtime::Encoded encoded,
-                          tokeniser->encode(sample.text, std::span(tokens_).subspan(at, width)));
-    lengths_.push_back(encoded.length);
-  } else if (!sample.name.empty()) {
-    QAMA_ASSIGN_OR_RETURN(runtime::Sample read, model_->architecture().is_features()
-                                                    ? reader_.read(sample.name)
-                                                    : reader_.encoded(sample.file, sample.name));
-    read.index = static_cast<std::uint64_t>(sample.index);
-    add(read);
-    if (doubt != nullptr) *doubt = std::move(read.doubt);
-    return {};
+    out.tokens.resize(static_cast<std::size_t>(model_->architecture().max_tokens));
+    QAMA_ASSIGN_OR_RETURN(out.text, tokeniser->encode(from.text, out.tokens));
+  } else if (!from.name.empty()) {
+    QAMA_ASSIGN_OR_RETURN(out, model_->architecture().is_features()
+                                   ? reader_.read(from.name)
+                                   : reader_.encoded(from.file, from.name));
   } else {
-    const std::size_t at = pixels_.size();
-    pixels_.resize(at + model_->input_pixels());
-    const auto notes = reader_.fit(sample.image, std::span(pixels_).subspan(at), true);
-    if (!notes.ok()) {
-      pixels_.resize(at);
-      return notes.error();
-    }
-    if (doubt != nullptr && notes->blank) {
-      *doubt = runtime::blank(std::to_string(sample.index) + " of the data set");
-    }
+    out.pixels.resize(model_->input_pixels());
+    QAMA_ASSIGN_OR_RETURN(const io::PictureNotes notes, reader_.fit(from.image, out.pixels, true));
+    if (notes.blank) out.doubt = runtime::blank(std::to_string(from.index) + " of the data set");
   }
-  indices_.push_back(static_cast<std::uint64_t>(sample.index));
+  out.index = static_cast<std::uint64_t>(from.index);
+  return out;
+}
+
+Status SampleBatch::add(const io::Sample& sample, std::optional<Error>* doubt) {
+  QAMA_ASSIGN_OR_RETURN(runtime::Sample read, sample_of(sample));
+  add(read);
+  if (doubt != nullptr) *doubt = std::move(read.doubt);
   return {};
 }
 

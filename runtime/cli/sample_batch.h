@@ -20,10 +20,13 @@ class SampleBatch {
   [[nodiscard]] static Result<SampleBatch> create(std::shared_ptr<const runtime::Model> model,
                                                   runtime::PictureOptions pictures = {});
 
+  /// A sample of a data set whose samples the model takes. IMAGE_* and the like: the file of one's
+  /// own sample cannot be read.
+  [[nodiscard]] Result<runtime::Sample> sample_of(const io::Sample& from) const;
+
   void clear();
-  /// Adds a sample of a data set whose samples the model takes. IMAGE_* and the like: the file of
-  /// one's own sample cannot be read; the batch stays as it is. `doubt` is that of the sample, if
-  /// not null.
+  /// Adds sample_of(sample); after an error the batch stays as it is. `doubt` is that of the
+  /// sample, if not null.
   Status add(const io::Sample& sample, std::optional<Error>* doubt = nullptr);
   void add(const runtime::Sample& sample);
   [[nodiscard]] std::size_t size() const noexcept { return indices_.size(); }

@@ -1,5 +1,6 @@
-// Fuzz target: reports of shards, which `qama merge` reads, and receipts, which `qama replay`
-// reads. One that is accepted is written as it was read; reports are merged or refused by a name.
+// Fuzz target: reports of shards, which `qama merge` reads, receipts, which `qama replay` reads,
+// and reports of `qama bench`. One that is accepted is written as it was read; reports are merged
+// or refused by a name.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/cli/bench/report.h"
 #include "runtime/cli/eval_report.h"
 #include "runtime/cli/receipt.h"
 #include "tests/fuzz/fuzz_files.h"
@@ -23,20 +25,27 @@ void check(const qama::Error& error, std::initializer_list<ErrorCode> expected) 
   std::abort();
 }
 
+/// What `read` accepts comes back from what `write` makes of it.
+template <typename Read, typename Write>
+void round_trip(std::string_view text, const Read& read, const Write& write) {
+  const auto first = read(text, "fuzz");
+  if (!first.ok()) return check(first.error(), {ErrorCode::report_bad_format});
+  const std::string written = write(*first);
+  const auto again = read(written, "again");
+  if (!again.ok() || write(*again) != written) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<std::pair<std::string, EvalReport>> shards;
   for (const auto part : qama::fuzz::parts_of({data, size}, 4)) {
-    const auto receipt = qama::cli::parse_receipt(qama::fuzz::text_of(part), "fuzz");
-    if (receipt.ok()) {
-      const std::string text = qama::cli::to_json(*receipt).dump();
-      const auto again = qama::cli::parse_receipt(text, "again");
-      if (!again.ok() || qama::cli::to_json(*again).dump() != text) std::abort();
-    } else {
-      check(receipt.error(), {ErrorCode::report_bad_format});
-    }
-    auto report = qama::cli::parse_eval_report(qama::fuzz::text_of(part), "fuzz");
+    const std::string given = qama::fuzz::text_of(part);
+    round_trip(given, qama::cli::parse_receipt,
+               [](const auto& receipt) { return qama::cli::to_json(receipt).dump(); });
+    round_trip(given, qama::cli::parse_bench_report,
+               [](const auto& report) { return report.json().dump(); });
+    auto report = qama::cli::parse_eval_report(given, "fuzz");
     if (!report.ok()) {
       check(report.error(), {ErrorCode::report_bad_format});
       continue;

@@ -104,8 +104,7 @@ class Eval final : public Command {
     }
     QAMA_RETURN_IF_ERROR(check_outputs({{"--answers", answers_}}, {model_path_, data_.path}));
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_, model_options_));
-    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_));
-    QAMA_RETURN_IF_ERROR(check_kind(console, set->info()));
+    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_, model_path_, console));
     const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1
                                    ? 1
                                    : run_.threads * kSamplesAThread;
@@ -146,40 +145,6 @@ class Eval final : public Command {
   }
 
  private:
-  /// MODEL_WRONG_KIND where the model cannot say anything about these samples.
-  Status check_kind(const Console& console, const io::DatasetInfo& info) const {
-    const weights::Architecture& a = model_->architecture();
-    const std::string set = "data set '" + info.name + "'";
-    if (info.kind == io::SampleKind::text) {
-      if (!a.is_text()) return wrong_kind(model_path_, *model_, "the texts of " + set);
-    } else if (info.own) {
-      return {};  // its labels are the model's, and its images are made to fit
-    } else if (!a.is_image() || a.image_height != info.height || a.image_width != info.width ||
-               a.image_channels != info.channels) {
-      return wrong_kind(model_path_, *model_,
-                        "the images of " + set + ", " + std::to_string(info.height) + " x " +
-                            std::to_string(info.width) + " x " + std::to_string(info.channels));
-    }
-    if (static_cast<std::size_t>(a.classes) != info.classes.size()) {
-      return Error{ErrorCode::model_wrong_kind, "model " + quote(model_path_) + " has " +
-                                                    std::to_string(a.classes) + " classes, " + set +
-                                                    " " + std::to_string(info.classes.size())};
-    }
-    const auto lowered = [](std::string text) {
-      for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-      return text;
-    };
-    for (std::int32_t c = 0; c < a.classes; ++c) {
-      const std::string& expected = info.classes[static_cast<std::size_t>(c)];
-      if (lowered(std::string(model_->label(c))) != lowered(expected)) {
-        console.log("warning: class " + std::to_string(c) + " is " + quote(model_->label(c)) +
-                    " in the model and " + quote(expected) + " in " + set);
-        break;
-      }
-    }
-    return {};
-  }
-
   /// All that is known before the first sample.
   EvalReport begin_report(const io::DatasetInfo& info, const Shard& shard,
                           const runtime::Session& session) const {

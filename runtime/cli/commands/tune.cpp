@@ -127,12 +127,7 @@ class Tune final : public Command {
   /// Runs the first samples and keeps their layers.
   Status record(Console& console, const std::shared_ptr<const runtime::Model>& model,
                 LayerCollector& collector) const {
-    const weights::Architecture& a = model->architecture();
-    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model));
-    if (!set->info().own &&
-        (set->info().kind == io::SampleKind::text ? !a.is_text() : !a.is_image())) {
-      return wrong_kind(model_path_, *model, "data set '" + set->info().name + "'");
-    }
+    QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model, model_path_, console));
     RunArguments arguments;
     arguments.integers = true;  // every layer is looked at as integers
     QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(model, model_path_, 1, console));

@@ -1,26 +1,19 @@
 #include "runtime/cli/profile/collect.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <span>
 
 #include "runtime/api/sample.h"
+#include "runtime/cli/measure.h"
 #include "runtime/cli/profile/reference.h"
 #include "runtime/cli/profile/synthetic.h"
 #include "runtime/cli/provenance.h"
 #include "runtime/cli/report.h"
-#include "runtime/cli/sample_batch.h"
 
 namespace qama::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double us_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
 
 class Collector {
  public:
@@ -49,28 +42,16 @@ class Collector {
   Status open(const std::string& uri) {
     DeviceProfile device;
     device.uri = uri;
-    Clock::time_point start = Clock::now();
-    QAMA_ASSIGN_OR_RETURN(auto model,
-                          runtime::Model::open(request_.model_path, request_.model_options));
-    device.model_us = us_since(start);
-    start = Clock::now();
-    QAMA_ASSIGN_OR_RETURN(
-        auto plan,
-        runtime::Plan::create(std::move(model), {1, request_.run.threads, 1,
-                                                 hal::forms_of(uri).has(hal::Form::factors),
-                                                 request_.run.sample_threads}));
-    device.plan_us = us_since(start);
-    start = Clock::now();
     RunArguments arguments = request_.run;
     arguments.device = uri;
-    QAMA_ASSIGN_OR_RETURN(auto session, arguments.open(plan, request_.model_path, console_));
-    device.session_us = us_since(start);
+    QAMA_ASSIGN_OR_RETURN(auto session, open_timed(request_.model_path, request_.model_options,
+                                                   arguments, console_, device.opening));
     device.has_device = session->device() != nullptr;
     if (device.has_device) device.info = session->device()->info();
-    device.arena_bytes = plan->arena_bytes();
-    device.weight_bytes = plan->weight_bytes();
+    device.arena_bytes = session->plan().arena_bytes();
+    device.weight_bytes = session->plan().weight_bytes();
     device.seed = session->seed();
-    device.steps.assign(plan->steps().begin(), plan->steps().end());
+    device.steps.assign(session->plan().steps().begin(), session->plan().steps().end());
     profile_.devices.push_back(std::move(device));
     sessions_.push_back(std::move(session));
     return {};
@@ -164,31 +145,9 @@ class Collector {
   Status measure_batches(const runtime::Session& single, DeviceProfile& device) const {
     RunArguments arguments = request_.run;
     arguments.device = device.uri;
-    const std::int32_t in_flight = arguments.in_flight_for(device.uri);
-    QAMA_ASSIGN_OR_RETURN(auto plan,
-                          runtime::Plan::create(single.plan().shared_model(),
-                                                {request_.batch, request_.run.threads, in_flight,
-                                                 hal::forms_of(device.uri).has(hal::Form::factors),
-                                                 request_.run.sample_threads}));
-    Console silent = console_;
-    silent.quiet = true;
-    QAMA_ASSIGN_OR_RETURN(const auto session, arguments.open(plan, request_.model_path, silent));
-    QAMA_ASSIGN_OR_RETURN(SampleBatch batch, SampleBatch::create(single.plan().shared_model()));
-    for (std::int32_t i = 0; i < request_.batch; ++i) {
-      batch.add(inputs_[static_cast<std::size_t>(i) % inputs_.size()]);
-    }
-    QAMA_RETURN_IF_ERROR(batch.run(*session));
-    const std::int32_t rounds = std::max(request_.runs / request_.batch, 1);
-    std::vector<double> rates;
-    for (std::int32_t round = 0; round < rounds; ++round) {
-      const Clock::time_point start = Clock::now();
-      QAMA_RETURN_IF_ERROR(batch.run(*session));
-      rates.push_back(static_cast<double>(request_.batch) / us_since(start) * 1e6);
-    }
-    std::sort(rates.begin(), rates.end());
-    device.batch = request_.batch;
-    device.in_flight = in_flight;
-    device.samples_per_s = percentile(rates, 50);
+    QAMA_ASSIGN_OR_RETURN(device.throughput,
+                          measure_throughput(single.plan().shared_model(), request_.model_path,
+                                             arguments, request_.batch, request_.runs, inputs_));
     return {};
   }
 

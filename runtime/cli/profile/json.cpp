@@ -65,10 +65,10 @@ Json device_profile_json(const Profile& profile, const DeviceProfile& device) {
   out["device"] = device.has_device ? Json(device.info.uri) : Json();
   out["name"] = device.has_device ? Json(device.info.name) : Json();
   out["is_emulated"] = device.info.is_emulated;
-  out["init_us"] = device.model_us + device.plan_us + device.session_us;
-  out["init"] = {{"model_us", device.model_us},
-                 {"plan_us", device.plan_us},
-                 {"session_us", device.session_us}};
+  out["init_us"] = device.opening.sum();
+  out["init"] = {{"model_us", device.opening.model_us},
+                 {"plan_us", device.opening.plan_us},
+                 {"session_us", device.opening.session_us}};
   out["first_us"] = device.first_us;
   const std::vector<double> latency = latencies(device);
   out["latency_us"] = {{"min", percentile(latency, 1e-9)}, {"p50", percentile(latency, 50)},
@@ -80,10 +80,10 @@ Json device_profile_json(const Profile& profile, const DeviceProfile& device) {
   out["arena_bytes"] = device.arena_bytes;
   out["weight_bytes"] = device.weight_bytes;
   out["peak_rss_bytes"] = device.peak_rss;
-  if (device.batch > 0) {
-    out["throughput"] = {{"batch", device.batch},
-                         {"in_flight", device.in_flight},
-                         {"samples_per_s", device.samples_per_s}};
+  if (device.throughput.batch > 0) {
+    out["throughput"] = {{"batch", device.throughput.batch},
+                         {"in_flight", device.throughput.in_flight},
+                         {"samples_per_s", device.throughput.samples_per_s}};
   }
   out["provenance"] = profile.provenance;
   return out;

@@ -11,6 +11,7 @@
 #include "hal/job_size.h"
 #include "runtime/api/answer.h"
 #include "runtime/cli/console.h"
+#include "runtime/cli/measure.h"
 #include "runtime/engine/plan.h"
 #include "runtime/engine/profiler.h"
 #include "runtime/engine/session.h"
@@ -40,7 +41,8 @@ struct DeviceProfile {
   std::string uri;       ///< as the user named it
   hal::DeviceInfo info;  ///< empty for a model without QAMA layers
   bool has_device = false;
-  double model_us = 0, plan_us = 0, session_us = 0, first_us = 0;
+  Opening opening;
+  double first_us = 0;
   std::size_t arena_bytes = 0, weight_bytes = 0;
   std::int64_t peak_rss = 0;
   std::uint64_t seed = 0;
@@ -48,8 +50,7 @@ struct DeviceProfile {
   std::vector<ProfileRun> runs;
   runtime::SolveCounter solvers;
   GapReport gap;
-  std::int32_t batch = 0, in_flight = 0;  ///< of the throughput measurement; 0: not made
-  double samples_per_s = 0;
+  Throughput throughput;
 };
 
 struct Profile {

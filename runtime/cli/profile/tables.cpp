@@ -36,7 +36,7 @@ bool any_device(const Profile& profile, const Wanted& wanted) {
 Table sample_table(const Profile& profile) {
   Table whole = device_table(profile, "A sample, microseconds, measured", "measured");
   per_device(whole, profile, "open model, plan, session",
-             [](const auto& d) { return us(d.model_us + d.plan_us + d.session_us); });
+             [](const auto& d) { return us(d.opening.sum()); });
   per_device(whole, profile, "first sample", [](const auto& d) { return us(d.first_us); });
   for (const auto& [name, p] : {std::pair{"latency min", 1e-9},
                                 {"latency p50", 50.0},
@@ -55,9 +55,9 @@ Table sample_table(const Profile& profile) {
     per_device(whole, profile, "the solver's share",
                [](const auto& d) { return format("%.0f %%", 100 * solver_share(d)); });
   }
-  if (any_device(profile, [](const auto& d) { return d.batch > 0; })) {
+  if (any_device(profile, [](const auto& d) { return d.throughput.batch > 0; })) {
     per_device(whole, profile, "samples a second, batch", [](const auto& d) {
-      return format("%.0f (%d in flight)", d.samples_per_s, d.in_flight);
+      return format("%.0f (%d in flight)", d.throughput.samples_per_s, d.throughput.in_flight);
     });
   }
   return whole;
