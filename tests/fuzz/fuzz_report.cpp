@@ -1,6 +1,6 @@
 // Fuzz target: reports of shards, which `qama merge` reads, receipts, which `qama replay` reads,
-// and reports of `qama bench`. One that is accepted is written as it was read; reports are merged
-// or refused by a name.
+// reports of `qama bench` and lists of releases. One that is accepted is written as it was read;
+// reports are merged or refused by a name.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -11,6 +11,7 @@
 #include "runtime/cli/bench/report.h"
 #include "runtime/cli/eval_report.h"
 #include "runtime/cli/receipt.h"
+#include "runtime/cli/release/list.h"
 #include "tests/fuzz/fuzz_files.h"
 
 namespace {
@@ -45,6 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                [](const auto& receipt) { return qama::cli::to_json(receipt).dump(); });
     round_trip(given, qama::cli::parse_bench_report,
                [](const auto& report) { return report.json().dump(); });
+    round_trip(given, qama::cli::parse_release_list, [](const auto& list) { return list.text(); });
     auto report = qama::cli::parse_eval_report(given, "fuzz");
     if (!report.ok()) {
       check(report.error(), {ErrorCode::report_bad_format});

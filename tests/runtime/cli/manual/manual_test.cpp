@@ -182,7 +182,7 @@ TEST(Completion, BashCompletes) {
   EXPECT_THAT(offers("qama classify -m a.safetensors --json b"), ElementsAre("b.png"));
   EXPECT_THAT(offers("qama eval --data "), ElementsAre("data"));
   EXPECT_THAT(offers("qama info "), UnorderedElementsAre("a.safetensors", "data/"));
-  EXPECT_THAT(offers("qama help ver"), ElementsAre("verify"));
+  EXPECT_THAT(offers("qama help ver"), ElementsAre("verify", "verify-install"));
   EXPECT_THAT(offers("qama completion "), ElementsAre("bash", "zsh", "fish"));
   // bash itself splits at the colon: only what follows it is replaced.
   EXPECT_THAT(offers("qama device cpu:a"), ElementsAre("avx2"));
