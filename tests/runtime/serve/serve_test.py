@@ -543,6 +543,19 @@ class Door(Case):
                                                          context=context, timeout=PATIENCE)
                 self.assertEqual(server.ask("GET", path, connection=connection)[0], 200)
 
+    def test_the_inference_service(self):
+        """The same of KServe's: over loopback, without TLS and token."""
+        text = (ROOT / "runtime/serve/kubernetes/inference_service.yaml").read_text()
+        options = re.findall(r"^ +- (--\S+)$", text, re.MULTILINE)
+        self.assertEqual([option.partition("=")[0] for option in options],
+                         ["--model", "--listen"])
+        address, _, port = options[1].partition("=")[2].partition(":")
+        self.assertEqual(re.findall(r"containerPort: (\d+)", text), [port])
+        probes = re.findall(r"httpGet: {path: (\S+), port: (\d+)}", text)
+        self.assertEqual([given for _, given in probes], [port])
+        with Server(PROGRAM, listen=address + ":0") as server:
+            self.assertEqual(server.ask("GET", probes[0][0])[0], 200)
+
     def test_wrong_options(self):
         model = MODELS / "fashion-mnist-qama.safetensors"
         for options, name in (
