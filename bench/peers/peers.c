@@ -1,13 +1,15 @@
-/* One model through this project's C API and through ONNX Runtime's, in one process, one thread
- * each, one image a run.
+/* One model through this project's C API and through ONNX Runtime's, in one process, one image a
+ * run.
  *
  *   peers [--qama LIBQAMA.SO MODEL] [--ort LIBONNXRUNTIME.SO MODEL.ONNX MEAN STD] --pixels FILE
- * SIDE --runs N
+ * CHANNELS SIDE --runs N [--threads N] [--round N]
  *
- * FILE holds SIDE x SIDE bytes an image. Both libraries are opened while running, so that each
- * run's start-up holds its own library only and a process with neither says what a process costs.
- * With both, rounds alternate (A B A B) and the logits are compared. Prints one `key value` a line;
- * times in microseconds of the steady clock. */
+ * FILE holds SIDE x SIDE x CHANNELS bytes an image; MEAN and STD have a number a channel, between
+ * commas. Both libraries are opened while running, so that each run's start-up holds its own
+ * library only and a process with neither says what a process costs. With both, rounds of --round
+ * runs alternate (A B A B) and the logits are compared; with more threads than one there is a pause
+ * between them, in which the threads of the other library fall asleep. Prints one `key value` a
+ * line; times in microseconds of the steady clock. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <math.h>
@@ -19,13 +21,15 @@
 
 #include "qama/qama.h"
 
-enum { kApiVersion = 21, kMaxClasses = 1000, kRound = 200 };
+enum { kApiVersion = 21, kMaxClasses = 1000, kMaxChannels = 16 };
 
 static double now_us(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return 1e6 * (double)t.tv_sec + 1e-3 * (double)t.tv_nsec;
 }
+
+static long threads = 1;
 
 static void die(const char* what, const char* why) {
   fprintf(stderr, "peers: error: %s: %s\n", what, why);
@@ -53,13 +57,15 @@ static void qama_start(const char* path, const char* file) {
   void* library = open_library(path);
   __typeof__(qama_model_open)* model_open = symbol(library, "qama_model_open");
   __typeof__(qama_session_create)* create = symbol(library, "qama_session_create");
-  __typeof__(qama_session_options_init)* init = symbol(library, "qama_session_options_init");
+  __typeof__(qama_session_options_init_size)* init =
+      symbol(library, "qama_session_options_init_size");
   last_error = symbol(library, "qama_last_error");
   classify = symbol(library, "qama_session_classify_u8");
   qama_model* model = NULL;
   if (model_open(file, &model) != 0) die(file, last_error());
   qama_session_options options;
-  init(&options);
+  init(&options, sizeof options);
+  options.sample_threads = (int32_t)threads;
   if (create(model, &options, &session) != 0) die("session", last_error());
 }
 
@@ -74,8 +80,8 @@ static OrtValue* ort_image;
 static OrtValue* ort_logits;
 static float* image;
 static float out[kMaxClasses];
-static float mean, deviation;
-static long side;
+static float scale[kMaxChannels], shift[kMaxChannels];
+static long channels, side;
 static long classes;
 
 static void check(OrtStatus* status) {
@@ -92,7 +98,7 @@ static void ort_start(const char* path, const char* file) {
   OrtMemoryInfo* memory = NULL;
   check(ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "peers", &environment));
   check(ort->CreateSessionOptions(&options));
-  check(ort->SetIntraOpNumThreads(options, 1));
+  check(ort->SetIntraOpNumThreads(options, (int)threads));
   check(ort->SetInterOpNumThreads(options, 1));
   check(ort->SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL));
   check(ort->CreateSession(environment, file, options, &ort_session));
@@ -105,9 +111,10 @@ static void ort_start(const char* path, const char* file) {
   check(ort->GetDimensions(info, shape, 2));
   if (shape[1] < 1 || shape[1] > kMaxClasses) die(file, "expected an output of [1, classes]");
   classes = (long)shape[1];
-  const size_t floats = (size_t)(side * side);
+  shape[0] = 1;
+  const size_t floats = (size_t)(channels * side * side);
   image = malloc(floats * sizeof(float));
-  const int64_t input[4] = {1, 1, side, side};
+  const int64_t input[4] = {1, channels, side, side};
   check(ort->CreateTensorWithDataAsOrtValue(memory, image, floats * sizeof(float), input, 4,
                                             ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &ort_image));
   check(ort->CreateTensorWithDataAsOrtValue(memory, out, (size_t)classes * sizeof(float), shape, 2,
@@ -118,9 +125,12 @@ static void ort_start(const char* path, const char* file) {
 static void ort_run(const unsigned char* pixels, float* logits) {
   static const char* const inputs[] = {"image"};
   static const char* const outputs[] = {"logits"};
-  const float scale = 1.0F / (255.0F * deviation);
-  const float shift = mean / deviation;
-  for (long i = 0; i < side * side; ++i) image[i] = (float)pixels[i] * scale - shift;
+  for (long c = 0; c < channels; ++c) {
+    float* plane = image + c * side * side;
+    for (long i = 0; i < side * side; ++i) {
+      plane[i] = (float)pixels[i * channels + c] * scale[c] - shift[c];
+    }
+  }
   check(ort->Run(ort_session, NULL, inputs, (const OrtValue* const*)&ort_image, 1, outputs, 1,
                  &ort_logits));
   memcpy(logits, out, (size_t)classes * sizeof(float));
@@ -135,8 +145,20 @@ static int by_value(const void* a, const void* b) {
 
 static void report(const char* name, double* times, long count) {
   qsort(times, (size_t)count, sizeof *times, by_value);
-  printf("%s_p50_us %.2f\n%s_p90_us %.2f\n%s_p99_us %.2f\n", name, times[count / 2], name,
-         times[count * 9 / 10], name, times[count * 99 / 100]);
+  printf("%s_least_us %.2f\n%s_p50_us %.2f\n%s_p90_us %.2f\n%s_p99_us %.2f\n", name, times[0], name,
+         times[count / 2], name, times[count * 9 / 10], name, times[count * 99 / 100]);
+}
+
+/* The numbers of a list, one a channel. */
+static void read_list(const char* text, float* out) {
+  for (long c = 0; c < channels; ++c) {
+    char* end = NULL;
+    out[c] = strtof(text, &end);
+    if (end == text || *end != (c + 1 < channels ? ',' : '\0')) {
+      die(text, "expected a number a channel, between commas");
+    }
+    text = end + 1;
+  }
 }
 
 /* Of this program alone. getrusage() would also count the process that started it, up to the moment
@@ -157,8 +179,10 @@ static long peak_rss_kib(void) {
 int main(int argc, char** argv) {
   const char* qama[2] = {NULL, NULL};
   const char* peer[2] = {NULL, NULL};
+  const char* statistics[2] = {"", ""};
   const char* pixels_file = NULL;
   long runs = 1;
+  long round = 200;
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "--qama") == 0 && i + 2 < argc) {
       qama[0] = argv[++i];
@@ -166,23 +190,39 @@ int main(int argc, char** argv) {
     } else if (strcmp(argv[i], "--ort") == 0 && i + 4 < argc) {
       peer[0] = argv[++i];
       peer[1] = argv[++i];
-      mean = strtof(argv[++i], NULL);
-      deviation = strtof(argv[++i], NULL);
-    } else if (strcmp(argv[i], "--pixels") == 0 && i + 2 < argc) {
+      statistics[0] = argv[++i];
+      statistics[1] = argv[++i];
+    } else if (strcmp(argv[i], "--pixels") == 0 && i + 3 < argc) {
       pixels_file = argv[++i];
+      channels = strtol(argv[++i], NULL, 10);
       side = strtol(argv[++i], NULL, 10);
     } else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
       runs = strtol(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
+      threads = strtol(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--round") == 0 && i + 1 < argc) {
+      round = strtol(argv[++i], NULL, 10);
     } else {
       die(argv[i],
-          "usage: peers [--qama LIB MODEL] [--ort LIB ONNX MEAN STD] --pixels FILE SIDE --runs N");
+          "usage: peers [--qama LIB MODEL] [--ort LIB ONNX MEAN STD] --pixels FILE CHANNELS SIDE "
+          "--runs N [--threads N] [--round N]");
     }
   }
-  if (pixels_file == NULL || side < 1 || runs < 1)
-    die("arguments", "expected --pixels FILE SIDE and --runs of 1 or more");
+  if (pixels_file == NULL || side < 1 || side > 1024 || channels < 1 || channels > kMaxChannels ||
+      runs < 1 || threads < 1 || round < 1)
+    die("arguments", "expected --pixels FILE CHANNELS SIDE, and numbers of 1 or more");
+  if (peer[0] != NULL) {
+    float deviation[kMaxChannels];
+    read_list(statistics[0], shift);
+    read_list(statistics[1], deviation);
+    for (long c = 0; c < channels; ++c) {
+      scale[c] = 1.0F / (255.0F * deviation[c]);
+      shift[c] /= deviation[c];
+    }
+  }
   FILE* file = fopen(pixels_file, "rb");
   if (file == NULL) die(pixels_file, "cannot be opened");
-  const size_t size = (size_t)(side * side);
+  const size_t size = (size_t)(channels * side * side);
   static unsigned char pixels[1 << 20];
   const size_t images = fread(pixels, 1, sizeof pixels, file) / size;
   fclose(file);
@@ -196,17 +236,19 @@ int main(int argc, char** argv) {
     qama_run(pixels, logits[0]);
     printf("qama_start_us %.0f\n", now_us() - begin);
   }
-  const double between = peer[0] != NULL && qama[0] != NULL ? now_us() : begin;
+  const double between = qama[0] != NULL ? now_us() : begin;
   if (peer[0] != NULL) {
     ort_start(peer[0], peer[1]);
     ort_run(pixels, logits[1]);
     printf("ort_start_us %.0f\n", now_us() - between);
   }
   double largest = 0;
-  for (long done = 0; done < runs; done += kRound) {
-    const long until = done + kRound < runs ? done + kRound : runs;
+  const struct timespec pause = {0, 20000000};
+  for (long done = 0; done < runs; done += round) {
+    const long until = done + round < runs ? done + round : runs;
     for (int which = 0; which < 2; ++which) {
       if ((which == 0 ? qama : peer)[0] == NULL) continue;
+      if (threads > 1) nanosleep(&pause, NULL);
       for (long i = done; i < until; ++i) {
         const unsigned char* one = pixels + (size_t)i % images * size;
         const double start = now_us();

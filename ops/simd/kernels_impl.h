@@ -104,6 +104,24 @@ struct Kernels {
     }
   }
 
+  /// The scores of K keys, rows of `k`, with kF queries [dim_head][kF]; `largest` sees them, too.
+  /// A key's sum has the same order for any K. Fewer than eight do not keep two units of
+  /// multiplication busy, since a sum waits four cycles for itself.
+  template <int K>
+  static void score_keys(const float* queries, std::int64_t d_count, const float* k,
+                         std::int64_t stride, float* weights, F& largest) {
+    F s[K];
+    for (F& sum : s) sum = F(0.0F);
+    for (std::int64_t d = 0; d < d_count; ++d) {
+      const F q = load(queries + d * kF);
+      for (int c = 0; c < K; ++c) s[c] = xsimd::fma(q, F(k[c * stride + d]), s[c]);
+    }
+    for (int c = 0; c < K; ++c) {
+      s[c].store_unaligned(weights + c * kF);
+      largest = xsimd::max(largest, s[c]);
+    }
+  }
+
   /// A vector holds kF queries, so nothing is ever added across lanes.
   static void softmax_head(const SoftmaxHeadArgs& a) {
     const std::int64_t n = a.tokens;
@@ -119,32 +137,11 @@ struct Kernels {
       }
       F largest(-3.0e38F);
       std::int64_t j = 0;
-      for (; j + 4 <= n; j += 4) {
-        F s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
-        const float* k0 = a.k + j * a.stride;
-        const float* k1 = k0 + a.stride;
-        const float* k2 = k1 + a.stride;
-        const float* k3 = k2 + a.stride;
-        for (std::int64_t d = 0; d < d_count; ++d) {
-          const F q = load(queries + d * kF);
-          s0 = xsimd::fma(q, F(k0[d]), s0);
-          s1 = xsimd::fma(q, F(k1[d]), s1);
-          s2 = xsimd::fma(q, F(k2[d]), s2);
-          s3 = xsimd::fma(q, F(k3[d]), s3);
-        }
-        s0.store_unaligned(weights + j * kF);
-        s1.store_unaligned(weights + (j + 1) * kF);
-        s2.store_unaligned(weights + (j + 2) * kF);
-        s3.store_unaligned(weights + (j + 3) * kF);
-        largest = xsimd::max(largest, xsimd::max(xsimd::max(s0, s1), xsimd::max(s2, s3)));
+      for (; j + 8 <= n; j += 8) {
+        score_keys<8>(queries, d_count, a.k + j * a.stride, a.stride, weights + j * kF, largest);
       }
       for (; j < n; ++j) {
-        F s(0.0F);
-        const float* k = a.k + j * a.stride;
-        for (std::int64_t d = 0; d < d_count; ++d)
-          s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
-        s.store_unaligned(weights + j * kF);
-        largest = xsimd::max(largest, s);
+        score_keys<1>(queries, d_count, a.k + j * a.stride, a.stride, weights + j * kF, largest);
       }
       F total(0.0F);
       for (j = 0; j < n; ++j) {
@@ -489,25 +486,10 @@ struct Kernels {
         std::int64_t j = range.begin;
         while (j < range.end) {
           const float* k = a.k + j * a.k_stride;
-          if (j + 4 <= range.end && sees_all(range, first, last, j, j + 3)) {
-            const float* k1 = k + a.k_stride;
-            const float* k2 = k1 + a.k_stride;
-            const float* k3 = k2 + a.k_stride;
-            F s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
-            for (std::int64_t d = 0; d < d_count; ++d) {
-              const F q = load(queries + d * kF);
-              s0 = xsimd::fma(q, F(k[d]), s0);
-              s1 = xsimd::fma(q, F(k1[d]), s1);
-              s2 = xsimd::fma(q, F(k2[d]), s2);
-              s3 = xsimd::fma(q, F(k3[d]), s3);
-            }
-            s0.store_unaligned(weight);
-            s1.store_unaligned(weight + kF);
-            s2.store_unaligned(weight + 2 * kF);
-            s3.store_unaligned(weight + 3 * kF);
-            largest = xsimd::max(largest, xsimd::max(xsimd::max(s0, s1), xsimd::max(s2, s3)));
-            weight += 4 * kF;
-            j += 4;
+          if (j + 8 <= range.end && sees_all(range, first, last, j, j + 7)) {
+            score_keys<8>(queries, d_count, k, a.k_stride, weight, largest);
+            weight += 8 * kF;
+            j += 8;
             continue;
           }
           F s(0.0F);

@@ -38,6 +38,14 @@ TEST(PatchUnfold, OrderIsRowColumnChannel) {
             (std::vector<float>{24, 124, 25, 125, 34, 134, 35, 135}));
 }
 
+TEST(PatchUnfold, ThreeChannels) {
+  const PatchUnfold op{2, 2, 3, 2};
+  const std::vector<float> image{0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23};
+  std::vector<float> out(12);
+  op.run(image.data(), out.data());
+  EXPECT_EQ(out, (std::vector<float>{0, 10, 20, 1, 11, 21, 2, 12, 22, 3, 13, 23}));
+}
+
 TEST(PatchUnfold, OneChannel) {
   const PatchUnfold op{2, 4, 1, 2};
   const std::vector<float> image{0, 1, 2, 3, 4, 5, 6, 7};

@@ -4,6 +4,13 @@
 
 namespace qama::runtime {
 
+namespace {
+
+/// Queries that the kernels take at a time, at most: a share is no part of that.
+constexpr std::int64_t kQueries = 16;
+
+}  // namespace
+
 Status add_softmax(Builder& b, const AttentionLayer& layer) {
   const weights::Architecture& a = b.architecture();
   const ops::SoftmaxAttention op{a.heads, a.dim_head};
@@ -21,7 +28,7 @@ Status add_softmax(Builder& b, const AttentionLayer& layer) {
         const std::int64_t parts = shares_of(n, 2 * n * n * op.dim_head * op.heads);
         share_out(run, static_cast<std::int32_t>(op.heads * parts),
                   [=](std::int32_t share, std::int32_t thread) {
-                    const RowShare queries = row_share(n, parts, share % parts);
+                    const RowShare queries = row_share(n, parts, share % parts, kQueries);
                     op.run_queries(n, share / parts, queries.first, queries.count, qkv, out,
                                    work + thread * scratch_floats);
                   });

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -126,6 +127,48 @@ class Exported(unittest.TestCase):
             np.testing.assert_allclose(theirs, ours, atol=1e-4 * np.abs(ours).max())
         self.assertGreater(len(np.unique(found[1][0].round(4), axis=0)), 1)
         self.assertGreater(np.abs(found[1][0] - found[2][0]).max(), 1e-3)
+
+    def test_layers_of_any_network(self):
+        """torch.onnx.export of a network that is none of ours. Schedules that find the best spins
+        make its answer that of PyTorch, whose solver has other random numbers."""
+        try:
+            import torch
+            from qama.torch import QAMAttention, Solver
+        except ImportError:
+            self.skipTest("python3-torch is not installed")
+
+        class Network(torch.nn.Module):
+            def __init__(self, **kind):
+                super().__init__()
+                self.first, self.last = torch.nn.Linear(10, 32), torch.nn.Linear(32, 3)
+                self.layers = torch.nn.ModuleList(
+                    QAMAttention(32, 4, 8, solver=Solver(sweeps=60, restarts=16), **kind)
+                    for _ in range(2))
+                self.layers[1].number = 1
+
+            def forward(self, x, index):
+                x = torch.relu(self.first(x))
+                for layer in self.layers:
+                    layer.index = index
+                    x = x + layer(x)
+                return self.last(x.mean(1))
+
+        torch.manual_seed(1)
+        x, index = torch.randn(5, 7, 10), torch.tensor([3])
+        for kind in ({}, {"normalisation": "instance", "energy_norm": "layer"},
+                     {"kind": "qama_bilinear", "normalisation": "none", "energy_norm": "none"}):
+            with self.subTest(**kind), tempfile.TemporaryDirectory() as folder:
+                network, path = Network(**kind).eval(), Path(folder, "network.onnx")
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    torch.onnx.export(network, (x, index), str(path), custom_opsets={"qama": 1},
+                                      input_names=["x", "index"], output_names=["y"],
+                                      opset_version=16, dynamic_axes={"x": {0: "batch"}})
+                session = self.ort.session(path, OPERATORS)
+                theirs = session.run({"y": (5, 3)}, x=x.numpy(), index=index.numpy())["y"]
+                with torch.no_grad():
+                    ours = network(x, index).numpy()
+                np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
     def test_what_does_not_fit_is_said(self):
         model = ROOT / "tests/golden/small/qama_bilinear-image.model.safetensors"

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from . import onnx
 from .small_products import product
 from .solver import Solver
 
@@ -216,7 +217,15 @@ class QAMAttention(nn.Module):
     opened at the first forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text;
     padded positions are no spins and their output is 0, and the penalty is that of the sample's own
     tokens.
+
+    torch.onnx.export makes one node of a layer (onnx.py). For it the network's forward may set
+    `seed` and `index`, int64 tensors [1]: the solver's seed and the index of the batch's first
+    sample; None: the solver's own, and 0. `number`: which layer of the network this is, so that
+    layers have random numbers of their own.
     """
+
+    seed = index = None
+    number = 0
 
     def __init__(self, dim, heads, dim_head, eps=1e-5, normalisation="batch", energy_norm="batch",
                  rho0=0.16, gamma0=0.8, shared_w_eps=True, kind="qama", solver=None):
@@ -228,7 +237,7 @@ class QAMAttention(nn.Module):
         inner = heads * dim_head
         self.heads, self.dim_head, self.rho0, self.gamma0 = heads, dim_head, rho0, gamma0
         self.normalisation, self.energy_norm = normalisation, energy_norm
-        self.eps, self.rule = eps, RULES[kind]
+        self.eps, self.kind, self.rule = eps, kind, RULES[kind]
         for name in ("norm",) if self.rule.norms == "one" else ("norm_q", "norm_k", "norm_v"):
             setattr(self, name, nn.LayerNorm(dim, eps=eps))
         self.qkv = nn.Linear(dim, 3 * inner, bias=False)
@@ -261,6 +270,11 @@ class QAMAttention(nn.Module):
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
         """`trace`: dictionary that receives attn_norm, spins, energies; `spins`: given instead of
         solved."""
+        if torch.onnx.is_in_onnx_export():
+            if mask is not None:
+                raise ValueError("padded texts in a QAMA layer that is exported to ONNX: expected "
+                                 "samples without a mask")
+            return onnx.node(self, x)
         batch, tokens, _ = x.shape
         normed, qk, h = self.project(x, mask)
         if mask is None:
