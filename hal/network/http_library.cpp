@@ -9,10 +9,12 @@
 namespace qama::network {
 namespace {
 
-using NewReader = HttpReader*();
+/// The library's function, which is loaded once and never unloaded.
+struct Library {
+  HttpReader* (*new_reader)();
+};
 
-/// Loaded once and never unloaded.
-Result<NewReader*> load() {
+Result<Library> load() {
   // An absolute name: nobody else's directory is searched.
   std::error_code unknown;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
@@ -23,18 +25,20 @@ Result<NewReader*> load() {
     return Error{ErrorCode::unsupported,
                  "the reader of HTTP cannot be loaded: " + std::string(why ? why : file)};
   }
-  auto* found = reinterpret_cast<NewReader*>(dlsym(library, "qama_network_new_http_reader"));
-  if (found == nullptr)
+  Library out{};
+  out.new_reader =
+      reinterpret_cast<decltype(out.new_reader)>(dlsym(library, "qama_network_new_http_reader"));
+  if (out.new_reader == nullptr)
     return Error{ErrorCode::unsupported, file + ": not the reader of HTTP of this program"};
-  return found;
+  return out;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<HttpReader>> open_http_reader() {
-  static const Result<NewReader*> loaded = load();
+  static const Result<Library> loaded = load();
   if (!loaded.ok()) return loaded.error();
-  return std::unique_ptr<HttpReader>((*loaded)());
+  return std::unique_ptr<HttpReader>(loaded->new_reader());
 }
 
 }  // namespace qama::network
