@@ -28,6 +28,13 @@ std::optional<HttpHead> read_head(std::string_view in) {
     const std::size_t colon = std::min(line.find(':'), line.size());
     const std::string_view name = line.substr(0, colon);
     std::string_view value = line.substr(std::min(colon + 1, line.size()));
+    // Readers differ in what these say, and so in where the request ends.
+    constexpr std::string_view kBlanks = " \t";
+    if (line.find_first_of("\r\n") != std::string_view::npos || name.empty() ||
+        kBlanks.find(name.front()) != std::string_view::npos ||
+        kBlanks.find(name.back()) != std::string_view::npos) {
+      out.bad = true;
+    }
     while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
     while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
     if (same_word(name, "content-length")) {

@@ -17,8 +17,8 @@ struct HttpHead {
   std::size_t body = 0;            ///< bytes
   std::string_view authorization;  ///< the header's value; empty without it
   bool expects = false;            ///< the client waits for "100 Continue"
-  bool bad = false;                ///< a length that is no number, or no length at all
-  bool encoded = false;            ///< the body is packed
+  bool bad = false;      ///< its length is no number, twice or elsewhere, or a line is no field
+  bool encoded = false;  ///< the body is packed
 };
 
 /// Nothing while the head is not whole, or where it has more than kMaxHeadBytes.

@@ -1,5 +1,7 @@
 #include "runtime/serve/protocol.h"
 
+#include <sodium.h>
+
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -162,29 +164,16 @@ Status read_numbers(const Input& input, std::size_t size, std::vector<T>& out) {
   return {};
 }
 
-int sextet(char c) noexcept {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /// False for what is no base64.
 bool from_base64(std::string_view text, std::string& out) {
-  if (text.size() % 4 != 0) return false;
-  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
-  std::uint32_t bits = 0;
-  int held = 0;
-  for (const char c : text) {
-    const int value = sextet(c);
-    if (value < 0) return false;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      out += static_cast<char>(bits >> held & 0xFF);
-    }
+  out.resize(text.size() / 4 * 3);
+  std::size_t size = 0;
+  if (sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
+                        text.size(), nullptr, &size, nullptr,
+                        sodium_base64_VARIANT_ORIGINAL) != 0) {
+    return false;
   }
+  out.resize(size);
   return true;
 }
 

@@ -189,7 +189,8 @@ struct Server::Impl final : network::PeerHandler {
       if (head->bad) {
         return refuse(
             from, 411,
-            {ErrorCode::invalid_argument, "expected a Content-Length, which is a number of bytes"});
+            {ErrorCode::invalid_argument,
+             "expected header fields NAME: VALUE, and one Content-Length, a number of bytes"});
       }
       if (head->encoded) {
         return refuse(from, 415, {ErrorCode::unsupported, "a packed body is not read"});

@@ -143,6 +143,7 @@ class Conversion(unittest.TestCase):
         for sentence, more in {
                 "--blocks 2: expected all, or numbers from 0 to 1": ("--blocks", "2"),
                 "a simple_vit, expected a model of what data set 'imdb' has": ("--dataset", "imdb"),
+                "--attention linformer: expected --to": ("--attention", "linformer"),
                 "labels of the data set": ("--dataset", "fashion-mnist")}.items():
             with self.subTest(sentence):
                 status, text = self.convert("refused", *more)

@@ -82,6 +82,9 @@ def main():
     _, metadata, vocabulary = export.import_model(mine.model)
     record, preprocess = metadata["architecture"], metadata["preprocess"]
     blocks = blocks_of(mine.blocks, record["depth"])
+    if options.attention != mine.to:
+        raise ValueError(f"--attention {options.attention}: expected --to, which says what takes "
+                         "the place of softmax")
     text = record["kind"] == "text_transformer"
     if record["kind"] == "feature_transformer" or text != datasets.is_text(options.dataset):
         raise ValueError(f"{mine.model}: a {record['kind']}, expected a model of what data set "
