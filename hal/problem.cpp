@@ -159,6 +159,14 @@ Status validate_shape(const ProblemShape& shape) {
                                                    " spins a head, expected 1 to " +
                                                    std::to_string(kMaxDenseTokens)};
   }
+  // Elements of the couplings; on machines of 32 bits they must be numbers of one.
+  const std::int64_t couplings =
+      static_cast<std::int64_t>(shape.heads) * shape.tokens * row_stride(shape.tokens);
+  if (static_cast<std::uint64_t>(couplings) > SIZE_MAX / 8) {
+    return Error{ErrorCode::problem_too_large,
+                 "a problem of " + std::to_string(couplings) +
+                     " couplings does not fit this machine's addresses"};
+  }
   return {};
 }
 

@@ -28,7 +28,7 @@ void TokenEmbedding::row(std::int32_t id, float* out) const noexcept {
   }
   const float scale = scales[id];
   for (std::int64_t c = 0; c < embedding; ++c) {
-    out[c] = static_cast<float>(small[begin + c]) * scale;
+    out[c] = static_cast<float>(small[static_cast<std::size_t>(begin + c)]) * scale;
   }
 }
 

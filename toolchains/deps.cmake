@@ -9,13 +9,14 @@
 
 option(QAMA_STATIC_DEPS "Link zlib, libmd and the image libraries from their static archives" ${QAMA_STATIC})
 
-# Which implementation linear layers have: oneDNN's generated code, or the kernels of ops/simd/packed_linear.h. The
-# latter are better on ARM cores without SVE (toolchains/README.md has the figures) and need no oneDNN at all.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  set(QAMA_LINEAR packed CACHE STRING "Linear layers: onednn or packed")
-else()
-  set(QAMA_LINEAR onednn CACHE STRING "Linear layers: onednn or packed")
+# Which implementation linear layers have: oneDNN's generated code, which is for x86-64, or the kernels of
+# ops/simd/packed_linear.h. The latter are better on ARM cores without SVE (toolchains/README.md has the figures) and
+# need no oneDNN at all.
+set(linear packed)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(linear onednn)
 endif()
+set(QAMA_LINEAR ${linear} CACHE STRING "Linear layers: onednn or packed")
 if(NOT QAMA_LINEAR MATCHES "^(onednn|packed)$")
   message(FATAL_ERROR "QAMA_LINEAR is '${QAMA_LINEAR}', expected onednn or packed")
 endif()

@@ -21,3 +21,16 @@ if(QAMA_HARDENED AND NOT "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${qama_build_type
   endif()
   add_link_options(LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack)
 endif()
+
+# qama_static_program(TARGET): one file with the C library in it, position-independent all the same, so that its
+# addresses differ from run to run. Debian 12's C library cannot do the latter on 32-bit ARM and on RISC-V.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=rcrt1.o
+  OUTPUT_VARIABLE qama_static_pie_start OUTPUT_STRIP_TRAILING_WHITESPACE)
+set(qama_static -static)
+if(IS_ABSOLUTE "${qama_static_pie_start}")
+  set(qama_static -static-pie)
+endif()
+function(qama_static_program target)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_options(${target} PRIVATE ${qama_static})
+endfunction()

@@ -3,6 +3,10 @@
 // set: a line in QAMA_KERNELS, its files in isa/ (annealers.h, recombiner.h), its flags in
 // hal/CMakeLists.txt.
 #include <array>
+#ifdef __arm__
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "hal/cpu/kernel.h"
 #include "hal/cpu/tabu/tabu.h"
@@ -18,8 +22,12 @@
             HAS("avx512cd"), "AVX-512 F, BW, CD, DQ and VL")
 #elif defined(__aarch64__)
 #define QAMA_KERNELS(X) X(neon, true, "Advanced SIMD (every ARMv8-A core)")
+#elif defined(__arm__)
+#define QAMA_KERNELS(X)                                                                          \
+  X(plain, true, "nothing: 128 bits in general registers")                                       \
+  X(neon, (getauxval(AT_HWCAP) & HWCAP_NEON) != 0, "Advanced SIMD")
 #else
-#define QAMA_KERNELS(X)
+#define QAMA_KERNELS(X) X(plain, true, "nothing: 128 bits in general registers")
 #endif
 // clang-format on
 

@@ -83,7 +83,8 @@ void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, 
     all[static_cast<std::size_t>(t)] = static_cast<std::uint8_t>(t);
   for (std::int32_t k = 0; k < count; ++k) {
     const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(k));
-    const auto other = static_cast<std::size_t>(k) + random % static_cast<std::uint64_t>(heads - k);
+    const auto other = static_cast<std::size_t>(k) +
+                       static_cast<std::size_t>(random % static_cast<std::uint64_t>(heads - k));
     std::swap(all[static_cast<std::size_t>(k)], all[other]);
     order[k] = all[static_cast<std::size_t>(k)];
   }

@@ -80,7 +80,8 @@ class Couplings {
   /// Where the edge is, or where it would be: open addressing.
   [[nodiscard]] std::size_t slot(std::int32_t u, std::int32_t v) const {
     const auto [low, high] = std::minmax(u, v);
-    std::size_t k = mix64(static_cast<std::uint64_t>(low) << 32 | static_cast<std::uint64_t>(high));
+    auto k = static_cast<std::size_t>(
+        mix64(static_cast<std::uint64_t>(low) << 32 | static_cast<std::uint64_t>(high)));
     for (k &= slots_.size() - 1; slots_[k] >= 0; k = (k + 1) & (slots_.size() - 1)) {
       const Edge& one = edges_[at(slots_[k])];
       if (one.first == low && one.second == high) break;

@@ -19,6 +19,8 @@ void pause_briefly() noexcept {
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("isb");
+#elif defined(__arm__)
+  asm volatile("yield");
 #endif
 }
 

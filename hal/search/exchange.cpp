@@ -146,8 +146,8 @@ bool find_one_hot(const Ties& ties, std::int32_t size, Groups& out) {
   return 2 * out.members.size() >= static_cast<std::size_t>(size) && out.first.size() > 2;
 }
 
-std::uint64_t below(std::uint64_t number, std::size_t count) {
-  return (number >> 32) * static_cast<std::uint64_t>(count) >> 32;
+std::size_t below(std::uint64_t number, std::size_t count) {
+  return static_cast<std::size_t>((number >> 32) * static_cast<std::uint64_t>(count) >> 32);
 }
 double unit(std::uint64_t number) {
   return static_cast<double>((number >> 11) + 1) * 0x1p-53;
@@ -270,8 +270,8 @@ ExchangeSearch::Move ExchangeSearch::flip_of(std::int32_t variable) const {
 ExchangeSearch::Move ExchangeSearch::draw(SplitMix64& random) const {
   if (groups_.side > 0) {
     const std::size_t side = chosen_.size();
-    const std::uint64_t a = below(random.next(), side);
-    const std::uint64_t b = (a + 1 + below(random.next(), side - 1)) % side;
+    const std::size_t a = below(random.next(), side);
+    const std::size_t b = (a + 1 + below(random.next(), side - 1)) % side;
     return swap_of(static_cast<std::int32_t>(a), static_cast<std::int32_t>(b));
   }
   while (true) {

@@ -66,10 +66,12 @@ double TabuRows::weight(std::int32_t i, std::int32_t j) const {
   const auto k = static_cast<std::size_t>(i);
   if (!full_.empty())
     return full_[k * static_cast<std::size_t>(padded_) + static_cast<std::size_t>(j)];
-  const auto end = entries_.begin() + first_[k + 1];
-  const auto found =
-      std::lower_bound(entries_.begin() + first_[k], end, j,
-                       [](const Entry& entry, std::int32_t other) { return entry.other < other; });
+  const auto at = [this](std::size_t row) {
+    return entries_.begin() + static_cast<std::ptrdiff_t>(first_[row]);
+  };
+  const auto end = at(k + 1);
+  const auto found = std::lower_bound(
+      at(k), end, j, [](const Entry& entry, std::int32_t other) { return entry.other < other; });
   return found != end && found->other == j ? found->weight : 0;
 }
 
@@ -151,8 +153,8 @@ TabuSearch::Spins TabuSearch::start(SplitMix64& random) {
   if (pool_.size() < kPool) {
     for (std::uint64_t& word : out) word = random.next();
   } else {
-    const std::size_t first = random.next() % kPool;
-    const std::size_t second = (first + 1 + random.next() % (kPool - 1)) % kPool;
+    const auto first = static_cast<std::size_t>(random.next() % kPool);
+    const auto second = (first + 1 + static_cast<std::size_t>(random.next() % (kPool - 1))) % kPool;
     for (std::size_t w = 0; w < out.size(); ++w) {
       const std::uint64_t mask = random.next();
       out[w] = (pool_[first].spins[w] & mask) | (pool_[second].spins[w] & ~mask);

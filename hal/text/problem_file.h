@@ -23,8 +23,9 @@ enum class ProblemKind : std::uint8_t {
 [[nodiscard]] std::string_view name_of(ProblemKind kind) noexcept;
 
 /// Bounds on a file, checked before anything is allocated; sizes inside it are also checked against
-/// the bytes that are there. A file within them can still be too large to solve (to_dense).
-inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << 34;
+/// the bytes that are there. A file within them can still be too large to solve (to_dense). A file
+/// is held in memory: a quarter of the addresses where they have 32 bits.
+inline constexpr std::size_t kMaxProblemBytes = std::size_t{1} << (sizeof(void*) == 8 ? 34 : 30);
 inline constexpr std::int32_t kMaxRank = 4096;
 
 /// A QAMA layer in factor form.

@@ -47,7 +47,7 @@ inline void plain_fields(Affine field, std::int64_t tokens, const float* h, std:
   for (std::int64_t i = 0; i < tokens; ++i) {
     out[static_cast<std::size_t>(i)] = field.scale * static_cast<double>(h[i * row]) + field.shift;
   }
-  std::fill(out.begin() + tokens, out.end(), 0.0);
+  std::fill(out.begin() + static_cast<std::ptrdiff_t>(tokens), out.end(), 0.0);
 }
 
 inline double at(std::span<const float> values, std::int64_t t) noexcept {

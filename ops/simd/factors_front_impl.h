@@ -7,10 +7,7 @@
 #include <utility>
 #ifdef __x86_64__
 #include <immintrin.h>
-#else
-#include <arm_neon.h>
 #endif
-#include <xsimd/xsimd.hpp>
 
 #include "ops/simd/factors_front.h"
 #include "ops/simd/kernels_impl.h"
@@ -22,7 +19,7 @@ template <class Arch>
 struct FactorsFront {
   using F = xsimd::batch<float, Arch>;
   static constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
-  using D = xsimd::batch<double, Arch>;
+  using D = xsimd::batch<double, WholeFloats<Arch>>;
   static constexpr std::int64_t kD = static_cast<std::int64_t>(D::size);
   static constexpr std::int64_t kBlock = 8;   ///< rows of a register block
   static constexpr std::int64_t kChunk = 64;  ///< rows of the input that stay in the first cache
@@ -399,8 +396,11 @@ struct FactorsFront {
 #elif defined(__SSE2__)
     return D(
         _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
-#else
+#elif defined(__aarch64__)
     return D(vcvt_f64_f32(vld1_f32(from)));
+#else
+    const double both[2] = {from[0], from[1]};
+    return D::load_unaligned(both);
 #endif
   }
 

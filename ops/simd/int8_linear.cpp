@@ -1,10 +1,5 @@
 #include "ops/simd/int8_linear.h"
 
-#if defined(__aarch64__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
-
 #include "ops/simd/usable.h"
 
 namespace qama::ops {

@@ -1,18 +1,52 @@
-// What the int8 products of 64-bit ARM share, for int8_linear_<target>.cpp: vectors of four floats,
+// What the int8 products of ARM share, for int8_linear_<target>.cpp: vectors of four floats,
 // sixteen inputs of a row at once, panels of eight outputs.
 #pragma once
 
-#include "ops/simd/neon_direct.h"
-
 #include <arm_neon.h>
+
+#include "ops/simd/neon_direct.h"
 
 #include "ops/simd/int8_linear_impl.h"
 
 namespace qama::ops {
 namespace {
 
+#ifndef __aarch64__
+// What 32-bit ARM says in other words.
+inline int32x4_t vcvtnq_s32_f32(float32x4_t x) {
+  // Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the float; x is at most 127.
+  const float32x4_t shifted = vaddq_f32(x, vdupq_n_f32(12582912.0F));
+  return vsubq_s32(vreinterpretq_s32_f32(shifted), vdupq_n_s32(0x4B400000));
+}
+inline int16x8_t vqmovn_high_s32(int16x4_t low, int32x4_t high) {
+  return vcombine_s16(low, vqmovn_s32(high));
+}
+inline int8x16_t vqmovn_high_s16(int8x8_t low, int16x8_t high) {
+  return vcombine_s8(low, vqmovn_s16(high));
+}
+inline std::uint32_t vmaxvq_u32(uint32x4_t x) {
+  const uint32x2_t half = vpmax_u32(vget_low_u32(x), vget_high_u32(x));
+  return vget_lane_u32(vpmax_u32(half, half), 0);
+}
+inline int16x8_t vmull_high_s8(int8x16_t a, int8x16_t b) {
+  return vmull_s8(vget_high_s8(a), vget_high_s8(b));
+}
+inline int16x8_t vmlal_high_s8(int16x8_t sum, int8x16_t a, int8x16_t b) {
+  return vmlal_s8(sum, vget_high_s8(a), vget_high_s8(b));
+}
+inline int32x4x4_t vld4q_dup_s32(const std::int32_t* from) {
+  const int32x4_t four = vld1q_s32(from);
+  return {vdupq_lane_s32(vget_low_s32(four), 0), vdupq_lane_s32(vget_low_s32(four), 1),
+          vdupq_lane_s32(vget_high_s32(four), 0), vdupq_lane_s32(vget_high_s32(four), 1)};
+}
+inline int32x4_t vpaddq_s32(int32x4_t a, int32x4_t b) {
+  return vcombine_s32(vpadd_s32(vget_low_s32(a), vget_high_s32(a)),
+                      vpadd_s32(vget_low_s32(b), vget_high_s32(b)));
+}
+#endif
+
 struct NeonRows {
-  using Arch = xsimd::neon64;
+  using Arch = NeonSet;
   using Stored = std::int8_t;
   static constexpr std::int64_t kPad = 16;
   static constexpr std::int32_t kOffset = 0;

@@ -1,4 +1,5 @@
-// int8 products for every ARMv8-A core. Compiled with that target's flags and nothing else.
+// int8 products for every ARM core with Advanced SIMD. Compiled with that target's flags and
+// nothing else.
 //
 // Two products of numbers of at most 127 fit int16: smull and smlal make eight such sums, sadalp
 // adds pairs of them to int32. A vector of weights holds four inputs of four outputs, and ld4r

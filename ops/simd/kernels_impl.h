@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <cstring>
-#include <xsimd/xsimd.hpp>
 
+#include "hal/base/vectors.h"
 #include "ops/simd/kernels.h"
 
 namespace qama::ops {
@@ -15,7 +15,7 @@ namespace {
 template <class Arch>
 struct Kernels {
   using F = xsimd::batch<float, Arch>;
-  using D = xsimd::batch<double, Arch>;
+  using D = xsimd::batch<double, WholeFloats<Arch>>;
   static constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
   static constexpr std::int64_t kD = static_cast<std::int64_t>(D::size);
 

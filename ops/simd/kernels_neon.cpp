@@ -1,5 +1,5 @@
-// The kernels for Advanced SIMD, which every ARMv8-A core has. Compiled with that target's flags
-// and nothing else.
+// The kernels for Advanced SIMD, which every ARMv8-A core has and most of ARMv7-A. Compiled with
+// that target's flags and nothing else.
 #include "ops/simd/neon_direct.h"
 
 #include "ops/simd/factors_front_impl.h"
@@ -8,7 +8,7 @@
 namespace qama::ops {
 
 extern const KernelTable kKernels_neon;
-constexpr KernelTable kKernels_neon = Kernels<xsimd::neon64>::table(
-    "neon", FactorsFront<xsimd::neon64>::run, FactorsFront<xsimd::neon64>::energies);
+constexpr KernelTable kKernels_neon =
+    Kernels<NeonSet>::table("neon", FactorsFront<NeonSet>::run, FactorsFront<NeonSet>::energies);
 
 }  // namespace qama::ops

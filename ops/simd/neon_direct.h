@@ -6,14 +6,16 @@
 #pragma once
 
 #include <cstdint>
-#include <xsimd/xsimd.hpp>
+
+#include "hal/base/vectors.h"
 
 namespace xsimd::kernel {
 
-using Floats = batch<float, neon64>;
-using Words32 = batch<std::int32_t, neon64>;
-using UnsignedWords32 = batch<std::uint32_t, neon64>;
+using Floats = batch<float, qama::NeonSet>;
+using Words32 = batch<std::int32_t, qama::NeonSet>;
+using UnsignedWords32 = batch<std::uint32_t, qama::NeonSet>;
 
+#if XSIMD_WITH_NEON64
 template <>
 XSIMD_INLINE float reduce_add(Floats const& a, requires_arch<neon64>) noexcept {
   return vaddvq_f32(a);
@@ -22,6 +24,7 @@ template <>
 XSIMD_INLINE float reduce_max(Floats const& a, requires_arch<neon64>) noexcept {
   return vmaxvq_f32(a);
 }
+#endif
 template <>
 XSIMD_INLINE Floats bitwise_cast(Words32 const& a, Floats const&, requires_arch<neon>) noexcept {
   return vreinterpretq_f32_s32(a);

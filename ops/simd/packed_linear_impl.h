@@ -9,8 +9,8 @@
 #pragma once
 
 #include <cstdint>
-#include <xsimd/xsimd.hpp>
 
+#include "hal/base/vectors.h"
 #include "ops/simd/packed_linear.h"
 
 namespace qama::ops {

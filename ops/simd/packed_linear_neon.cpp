@@ -6,7 +6,8 @@
 namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_neon;
-constexpr PackedLinearKernel kPackedLinear_neon =
-    PackedLinear<xsimd::neon64, 8>::kernel("packed:neon");
+// 32 registers of four floats on 64-bit ARM, 16 on 32-bit.
+constexpr PackedLinearKernel kPackedLinear_neon = PackedLinear < NeonSet,
+                             sizeof(void*) == 8 ? 8 : 4 > ::kernel("packed:neon");
 
 }  // namespace qama::ops

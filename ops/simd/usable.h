@@ -4,6 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#if defined(__aarch64__) || defined(__arm__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace qama::ops {
 

@@ -98,13 +98,15 @@ Result<ops::LayerNorm> Builder::layer_norm(const std::string& tensor, std::optio
 Result<std::size_t> Builder::add_region(std::string name,
                                         std::initializer_list<std::int64_t> extents,
                                         std::size_t element) {
-  std::size_t count = 1;
+  std::int64_t count = 1;
   for (const std::int64_t extent : extents) {
-    const auto product = checked_mul<std::size_t>(count, extent);
-    if (!product) return Error{ErrorCode::size_overflow, "'" + name + "' has too many elements"};
+    const auto product = checked_mul(count, extent);
+    if (!product || static_cast<std::uint64_t>(*product) > SIZE_MAX) {
+      return Error{ErrorCode::size_overflow, "'" + name + "' has too many elements"};
+    }
     count = *product;
   }
-  return layout_.add(std::move(name), count, element);
+  return layout_.add(std::move(name), static_cast<std::size_t>(count), element);
 }
 
 Result<std::span<const float>> Builder::weight(const std::string& name) const {

@@ -76,8 +76,9 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default=ROOT / "build" / "release" / "bin" / "qama")
     parser.add_argument("--program", default=ROOT / "build" / "aarch64-release" / "bin" / "qama")
-    parser.add_argument("--emulator", default=ROOT / "toolchains" / "qemu-aarch64")
-    parser.add_argument("--cores", default=os.environ.get("QEMU_CPU", "cortex-a72"))
+    parser.add_argument("--emulator", default=ROOT / "toolchains" / "emulate")
+    parser.add_argument("--cores", default=os.environ.get("QEMU_CPU", ""),
+                        help="of qemu; by default the first that toolchains/targets has")
     parser.add_argument("--count", type=int, default=int(os.environ.get("QAMA_SAME_LABELS", 1000)))
     parser.add_argument("--data", nargs="+", default=[os.environ.get("QAMA_SHARED",
                                                                      ROOT.parent / "shared")
@@ -113,8 +114,8 @@ def main():
                 good = len(here) == len(there) > 0 and len(different) <= max(1, len(here) // 1000)
                 compared += 1
                 failed += not good
-                print(f"| `{model.stem}` | {core} | {len(there)} | {there_right} / {here_right} | "
-                      f"{len(different)} | {largest:.1g} | "
+                print(f"| `{model.stem}` | {core or 'default'} | {len(there)} | "
+                      f"{there_right} / {here_right} | {len(different)} | {largest:.1g} | "
                       f"{time.monotonic() - begin:.0f} |" + ("" if good else " TOO MANY"),
                       flush=True)
                 for i in different:

@@ -24,5 +24,5 @@ def sums(command):
 
 here = sums([options.host])
 there = sums([options.emulator, options.program])
-if "neon" not in there or len(set(here.values()) | set(there.values())) != 1:
-    sys.exit("the checksums differ, or the NEON kernel is missing")
+if len(there) < 2 or len(set(here.values()) | set(there.values())) != 1:
+    sys.exit("the checksums differ, or there is only the reference")

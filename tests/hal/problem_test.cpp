@@ -117,6 +117,17 @@ TEST(EnergyOf, EqualsTheDefinition) {
   }
 }
 
+TEST(Shape, CouplingsFitTheMachinesAddresses) {
+  const ProblemShape largest{kMaxHeads, kMaxDenseTokens};
+  if (sizeof(void*) == 8) {
+    EXPECT_OK(validate_shape(largest));
+  } else {
+    EXPECT_ERROR(problem_too_large, validate_shape(largest));
+  }
+  EXPECT_OK(validate_shape({1, kMaxDenseTokens}));
+  EXPECT_OK(validate_shape({kMaxHeads, 1024}));
+}
+
 TEST(Shape, WordsAndStride) {
   EXPECT_EQ(words_per_head(1), 1);
   EXPECT_EQ(words_per_head(64), 1);

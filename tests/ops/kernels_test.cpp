@@ -668,6 +668,52 @@ TEST_P(Kernels, RowMaxAndExpRows) {
   }
 }
 
+// NEON of 32-bit ARM takes numbers below 2^-126 for 0 and gives 0 for them. That must be all: the
+// difference is below the smallest normal number for every number that is added, and what is above
+// stays.
+TEST_P(Kernels, NumbersBelowTheNormalOnesAreKeptOrAreZero) {
+  constexpr float kTiny = 0x1p-130F;
+  constexpr double kSmallestNormal = 0x1p-126;
+  const std::int64_t rows = 9, dim = 33;
+  std::vector<float> x(static_cast<std::size_t>(rows * dim), kTiny);
+  x[0] = 1.0F;
+  std::vector<float> mean(static_cast<std::size_t>(dim));
+  std::vector<float> expected(mean.size());
+  kernels().mean_rows({.rows = rows, .dim = dim, .x = x.data(), .y = mean.data()});
+  plain().mean_rows({.rows = rows, .dim = dim, .x = x.data(), .y = expected.data()});
+  EXPECT_EQ(mean[0], expected[0]);
+  expect_near(mean, expected, kSmallestNormal);
+
+  // Products of two that are not small: 2^-70 * 2^-70.
+  const std::vector<float> small(static_cast<std::size_t>(dim * dim), 0x1p-70F);
+  std::vector<float> product(static_cast<std::size_t>(dim * dim));
+  std::vector<float> product_expected(product.size());
+  ProductArgs args{.rows = dim,
+                   .inner = dim,
+                   .columns = dim,
+                   .a = small.data(),
+                   .a_row = dim,
+                   .a_inner = 1,
+                   .b = small.data(),
+                   .b_stride = dim,
+                   .c = product.data(),
+                   .c_stride = dim};
+  kernels().product(args);
+  args.c = product_expected.data();
+  plain().product(args);
+  expect_near(product, product_expected, static_cast<double>(dim) * kSmallestNormal);
+
+  // exp(-100) is below the normal numbers.
+  std::vector<float> scores(static_cast<std::size_t>(dim), -100.0F);
+  scores[0] = 0.0F;
+  auto scores_expected = scores;
+  const float offset = 0;
+  kernels().exp_rows({1, dim, scores.data(), &offset, 0.0F});
+  plain().exp_rows({1, dim, scores_expected.data(), &offset, 0.0F});
+  EXPECT_EQ(scores[0], 1.0F);
+  expect_near(scores, scores_expected, kSmallestNormal);
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
                          testing::ValuesIn(kernel_tables().begin(), kernel_tables().end()),
                          [](const auto& suite) { return std::string(suite.param->name); });

@@ -21,7 +21,7 @@
 namespace qama::weights {
 namespace {
 
-/// 1: every byte is tried. Under an emulator every QAMA_TEST_STRIDE-th (toolchains/qemu-aarch64).
+/// 1: every byte is tried. Under an emulator every QAMA_TEST_STRIDE-th (toolchains/emulate).
 std::size_t stride() {
   const char* text = std::getenv("QAMA_TEST_STRIDE");
   const auto value =

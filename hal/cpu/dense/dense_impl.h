@@ -295,7 +295,7 @@ class FastAnnealer {
         const std::uint64_t now = accept[c];
         const std::uint64_t i = lowest_number(now);
         const std::int16_t* row = row_if_any(now, i, rows[c], stride, nothing);
-        const std::uint64_t leaves = spins[c] >> (i & 63) & 1U;
+        const std::size_t leaves = spins[c] >> (i & 63) & 1U;
         const std::int16_t* signs = signs_[c][leaves].data();
         each_part([&](auto k) QAMA_INLINE_LAMBDA {
           x[c][k] = x[c][k] + with_signs<Arch>(Batch::load_aligned(row + k * Batch::size),
@@ -539,9 +539,11 @@ void anneal_group(const AnnealJob& job, Chain* chains) {
 }
 
 /// Restarts in lock-step. With vectors of eight lanes a head's fields are eight registers: two
-/// restarts of them stay there, four do not.
+/// restarts of them stay there, four do not. What is in memory anyway gains nothing.
 template <class Arch>
-constexpr std::size_t kLockStep = Lanes<Arch>::size == 8 ? 2 : 4;
+constexpr std::size_t kLockStep = kInMemory<Arch>          ? 1
+                                  : Lanes<Arch>::size == 8 ? 2
+                                                           : 4;
 
 template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {

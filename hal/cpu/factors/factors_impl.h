@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -120,12 +121,12 @@ QAMA_ALWAYS_INLINE Float16<Arch> sums_of_rows(const Row& row) {
   const auto folded = [&row](int k) QAMA_INLINE_LAMBDA {
     const F lanes = row(k);
     if constexpr (F::kParts == 4) {
-      return static_cast<L>(
+      return std::bit_cast<L>(
           Batch((lanes.part[0] + lanes.part[2]) + (lanes.part[1] + lanes.part[3])).data);
     } else if constexpr (F::kParts == 2) {
-      return static_cast<L>(Batch(lanes.part[0] + lanes.part[1]).data);
+      return std::bit_cast<L>(Batch(lanes.part[0] + lanes.part[1]).data);
     } else {
-      return static_cast<L>(lanes.part[0].data);
+      return std::bit_cast<L>(lanes.part[0].data);
     }
   };
   F out;
@@ -145,7 +146,8 @@ QAMA_ALWAYS_INLINE Float16<Arch> sums_of_rows(const Row& row) {
     };
     const L first = sums_of_twos(quarter(0), quarter(1), kLanes);
     const L second = sums_of_twos(quarter(2), quarter(3), kLanes);
-    out.part[static_cast<std::size_t>(part)] = Batch(sums_of_neighbours(first, second, kLanes));
+    out.part[static_cast<std::size_t>(part)] = Batch(
+        std::bit_cast<typename Batch::register_type>(sums_of_neighbours(first, second, kLanes)));
   }
   return out;
 }

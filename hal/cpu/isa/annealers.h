@@ -3,6 +3,8 @@
 // own: nothing here may become inline code that other files share.
 #pragma once
 
+#include "hal/base/vectors.h"
+
 #include "hal/cpu/dense/dense_impl.h"
 #include "hal/cpu/factors/factors_impl.h"
 #include "hal/cpu/planes/planes_impl.h"
@@ -13,10 +15,10 @@
     anneal_fast<ARCHITECTURE>(job, chains);                                     \
   }                                                                             \
   void load_factors_##NAME(const FactorsView& problem, FactorsLayout& layout) { \
-    load_factors<ARCHITECTURE>(problem, layout);                                \
+    load_factors<WholeFloats<ARCHITECTURE>>(problem, layout);                   \
   }                                                                             \
   void anneal_factors_##NAME(const FactorsJob& job, FactorsChain& chain) {      \
-    anneal_factors<ARCHITECTURE>(job, chain);                                   \
+    anneal_factors<WholeFloats<ARCHITECTURE>>(job, chain);                      \
   }                                                                             \
   bool pack_planes_##NAME(const DenseView& problem, CouplingPlanes& planes) {   \
     return pack_planes<ARCHITECTURE>(problem, planes);                          \

@@ -3,5 +3,5 @@
 #include "hal/cpu/isa/annealers.h"
 
 namespace qama::hal::cpu {
-QAMA_ANNEALERS(neon, xsimd::neon64)
+QAMA_ANNEALERS(neon, NeonSet)
 }  // namespace qama::hal::cpu

@@ -6,13 +6,14 @@
 #pragma once
 
 #include <cstdint>
-#include <xsimd/xsimd.hpp>
+
+#include "hal/base/vectors.h"
 
 namespace xsimd::kernel {
 
-using Lanes16 = batch<std::int16_t, neon64>;
-using Mask16 = batch_bool<std::int16_t, neon64>;
-using Words64 = batch<std::uint64_t, neon64>;
+using Lanes16 = batch<std::int16_t, qama::NeonSet>;
+using Mask16 = batch_bool<std::int16_t, qama::NeonSet>;
+using Words64 = batch<std::uint64_t, qama::NeonSet>;
 
 #define QAMA_NEON_DIRECT(NAME, RESULT, CALL, TYPE)                                       \
   template <>                                                                            \

@@ -3,5 +3,5 @@
 #include "hal/cpu/isa/recombiner.h"
 
 namespace qama::hal::cpu {
-QAMA_RECOMBINER(neon, xsimd::neon64)
+QAMA_RECOMBINER(neon, NeonSet)
 }  // namespace qama::hal::cpu

@@ -13,9 +13,11 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
-#include <xsimd/xsimd.hpp>
+
+#include "hal/base/vectors.h"
 
 /// What must be inlined so that arrays of vectors stay in registers; after a lambda's parameters,
 /// before a function.
@@ -39,7 +41,11 @@ template <class Arch>
 using Lanes32 = xsimd::batch<std::int32_t, Arch>;
 
 /// Eight 16-bit lanes, 128 bits: a vector is one, two or four of them.
+#ifdef XSIMD_DEFAULT_ARCH
+using Row = xsimd::batch<std::int16_t, PlainSet>;
+#else
 using Row = xsimd::make_sized_batch_t<std::int16_t, 8>;
+#endif
 
 #if XSIMD_WITH_AVX512BW
 using Avx512 = xsimd::avx512bw;
@@ -146,9 +152,10 @@ inline Lanes64<Sse2> lanes_of_bits(std::uint64_t bits, Sse2 /*arch*/) {
 }
 #endif
 
-#if XSIMD_WITH_NEON64
-using Neon = xsimd::neon64;
+#if XSIMD_WITH_NEON
+using Neon = NeonSet;
 
+#if XSIMD_WITH_NEON64
 inline Lanes<Neon> mul_high_u16(Lanes<Neon> a, Lanes<Neon> b) {
   const uint16x8_t x = vreinterpretq_u16_s16(a);
   const uint16x8_t y = vreinterpretq_u16_s16(b);
@@ -170,6 +177,26 @@ inline std::uint64_t mask_bits(const Mask64<Neon>& m) {
   const uint8x16_t halves = vpaddq_u8(vpaddq_u8(part[0], part[1]), vpaddq_u8(part[2], part[3]));
   return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)), 0);
 }
+#else
+inline Lanes<Neon> mul_high_u16(Lanes<Neon> a, Lanes<Neon> b) {
+  const uint16x8_t x = vreinterpretq_u16_s16(a);
+  const uint16x8_t y = vreinterpretq_u16_s16(b);
+  const uint32x4_t low = vmull_u16(vget_low_u16(x), vget_low_u16(y));
+  const uint32x4_t high = vmull_u16(vget_high_u16(x), vget_high_u16(y));
+  return vreinterpretq_s16_u16(vcombine_u16(vshrn_n_u32(low, 16), vshrn_n_u32(high, 16)));
+}
+inline std::uint64_t mask_bits(const Mask64<Neon>& m) {
+  static constexpr std::uint8_t kWeight[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+  const uint8x8_t weight = vld1_u8(kWeight);
+  uint8x8_t part[4];
+  for (std::size_t k = 0; k < 4; ++k) {
+    part[k] =
+        vpadd_u8(vand_u8(vmovn_u16(m[2 * k]), weight), vand_u8(vmovn_u16(m[2 * k + 1]), weight));
+  }
+  const uint8x8_t bytes = vpadd_u8(vpadd_u8(part[0], part[1]), vpadd_u8(part[2], part[3]));
+  return vget_lane_u64(vreinterpret_u64_u8(bytes), 0);
+}
+#endif
 inline Lanes32<Neon> add_pairs(Lanes32<Neon> sums, Lanes<Neon> v) {
   return vpadalq_s16(sums, v);
 }
@@ -180,6 +207,41 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
   for (std::size_t k = 0; k < 8; ++k) {
     const uint16x8_t all = vdupq_n_u16(static_cast<std::uint16_t>((bits >> (8 * k)) & 0xFF));
     out[k] = Lanes<Neon>(vreinterpretq_s16_u16(vtstq_u16(all, weight)));
+  }
+  return out;
+}
+#endif
+
+#if QAMA_WITH_PLAIN_SET
+inline Lanes<PlainSet> mul_high_u16(const Lanes<PlainSet>& a, const Lanes<PlainSet>& b) {
+  std::array<std::int16_t, 8> out;
+  for (std::size_t k = 0; k < 8; ++k) {
+    const std::uint32_t product =
+        static_cast<std::uint32_t>(static_cast<std::uint16_t>(a.data[k])) *
+        static_cast<std::uint16_t>(b.data[k]);
+    out[k] = static_cast<std::int16_t>(product >> 16);
+  }
+  return out;
+}
+inline std::uint64_t mask_bits(const Mask64<PlainSet>& m) {
+  static_assert(std::endian::native == std::endian::little && sizeof(bool) == 1);
+  std::uint64_t bits = 0;
+  for (std::size_t k = 0; k < 8; ++k) {
+    // Eight bytes of 0 or 1; the product has byte i's in bit 56 + i.
+    const auto lanes = std::bit_cast<std::uint64_t>(m[k].data);
+    bits |= (lanes * 0x0102040810204080ULL >> 56) << (8 * k);
+  }
+  return bits;
+}
+inline Lanes32<PlainSet> add_pairs(const Lanes32<PlainSet>& sums, const Lanes<PlainSet>& v) {
+  std::array<std::int32_t, 4> out;
+  for (std::size_t k = 0; k < 4; ++k) out[k] = sums.data[k] + v.data[2 * k] + v.data[2 * k + 1];
+  return out;
+}
+inline Lanes64<PlainSet> lanes_of_bits(std::uint64_t bits, PlainSet /*arch*/) {
+  Lanes64<PlainSet> out;
+  for (std::size_t k = 0; k < 64; ++k) {
+    out[k / 8].data[k % 8] = static_cast<std::int16_t>(-static_cast<std::int16_t>(bits >> k & 1));
   }
   return out;
 }
@@ -269,7 +331,8 @@ QAMA_ALWAYS_INLINE const std::int16_t* row_if_any(std::uint64_t bits, std::uint6
                                                   const std::int16_t* rows, std::size_t stride,
                                                   const std::int16_t* nothing) {
   // An address, because without a bit it is none of the rows.
-  std::uintptr_t row = reinterpret_cast<std::uintptr_t>(rows) + i * stride * sizeof(std::int16_t);
+  std::uintptr_t row = reinterpret_cast<std::uintptr_t>(rows) +
+                       static_cast<std::size_t>(i) * stride * sizeof(std::int16_t);
 #if defined(__x86_64__)
   asm("testq %1, %1\n\tcmovzq %2, %0" : "+r"(row) : "r"(bits), "r"(nothing) : "cc");
 #else

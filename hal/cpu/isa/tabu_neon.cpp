@@ -1,5 +1,7 @@
+#include "hal/base/vectors.h"
+
 #include "hal/cpu/tabu/tabu_impl.h"
 
 namespace qama::hal::cpu {
-QAMA_TABU(neon, xsimd::neon64)
+QAMA_TABU(neon, WholeFloats<NeonSet>)
 }  // namespace qama::hal::cpu

@@ -70,22 +70,23 @@ void show(const SampleRun& run, const ops::QamaFrontSpec& spec, const ops::QamaW
   // What the energy to be minimised has, in place of what the output has.
   double* constants = w.constants + 2 * heads;
   for (std::size_t i = 0; i < 2 * heads; ++i) constants[i] = spec.pair * w.constants[i];
-  run.hooks->problems->problem({.layer = block,
-                                .sample = run.sample,
-                                .index = run.index,
-                                .seed = solve_seed(run.settings->seed, run.index, block),
-                                .problem = &problem,
-                                .heads = static_cast<std::int32_t>(spec.heads),
-                                .tokens = static_cast<std::int32_t>(run.count),
-                                .dim_head = static_cast<std::int32_t>(spec.rank()),
-                                .negative = static_cast<std::int32_t>(spec.rank() - spec.dim_head),
-                                .stride = stride,
-                                .factors = {w.factors, heads * rank * stride},
-                                .fields = {w.real_fields, heads * stride},
-                                .coupling_scale = {constants, heads},
-                                .coupling_shift = {constants + heads, heads},
-                                .rho = spec.rho(run.count),
-                                .lambda = spec.lambda(run.count)});
+  run.hooks->problems->problem(
+      {.layer = block,
+       .sample = run.sample,
+       .index = run.index,
+       .seed = solve_seed(run.settings->seed, run.index, block),
+       .problem = &problem,
+       .heads = static_cast<std::int32_t>(spec.heads),
+       .tokens = static_cast<std::int32_t>(run.count),
+       .dim_head = static_cast<std::int32_t>(spec.rank()),
+       .negative = static_cast<std::int32_t>(spec.rank() - spec.dim_head),
+       .stride = stride,
+       .factors = {w.factors, static_cast<std::size_t>(heads * rank * stride)},
+       .fields = {w.real_fields, static_cast<std::size_t>(heads * stride)},
+       .coupling_scale = {constants, heads},
+       .coupling_shift = {constants + heads, heads},
+       .rho = spec.rho(run.count),
+       .lambda = spec.lambda(run.count)});
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ void SolveStep::force(SampleRun& run, std::span<const std::uint8_t> layer, Layer
   for (std::int64_t t = 0; t < shape.heads; ++t) {
     for (std::int64_t i = 0; i < shape.tokens; ++i) {
       const std::uint64_t bit = forced[t * tokens_ + i] != 0 ? 1 : 0;
-      spins[t * words + i / 64] |= bit << (i % 64);
+      spins[static_cast<std::size_t>(t * words + i / 64)] |= bit << (i % 64);
     }
   }
   out.result.solved_by = "forced";
@@ -72,13 +72,14 @@ void SelectionRecord::show(const SampleRun& run, const std::uint64_t* spins, con
   const std::int64_t used = run.count * bits_;
   const std::int64_t all = tokens_ * bits_;
   const std::int64_t words = (used + 63) / 64;
-  std::vector<std::uint8_t> bytes(heads_ * all);
-  std::vector<double> values(heads_ * tokens_);
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(heads_ * all));
+  std::vector<double> values(static_cast<std::size_t>(heads_ * tokens_));
   for (std::int64_t t = 0; t < heads_; ++t) {
     for (std::int64_t i = 0; i < used; ++i) {
-      bytes[t * all + i] = spins[t * words + i / 64] >> (i % 64) & 1U;
+      bytes[static_cast<std::size_t>(t * all + i)] = spins[t * words + i / 64] >> (i % 64) & 1U;
     }
-    std::copy_n(energies + t * stride, run.count, values.begin() + t * tokens_);
+    std::copy_n(energies + t * stride, run.count,
+                values.begin() + static_cast<std::ptrdiff_t>(t * tokens_));
   }
   run.hooks->recorder->spins(spins_name_, run.sample, bytes);
   run.hooks->recorder->energies(energies_name_, run.sample, values);

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -90,6 +92,18 @@ TEST_F(MappedFiles, AnEmptyFileIsEmptyBytes) {
   }
   EXPECT_ERROR(not_found, MappedFile::open(directory_.file("absent"), 0));
   EXPECT_ERROR(io_error, MappedFile::open(directory_.path().string(), SIZE_MAX));
+}
+
+// Not a file of its size modulo 2^32, which is one byte.
+TEST_F(MappedFiles, OneOfMoreBytesThanAddressesIsRefused) {
+  if (sizeof(void*) > 4) GTEST_SKIP() << "SKIPPED: for machines of 32 bits";
+  put(std::byte{1}, 1);
+  std::error_code error;
+  std::filesystem::resize_file(path_, (std::uintmax_t{1} << 32U) + 1, error);
+  if (error) GTEST_SKIP() << "SKIPPED: no sparse file here: " << error.message();
+  for (const std::size_t from : {std::size_t{0}, SIZE_MAX}) {
+    EXPECT_ERROR(size_overflow, MappedFile::open(path_, from));
+  }
 }
 
 }  // namespace

@@ -1,0 +1,56 @@
+// xsimd's sets of instructions as the kernels name them, on machines with and without vectors:
+//   PlainSet   no vector unit: 128 bits in general registers, for machines whose unit xsimd does
+//              not know, or that may have none (32-bit ARM, RISC-V)
+//   NeonSet    Advanced SIMD, of 64-bit or of 32-bit ARM
+//   WholeFloats<Set>   the set to take where numbers are double, or where float must be IEEE's to
+//              the last bit: NEON of 32-bit ARM has no double, and takes numbers below 2^-126 for 0
+// Included first by the files that are compiled for one set, and by nothing else.
+#pragma once
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+#define QAMA_WITH_PLAIN_SET 1
+#define XSIMD_WITH_EMULATED 1
+// A form of complex numbers that is not used here, and that its emulation spells wrongly.
+#undef XSIMD_ENABLE_XTL_COMPLEX
+#include <xsimd/config/xsimd_config.hpp>
+// Where it finds no vector unit, xsimd gives nothing, not even what needs none.
+#ifdef XSIMD_NO_SUPPORTED_ARCHITECTURE
+#undef XSIMD_NO_SUPPORTED_ARCHITECTURE
+#define XSIMD_DEFAULT_ARCH emulated<128>
+#endif
+#else
+#define QAMA_WITH_PLAIN_SET 0
+#endif
+
+#include <xsimd/xsimd.hpp>
+
+namespace qama {
+
+template <class Set>
+struct WholeFloatsOf {
+  using type = Set;
+};
+
+/// Whether vectors of this set are not registers: arrays of them stay small then.
+template <class Set>
+inline constexpr bool kInMemory = false;
+
+#if QAMA_WITH_PLAIN_SET
+using PlainSet = xsimd::emulated<128>;
+template <>
+struct WholeFloatsOf<xsimd::neon> {
+  using type = PlainSet;
+};
+template <>
+inline constexpr bool kInMemory<PlainSet> = true;
+#endif
+#if XSIMD_WITH_NEON64
+using NeonSet = xsimd::neon64;
+#elif XSIMD_WITH_NEON
+using NeonSet = xsimd::neon;
+#endif
+
+template <class Set>
+using WholeFloats = typename WholeFloatsOf<Set>::type;
+
+}  // namespace qama
