@@ -26,15 +26,22 @@ if(CMAKE_CROSSCOMPILING AND QAMA_LINEAR STREQUAL onednn)
 endif()
 
 # A prefix given by the caller (-DCMAKE_PREFIX_PATH, or QAMA_DEPS_PREFIX in the environment) goes first.
-set(bootstrap_arguments --print-prefix)
-if(CMAKE_CROSSCOMPILING)
-  list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
+# Distributions, Buildroot and Yocto bring the libraries themselves: QAMA_BOOTSTRAP=OFF looks nowhere else. The headers
+# of xsimd, which they have not, are in the archive that toolchains/source-archive makes.
+option(QAMA_BOOTSTRAP "Look for libraries where toolchains/bootstrap puts them, too" ON)
+set(bootstrap_result 1)
+set(QAMA_DEPS_PREFIX_DIR ${PROJECT_SOURCE_DIR}/third-party)
+if(QAMA_BOOTSTRAP)
+  set(bootstrap_arguments --print-prefix)
+  if(CMAKE_CROSSCOMPILING)
+    list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
+  endif()
+  execute_process(
+    COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}
+    OUTPUT_VARIABLE QAMA_DEPS_PREFIX_DIR OUTPUT_STRIP_TRAILING_WHITESPACE
+    RESULT_VARIABLE bootstrap_result)
 endif()
-execute_process(
-  COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}
-  OUTPUT_VARIABLE QAMA_DEPS_PREFIX_DIR OUTPUT_STRIP_TRAILING_WHITESPACE
-  RESULT_VARIABLE bootstrap_result)
-if(bootstrap_result EQUAL 0)
+if(bootstrap_result EQUAL 0 OR NOT QAMA_BOOTSTRAP)
   list(APPEND CMAKE_PREFIX_PATH "${QAMA_DEPS_PREFIX_DIR}")
   list(APPEND CMAKE_FIND_ROOT_PATH "${QAMA_DEPS_PREFIX_DIR}")
 endif()
@@ -73,7 +80,6 @@ else()
   set(QAMA_LINEAR_NO_ALLOC OFF)
 endif()
 qama_require(xsimd 13 CONFIG)
-qama_require(xtensor 0.25 CONFIG)
 qama_require(nlohmann_json 3.11 CONFIG)
 # Its destructor takes memory, inside noexcept, so as not to recurse (nlohmann/json issue 4653): where there is none, the
 # process ends. A copy of that one header without those lines goes first. It recurses, as deep as a value is: what comes
@@ -151,11 +157,14 @@ function(qama_c_library name header)
 endfunction()
 
 qama_c_library(md sha2.h)
-# Always its archive: signatures are an option, and no start should load a library for them.
+# Its archive, where there is one: signatures are an option, and no start should load a library for them.
 set(static_deps ${QAMA_STATIC_DEPS})
 set(QAMA_STATIC_DEPS ON)
 qama_c_library(sodium sodium.h)
 set(QAMA_STATIC_DEPS ${static_deps})
+if(NOT TARGET qama_sodium AND NOT QAMA_STATIC_DEPS)
+  qama_c_library(sodium sodium.h)
+endif()
 qama_c_library(png png.h ZLIB::ZLIB m)
 qama_c_library(jpeg jpeglib.h)
 foreach(library md sodium png jpeg)
@@ -182,6 +191,7 @@ if(QAMA_WITH_TIFF)
 endif()
 
 if(QAMA_BUILD_TESTS)
+  qama_require(xtensor 0.25 CONFIG)
   qama_require(GTest)
 endif()
 if(QAMA_BUILD_BENCH)
