@@ -8,7 +8,7 @@ LIC_FILES_CHKSUM = " \
 
 # What toolchains/source-archive wrote; nothing is fetched from a network.
 FILESEXTRAPATHS:prepend := "${THISDIR}/../../../../build:"
-SRC_URI = "file://qama-${PV}.tar.xz"
+SRC_URI = "file://qama-${PV}.tar.gz"
 S = "${UNPACKDIR}/qama-${PV}"
 # Releases before styhead unpack into WORKDIR.
 UNPACKDIR ??= "${WORKDIR}"
