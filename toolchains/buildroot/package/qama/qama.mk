@@ -5,7 +5,6 @@
 ################################################################################
 
 QAMA_VERSION = 0.1.0
-QAMA_SOURCE = qama-$(QAMA_VERSION).tar.gz
 QAMA_SITE = $(call qstrip,$(BR2_PACKAGE_QAMA_SITE))
 QAMA_LICENSE = Apache-2.0, BSD-3-Clause (xsimd, xtl)
 QAMA_LICENSE_FILES = LICENSE third-party/LICENSE.xsimd third-party/LICENSE.xtl
