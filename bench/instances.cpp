@@ -36,7 +36,7 @@ class Normal {
   std::uint64_t bits() { return stream_.next(); }
 
  private:
-  double unit() { return (static_cast<double>(bits() >> 11) + 0.5) * 0x1p-53; }
+  double unit() { return unit_interval(bits()) + 0x1p-54; }
   SplitMix64 stream_;
   double spare_ = 0;
   bool has_spare_ = false;
@@ -249,9 +249,7 @@ hal::ProblemFile toroidal_graph(std::int32_t side, std::uint64_t seed) {
 hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vector<double> weights,
                               std::uint64_t seed) {
   Normal random(seed);
-  const auto below = [&](std::size_t end) {
-    return static_cast<std::size_t>((random.bits() >> 32) * static_cast<std::uint64_t>(end) >> 32);
-  };
+  const auto drawn = [&](std::size_t end) { return below(random.bits(), end); };
   const auto count = static_cast<std::size_t>(size) * static_cast<std::size_t>(degree) / 2;
   hal::ProblemFile out;
   out.kind = hal::ProblemKind::maxcut;
@@ -259,9 +257,9 @@ hal::ProblemFile random_graph(std::int32_t size, std::int32_t degree, std::vecto
   auto& edges = out.graph.edges;
   while (edges.size() < count) {
     while (edges.size() < count) {
-      const auto i = static_cast<std::int32_t>(below(static_cast<std::size_t>(size)));
-      const auto j = static_cast<std::int32_t>(below(static_cast<std::size_t>(size)));
-      if (i != j) edges.push_back({std::min(i, j), std::max(i, j), weights[below(weights.size())]});
+      const auto i = static_cast<std::int32_t>(drawn(static_cast<std::size_t>(size)));
+      const auto j = static_cast<std::int32_t>(drawn(static_cast<std::size_t>(size)));
+      if (i != j) edges.push_back({std::min(i, j), std::max(i, j), weights[drawn(weights.size())]});
     }
     std::stable_sort(edges.begin(), edges.end(), in_order);
     edges.erase(std::unique(edges.begin(), edges.end(),

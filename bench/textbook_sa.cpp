@@ -42,7 +42,7 @@ double TextbookAnnealer::uniform() noexcept {
   random_[0] = y;
   x ^= x << 23;
   random_[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
-  return static_cast<double>((random_[1] + y) >> 11) * 0x1p-53;
+  return unit_interval(random_[1] + y);
 }
 
 void TextbookAnnealer::flip(std::size_t a) {

@@ -79,7 +79,13 @@ namespace qama {
   X(device_auth, 309, "DEVICE_AUTH")                                                               \
   X(golden_mismatch, 310, "GOLDEN_MISMATCH")                                                       \
   X(device_task_failed, 311, "DEVICE_TASK_FAILED")                                                 \
-  X(device_task_unknown, 312, "DEVICE_TASK_UNKNOWN")
+  X(device_task_unknown, 312, "DEVICE_TASK_UNKNOWN")                                               \
+  /* requests to a server, and measurements */                                                     \
+  X(request_unauthorized, 400, "REQUEST_UNAUTHORIZED")                                             \
+  X(request_bad_method, 401, "REQUEST_BAD_METHOD")                                                 \
+  X(request_too_large, 402, "REQUEST_TOO_LARGE")                                                   \
+  X(server_busy, 403, "SERVER_BUSY")                                                               \
+  X(assertion_failed, 404, "ASSERTION_FAILED")
 // clang-format on
 
 enum class ErrorCode : std::int32_t {

@@ -14,6 +14,7 @@
 //   3. An annealer makes of a solve's seed a key for each restart (hal/cpu/schedule.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace qama {
@@ -30,6 +31,17 @@ inline constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;  ///< 2^64 
 /// Number `k` of the stream `key`.
 [[nodiscard]] constexpr std::uint64_t counter_random(std::uint64_t key, std::uint64_t k) noexcept {
   return mix64(key + (k + 1) * kGoldenRatio);
+}
+
+/// A number in [0, 1), a multiple of 2^-53, from 64 random bits.
+[[nodiscard]] constexpr double unit_interval(std::uint64_t random) noexcept {
+  return static_cast<double>(random >> 11) * 0x1p-53;
+}
+
+/// A number in 0 .. end - 1 from 64 random bits, where `end` is below 2^32: the upper half of them
+/// times `end`. Each is as likely as any other to 2^-32.
+[[nodiscard]] constexpr std::size_t below(std::uint64_t random, std::size_t end) noexcept {
+  return static_cast<std::size_t>((random >> 32) * static_cast<std::uint64_t>(end) >> 32);
 }
 
 /// The seed of solve (index, part) of a run that was given `seed`.

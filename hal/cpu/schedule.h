@@ -63,8 +63,8 @@ struct StartGuess {
 }
 [[nodiscard]] constexpr std::size_t start_token(std::uint64_t key, std::int32_t head,
                                                 std::int32_t tokens) noexcept {
-  const std::uint64_t random = counter_random(key, static_cast<std::uint64_t>(head));
-  return static_cast<std::size_t>((random >> 32) * static_cast<std::uint64_t>(tokens) >> 32);
+  return below(counter_random(key, static_cast<std::uint64_t>(head)),
+               static_cast<std::size_t>(tokens));
 }
 
 /// Word `word` of random spins (heads of words_per_head words one after the other) for restart

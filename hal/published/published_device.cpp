@@ -110,9 +110,8 @@ class PublishedSolver final : public Solver {
          real *= kFactor, ++in_vain) {
       const double temperature = real * problem_.scale;
       for (int k = 0; k < kProposals; ++k) {
-        // The upper half of 64 bits times the spins: each as likely as any other to 2^-32.
-        const std::size_t a = ((random.next() >> 32) * spins()) >> 32;
-        const double unit = static_cast<double>(random.next() >> 11) * 0x1p-53;
+        const std::size_t a = below(random.next(), spins());
+        const double unit = unit_interval(random.next());
         ++result_.proposals;
         if (cost(a) > 0 && unit >= std::exp(-cost(a) / temperature)) continue;
         flip(a);

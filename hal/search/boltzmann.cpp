@@ -69,7 +69,7 @@ class Chain {
   /// x_i = 1 with probability 1 / (1 + exp(cost_i / T)), where cost_i is what x_i = 1 costs.
   void sweep(double temperature) noexcept {
     for (std::size_t i = 0; i < state_.size(); ++i) {
-      const double u = static_cast<double>(random_.next() >> 11U) * 0x1p-53;
+      const double u = unit_interval(random_.next());
       const bool one = u * (1 + std::exp(cost_[i] / temperature)) < 1;
       if (one != (state_[i] != 0)) flip(i);
     }

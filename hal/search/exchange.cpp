@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "hal/base/random.h"
+
 namespace qama::hal {
 namespace {
 
@@ -146,11 +148,9 @@ bool find_one_hot(const Ties& ties, std::int32_t size, Groups& out) {
   return 2 * out.members.size() >= static_cast<std::size_t>(size) && out.first.size() > 2;
 }
 
-std::size_t below(std::uint64_t number, std::size_t count) {
-  return static_cast<std::size_t>((number >> 32) * static_cast<std::uint64_t>(count) >> 32);
-}
+/// In (0, 1], for a logarithm.
 double unit(std::uint64_t number) {
-  return static_cast<double>((number >> 11) + 1) * 0x1p-53;
+  return unit_interval(number) + 0x1p-53;
 }
 
 }  // namespace

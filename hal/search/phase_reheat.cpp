@@ -18,7 +18,7 @@ class Reheat final : public Phase {
   void plan(const Turn& turn, Schedule& schedule) override {
     schedule.sweeps = static_cast<std::int32_t>(std::clamp(turn.sweeps_left, 1.0, sweeps_));
     // From the geometric mean of both temperatures to the first.
-    const double unit = static_cast<double>(counter_random(turn.seed, 0) >> 11) * 0x1p-53;
+    const double unit = unit_interval(counter_random(turn.seed, 0));
     schedule.t_start *= std::pow(schedule.t_end / schedule.t_start, unit / 2);
   }
   [[nodiscard]] PartKind kind() const noexcept override { return PartKind::copies; }

@@ -199,7 +199,7 @@ struct Server::Impl final : network::PeerHandler {
       if (!admitted && head->body > 0) return refuse_stranger(from);
       if (head->body > options.max_body) {
         return refuse(from, 413,
-                      make_error(ErrorCode::invalid_argument, "the body has ", head->body,
+                      make_error(ErrorCode::request_too_large, "the body has ", head->body,
                                  " bytes, expected at most ", options.max_body));
       }
       const std::size_t size = head->bytes + head->body;
@@ -260,8 +260,8 @@ struct Server::Impl final : network::PeerHandler {
     if (rest[0] == "ready" && gets) return ready();
     if (rest[0] != "infer") return not_found(path);
     if (request.method != "POST") {
-      return error_reply(405, make_error(ErrorCode::unsupported, "method ", quote(request.method),
-                                         ": expected POST"));
+      return error_reply(405, make_error(ErrorCode::request_bad_method, "method ",
+                                         quote(request.method), ": expected POST"));
     }
     return infer(from, *served, std::move(request));
   }
@@ -288,7 +288,7 @@ struct Server::Impl final : network::PeerHandler {
     }
     busy.erase(from.number);
     ++served.metrics->full;
-    return error_reply(429, make_error(ErrorCode::device_busy, "model ", quote(served.source.name),
+    return error_reply(429, make_error(ErrorCode::server_busy, "model ", quote(served.source.name),
                                        " has no room for one more request that waits"));
   }
 
@@ -319,7 +319,8 @@ struct Server::Impl final : network::PeerHandler {
   }
 
   void refuse_stranger(Connection& from) {
-    refuse(from, 401, {ErrorCode::device_auth, "expected the token that the server was given"});
+    refuse(from, 401,
+           {ErrorCode::request_unauthorized, "expected the token that the server was given"});
   }
 
   // ---- what happened elsewhere ----

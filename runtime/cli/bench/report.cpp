@@ -219,7 +219,7 @@ Status check_assertion(const Assertion& assertion, std::span<const Figure> figur
                                   [&](const Figure& f) { return f.name == assertion.figure; });
   const bool measured = found != figures.end() && found->value;
   if (measured && assertion.holds(*found->value)) return {};
-  return Error{ErrorCode::golden_mismatch,
+  return Error{ErrorCode::assertion_failed,
                assertion.figure + " is " +
                    (measured ? format("%.10g", *found->value) : "not measured here") +
                    ", expected " + assertion.comparison + format(" %.10g", assertion.bound)};

@@ -71,7 +71,7 @@ struct Assertion {
 /// is no finite number from 0.
 [[nodiscard]] Result<Assertion> parse_assertion(const std::string& text,
                                                 std::span<const std::string> names);
-/// GOLDEN_MISMATCH: expected against got, or that the figure is not measured here.
+/// ASSERTION_FAILED: expected against got, or that the figure is not measured here.
 [[nodiscard]] Status check_assertion(const Assertion& assertion, std::span<const Figure> figures);
 
 }  // namespace qama::cli

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <random>
 
+#include "hal/base/random.h"
+
 namespace qama::cli {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr int kBlobs = 5;
 class Random {
  public:
   /// A number below `limit`.
-  double number(double limit) { return static_cast<double>(bits() >> 11) * 0x1p-53 * limit; }
+  double number(double limit) { return unit_interval(bits()) * limit; }
   std::uint64_t bits() { return engine_(); }
 
  private:

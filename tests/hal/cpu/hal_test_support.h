@@ -24,7 +24,7 @@ class Random {
   /// Uniform in low .. high, both included.
   std::int64_t between(std::int64_t low, std::int64_t high) noexcept;
   /// Uniform in [0, 1).
-  double unit() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  double unit() noexcept { return unit_interval(next()); }
 
  private:
   SplitMix64 stream_;

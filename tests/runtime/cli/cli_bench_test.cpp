@@ -184,9 +184,9 @@ TEST_F(CliBench, Assertions) {
       model_, {"--assert", "p99_us<=0", "--assert", "p50_us<1e9", "--assert", "weight_bytes<1"});
   EXPECT_EQ(failed.status, 1);
   EXPECT_GT(failed.json()["figures"]["p99_us"], 0) << "the report is there all the same";
-  EXPECT_THAT(failed.err, testing::MatchesRegex("qama: error: GOLDEN_MISMATCH: p99_us is [0-9.]+, "
+  EXPECT_THAT(failed.err, testing::MatchesRegex("qama: error: ASSERTION_FAILED: p99_us is [0-9.]+, "
                                                 "expected <= 0\n"
-                                                "qama: error: GOLDEN_MISMATCH: weight_bytes is "
+                                                "qama: error: ASSERTION_FAILED: weight_bytes is "
                                                 "[0-9]+, expected < 1\n"));
   const Outcome unknown = bench(model_, {"--assert", "accuracy>=0"});
   EXPECT_EQ(unknown.status, 1) << "nothing is right or wrong about inputs without labels";

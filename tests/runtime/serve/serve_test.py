@@ -206,7 +206,7 @@ class Protocol(Case):
                 ("GET", "/", 404, "NOT_FOUND"), ("GET", "/v2/models/x", 404, "NOT_FOUND"),
                 ("GET", "/v2/models/imdb-qama/versions/2", 404, "NOT_FOUND"),
                 ("POST", "/v2/models/imdb-qama/train", 404, "NOT_FOUND"),
-                ("GET", "/v2/models/imdb-qama/infer", 405, "UNSUPPORTED"),
+                ("GET", "/v2/models/imdb-qama/infer", 405, "REQUEST_BAD_METHOD"),
                 ("GET", "/v2/models/" + "a" * 9000, 431, "INVALID_ARGUMENT")):
             got, _, body = self.server.ask(method, path)
             self.refused((got, json.loads(body)["error"]), status, name)
@@ -348,7 +348,7 @@ class Queue(Case):
                 one.start()
             wait_for(lambda: figure(server, "qama_queue_length", server.name) == 2)
             status, headers, body = server.ask("POST", f"/v2/models/{server.name}/infer", SHOE, PNG)
-            self.refused((status, json.loads(body)["error"]), 429, "DEVICE_BUSY")
+            self.refused((status, json.loads(body)["error"]), 429, "SERVER_BUSY")
             self.assertEqual(headers["Retry-After"], "1")
             for one in clients:
                 one.join()
@@ -525,7 +525,7 @@ class Door(Case):
                 self.assertEqual(server.infer(big, shown, connection)[0], 200)
             for wrong in ("Bearer open", "Bearer open sesame!", "Basic open sesame", ""):
                 self.refused(server.infer(b"", {"Authorization": wrong}, connect()), 401,
-                             "DEVICE_AUTH")
+                             "REQUEST_UNAUTHORIZED")
             status, headers, _ = server.ask("GET", "/metrics", connection=connect())
             self.assertEqual((status, headers["WWW-Authenticate"]), (401, "Bearer"))
             self.assertEqual(server.ask("GET", "/v2/health/ready", connection=connect())[0], 200)
