@@ -68,6 +68,10 @@ void RunArguments::declare(CLI::App& app) {
 
 void RunArguments::declare_without_device(CLI::App& app) {
   declare_threads(app, threads);
+  declare_the_rest(app);
+}
+
+void RunArguments::declare_the_rest(CLI::App& app) {
   app.add_option("--sample-threads", sample_threads,
                  "Let N threads work on each sample together, in each worker: for a single sample "
                  "of a large model.")

@@ -32,6 +32,8 @@ struct RunArguments {
   void declare(CLI::App& app);
   /// All of them but --device, for commands that take several.
   void declare_without_device(CLI::App& app);
+  /// All of them but --device and --threads.
+  void declare_the_rest(CLI::App& app);
   /// Samples in flight a worker: --in-flight, or what suits the device: 1 for those that work in
   /// this process.
   [[nodiscard]] std::int32_t in_flight_for(std::string_view uri) const noexcept;

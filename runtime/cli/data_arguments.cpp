@@ -44,7 +44,7 @@ Status check_kind(const runtime::Model& model, const std::string& model_path,
 
 }  // namespace
 
-void DataArguments::declare(CLI::App& app, const std::string& what) {
+void DataArguments::declare(CLI::App& app, const std::string& what, bool required) {
   std::vector<std::string> names;
   std::string layouts = "Read the data set from this directory, in its official layout:";
   for (const io::DatasetFormat& format : io::dataset_formats()) {
@@ -58,7 +58,7 @@ void DataArguments::declare(CLI::App& app, const std::string& what) {
                      "--data is a file.")
       ->type_name("NAME")
       ->check(CLI::IsMember(names));
-  app.add_option("--data", path, layouts)->required()->type_name("DIR");
+  app.add_option("--data", path, layouts)->required(required)->type_name("DIR");
   app.add_option("--split", split,
                  what +
                      " this split; the labels of sst2's test split are not public, and its dev "

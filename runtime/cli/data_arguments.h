@@ -21,8 +21,9 @@ struct DataArguments {
   std::string column;
   std::string label_column = "label";
 
-  /// `what` begins the sentences: "Evaluate on".
-  void declare(CLI::App& app, const std::string& what);
+  /// `what` begins the sentences: "Evaluate on". Without `required` the command runs without
+  /// --data.
+  void declare(CLI::App& app, const std::string& what, bool required = true);
   /// Of open_dataset(), or MODEL_WRONG_KIND where the model cannot say anything about the samples.
   /// Logs classes of other names.
   [[nodiscard]] Result<std::unique_ptr<io::Dataset>> open(const runtime::Model& model,

@@ -29,6 +29,13 @@ DOORS = {
         ('std::thread t(body);', 'std::vector<std::jthread> all;', 'std::async(body)'),
         ('std::thread::hardware_concurrency()', 'std::this_thread::sleep_for(t)',
          'platform::Thread thread_;')),
+    'options by name': (
+        (),
+        re.compile(r'\bget_option(_no_throw)?\s*\('),
+        'what add_option returned: CLI11 looks a name up in a function that must not throw, and '
+        'takes memory there',
+        ('app.get_option("--data")->required(false);',),
+        ('for (const CLI::Option* option : app.get_options()) {',)),
 }
 
 

@@ -62,8 +62,7 @@ class Bench final : public Command {
 
   void declare(CLI::App& app) override {
     declare_model(app, model_path_, model_options_);
-    data_.declare(app, "Take inputs of");
-    app.get_option("--data")->required(false);
+    data_.declare(app, "Take inputs of", false);
     app.add_option("--limit", limit_,
                    "Take the first N samples of the data. Without --data: 16 synthetic inputs, the "
                    "same everywhere.")
@@ -77,8 +76,8 @@ class Bench final : public Command {
         ->check(CLI::Range(1, 1000000))
         ->capture_default_str();
     pictures_.declare(app);
-    run_.declare(app);
-    app.remove_option(app.get_option("--threads"));
+    declare_device(app, run_.device);
+    run_.declare_the_rest(app);
     app.add_option("--threads", threads_,
                    "Measure the throughput on N threads; may be a list: 1,2,4.")
         ->type_name("N")

@@ -9,7 +9,7 @@ k of --stride; and the whole address space is limited (ulimit -v) to 10 to 65 MB
     --emulator build/release/bin/cpqc-emulator \\
     --library build/release/tests/runtime/cli/libqama_refusing_malloc.so --stride 1 --step 0.25
 
-The emulator is started, ended by SIGTERM once it says that it serves, and has to report then.
+The emulator and the server are started, and ended by SIGTERM once they say that they serve.
 """
 import argparse
 import os
@@ -31,6 +31,8 @@ COMMANDS = (
     ('info', 'weights/models/imdb-qama.safetensors'),
     ('tune', '-m', TINY_MODEL, '--data', '{table}', '--samples', '4', '--share', '50', '--json'),
     ('device', 'cpu:'),
+    ('verify-install', MODEL),
+    ('serve', '-m', MODEL, '--listen', '127.0.0.1:0'),
 )
 EMULATORS = (
     ('cpqc-emulator',),
@@ -39,7 +41,7 @@ EMULATORS = (
 )
 # What differs from run to run.
 TIMES = re.compile(rb'"([a-z_]*_(us|ms)|ns_per_proposal)": *[0-9.e+]+|[0-9.]+ (us|ms|s)\b'
-                   rb'|"(port|http_port|pid)": *[0-9]+')
+                   rb'|"(port|http_port|pid)": *[0-9]+|^port [0-9]+')
 
 
 def answer_of(output):
@@ -56,7 +58,7 @@ def run(words, environment=None, limit=None):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
         said = b''
-        if 'emulator' in os.path.basename(words[0]):
+        if 'emulator' in os.path.basename(words[0]) or 'serve' in words:
             said = process.stdout.readline()
             process.send_signal(signal.SIGTERM)
         out, err = process.communicate()
