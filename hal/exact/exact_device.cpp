@@ -19,25 +19,19 @@ class ExactSolver final : public Solver {
     }
     QAMA_RETURN_IF_ERROR(check_fits(workload_, any));
     const DenseView& problem = std::get<DenseView>(any);
-    const std::int64_t spins = problem.shape.spins();
+    const auto spins = static_cast<std::size_t>(problem.shape.spins());
     const auto start = std::chrono::steady_clock::now();
-    const std::int32_t tokens = problem.shape.tokens;
-    const std::size_t stride = static_cast<std::size_t>(row_stride(tokens));
-    const auto pair = [&](std::int64_t a, std::int64_t b) -> std::int64_t {
-      const std::int64_t ta = a / tokens;
-      const std::int64_t tb = b / tokens;
-      if (ta == tb) {
-        return -problem.couplings[(static_cast<std::size_t>(ta) * tokens + a % tokens) * stride +
-                                  static_cast<std::size_t>(b % tokens)];
-      }
+    const auto tokens = static_cast<std::size_t>(problem.shape.tokens);
+    const auto stride = static_cast<std::size_t>(row_stride(problem.shape.tokens));
+    const auto pair = [&](std::size_t a, std::size_t b) -> std::int64_t {
+      if (a / tokens == b / tokens) return -problem.couplings[a * stride + b % tokens];
       return a % tokens == b % tokens ? problem.penalty : 0;
     };
     std::array<std::array<std::int64_t, kMaxExactSpins>, kMaxExactSpins> costs{};
     std::array<std::int64_t, kMaxExactSpins> flip_gain{};  // energy if spin a goes from 0 to 1
-    for (std::int64_t a = 0; a < spins; ++a) {
-      flip_gain[a] = -problem.fields[static_cast<std::size_t>(a / tokens) * stride +
-                                     static_cast<std::size_t>(a % tokens)];
-      for (std::int64_t b = 0; b < spins; ++b) costs[a][b] = a == b ? 0 : pair(a, b);
+    for (std::size_t a = 0; a < spins; ++a) {
+      flip_gain[a] = -problem.fields[a / tokens * stride + a % tokens];
+      for (std::size_t b = 0; b < spins; ++b) costs[a][b] = a == b ? 0 : pair(a, b);
     }
     std::uint32_t state = 0;
     std::int64_t energy = 0;
@@ -50,7 +44,7 @@ class ExactSolver final : public Solver {
       const std::int64_t sign = (state & bit) != 0 ? -1 : 1;
       energy += sign * flip_gain[a];
       state ^= bit;
-      for (std::int64_t b = 0; b < spins; ++b) flip_gain[b] += sign * costs[a][b];
+      for (std::size_t b = 0; b < spins; ++b) flip_gain[b] += sign * costs[a][b];
       if (energy < best) {
         best = energy;
         best_state_ = state;

@@ -99,7 +99,7 @@ class OwnedLayer {
     std::vector<std::map<std::int32_t, std::int16_t>> rows(spins);
     for (std::size_t i = 0; i < spins; ++i) {
       for (int k = 0; k < kLinks; ++k) {
-        const std::size_t j = (i + 1 + random_.next() % (spins - 1)) % spins;
+        const auto j = static_cast<std::size_t>((i + 1 + random_.next() % (spins - 1)) % spins);
         const auto value = static_cast<std::int16_t>(number(layer_.largest) | 1);
         rows[i][static_cast<std::int32_t>(j)] = rows[j][static_cast<std::int32_t>(i)] = value;
       }
