@@ -2,7 +2,3 @@
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
 set(CMAKE_LIBRARY_ARCHITECTURE arm-linux-gnueabihf)
 include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)
-# g++ 12 vectorises without a vector unit, in general registers, and wrongly: spins of few-valued and sparse problems
-# differed (device_same_spins finds it).
-string(APPEND CMAKE_CXX_FLAGS_INIT " -fno-tree-vectorize")
-set(CMAKE_C_FLAGS_INIT -fno-tree-vectorize)
