@@ -159,13 +159,13 @@ Status validate_shape(const ProblemShape& shape) {
                                                    " spins a head, expected 1 to " +
                                                    std::to_string(kMaxDenseTokens)};
   }
-  // Elements of the couplings; on machines of 32 bits they must be numbers of one.
+  // A coupling takes up to 8 bytes: on machines of 32 bits the addresses must reach all of them.
   const std::int64_t couplings =
       static_cast<std::int64_t>(shape.heads) * shape.tokens * row_stride(shape.tokens);
   if (static_cast<std::uint64_t>(couplings) > SIZE_MAX / 8) {
     return Error{ErrorCode::problem_too_large,
-                 "a problem of " + std::to_string(couplings) +
-                     " couplings does not fit this machine's addresses"};
+                 "a problem of " + std::to_string(couplings) + " couplings, expected at most " +
+                     std::to_string(SIZE_MAX / 8) + " on this machine"};
   }
   return {};
 }

@@ -26,12 +26,11 @@ if(CMAKE_CROSSCOMPILING AND QAMA_LINEAR STREQUAL onednn)
 endif()
 
 # A prefix given by the caller (-DCMAKE_PREFIX_PATH, or QAMA_DEPS_PREFIX in the environment) goes first.
-# Distributions, Buildroot and Yocto bring the libraries themselves: QAMA_BOOTSTRAP=OFF looks nowhere else. The headers
-# of xsimd, which they have not, are in the archive that toolchains/source-archive makes.
+# Distributions, Buildroot and Yocto bring the libraries themselves: with QAMA_BOOTSTRAP=OFF they are looked for in the
+# system, and in the folder of headers that an archive of toolchains/source-archive has.
 option(QAMA_BOOTSTRAP "Look for libraries where toolchains/bootstrap puts them, too" ON)
-set(bootstrap_result 1)
-set(QAMA_DEPS_PREFIX_DIR ${PROJECT_SOURCE_DIR}/third-party)
 if(QAMA_BOOTSTRAP)
+  set(qama_remedy "run toolchains/bootstrap once, then configure again")
   set(bootstrap_arguments --print-prefix)
   if(CMAKE_CROSSCOMPILING)
     list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
@@ -40,8 +39,12 @@ if(QAMA_BOOTSTRAP)
     COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/bootstrap ${bootstrap_arguments}
     OUTPUT_VARIABLE QAMA_DEPS_PREFIX_DIR OUTPUT_STRIP_TRAILING_WHITESPACE
     RESULT_VARIABLE bootstrap_result)
+else()
+  set(qama_remedy "install it, or set QAMA_BOOTSTRAP to ON")
+  set(QAMA_DEPS_PREFIX_DIR ${PROJECT_SOURCE_DIR}/third-party)
+  set(bootstrap_result 0)
 endif()
-if(bootstrap_result EQUAL 0 OR NOT QAMA_BOOTSTRAP)
+if(bootstrap_result EQUAL 0)
   list(APPEND CMAKE_PREFIX_PATH "${QAMA_DEPS_PREFIX_DIR}")
   list(APPEND CMAKE_FIND_ROOT_PATH "${QAMA_DEPS_PREFIX_DIR}")
 endif()
@@ -66,7 +69,7 @@ macro(qama_require package)
   find_package(${package} ${ARGN} QUIET)
   if(NOT ${package}_FOUND)
     message(FATAL_ERROR "library '${package} ${ARGN}' not found in the system or in "
-                        "'${QAMA_DEPS_PREFIX_DIR}': run toolchains/bootstrap once, then configure again")
+                        "'${QAMA_DEPS_PREFIX_DIR}': ${qama_remedy}")
   endif()
 endmacro()
 
@@ -170,7 +173,7 @@ qama_c_library(jpeg jpeglib.h)
 foreach(library md sodium png jpeg)
   if(NOT TARGET qama_${library})
     message(FATAL_ERROR "library '${library}' not found in the system or in '${QAMA_DEPS_PREFIX_DIR}': "
-                        "run toolchains/bootstrap once, then configure again")
+                        "${qama_remedy}")
   endif()
 endforeach()
 

@@ -7,7 +7,8 @@ namespace qama::ops {
 
 extern const PackedLinearKernel kPackedLinear_neon;
 // 32 registers of four floats on 64-bit ARM, 16 on 32-bit.
-constexpr PackedLinearKernel kPackedLinear_neon = PackedLinear < NeonSet,
-                             sizeof(void*) == 8 ? 8 : 4 > ::kernel("packed:neon");
+constexpr int kMostRows = sizeof(void*) == 8 ? 8 : 4;
+constexpr PackedLinearKernel kPackedLinear_neon =
+    PackedLinear<NeonSet, kMostRows>::kernel("packed:neon");
 
 }  // namespace qama::ops

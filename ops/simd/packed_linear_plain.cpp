@@ -1,4 +1,5 @@
-// The kernel of linear layers for plain. Compiled with that target's flags and nothing else.
+// The kernel of linear layers for machines without vectors. Compiled with that target's flags and
+// nothing else.
 #include "ops/simd/packed_linear_impl.h"
 
 namespace qama::ops {
