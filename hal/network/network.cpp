@@ -493,6 +493,7 @@ void Network::run(PeerHandler& handler) {
   while (!stopping_) {
     const int count = epoll_wait(poller_, events, 64, next_wait_ms());
     for (int i = 0; i < count; ++i) {
+      events_ = count - i;
       const std::uint64_t number = events[i].data.u64;
       guarded(number, [&] {
         if (number == kListener) {

@@ -70,6 +70,9 @@ class Network {
   [[nodiscard]] bool local() const noexcept { return local_; }
   [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_; }
+  /// Whether nothing else waits for this thread as far as it knows while a handler's call is under
+  /// way.
+  [[nodiscard]] bool last() const noexcept { return events_ == 1; }
   /// Serves until stop(); to be called once.
   void run(PeerHandler& handler);
   /// From any thread or a signal handler.
@@ -144,6 +147,7 @@ class Network {
   std::uint64_t last_number_ = 1;  // 0 and 1 mark the listener and the waker
   std::atomic<bool> stopping_{false};
   bool listening_ = true;
+  int events_ = 0;           // of this turn, with the one under way
   Connections connections_;  // the oldest first
   std::multimap<Clock::time_point, Later> later_;
 };

@@ -124,6 +124,10 @@ std::int32_t RunArguments::in_flight_for(std::string_view uri) const noexcept {
   return is_local(uri) ? 1 : kFarInFlight;
 }
 
+bool RunArguments::local() const noexcept {
+  return is_local(device);
+}
+
 Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     std::shared_ptr<const runtime::Model> model, const std::string& model_path,
     std::int32_t max_batch, const Console& console) const {

@@ -37,6 +37,8 @@ struct RunArguments {
   /// Samples in flight a worker: --in-flight, or what suits the device: 1 for those that work in
   /// this process.
   [[nodiscard]] std::int32_t in_flight_for(std::string_view uri) const noexcept;
+  /// Whether the device works on the thread that asks it.
+  [[nodiscard]] bool local() const noexcept;
   /// What a session is made with; INVALID_ARGUMENT.
   [[nodiscard]] Result<runtime::SessionOptions> session_options() const;
   /// A session for batches of up to `max_batch` samples; logs what it uses: model, device, seed,

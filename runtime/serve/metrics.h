@@ -24,8 +24,8 @@ class TimeHistogram {
 
 /// Of one model, over all its reloads.
 struct ModelMetrics {
-  std::atomic<std::uint64_t> samples{0}, refused{0}, failed{0}, late{0}, full{0}, reloads{0},
-      failed_reloads{0};
+  std::atomic<std::uint64_t> samples{0}, refused{0}, failed{0}, late{0}, full{0}, here{0},
+      reloads{0}, failed_reloads{0};
   TimeHistogram request_time;    ///< from the request's last byte to its answer
   TimeHistogram inference_time;  ///< of a batch in the session
 };

@@ -7,10 +7,15 @@
 #include "hal/base/sentence.h"
 
 namespace qama::serve {
+namespace {
+
+constexpr std::size_t kShortTexts = 4096;  // bytes: what goes to models that take texts
+
+}  // namespace
 
 /// A ticket whose request was read. Its samples may be part of several runs.
 struct ServedModel::Prepared {
-  std::unique_ptr<Ticket> ticket;
+  Ticket* ticket = nullptr;
   InferRequest request;
   std::vector<float> logits;
   std::optional<Error> failed;
@@ -35,22 +40,29 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(
       const auto plan,
       runtime::Plan::create(out->model_, {options.batch, 1, options.session.in_flight, factors,
                                           options.session.sample_threads}));
-  for (std::int32_t i = 0; i < options.threads; ++i) {
-    auto worker = std::make_unique<Worker>();
-    QAMA_ASSIGN_OR_RETURN(worker->session, runtime::Session::create(plan, options.session));
-    QAMA_ASSIGN_OR_RETURN(worker->reader, runtime::SampleReader::create(out->model_, out->name_));
-    out->workers_.push_back(std::move(worker));
+  out->short_body_ = kShortTexts + 4 * sizeof(float) * out->model_->input_floats();
+  const auto count = static_cast<std::size_t>(options.threads);
+  out->desks_.resize(count);
+  for (Desk& desk : out->desks_) {
+    QAMA_ASSIGN_OR_RETURN(desk.session, runtime::Session::create(plan, options.session));
+    QAMA_ASSIGN_OR_RETURN(desk.reader, runtime::SampleReader::create(out->model_, out->name_));
+    out->free_.push_back(&desk);
   }
-  for (const auto& worker : out->workers_) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Hand& hand = *out->hands_.emplace_back(std::make_unique<Hand>());
+    hand.tickets.reserve(static_cast<std::size_t>(options.batch));
+    hand.at.reserve(static_cast<std::size_t>(options.batch));
+  }
+  for (const auto& hand : out->hands_) {
     QAMA_RETURN_IF_ERROR(
-        worker->thread.start([raw = out.get(), at = worker.get()] { raw->work(*at); }));
+        hand->thread.start([raw = out.get(), at = hand.get()] { raw->work(*at); }));
   }
   return out;
 }
 
 ServedModel::~ServedModel() {
   close();
-  for (const auto& worker : workers_) (void)worker->thread.join().ok();
+  for (const auto& hand : hands_) (void)hand->thread.join().ok();
 }
 
 void ServedModel::close() {
@@ -63,7 +75,7 @@ void ServedModel::close() {
 
 bool ServedModel::finished() const {
   const std::lock_guard lock(mutex_);
-  return closed_ && queue_.empty() && busy_ == 0;
+  return closed_ && queue_.empty() && free_.size() == desks_.size();
 }
 
 std::size_t ServedModel::waiting() const {
@@ -86,74 +98,114 @@ bool ServedModel::offer(std::unique_ptr<Ticket>& ticket) {
   return true;
 }
 
-/// What waits, up to a batch; nothing when all is done.
-ServedModel::Tickets ServedModel::take() {
+bool ServedModel::answer_here(Ticket& ticket, bool last) {
+  if (!last && desks_.size() > 1) return false;
+  const bool brief =
+      ticket.body.size() <= short_body_ && std::chrono::nanoseconds(short_ns_) < kShort;
+  if (!options_.here || !brief) return false;
+  Desk* desk = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || !queue_.empty() || free_.empty()) return false;
+    desk = free_.back();
+    free_.pop_back();
+  }
+  Ticket* const only = &ticket;
+  answer(*desk, {&only, 1});
+  give_back(*desk);
+  ++metrics_->here;
+  return true;
+}
+
+/// A free desk, and for it what waits, up to a batch; null when all is done.
+ServedModel::Desk* ServedModel::take(Hand& hand) {
   const auto batch = static_cast<std::size_t>(options_.batch);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
-  if (options_.batch_wait.count() > 0 && !queue_.empty()) {
-    const auto until = queue_.front()->arrived + options_.batch_wait;
-    changed_.wait_until(lock, until, [&] { return closed_ || queue_.size() >= batch; });
+  while (true) {
+    changed_.wait(lock, [this] { return queue_.empty() ? closed_ : !free_.empty(); });
+    if (queue_.empty()) return nullptr;
+    if (options_.batch_wait.count() > 0) {
+      const auto until = queue_.front()->arrived + options_.batch_wait;
+      changed_.wait_until(lock, until, [&] { return closed_ || queue_.size() >= batch; });
+    }
+    if (!queue_.empty() && !free_.empty()) break;  // else another thread was faster
   }
-  Tickets out;
-  while (!queue_.empty() && out.size() < batch) {
+  Desk* const desk = free_.back();
+  free_.pop_back();
+  while (!queue_.empty() && hand.tickets.size() < batch) {
     queued_bytes_ -= queue_.front()->body.size();
-    out.push_back(std::move(queue_.front()));
+    hand.tickets.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
-  if (!out.empty()) ++busy_;
-  return out;
+  return desk;
 }
 
-void ServedModel::work(Worker& worker) {
-  while (true) {
-    Tickets tickets = take();
-    if (tickets.empty()) {
-      const std::lock_guard lock(mutex_);
-      if (closed_ && queue_.empty()) return;
-      continue;  // another thread was faster
-    }
-    try {
-      answer(worker, tickets);
-    } catch (...) {
-      // What is still here has no answer yet.
-      for (auto& ticket : tickets) {
-        if (ticket != nullptr) ticket->status = 503, finish(std::move(ticket));
-      }
-    }
+void ServedModel::give_back(Desk& desk) {
+  bool waits = false, ends = false;
+  {
     const std::lock_guard lock(mutex_);
-    --busy_;
+    free_.push_back(&desk);
+    waits = !queue_.empty();
+    ends = closed_;
+  }
+  if (ends) {
+    changed_.notify_all();
+  } else if (waits) {
+    changed_.notify_one();
   }
 }
 
-void ServedModel::finish(std::unique_ptr<Ticket> ticket) noexcept {
-  const std::chrono::duration<double> time = Clock::now() - ticket->arrived;
-  metrics_->request_time.add(time.count());
-  done_(std::move(ticket));
+void ServedModel::work(Hand& hand) {
+  while (Desk* const desk = take(hand)) {
+    for (const auto& ticket : hand.tickets) hand.at.push_back(ticket.get());
+    answer(*desk, hand.at);
+    for (auto& ticket : hand.tickets) done_(std::move(ticket));
+    hand.at.clear();
+    hand.tickets.clear();
+    give_back(*desk);
+  }
 }
 
-void ServedModel::refuse(std::unique_ptr<Ticket>& ticket, const Error& error) {
-  ticket->status = http_status(error.code);
-  ticket->reply = {error_body(error), 0};
-  if (ticket->status == 400) {
+void ServedModel::refuse(Ticket& ticket, const Error& error) {
+  ticket.status = http_status(error.code);
+  ticket.reply = {error_body(error), 0};
+  if (ticket.status == 400) {
     ++metrics_->refused;
-  } else if (ticket->status == 504) {
+  } else if (ticket.status == 504) {
     ++metrics_->late;
   } else {
     ++metrics_->failed;
   }
-  finish(std::move(ticket));
 }
 
-void ServedModel::answer(Worker& worker, Tickets& tickets) {
+/// Gives every ticket a status; 503 where there is no memory for more.
+void ServedModel::answer(Desk& desk, std::span<Ticket* const> tickets) noexcept {
+  const auto begun = Clock::now();
+  const bool brief = tickets.size() == 1 && tickets[0]->body.size() <= short_body_;
+  try {
+    answer_all(desk, tickets);
+  } catch (...) {
+  }
+  const auto now = Clock::now();
+  for (Ticket* const ticket : tickets) {
+    if (ticket->status == 0) ticket->status = 503;
+    metrics_->request_time.add(std::chrono::duration<double>(now - ticket->arrived).count());
+  }
+  if (brief) {
+    const std::int64_t took = std::chrono::nanoseconds(now - begun).count();
+    short_ns_ = short_ns_ + (took - short_ns_) / 4;
+  }
+}
+
+void ServedModel::answer_all(Desk& desk, std::span<Ticket* const> tickets) {
   std::vector<Prepared> prepared;
   prepared.reserve(tickets.size());
-  for (auto& ticket : tickets) {
-    auto request = read_request(*model_, *worker.reader,
+  for (Ticket* const ticket : tickets) {
+    auto request = read_request(*model_, *desk.reader,
                                 {ticket->body, ticket->content_type, ticket->header_length,
                                  ticket->sample_index, ticket->timeout});
     if (!request.ok()) {
-      refuse(ticket, request.error());
+      refuse(*ticket, request.error());
       continue;
     }
     auto deadline = ticket->deadline;
@@ -162,7 +214,7 @@ void ServedModel::answer(Worker& worker, Tickets& tickets) {
           std::min(deadline, ticket->arrived + std::chrono::microseconds(request->timeout_us));
     }
     if (Clock::now() > deadline) {
-      refuse(ticket, {ErrorCode::deadline_exceeded, "the request waited past its deadline"});
+      refuse(*ticket, {ErrorCode::deadline_exceeded, "the request waited past its deadline"});
       continue;
     }
     Prepared& added = prepared.emplace_back();
@@ -170,46 +222,39 @@ void ServedModel::answer(Worker& worker, Tickets& tickets) {
     added.logits.resize(static_cast<std::size_t>(added.request.count) *
                         static_cast<std::size_t>(model_->classes()));
     std::string().swap(ticket->body);
-    added.ticket = std::move(ticket);
+    added.ticket = ticket;
   }
-  try {
-    run(worker, prepared);
-    for (Prepared& p : prepared) {
-      if (p.failed) {
-        refuse(p.ticket, *p.failed);
-        continue;
-      }
-      auto reply = write_reply(*model_, name_, p.request, p.logits);
-      if (!reply.ok()) {
-        refuse(p.ticket, reply.error());
-        continue;
-      }
-      p.ticket->status = 200;
-      p.ticket->reply = std::move(*reply);
-      metrics_->samples += static_cast<std::uint64_t>(p.request.count);
-      finish(std::move(p.ticket));
+  run(desk, prepared);
+  for (Prepared& p : prepared) {
+    if (p.failed) {
+      refuse(*p.ticket, *p.failed);
+      continue;
     }
-  } catch (...) {
-    for (Prepared& p : prepared) {
-      if (p.ticket != nullptr) p.ticket->status = 503, finish(std::move(p.ticket));
+    auto reply = write_reply(*model_, name_, p.request, p.logits);
+    if (!reply.ok()) {
+      refuse(*p.ticket, reply.error());
+      continue;
     }
+    p.ticket->reply = std::move(*reply);
+    p.ticket->status = 200;
+    metrics_->samples += static_cast<std::uint64_t>(p.request.count);
   }
 }
 
 /// Runs of consecutive samples of one kind.
-void ServedModel::run(Worker& worker, std::vector<Prepared>& prepared) {
+void ServedModel::run(Desk& desk, std::vector<Prepared>& prepared) {
   for (std::size_t first = 0; first < prepared.size();) {
     std::size_t count = 1;
     while (first + count < prepared.size() &&
            prepared[first + count].request.kind == prepared[first].request.kind) {
       ++count;
     }
-    run_chunk(worker, prepared, first, count);
+    run_chunk(desk, prepared, first, count);
     first += count;
   }
 }
 
-void ServedModel::run_chunk(Worker& worker, std::vector<Prepared>& prepared, std::size_t first,
+void ServedModel::run_chunk(Desk& desk, std::vector<Prepared>& prepared, std::size_t first,
                             std::size_t count) {
   const std::span<Prepared> of(prepared.data() + first, count);
   const auto classes = static_cast<std::size_t>(model_->classes());
@@ -238,7 +283,7 @@ void ServedModel::run_chunk(Worker& worker, std::vector<Prepared>& prepared, std
     options.indices = std::span(indices).subspan(at, size);
     const std::span<float> out = std::span(logits).subspan(at * classes, size * classes);
     std::fill(out.begin(), out.end(), NAN);
-    runtime::Session& session = *worker.session;
+    runtime::Session& session = *desk.session;
     const auto samples = static_cast<std::int32_t>(size);
     Status status;
     switch (of[0].request.kind) {

@@ -1,8 +1,10 @@
-// A model at work: a queue of requests and the threads that answer them, each with a session of its
-// own on a shared plan. A thread takes what waits, up to a batch, and waits for more no longer than
-// it was told. What a sample's answer is depends on none of that.
+// A model at work: a queue of requests, threads that answer them, and a desk for each thread: a
+// session on a shared plan. A thread takes a free desk and what waits, up to a batch, and waits for
+// more no longer than it was told. Where nothing waits, a short request may be answered on the
+// thread that brings it. What a sample's answer is depends on none of that.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,12 +44,15 @@ struct Ticket {
 };
 
 struct ModelOptions {
-  runtime::SessionOptions session;  ///< of each thread; `threads` and `max_batch` are below
+  runtime::SessionOptions session;  ///< of each desk; `threads` and `max_batch` are below
   std::int32_t threads = 1;
   std::int32_t batch = 1;  ///< samples of different requests that a thread runs together
   std::chrono::microseconds batch_wait{0};  ///< for a batch to fill, after its first request
   std::size_t queue = 256;                  ///< requests that wait at most
   std::size_t queue_bytes = std::size_t{64} << 20;  ///< of their bodies
+  /// Whether answer_here() may answer. The device has to work on the calling thread: one that waits
+  /// for a machine would hold up the thread that brings the requests.
+  bool here = false;
 };
 
 class ServedModel {
@@ -65,6 +71,10 @@ class ServedModel {
 
   /// False, and the ticket stays the caller's, if the queue is full.
   [[nodiscard]] bool offer(std::unique_ptr<Ticket>& ticket);
+  /// Answers on the calling thread, which saves waking two others. False, and the ticket is as it
+  /// was, if something waits, no desk is free, or the answer may take longer than kShort. Where
+  /// more requests are about to come (not `last`), other threads begin with them meanwhile.
+  [[nodiscard]] bool answer_here(Ticket& ticket, bool last);
   /// Answers what waits; nothing may be offered any more.
   void close();
   /// Whether all is answered after close().
@@ -72,40 +82,48 @@ class ServedModel {
   [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] const runtime::Model& model() const noexcept { return *model_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const runtime::Session& session() const noexcept { return *workers_[0]->session; }
+  [[nodiscard]] const runtime::Session& session() const noexcept { return *desks_[0].session; }
 
  private:
-  struct Worker {
+  static constexpr std::chrono::nanoseconds kShort{1'000'000};
+  struct Hand {
+    platform::Thread thread;
+    std::vector<std::unique_ptr<Ticket>> tickets;  // room for a batch
+    std::vector<Ticket*> at;
+  };
+  struct Desk {
     std::unique_ptr<runtime::Session> session;
     std::optional<runtime::SampleReader> reader;
-    platform::Thread thread;
   };
-  using Tickets = std::vector<std::unique_ptr<Ticket>>;
   struct Prepared;
 
   ServedModel(std::string name, std::shared_ptr<const runtime::Model> model,
               const ModelOptions& options, std::shared_ptr<ModelMetrics> metrics, Done done);
-  void work(Worker& worker);
-  [[nodiscard]] Tickets take();
-  void answer(Worker& worker, Tickets& tickets);
-  void run(Worker& worker, std::vector<Prepared>& prepared);
-  void run_chunk(Worker& worker, std::vector<Prepared>& prepared, std::size_t first,
-                 std::size_t count);
-  void finish(std::unique_ptr<Ticket> ticket) noexcept;
-  void refuse(std::unique_ptr<Ticket>& ticket, const Error& error);
+  void work(Hand& hand);
+  [[nodiscard]] Desk* take(Hand& hand);
+  void give_back(Desk& desk);
+  void answer(Desk& desk, std::span<Ticket* const> tickets) noexcept;
+  void answer_all(Desk& desk, std::span<Ticket* const> tickets);
+  void run(Desk& desk, std::vector<Prepared>& prepared);
+  void run_chunk(Desk& desk, std::vector<Prepared>& prepared, std::size_t first, std::size_t count);
+  void refuse(Ticket& ticket, const Error& error);
 
   const std::string name_;
   const std::shared_ptr<const runtime::Model> model_;
   const ModelOptions options_;
   const std::shared_ptr<ModelMetrics> metrics_;
   const Done done_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Desk> desks_;
+  std::vector<std::unique_ptr<Hand>> hands_;
+  std::size_t short_body_ = 0;  // bytes, of some samples
+  // What a short body took lately, its decoding included. The first one goes to a thread.
+  std::atomic<std::int64_t> short_ns_{kShort.count()};
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<Ticket>> queue_;
   std::size_t queued_bytes_ = 0;
-  std::size_t busy_ = 0;  // threads that hold tickets
+  std::vector<Desk*> free_;  // the other desks have tickets on them
   bool closed_ = false;
 };
 

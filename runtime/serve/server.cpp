@@ -280,6 +280,7 @@ struct Server::Impl final : network::PeerHandler {
     ticket->sample_index = std::move(request.sample_index);
     ticket->timeout = std::move(request.timeout);
     ticket->deadline = ticket->arrived + options.request_time;
+    if (served.model->answer_here(*ticket, port->last())) return reply_of(*ticket);
     const Busy entry{ticket->number, ticket->deadline, request.closes};
     busy.emplace(from.number, entry);
     if (served.model->offer(ticket)) {
@@ -332,6 +333,13 @@ struct Server::Impl final : network::PeerHandler {
     if (drain_wanted && !draining) begin_draining();
   }
 
+  static Reply reply_of(Ticket& ticket) {
+    Reply reply{ticket.status, std::move(ticket.reply.body), ticket.reply.header_length};
+    if (reply.body.empty())
+      reply.body = error_body({ErrorCode::out_of_memory, "not enough memory for an answer"});
+    return reply;
+  }
+
   void answer_done() {
     std::unique_ptr<Ticket> list, in_order;
     {
@@ -353,10 +361,7 @@ struct Server::Impl final : network::PeerHandler {
       const bool closes = at->second.closes;
       busy.erase(at);
       if (to == nullptr || to->broken) continue;
-      Reply reply{ticket->status, std::move(ticket->reply.body), ticket->reply.header_length};
-      if (reply.body.empty())
-        reply.body = error_body({ErrorCode::out_of_memory, "not enough memory for an answer"});
-      finish(*to, reply, closes);
+      finish(*to, reply_of(*ticket), closes);
     }
   }
 
@@ -488,6 +493,8 @@ struct Server::Impl final : network::PeerHandler {
          [](const ModelMetrics& m) { return m.late.load(); });
     each("qama_full_total", "Requests that found the queue full.",
          [](const ModelMetrics& m) { return m.full.load(); });
+    each("qama_here_total", "Short requests that the port's thread answered itself.",
+         [](const ModelMetrics& m) { return m.here.load(); });
     each("qama_reloads_total", "Model files read again.",
          [](const ModelMetrics& m) { return m.reloads.load(); });
     each("qama_failed_reloads_total", "Model files that could not be used.",

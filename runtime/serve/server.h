@@ -1,7 +1,7 @@
 // The server behind `qama serve`: the Open Inference Protocol over HTTP. One thread has the port
-// (hal/network): it reads whole requests, answers the small ones itself, and hands inferences to
-// the models' threads (served_model.h). What a client sends costs one sentence at most; who sends
-// much, slowly or nothing gives way, as hal/network/network.h says.
+// (hal/network): it reads whole requests, answers what is short itself, and hands other inferences
+// to the models' threads (served_model.h). What a client sends costs one sentence at most; who
+// sends much, slowly or nothing gives way, as hal/network/network.h says.
 #pragma once
 
 #include <chrono>

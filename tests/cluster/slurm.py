@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Slurm job arrays on this machine against one process: the same numbers.
 
-    tests/cluster/slurm.py eval  [--program build/release/bin/qama]
+    tests/cluster/slurm.py eval  [--program build/release/bin/qama] [--data DIR]
     tests/cluster/slurm.py sweep [--program build/release/bin/qama]
 
 It starts slurmctld and slurmd of Debian's slurm-wlm on free ports of the loopback, as the user who
 runs it. They need neither root nor munge, and end with the script. Ends with 77 where Slurm is not
 there or does not start (sweep: where PyTorch is not there), and says why.
 
-eval: `sbatch --array` of shards and `qama merge`. sweep: the array of `qama_export.sweep slurm`,
-two tiny rows and one that fails at first. Data and labels are random.
+eval: `sbatch --array` of shards and `qama merge`, of a random MNIST or of the one in DIR. sweep:
+the array of `qama_export.sweep slurm`, two tiny rows and one that fails at first, on random data.
 """
 import argparse
 import gzip
@@ -147,9 +147,11 @@ def compare(name, got, expected):
     print(f"{name}: equal")
 
 
-def test_eval(slurm, folder, program):
-    put_data(folder, 1, 400)
-    command = [program, "eval", "-q", "--json", "--dataset", "mnist", "--data", folder, "-m",
+def test_eval(slurm, folder, program, data):
+    if data is None:
+        data = folder
+        put_data(folder, 1, 400)
+    command = [program, "eval", "-q", "--json", "--dataset", "mnist", "--data", data, "-m",
                ROOT / "weights/models/mnist-qama.safetensors"]
     line = " ".join(shlex.quote(str(word)) for word in command)
     for array, of in (("0-7", 8), ("1-3", 3)):
@@ -188,7 +190,7 @@ def results_of(out, program, data):
     return found
 
 
-def test_sweep(slurm, folder, program):
+def test_sweep(slurm, folder, program, _):
     if subprocess.run([sys.executable, "-c", "import torch"], check=False,
                       stderr=subprocess.DEVNULL).returncode:
         skip("python3-torch is not here")
@@ -235,13 +237,15 @@ def main():
                                      formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["eval", "sweep"])
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/bin/qama")
+    parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     # The names of users' folders may be anything; Slurm's own configuration takes no blanks.
     with (tempfile.TemporaryDirectory(prefix="qama-slurm-") as own,
           tempfile.TemporaryDirectory(prefix="qama cluster-") as folder):
         with Slurm(own) as slurm:
             test = {"eval": test_eval, "sweep": test_sweep}[options.what]
-            test(slurm, Path(folder), options.program.resolve())
+            test(slurm, Path(folder), options.program.resolve(),
+                 options.data and options.data.resolve())
 
 
 if __name__ == "__main__":

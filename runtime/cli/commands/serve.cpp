@@ -174,6 +174,7 @@ class Serve final : public Command {
     options_.model.session.in_flight =
         options_.model.batch > 1 ? run_.in_flight_for(run_.device) : 1;
     options_.model.batch_wait = std::chrono::microseconds(batch_wait_us_);
+    options_.model.here = options_.model.batch == 1 && batch_wait_us_ == 0 && run_.local();
     options_.request_time = std::chrono::milliseconds(request_ms_);
     options_.drain_time = std::chrono::milliseconds(drain_ms_);
     options_.port.max_buffered = std::max(std::size_t{64} << 20, 4 * options_.max_body);

@@ -336,6 +336,22 @@ class Queue(Case):
             for one in clients:
                 one.join()
             self.assertEqual(wrong, [])
+            # The thread of the port fills no batch.
+            self.assertEqual(figure(server, "qama_here_total", "fashion-mnist-qama"), 0)
+
+    def test_answers_do_not_depend_on_the_thread(self):
+        # One client after the other: short requests, and between them one of many samples.
+        with Server(PROGRAM) as server:
+            connection = server.connect()
+            many = binary_request("image", "UINT8", [COUNT, 28, 28, 1], b"".join(self.pixels))
+            for turn in range(40):
+                i = turn % COUNT
+                one = binary_request("image", "UINT8", [1, 28, 28, 1], self.pixels[i],
+                                     sample_index=i)
+                self.assertEqual(answers_of(server.infer(*one, connection)[1]), [self.expected[i]])
+                if i == 0:
+                    self.assertEqual(answers_of(server.infer(*many, connection)[1]), self.expected)
+            connection.close()
 
     def test_a_full_queue_and_a_deadline(self):
         # Nothing is answered before the batch is full or a second is over.
