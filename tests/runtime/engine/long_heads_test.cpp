@@ -244,6 +244,8 @@ TEST(LongHeadPlans, NeedADeviceThatTakesFactors) {
   options.fallback = runtime::FallbackPolicy::never;
   const auto session = Session::create(held.model, options);
   ASSERT_FALSE(session.ok());
+  if (session.error().message.find("QAMA_WITH_CIM=OFF") != std::string::npos)
+    GTEST_SKIP() << "SKIPPED: this build has no drivers of the Ising machine";
   EXPECT_NE(session.error().code, ErrorCode::unsupported) << session.error().message;
 }
 
