@@ -343,21 +343,12 @@ std::string_view name_of(Pieces value) noexcept {
   return name_in(kPieces, value);
 }
 
-const AttentionSpec& Architecture::attention_of(std::int32_t block) const noexcept {
-  return std::binary_search(other_blocks.begin(), other_blocks.end(), block) ? other_attention
-                                                                             : attention;
-}
-
 bool Architecture::is_qama() const noexcept {
   return rules_of(attention.kind).anneals;
 }
 
 bool Architecture::is_qama(std::int32_t block) const noexcept {
   return rules_of(attention_of(block).kind).anneals;
-}
-
-std::int32_t Architecture::spin_bits() const noexcept {
-  return is_qama() ? std::max(attention.bits, 1) : 0;
 }
 
 std::int32_t Architecture::projections(std::int32_t block) const noexcept {
@@ -372,21 +363,6 @@ bool Architecture::projects(std::int32_t block) const noexcept {
   const AttentionSpec& own = attention_of(block);
   const auto projects = rules_of(own.kind).projects;
   return projects == nullptr || projects(own);
-}
-
-double Architecture::rho(std::int32_t n) const noexcept {
-  return n * attention.rho0;
-}
-
-double Architecture::lambda(std::int32_t n) const noexcept {
-  if (heads <= 1) return 0.0;
-  constexpr double kPi = 3.14159265358979323846;
-  return n * std::sqrt(2.0 / kPi) / (heads - 1) * attention.gamma0;
-}
-
-const hal::Schedule& Architecture::anneal_of(std::int32_t block) const noexcept {
-  const auto& layers = attention.anneal_layers;
-  return layers.empty() ? attention.anneal : layers[static_cast<std::size_t>(block)];
 }
 
 Status Architecture::validate() const {

@@ -16,6 +16,15 @@ namespace qama {
 
 inline constexpr std::size_t kAlignment = 64;
 
+/// std::bad_alloc; a board without exceptions ends.
+[[noreturn]] inline void no_memory() {
+#ifdef __cpp_exceptions
+  throw std::bad_alloc();
+#else
+  std::abort();
+#endif
+}
+
 /// A zero-filled array of `size()` elements, aligned to kAlignment. Movable, not copyable. Throws
 /// std::bad_alloc when memory runs out; the C ABI turns that into OUT_OF_MEMORY.
 template <typename T>
@@ -32,10 +41,9 @@ class AlignedBuffer {
     size_ = 0;
     if (size == 0) return;
     const auto bytes = checked_mul(size, sizeof(T));
-    if (!bytes || *bytes > SIZE_MAX - kAlignment) throw std::bad_alloc();
+    if (!bytes || *bytes > SIZE_MAX - kAlignment) no_memory();
     const std::size_t rounded = round_up(*bytes, kAlignment);
-    void* memory = std::aligned_alloc(kAlignment, rounded);
-    if (memory == nullptr) throw std::bad_alloc();
+    void* memory = ::operator new(rounded, std::align_val_t(kAlignment));
     std::memset(memory, 0, rounded);
     data_.reset(static_cast<T*>(memory));
     size_ = size;
@@ -52,7 +60,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const noexcept { std::free(p); }
+    void operator()(T* p) const noexcept { ::operator delete(p, std::align_val_t(kAlignment)); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t size_ = 0;

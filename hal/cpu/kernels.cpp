@@ -3,7 +3,7 @@
 // set: a line in QAMA_KERNELS, its files in isa/ (annealers.h, recombiner.h), its flags in
 // hal/CMakeLists.txt.
 #include <array>
-#ifdef __arm__
+#if defined(__arm__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
@@ -22,7 +22,7 @@
             HAS("avx512cd"), "AVX-512 F, BW, CD, DQ and VL")
 #elif defined(__aarch64__)
 #define QAMA_KERNELS(X) X(neon, true, "Advanced SIMD (every ARMv8-A core)")
-#elif defined(__arm__)
+#elif defined(__arm__) && defined(__linux__)
 #define QAMA_KERNELS(X)                                                                          \
   X(plain, true, "nothing: 128 bits in general registers")                                       \
   X(neon, (getauxval(AT_HWCAP) & HWCAP_NEON) != 0, "Advanced SIMD")

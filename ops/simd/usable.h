@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#if defined(__aarch64__) || defined(__arm__)
+#if defined(__linux__) && (defined(__aarch64__) || defined(__arm__))
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif

@@ -4,75 +4,12 @@
 #include <string>
 
 #include "hal/base/checked.h"
-#include "runtime/engine/attention/attention.h"
 #include "runtime/engine/builder.h"
+#include "runtime/engine/forward.h"
 #include "runtime/engine/pipeline.h"
-#include "runtime/engine/steps/steps.h"
 
 namespace qama::runtime {
 namespace {
-
-/// Attention and MLP read the stream itself; a norm takes its place behind each of them.
-Status add_post_norm_block(Builder& b, std::int32_t block, const std::string& prefix,
-                           const std::string& tensor) {
-  const std::int64_t dim = b.architecture().dim;
-  const Region<float> standardised = b.normed;
-  if (b.architecture().one_norm(block)) {
-    b.normed = b.x;
-  } else {
-    QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.standardise", "", block));
-  }
-  QAMA_RETURN_IF_ERROR(add_attention(b, {block, prefix, tensor + "attn."}));
-  b.tap(prefix + "attn_out", b.delta, dim);
-  b.normed = b.x;
-  b.leave_delta();
-  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "attn.norm", tensor + "attn.norm", block));
-  QAMA_RETURN_IF_ERROR(add_mlp(b, block, prefix, tensor));
-  b.leave_delta();
-  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "mlp.norm", tensor + "mlp.norm", block));
-  b.tap(prefix + "out", b.x, dim);
-  b.normed = standardised;
-  return {};
-}
-
-Status add_block(Builder& b, std::int32_t block) {
-  const std::string prefix = "block." + std::to_string(block) + ".";
-  const std::string tensor = "blocks." + std::to_string(b.architecture().group_of(block)) + ".";
-  if (b.architecture().norm == weights::NormPlace::post) {
-    return add_post_norm_block(b, block, prefix, tensor);
-  }
-  const std::int64_t dim = b.architecture().dim;
-  // A kind with norms of its own has them in the weights behind the standardised rows.
-  QAMA_RETURN_IF_ERROR(b.add_norm(
-      prefix + "attn.norm", b.architecture().one_norm(block) ? tensor + "attn.norm" : "", block));
-  b.tap(prefix + "attn_norm", b.normed, dim);
-  QAMA_RETURN_IF_ERROR(add_attention(b, {block, prefix, tensor + "attn."}));
-  b.tap(prefix + "attn_out", b.delta, dim);
-  b.leave_delta();
-  QAMA_RETURN_IF_ERROR(b.add_norm(prefix + "mlp.norm", tensor + "mlp.norm", block));
-  QAMA_RETURN_IF_ERROR(add_mlp(b, block, prefix, tensor));
-  b.leave_delta(prefix + "out");
-  return {};
-}
-
-/// All steps of a model, in their order.
-Status add_steps(Builder& b) {
-  const weights::Architecture& a = b.architecture();
-  QAMA_RETURN_IF_ERROR(b.start());
-  QAMA_RETURN_IF_ERROR(a.is_image()  ? add_image_embedding(b)
-                       : a.is_text() ? add_text_embedding(b)
-                                     : add_feature_embedding(b));
-  b.tap("embed", b.x, a.dim);
-  for (std::int32_t block = 0; block < a.depth; ++block) QAMA_RETURN_IF_ERROR(add_block(b, block));
-  if (a.norm == weights::NormPlace::pre) {
-    QAMA_RETURN_IF_ERROR(b.add_norm("norm", "norm", -1));
-  } else {
-    b.normed = b.x;
-  }
-  b.tap("norm", b.normed, a.dim);
-  QAMA_RETURN_IF_ERROR(add_classifier(b));
-  return b.finish();
-}
 
 Status check(std::int32_t value, std::int32_t most, const std::string& before,
              const std::string& after) {
@@ -98,7 +35,7 @@ Result<std::shared_ptr<const Plan>> Plan::create(std::shared_ptr<const Model> mo
   try {
     const std::shared_ptr<Plan> plan(new Plan(std::move(model), options));
     Builder builder(*plan->model_, options.factors, options.sample_threads, *plan->pipeline_);
-    QAMA_RETURN_IF_ERROR(add_steps(builder));
+    QAMA_RETURN_IF_ERROR(add_forward(builder));
     const auto all =
         checked_mul<std::size_t>(plan->pipeline_->lane_bytes, options.threads * options.in_flight);
     if (!all)

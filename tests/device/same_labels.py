@@ -126,4 +126,5 @@ def main():
     return 0 if compared else 77
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -48,11 +48,15 @@ runtime/engine:   hal/base hal/platform hal hal/lower weights ops
 runtime/engine/steps: hal/base hal weights ops runtime/engine
 runtime/engine/attention: hal/base hal weights ops runtime/engine
                   runtime/engine/steps
-runtime/engine/plan: hal/base runtime/engine runtime/engine/steps
+runtime/engine/forward: hal/base runtime/engine runtime/engine/steps
                   runtime/engine/attention
+runtime/engine/plan: hal/base runtime/engine runtime/engine/forward
 runtime/engine/profiler: runtime/engine runtime/engine/plan
 runtime/engine/session: hal/base hal/platform hal weights runtime/engine
                   runtime/engine/plan runtime/engine/profiler
+runtime/bare:     hal/base hal/platform hal hal/cpu weights runtime/engine
+                  runtime/engine/steps runtime/engine/attention
+                  runtime/engine/forward
 runtime/onnxruntime: hal/base hal weights ops runtime/engine/attention
 runtime/io:       hal/base hal/platform weights/preprocess
 runtime/api:      hal/base hal/platform hal hal/lower hal/text hal/search weights ops

@@ -32,7 +32,9 @@ class DenseSolver final : public CpuSolver {
       chain.spins = spins_.data() + c * words;
     }
     temperatures_.resize(kInitialSweeps);
-    if (can_recombine(shape)) pool_ = std::make_unique_for_overwrite<HeadPool>();
+    if (can_recombine(shape) && kernel.collect != nullptr) {
+      pool_ = std::make_unique_for_overwrite<HeadPool>();
+    }
   }
 
  private:

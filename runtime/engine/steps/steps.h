@@ -1,5 +1,5 @@
 // The families of steps around attention, in the order in which a plan adds them. A new one is a
-// file beside this one, a declaration here and a call in plan.cpp. Attention has a folder of its
+// file beside this one, a declaration here and a call in forward.cpp. Attention has a folder of its
 // own (attention/attention.h).
 #pragma once
 

@@ -1,8 +1,8 @@
 #include "tests/hal/cpu/hal_test_support.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <limits>
 #include <map>
 
@@ -206,8 +206,8 @@ const std::vector<const cpu::Kernel*>& kernels_under_test() {
       if (kernel.supported()) {
         out.push_back(&kernel);
       } else {
-        std::cout << "SKIPPED: kernel " << kernel.name << ": this machine lacks " << kernel.needs
-                  << '\n';
+        std::printf("SKIPPED: kernel %s: this machine lacks %s\n", std::string(kernel.name).c_str(),
+                    std::string(kernel.needs).c_str());
       }
     }
     return out;

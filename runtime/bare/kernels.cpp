@@ -1,0 +1,24 @@
+// The annealer of a board: one kernel, for layers with their couplings as integers. It takes the
+// place of hal/cpu/kernels.cpp, whose list brings the code of every form of problem.
+#include "hal/cpu/kernel.h"
+
+namespace qama::hal::cpu {
+
+void anneal_plain(const AnnealJob& job, std::span<Chain> chains);
+
+namespace {
+
+constexpr std::array kKernels = {Kernel{"plain", anneal_plain, nullptr, nullptr, nullptr, nullptr,
+                                        nullptr, nullptr, nullptr, nullptr,
+                                        []() noexcept { return true; }, "nothing"}};
+
+}  // namespace
+
+std::span<const Kernel> kernels() noexcept {
+  return kKernels;
+}
+const Kernel& best_kernel() noexcept {
+  return kKernels.front();
+}
+
+}  // namespace qama::hal::cpu

@@ -1,0 +1,54 @@
+// `qama flash`: the flash form of a model, which boards without an operating system read in place.
+#include "weights/flash.h"
+#include "hal/platform/output_file.h"
+#include "runtime/cli/arguments.h"
+#include "runtime/cli/command.h"
+#include "runtime/cli/report.h"
+#include "weights/model_file.h"
+
+namespace qama::cli {
+namespace {
+
+class Flash final : public Command {
+ public:
+  CommandText text() const override {
+    return {.summary = "Write a model as a board without an operating system reads it from flash.",
+            .notes =
+                "The program for boards is in runtime/bare; its README says where the file "
+                "goes. Models of texts have no such form.\n",
+            .examples = "qama flash MODEL -o model.bin\n"};
+  }
+
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
+    app.add_option("-o,--out", out_, "The file to write.")->required()->type_name("FILE");
+  }
+
+  Status run(Console& console) override {
+    QAMA_ASSIGN_OR_RETURN(const auto model, weights::ModelFile::open(path_));
+    auto bytes = weights::flash_form(*model);
+    if (!bytes.ok()) return weights::in_file(path_, bytes.error());
+    QAMA_RETURN_IF_ERROR(platform::write_file(out_, *bytes));
+    if (console.json) {
+      Json object;
+      object["model"] = path_;
+      object["out"] = out_;
+      object["bytes"] = bytes->size();
+      console.object(object);
+    } else {
+      console.line("wrote " + out_ + ", " + std::to_string(bytes->size()) + " bytes");
+    }
+    return {};
+  }
+
+ private:
+  std::string path_, out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_flash() {
+  return std::make_unique<Flash>();
+}
+
+}  // namespace qama::cli
