@@ -9,14 +9,16 @@
 #include "hal/base/quote.h"
 #include "hal/base/sentence.h"
 #include "hal/base/valid_utf8.h"
-#include "hal/cim/cim_device.h"
 #include "hal/cpu/cpu_device.h"
-#include "hal/csv/csv_device.h"
 #include "hal/device.h"
 #include "hal/exact/exact_device.h"
-#include "hal/pool.h"
 #include "hal/published/published_device.h"
 #include "hal/reopen.h"
+#if !QAMA_CORE_ONLY
+#include "hal/cim/cim_device.h"
+#include "hal/csv/csv_device.h"
+#include "hal/pool.h"
+#endif
 
 namespace qama::hal {
 namespace {
@@ -50,6 +52,7 @@ constexpr std::array kSchemes = {
     Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms},
     Scheme{"exact:", open_exact, "exact:"},
     Scheme{"published:", open_published, "published:"},
+#if !QAMA_CORE_ONLY  // neither files nor a network
     Scheme{"csv:", csv::open_csv_device, "csv:DIR"},
     Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
     Scheme{"cims://", cim::open_cims_device, "cims://HOST:PORT?..."},
@@ -58,8 +61,10 @@ constexpr std::array kSchemes = {
     Scheme{"qboson-cloud://", cim::open_qboson_cloud_device, "qboson-cloud://HOST?..."},
     Scheme{"qboson-cloud+http://", cim::open_qboson_cloud_http_device,
            "qboson-cloud+http://HOST:PORT?..."},
+#endif
 };
 
+#if !QAMA_CORE_ONLY
 /// "HOST:PORT,HOST:PORT?OPTIONS": the options are those of every machine. One that is down now may
 /// join later; if all are, the first one's error.
 Result<std::shared_ptr<Device>> open_pool(const Scheme& scheme, std::string_view rest) {
@@ -94,6 +99,11 @@ Result<std::shared_ptr<Device>> open_pool(const Scheme& scheme, std::string_view
   options.repeats_late_jobs = scheme.prefix.starts_with("cim");
   return make_pool(std::move(machines), std::move(options));
 }
+#else
+Result<std::shared_ptr<Device>> open_pool(const Scheme& scheme, std::string_view rest) {
+  return scheme.open(rest);
+}
+#endif
 
 }  // namespace
 
@@ -122,6 +132,13 @@ Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
   return Error{ErrorCode::device_unknown,
                "device '" + std::string(uri.substr(0, 64)) + "': expected one of " + known};
 }
+
+#if QAMA_CORE_ONLY
+Result<std::shared_ptr<Device>> open_device_or_retry(std::string_view uri,
+                                                     std::int32_t /*in_flight*/) {
+  return open_device(uri);
+}
+#endif
 
 std::vector<DeviceListing> list_devices() {
   std::vector<DeviceListing> out = cpu::list_cpu_devices();

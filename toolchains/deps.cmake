@@ -7,6 +7,7 @@
 # ZLIB::ZLIB, qama_md (SHA-256 of libmd), qama_sodium (Ed25519 of libsodium), qama_png, qama_jpeg, GTest::gtest, GTest::gmock, GTest::gtest_main,
 # benchmark::benchmark; where they are found, qama_webp, qama_gif, qama_tiff.
 
+option(QAMA_CORE_ONLY "The C API for what is in memory, without a program: no library but headers is needed" OFF)
 option(QAMA_STATIC_DEPS "Link zlib, libmd and the image libraries from their static archives" ${QAMA_STATIC})
 
 # Which implementation linear layers have: oneDNN's generated code, which is for x86-64, or the kernels of
@@ -32,7 +33,8 @@ option(QAMA_BOOTSTRAP "Look for libraries where toolchains/bootstrap puts them, 
 if(QAMA_BOOTSTRAP)
   set(qama_remedy "run toolchains/bootstrap once, then configure again")
   set(bootstrap_arguments --print-prefix)
-  if(CMAKE_CROSSCOMPILING)
+  # Headers have no architecture: those of this machine do.
+  if(CMAKE_CROSSCOMPILING AND NOT QAMA_CORE_ONLY)
     list(APPEND bootstrap_arguments --target ${CMAKE_LIBRARY_ARCHITECTURE})
   endif()
   execute_process(
@@ -114,6 +116,15 @@ else()
     file(WRITE ${json_header} "${json_text}")
   endif()
   target_include_directories(nlohmann_json::nlohmann_json BEFORE INTERFACE ${CMAKE_BINARY_DIR}/patched)
+endif()
+if(CMAKE_CROSSCOMPILING AND QAMA_CORE_ONLY)
+  # The folder of a system's headers has more than this library, and a compiler for no system reads none of it.
+  file(COPY ${json_folder}/nlohmann DESTINATION ${CMAKE_BINARY_DIR}/headers)
+  set_target_properties(nlohmann_json::nlohmann_json PROPERTIES INTERFACE_INCLUDE_DIRECTORIES
+    "${CMAKE_BINARY_DIR}/patched;${CMAKE_BINARY_DIR}/headers")
+endif()
+if(QAMA_CORE_ONLY)
+  return()
 endif()
 qama_require(CLI11 2.1 CONFIG)
 qama_require(Threads)

@@ -2,6 +2,7 @@
 //   PlainSet   no vector unit: 128 bits in general registers, for machines whose unit xsimd does
 //              not know, or that may have none (32-bit ARM, RISC-V)
 //   NeonSet    Advanced SIMD, of 64-bit or of 32-bit ARM
+//   xsimd::wasm  vectors of WebAssembly, for a whole module or for none of it
 //   WholeFloats<Set>   the set to take where numbers are double, or where float must be IEEE's to
 //              the last bit: NEON of 32-bit ARM has no double, and takes numbers below 2^-126 for 0
 // Included first by the files that are compiled for one set, and by nothing else.
@@ -13,6 +14,11 @@
 // A form of complex numbers that is not used here, and that its emulation spells wrongly.
 #undef XSIMD_ENABLE_XTL_COMPLEX
 #include <xsimd/config/xsimd_config.hpp>
+#if defined(__EMSCRIPTEN__) && !defined(__wasm_simd128__)
+#undef XSIMD_WITH_WASM
+#define XSIMD_WITH_WASM 0
+#define XSIMD_NO_SUPPORTED_ARCHITECTURE
+#endif
 // Where it finds no vector unit, xsimd gives nothing, not even what needs none.
 #ifdef XSIMD_NO_SUPPORTED_ARCHITECTURE
 #undef XSIMD_NO_SUPPORTED_ARCHITECTURE

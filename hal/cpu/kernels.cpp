@@ -26,6 +26,8 @@
 #define QAMA_KERNELS(X)                                                                          \
   X(plain, true, "nothing: 128 bits in general registers")                                       \
   X(neon, (getauxval(AT_HWCAP) & HWCAP_NEON) != 0, "Advanced SIMD")
+#elif defined(__wasm_simd128__)
+#define QAMA_KERNELS(X) X(wasm, true, "128-bit vectors of WebAssembly")
 #else
 #define QAMA_KERNELS(X) X(plain, true, "nothing: 128 bits in general registers")
 #endif

@@ -7,8 +7,10 @@
 // providers, a millisecond. These take no memory and cannot fail.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
-#else
+#elif __has_include(<sha2.h>)
 #include <sha2.h>
+#else
+#include "hal/platform/sha256_own.h"
 #endif
 
 namespace qama::platform {
@@ -21,11 +23,18 @@ using Context = SHA256_CTX;
 constexpr auto kInit = SHA256_Init;
 constexpr auto kUpdate = SHA256_Update;
 constexpr auto kFinal = SHA256_Final;
-#else
+#elif __has_include(<sha2.h>)
 using Context = SHA2_CTX;
 constexpr auto kInit = SHA256Init;
 constexpr auto kUpdate = SHA256Update;
 constexpr auto kFinal = SHA256Final;
+#else
+using Context = OwnSha256;
+constexpr auto kInit = [](Context* context) { *context = Context(); };
+constexpr auto kUpdate = [](Context* context, const std::uint8_t* bytes, std::size_t size) {
+  context->add({bytes, size});
+};
+constexpr auto kFinal = [](std::uint8_t* out, Context* context) { context->end(out); };
 #endif
 
 class Sha256 {

@@ -19,7 +19,7 @@ namespace qama::platform {
 }
 
 [[nodiscard]] inline std::string sha256_hex(std::string_view bytes) {
-  return sha256_hex({std::as_bytes(std::span(bytes))});
+  return sha256_hex({std::as_bytes(std::span(bytes.data(), bytes.size()))});
 }
 
 /// RFC 2104, for keys of 16 bytes. Takes no memory, so there always is a digest.

@@ -29,6 +29,9 @@ Status in_flight() noexcept {
 }  // namespace
 
 Status Thread::start(std::function<void()> body) {
+  if constexpr (!kHasThreads) {
+    return Error{ErrorCode::out_of_memory, "the system gives no thread: it has none"};
+  }
   try {
     thread_ = std::thread([this, body = std::move(body)]() noexcept {
       try {

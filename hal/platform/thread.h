@@ -9,6 +9,14 @@
 
 namespace qama::platform {
 
+/// Whether the system has threads. Where it has none, start() always fails, and what would share
+/// work does it alone.
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+inline constexpr bool kHasThreads = false;
+#else
+inline constexpr bool kHasThreads = true;
+#endif
+
 class Thread {
  public:
   Thread() = default;

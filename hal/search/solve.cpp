@@ -86,7 +86,8 @@ class Watcher {
     woken_.notify_all();
   }
   Status start(const std::atomic<bool>* stop, std::span<const std::unique_ptr<Solver>> solvers) {
-    if (stop == nullptr) return {};
+    // Without threads, a stop waits for the end of a part.
+    if (stop == nullptr || !platform::kHasThreads) return {};
     return thread_.start([this, stop, solvers] {
       std::unique_lock lock(mutex_);
       while (!woken_.wait_for(lock, kStopInterval, [this] { return ending_; })) {

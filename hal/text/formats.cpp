@@ -81,20 +81,6 @@ Error unclear(std::string_view bytes, std::string_view name) {
 
 }  // namespace
 
-std::string_view name_of(ProblemKind kind) noexcept {
-  switch (kind) {
-    case ProblemKind::qama:
-      return "qama";
-    case ProblemKind::maxcut:
-      return "maxcut";
-    case ProblemKind::qubo:
-      return "qubo";
-    case ProblemKind::ising:
-      return "ising";
-  }
-  return "";
-}
-
 std::span<const ProblemFormat* const> problem_formats() noexcept {
   return kFormats;
 }

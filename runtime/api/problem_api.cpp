@@ -265,7 +265,8 @@ Status read_initial(const hal::ProblemShape& shape, const qama_solve_options& op
   return {};
 }
 
-/// hal::solve() in a thread of its own, while the calling one tells how far it is.
+/// hal::solve() in a thread of its own, while the calling one tells how far it is. Where there are
+/// no threads, the search tells it between its parts.
 class ToldSearch {
  public:
   ToldSearch(const qama_solve_options& options, bool larger_is_better)
@@ -276,15 +277,30 @@ class ToldSearch {
   Result<hal::BestAnswer> run(const hal::ProblemFile& file, hal::Device& device,
                               hal::SolveRequest request, hal::SolveHooks hooks) {
     const auto start = qama::platform::Clock::now();
+    const hal::ProblemShape shape = file.shape();
+    best_.resize(static_cast<std::size_t>(shape.spins()));
+    told_.resize(best_.size());
     request.stop = &stop_;
-    hooks.answer = [this, then = std::move(hooks.answer)](double elapsed_ms, double value,
-                                                          const auto& spins) {
+    hooks.answer = [this, shape, then = std::move(hooks.answer)](double elapsed_ms, double value,
+                                                                 const auto& spins) {
       if (then) then(elapsed_ms, value, spins);
       const std::lock_guard lock(mutex_);
       ++now_.reads;
       const bool better = larger_is_better_ ? value > now_.value : value < now_.value;
-      if (better || std::isnan(now_.value)) now_.value = value;
+      if (better || std::isnan(now_.value)) {
+        now_.value = value;
+        unpack(shape, spins, best_.data());
+      }
     };
+    if constexpr (!qama::platform::kHasThreads) {
+      hooks.progress = [this](double elapsed_ms, std::int64_t) {
+        tell(elapsed_ms);
+        return !stop_.load();
+      };
+      Result<hal::BestAnswer> out = hal::solve(file, device, request, hooks);
+      tell(qama::platform::microseconds_since(start) / 1000);
+      return out;
+    }
     Result<hal::BestAnswer> out = Error{ErrorCode::internal, "a search without an answer"};
     qama::platform::Thread thread;
     QAMA_RETURN_IF_ERROR(thread.start([&] {
@@ -294,16 +310,27 @@ class ToldSearch {
     for (bool ended = false; !ended;) {
       std::unique_lock lock(mutex_);
       ended = woken_.wait_for(lock, kInterval, [this] { return ended_; });
-      qama_progress now = now_;
       lock.unlock();
-      now.elapsed_ms = qama::platform::microseconds_since(start) / 1000;
-      if (options_.progress(options_.progress_context, &now) != 0) stop_ = true;
+      tell(qama::platform::microseconds_since(start) / 1000);
     }
     QAMA_RETURN_IF_ERROR(thread.join());
     return out;
   }
 
  private:
+  /// Calls the caller's function, which may ask for the end.
+  void tell(double elapsed_ms) {
+    qama_progress now{};
+    {
+      const std::lock_guard lock(mutex_);
+      now = now_;
+      if (now.reads > 0) std::copy(best_.begin(), best_.end(), told_.begin());
+    }
+    now.elapsed_ms = elapsed_ms;
+    now.answer = now.reads > 0 ? told_.data() : nullptr;
+    if (options_.progress(options_.progress_context, &now) != 0) stop_ = true;
+  }
+
   static constexpr std::chrono::milliseconds kInterval{20};
   /// Wakes the calling thread, also where an exception ends the search.
   struct Ending {
@@ -321,10 +348,12 @@ class ToldSearch {
   const qama_solve_options& options_;
   const bool larger_is_better_;
   std::atomic<bool> stop_ = false;
-  std::mutex mutex_;  ///< guards what follows
+  std::vector<std::uint8_t> told_;  ///< what the caller sees
+  std::mutex mutex_;                ///< guards what follows
   std::condition_variable woken_;
   bool ended_ = false;
   qama_progress now_{};
+  std::vector<std::uint8_t> best_;
 };
 
 /// Where the answers of a call go.

@@ -14,6 +14,7 @@
 #include "runtime/api/answer.h"
 #include "runtime/api/api_error.h"
 #include "runtime/api/sample.h"
+#include "runtime/api/watcher.h"
 #include "runtime/engine/log.h"
 #include "runtime/engine/model.h"
 #include "runtime/engine/plan.h"
@@ -49,8 +50,9 @@ struct qama_model {
     const runtime::PlanOptions wanted{
         options.max_batch == 0 ? 1 : options.max_batch, options.threads == 0 ? 1 : options.threads,
         options.in_flight == 0 ? 1 : options.in_flight,
-        options.device == nullptr ||
-            qama::hal::forms_of(options.device).has(qama::hal::Form::factors),
+        // What is explained are integers.
+        options.explain == 0 && (options.device == nullptr ||
+                                 qama::hal::forms_of(options.device).has(qama::hal::Form::factors)),
         options.sample_threads == 0 ? 1 : options.sample_threads};
     const std::scoped_lock lock(mutex);
     if (plan == nullptr || plan->options().max_batch != wanted.max_batch ||
@@ -84,6 +86,10 @@ struct qama_session {
   std::vector<qama_guess> top;
   std::vector<qama_layer_solve> solves;
   std::vector<std::string> solved_by;  // of samples whose layers several solvers solved
+  // With options.explain, of the last run. A layer's flips are told by what they cost.
+  bool explains = false;
+  runtime::Watcher watcher;
+  std::vector<std::vector<std::string>> words;  // of texts, a token each
 
   [[nodiscard]] const runtime::Model& model() const noexcept { return session->model(); }
 
@@ -98,11 +104,26 @@ struct qama_session {
     return std::span<float>(
         data, static_cast<std::size_t>(count) * static_cast<std::size_t>(model().classes()));
   }
-  [[nodiscard]] runtime::RunOptions run_options() const noexcept {
+  [[nodiscard]] runtime::Hooks hooks() noexcept {
+    runtime::Hooks out;
+    if (explains) {
+      out.recorder = &watcher;
+      out.problems = &watcher;
+    }
+    return out;
+  }
+  [[nodiscard]] runtime::RunOptions run_options() noexcept {
     runtime::RunOptions options;
     options.first_sample = first_sample;
+    options.hooks = hooks();
     return options;
   }
+  /// What the last run left goes; every run begins with it.
+  void forget() noexcept {
+    watcher.layers.clear();
+    for (std::vector<std::string>& text : words) text.clear();
+  }
+  Result<const runtime::WatchedLayer*> layer(std::int32_t sample, std::int32_t number) const;
 
   void allocate();
   Status run_images(const qama_image* images, std::int32_t count, std::span<float> out);
@@ -200,6 +221,7 @@ Status create_session(qama_model& model, const qama_session_options& options, qa
   auto handle = std::make_unique<qama_session>();
   QAMA_ASSIGN_OR_RETURN(handle->session, runtime::Session::create(plan, session_options));
   handle->labels = model.labels;
+  handle->explains = options.explain != 0;
   QAMA_ASSIGN_OR_RETURN(handle->reader, runtime::SampleReader::create(model.model, model.name));
   handle->allocate();
   runtime::log(runtime::LogLevel::info,
@@ -259,10 +281,13 @@ void qama_session::allocate() {
   top.resize(batch * classes);
   solves.resize(batch * static_cast<std::size_t>(session->plan().qama_layers()));
   solved_by.resize(batch);
+  if (explains) words.resize(batch);
+  watcher.all_tokens = static_cast<std::size_t>(a.tokens());
 }
 
 Status qama_session::run_images(const qama_image* images, std::int32_t count,
                                 std::span<float> out) {
+  forget();
   if (images == nullptr) return null_argument("images");
   QAMA_ASSIGN_OR_RETURN(const std::size_t stride,
                         stride_of(images->struct_size, kFirstImageBytes, "qama_image"));
@@ -283,6 +308,7 @@ Status qama_session::run_images(const qama_image* images, std::int32_t count,
 
 Status qama_session::run_texts(const char* const* texts, std::int32_t count, std::span<float> out,
                                bool check) {
+  forget();
   if (texts == nullptr) return null_argument("texts");
   if (!model().architecture().is_text()) {
     return Error{ErrorCode::model_wrong_kind,
@@ -297,18 +323,21 @@ Status qama_session::run_texts(const char* const* texts, std::int32_t count, std
     QAMA_ASSIGN_OR_RETURN(
         encoded[i], reader->tokeniser()->encode(texts[i], std::span(tokens).subspan(i * n, n)));
     lengths[i] = encoded[i].length;
+    if (explains) words[i] = reader->tokeniser()->words(texts[i]);
   }
   return session->run_tokens(std::span(tokens).first(batch * n), std::span(lengths).first(batch),
                              out, run_options());
 }
 
 Status qama_session::run_f32(const float* input, std::int32_t count, std::span<float> out) {
+  forget();
   if (input == nullptr) return null_argument("input");
   const std::size_t all = static_cast<std::size_t>(count) * model().input_floats();
   return session->run_f32({input, all}, count, out, run_options());
 }
 
 Status qama_session::run_sample(runtime::Sample sample, std::span<float> out) {
+  forget();
   sample.index += first_sample;
   encoded[0] = sample.text;
   notes[0] = sample.picture;
@@ -317,7 +346,23 @@ Status qama_session::run_sample(runtime::Sample sample, std::span<float> out) {
     std::copy(sample.pixels.begin(), sample.pixels.end(), pixels.begin());
     seen = 1;
   }
-  return runtime::run_sample(*session, sample, out);
+  if (explains) words[0] = std::move(sample.words);
+  return runtime::run_sample(*session, sample, out, hooks());
+}
+
+Result<const runtime::WatchedLayer*> qama_session::layer(std::int32_t sample,
+                                                         std::int32_t number) const {
+  if (!explains) {
+    return Error{ErrorCode::unsupported,
+                 "the session keeps nothing of its layers: create it with options.explain = 1"};
+  }
+  std::int32_t found = 0;
+  for (const runtime::WatchedLayer& layer : watcher.layers) {
+    if (layer.sample == sample && found++ == number) return &layer;
+  }
+  return Error{ErrorCode::index_out_of_range,
+               "layer " + std::to_string(number) + " of sample " + std::to_string(sample) +
+                   ": in the last run that sample has " + std::to_string(found)};
 }
 
 template <typename Body>
@@ -551,6 +596,42 @@ const uint8_t* qama_session_pixels(const qama_session* session, int32_t sample) 
          static_cast<std::size_t>(sample) * session->model().input_pixels();
 }
 
+qama_status qama_session_layer(const qama_session* session, int32_t sample, int32_t layer,
+                               qama_layer* out) {
+  return runtime::guarded([&]() -> Status {
+    if (session == nullptr) return null_argument("session");
+    if (out == nullptr) return null_argument("out");
+    constexpr std::size_t kFirst =
+        offsetof(qama_layer, flip_costs) + sizeof(qama_layer::flip_costs);
+    QAMA_ASSIGN_OR_RETURN(const std::size_t size,
+                          stride_of(out->struct_size, kFirst, "qama_layer"));
+    QAMA_ASSIGN_OR_RETURN(const runtime::WatchedLayer* const seen, session->layer(sample, layer));
+    const qama_layer filled{static_cast<std::uint32_t>(size),
+                            seen->block,
+                            seen->heads,
+                            seen->tokens,
+                            seen->bits,
+                            seen->energy,
+                            seen->pure_energy,
+                            seen->mask.data(),
+                            seen->token_energy.data(),
+                            seen->flip_cost.data()};
+    // A newer header's fields, which this library does not know, are 0.
+    std::memset(out, 0, size);
+    std::memcpy(out, &filled, std::min(size, sizeof filled));
+    return {};
+  });
+}
+
+const char* qama_session_word(const qama_session* session, int32_t sample, int32_t token) {
+  if (session == nullptr || sample < 0 || token < 0 ||
+      static_cast<std::size_t>(sample) >= session->words.size())
+    return nullptr;
+  const std::vector<std::string>& text = session->words[static_cast<std::size_t>(sample)];
+  const auto at = static_cast<std::size_t>(token);
+  return at < text.size() ? text[at].c_str() : nullptr;
+}
+
 void qama_session_set_first_sample(qama_session* session, uint64_t index) {
   if (session != nullptr) session->first_sample = index;
 }
@@ -561,6 +642,7 @@ qama_status qama_session_classify_u8(qama_session* session, const uint8_t* pixel
     if (session == nullptr) return null_argument("session");
     if (pixels == nullptr) return null_argument("pixels");
     QAMA_ASSIGN_OR_RETURN(const auto out, session->logits(logits, count));
+    session->forget();
     const std::size_t all = static_cast<std::size_t>(count) * session->model().input_pixels();
     return session->session->run_u8({pixels, all}, count, out, session->run_options());
   });

@@ -68,6 +68,7 @@ runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weight
                   runtime/engine runtime/engine/plan runtime/engine/profiler
                   runtime/engine/session runtime/io runtime/api runtime/api/include
                   runtime/serve
+runtime/javascript: runtime/api/include
 runtime/examples: runtime/api/include
 bench:            *
 tests:            *

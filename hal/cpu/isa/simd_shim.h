@@ -212,6 +212,36 @@ inline Lanes64<Neon> lanes_of_bits(std::uint64_t bits, Neon /*arch*/) {
 }
 #endif
 
+#if XSIMD_WITH_WASM
+using Wasm = xsimd::wasm;
+
+inline Lanes<Wasm> mul_high_u16(Lanes<Wasm> a, Lanes<Wasm> b) {
+  const v128_t low = wasm_u32x4_extmul_low_u16x8(a, b);
+  const v128_t high = wasm_u32x4_extmul_high_u16x8(a, b);
+  return Lanes<Wasm>(wasm_i16x8_shuffle(low, high, 1, 3, 5, 7, 9, 11, 13, 15));
+}
+inline std::uint64_t mask_bits(const Mask64<Wasm>& m) {
+  std::uint64_t bits = 0;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const v128_t packed = wasm_i8x16_narrow_i16x8(m[2 * k], m[2 * k + 1]);
+    bits |= static_cast<std::uint64_t>(wasm_i8x16_bitmask(packed)) << (16 * k);
+  }
+  return bits;
+}
+inline Lanes32<Wasm> add_pairs(Lanes32<Wasm> sums, Lanes<Wasm> v) {
+  return Lanes32<Wasm>(wasm_i32x4_add(sums, wasm_i32x4_extadd_pairwise_i16x8(v)));
+}
+inline Lanes64<Wasm> lanes_of_bits(std::uint64_t bits, Wasm /*arch*/) {
+  const v128_t weight = wasm_i16x8_const(1, 2, 4, 8, 16, 32, 64, 128);
+  Lanes64<Wasm> out;
+  for (std::size_t k = 0; k < 8; ++k) {
+    const v128_t all = wasm_i16x8_splat(static_cast<std::int16_t>((bits >> (8 * k)) & 0xFF));
+    out[k] = Lanes<Wasm>(wasm_i16x8_eq(wasm_v128_and(all, weight), weight));
+  }
+  return out;
+}
+#endif
+
 #if QAMA_WITH_PLAIN_SET
 inline Lanes<PlainSet> mul_high_u16(const Lanes<PlainSet>& a, const Lanes<PlainSet>& b) {
   std::array<std::int16_t, 8> out;

@@ -3,10 +3,10 @@
 // Figure 5: the energy after every single flip against the energy of the answer.
 #include "hal/base/quote.h"
 #include "runtime/api/sample.h"
+#include "runtime/api/watcher.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/explain/report.h"
-#include "runtime/cli/explain/watcher.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/picture_arguments.h"
 
@@ -69,7 +69,7 @@ class Explain final : public Command {
  private:
   Result<Explanation> explain(runtime::Session& session, const runtime::Sample& input) const {
     const runtime::Model& model = session.model();
-    Watcher watcher;
+    runtime::Watcher watcher;
     watcher.all_tokens = static_cast<std::size_t>(model.architecture().tokens());
     runtime::Hooks hooks;
     hooks.recorder = &watcher;

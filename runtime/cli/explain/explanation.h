@@ -1,4 +1,5 @@
-// What `qama explain` knows of one input: plain data that watcher.h fills and report.h writes.
+// What `qama explain` knows of one input: plain data that runtime/api/watcher.h fills and report.h
+// writes.
 #pragma once
 
 #include <cstdint>
@@ -7,22 +8,11 @@
 #include <vector>
 
 #include "runtime/api/answer.h"
+#include "runtime/api/watcher.h"
 
 namespace qama::cli {
 
-/// A solved layer. Arrays are [heads][tokens] unless it says otherwise.
-struct Layer {
-  std::int32_t block = 0, heads = 0, tokens = 0;
-  std::int32_t bits = 1;             ///< spins of a token; more than one in first-version QAMA only
-  double energy = 0;                 ///< E(s), Eq. 3, with the penalty
-  double pure_energy = 0;            ///< sum of the token energies, without it
-  std::vector<std::int32_t> mask;    ///< 0 to top(): how much of a token a head selected
-  std::vector<double> flip_energy;   ///< [heads][tokens bits], E after flipping that spin
-  std::vector<double> token_energy;  ///< e_ti, Eq. 5
-  std::vector<double> output;        ///< what the layer adds to the residual stream, [tokens][dim]
-
-  [[nodiscard]] std::int32_t top() const noexcept { return (1 << bits) - 1; }
-};
+using Layer = runtime::WatchedLayer;
 
 /// The answer for an input, and what every layer did for it.
 struct Explanation {

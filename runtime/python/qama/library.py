@@ -46,7 +46,7 @@ class SessionOptions(_Struct):
                 ("deadline_us", c_int64), ("sweeps", c_int32), ("restarts", c_int32),
                 ("arena", c_void_p), ("arena_bytes", c_size_t), ("rounds", c_int32),
                 ("round_sweeps", c_int32), ("in_flight", c_int32),
-                ("sample_threads", c_int32)]
+                ("sample_threads", c_int32), ("explain", c_int32)]
 
 
 class Image(_Struct):
@@ -77,8 +77,10 @@ class PictureOptions(_Struct):
 
 
 class Progress(ctypes.Structure):
-    """How far a search is: milliseconds, answers so far, the best value (nan before the first)."""
-    _fields_ = [("elapsed_ms", c_double), ("reads", c_int64), ("value", c_double)]
+    """How far a search is: milliseconds, answers so far, the best value (nan before the first) and
+    the best answer (null before the first)."""
+    _fields_ = [("elapsed_ms", c_double), ("reads", c_int64), ("value", c_double),
+                ("answer", POINTER(c_uint8))]
 
 
 ProgressCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Progress))

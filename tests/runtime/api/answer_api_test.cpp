@@ -364,5 +364,125 @@ TEST(CppAnswers, AreThoseOfTheCApi) {
   EXPECT_FALSE(session->answer_f32(nullptr, 1).ok());
 }
 
+// ---- explanations -------------------------------------------------------------------------------
+
+/// A session that explains.
+qama_session* explaining(const qama_model* model, std::int32_t max_batch) {
+  qama_session_options options;
+  qama_session_options_init(&options);
+  options.max_batch = max_batch;
+  options.seed = 5;
+  options.explain = 1;
+  qama_session* session = nullptr;
+  EXPECT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
+  return session;
+}
+
+qama_layer layer_of(const qama_session* session, std::int32_t sample, std::int32_t number) {
+  qama_layer out{};
+  out.struct_size = sizeof out;
+  EXPECT_EQ(qama_session_layer(session, sample, number, &out), 0) << qama_last_error();
+  return out;
+}
+
+TEST_F(Answers, OfASessionThatExplainsHaveLayers) {
+  const auto pixels = random_pixels(2 * 784, 3);
+  const std::array<qama_image, 2> both{
+      qama_image{sizeof(qama_image), 28, 28, 1, 0, pixels.data()},
+      qama_image{sizeof(qama_image), 28, 28, 1, 0, pixels.data() + 784}};
+  std::array<qama_answer, 2> plain{new_answer()};
+  ASSERT_EQ(qama_session_answer_images(images.session, both.data(), 2, plain.data()), 0);
+  qama_session* session = explaining(images.model, 2);
+  std::array<qama_answer, 2> answers{new_answer()};
+  ASSERT_EQ(qama_session_answer_images(session, both.data(), 2, answers.data()), 0);
+  for (std::int32_t i = 0; i < 2; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_EQ(std::vector<float>(answers[at].logits, answers[at].logits + 10),
+              std::vector<float>(plain[at].logits, plain[at].logits + 10));
+    ASSERT_EQ(answers[at].layers, 2);
+    for (std::int32_t number = 0; number < 2; ++number) {
+      const qama_layer layer = layer_of(session, i, number);
+      EXPECT_EQ(layer.block, number);
+      EXPECT_EQ(layer.tokens, 49);
+      EXPECT_EQ(layer.bits, 1);
+      const double energy = answers[at].solves[number].energy;
+      EXPECT_NEAR(layer.energy, energy, 1e-3 * std::fabs(energy));
+      // Token energies count each coupling twice; the penalty is not in them.
+      EXPECT_LE(layer.pure_energy, layer.energy);
+      double sum = 0;
+      for (std::int32_t k = 0; k < layer.heads * layer.tokens; ++k) {
+        EXPECT_LE(layer.selected[k], 1);
+        EXPECT_TRUE(layer.selected[k] == 1 || layer.energies[k] == 0) << k;
+        EXPECT_GE(layer.flip_costs[k], -2e-3 * std::fabs(energy)) << k;
+        sum += layer.energies[k];
+      }
+      EXPECT_NEAR(sum, layer.pure_energy, 1e-9 * std::fabs(sum));
+    }
+  }
+  // A run that fails has none, and the figures of the one before are gone.
+  qama_layer layer{};
+  layer.struct_size = sizeof layer;
+  EXPECT_NE(qama_session_answer_images(session, nullptr, 1, answers.data()), 0);
+  EXPECT_STREQ(qama_status_name(qama_session_layer(session, 0, 0, &layer)), "INDEX_OUT_OF_RANGE");
+  qama_session_destroy(session);
+}
+
+TEST_F(Answers, WithoutExplainHaveNoLayers) {
+  const auto pixels = random_pixels(784, 3);
+  const qama_image image{sizeof image, 28, 28, 1, 0, pixels.data()};
+  qama_answer answer = new_answer();
+  ASSERT_EQ(qama_session_answer_images(images.session, &image, 1, &answer), 0);
+  qama_layer layer{};
+  layer.struct_size = sizeof layer;
+  EXPECT_STREQ(qama_status_name(qama_session_layer(images.session, 0, 0, &layer)), "UNSUPPORTED");
+  layer.struct_size = 8;
+  EXPECT_STREQ(qama_status_name(qama_session_layer(images.session, 0, 0, &layer)),
+               "INVALID_ARGUMENT");
+  EXPECT_STREQ(qama_status_name(qama_session_layer(nullptr, 0, 0, &layer)), "INVALID_ARGUMENT");
+  EXPECT_STREQ(qama_status_name(qama_session_layer(images.session, 0, 0, nullptr)),
+               "INVALID_ARGUMENT");
+  EXPECT_EQ(qama_session_word(images.session, 0, 0), nullptr);
+  EXPECT_EQ(qama_session_word(nullptr, 0, 0), nullptr);
+}
+
+TEST(Explanations, OfTextsHaveTheirWords) {
+  Opened texts(text_architecture(AttentionKind::qama), 2);
+  qama_session* session = explaining(texts.model, 2);
+  const std::array<const char*, 2> both{"Two Words", "And three more"};
+  std::array<qama_answer, 2> answers{new_answer()};
+  ASSERT_EQ(qama_session_answer_texts(session, both.data(), 2, answers.data()), 0)
+      << qama_last_error();
+  EXPECT_STREQ(qama_session_word(session, 0, 0), "Two");
+  EXPECT_STREQ(qama_session_word(session, 1, 2), "more");
+  EXPECT_EQ(qama_session_word(session, 0, 2), nullptr);
+  EXPECT_EQ(qama_session_word(session, 2, 0), nullptr);
+  EXPECT_EQ(qama_session_word(session, 0, -1), nullptr);
+  EXPECT_EQ(layer_of(session, 0, 0).tokens, 2);
+  EXPECT_EQ(layer_of(session, 1, 0).tokens, 3);
+  qama_layer layer{};
+  layer.struct_size = sizeof layer;
+  EXPECT_STREQ(qama_status_name(qama_session_layer(session, 0, 1000, &layer)),
+               "INDEX_OUT_OF_RANGE");
+  EXPECT_STREQ(qama_status_name(qama_session_layer(session, 2, 0, &layer)), "INDEX_OUT_OF_RANGE");
+  qama_session_destroy(session);
+}
+
+TEST(CppAnswers, OfASessionThatExplains) {
+  const MemoryModel held = make_model(mnist_architecture(AttentionKind::qama));
+  auto model = api::Model::from_memory(held.bytes);
+  ASSERT_TRUE(model.ok());
+  api::SessionOptions options;
+  options.explain = 1;
+  auto session = model->session(options);
+  ASSERT_TRUE(session.ok());
+  const auto pixels = random_pixels(784, 1);
+  ASSERT_TRUE(session->answer_image({pixels.data(), 28, 28, 1}).ok());
+  const auto layer = session->layer(0, 1);
+  ASSERT_TRUE(layer.ok()) << layer.status().sentence();
+  EXPECT_EQ(layer->block, 1);
+  EXPECT_STREQ(session->layer(0, 2).status().name(), "INDEX_OUT_OF_RANGE");
+  EXPECT_EQ(session->word(0, 0), "");
+}
+
 }  // namespace
 }  // namespace qama::test

@@ -466,6 +466,8 @@ struct Told {
   std::thread::id thread = std::this_thread::get_id();
   std::int64_t calls = 0;
   qama_progress last{};
+  std::vector<std::uint8_t> answer;  ///< of the last call
+  std::size_t variables = 0;
   bool stops = false;
 };
 
@@ -475,6 +477,9 @@ std::int32_t tell(void* context, const qama_progress* progress) {
   ++told.calls;
   EXPECT_GE(progress->elapsed_ms, told.last.elapsed_ms);
   EXPECT_GE(progress->reads, told.last.reads);
+  EXPECT_EQ(progress->answer == nullptr, progress->reads == 0);
+  if (progress->answer != nullptr)
+    told.answer.assign(progress->answer, progress->answer + told.variables);
   told.last = *progress;
   return told.stops ? 1 : 0;
 }
@@ -502,6 +507,7 @@ TEST(Problems, ACallbackIsToldAndMayStop) {
   qama_solution solution{};
   solution.struct_size = sizeof solution;
   Told told;
+  told.variables = answer.size();
   qama_solve_options options;
   qama_solve_options_init(&options);
   options.device = "cpu:";
@@ -509,6 +515,10 @@ TEST(Problems, ACallbackIsToldAndMayStop) {
   options.progress_context = &told;
   ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
   EXPECT_GE(told.calls, 1);
+  double of_told = 0;
+  ASSERT_EQ(told.answer.size(), answer.size());
+  ASSERT_EQ(qama_problem_value(problem.get(), told.answer.data(), &of_told), 0);
+  EXPECT_EQ(of_told, told.last.value);
   EXPECT_EQ(told.last.value, solution.value);
   EXPECT_GE(told.last.reads, 1);
   EXPECT_EQ(solution.stopped, 0);

@@ -112,6 +112,9 @@ typedef struct qama_session_options {
                         goes on with the next. A device that holds fewer jobs gets fewer */
   int32_t sample_threads; /* that work on one sample together, of each of `threads`; 0: 1. For
                              single samples of large models. The answer does not depend on it */
+  int32_t explain; /* 1: runs keep what qama_session_layer and qama_session_word tell. They take
+                      memory then, one sample after the other, and long heads are solved as integers
+                      as in a session on a device that takes no factors */
 } qama_session_options;
 
 /* Fills in the defaults. Later headers may add fields at the end of the struct. Programs call the
@@ -234,6 +237,32 @@ QAMA_API qama_status qama_session_set_pictures(qama_session* session,
  * is valid until its next run. NULL: there is none. */
 QAMA_API const uint8_t* qama_session_pixels(const qama_session* session, int32_t sample);
 
+/* What a QAMA layer did for a sample: the figures of `qama explain`. Arrays are [heads][tokens]
+ * unless it says otherwise; they belong to the session and are valid until its next run or its end.
+ * Energies are in the layer's own units, computed in double from the spins that the device gave. */
+typedef struct qama_layer {
+  uint32_t struct_size; /* sizeof(qama_layer) */
+  int32_t block;        /* of the model */
+  int32_t heads;
+  int32_t tokens;          /* that the sample has */
+  int32_t bits;            /* spins of a token; more than one in first-version QAMA only */
+  double energy;           /* of the answer: E(s) of the paper's Eq. 3 */
+  double pure_energy;      /* the same without the penalty between heads */
+  const uint8_t* selected; /* 0: not, to 2^bits - 1: all of it */
+  const double* energies;  /* of tokens, Eq. 5 without w_eps */
+  const double*
+      flip_costs; /* [heads][tokens][bits] what E(s) gains by flipping that spin, Eq. 12 */
+} qama_layer;
+
+/* Layer `layer`, from 0 to the answer's `layers` - 1, of the last run's sample. UNSUPPORTED: the
+ * session's options have no `explain`. INDEX_OUT_OF_RANGE: there is no such sample or layer in the
+ * last run. */
+QAMA_API qama_status qama_session_layer(const qama_session* session, int32_t sample, int32_t layer,
+                                        qama_layer* out);
+/* The word that the model read as token `token` of a text of the last run, folded as its vocabulary
+ * is. It belongs to the session, until its next run. NULL: there is none, or no `explain`. */
+QAMA_API const char* qama_session_word(const qama_session* session, int32_t sample, int32_t token);
+
 /* Answers for `count` images (<= max_batch). Allocates only where an image needs another size. */
 QAMA_API qama_status qama_session_answer_images(qama_session* session, const qama_image* images,
                                                 int32_t count, qama_answer* answers);
@@ -311,8 +340,10 @@ QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8
 /* How far a search is. */
 typedef struct qama_progress {
   double elapsed_ms;
-  int64_t reads; /* answers so far */
-  double value;  /* of the best one; NaN before the first */
+  int64_t reads;         /* answers so far */
+  double value;          /* of the best one; NaN before the first */
+  const uint8_t* answer; /* the best one, qama_problem_variables() bytes 0 or 1, during the call;
+                            NULL before the first */
 } qama_progress;
 /* Anything but 0 ends the search; the best answer so far counts. */
 typedef int32_t (*qama_progress_callback)(void* context, const qama_progress* progress);
@@ -347,7 +378,8 @@ typedef struct qama_solve_options {
                              one are heated where a time limit lets them (form "sparse") */
   int64_t initial_count;
   qama_progress_callback progress; /* called every 20 ms and once at the end, from the thread that
-                                      called, while another one solves; NULL: nobody is told */
+                                      called, while another one solves; NULL: nobody is told. Where
+                                      the system has no threads: after every part of the search */
   void* progress_context;          /* handed to `progress` */
 } qama_solve_options;
 

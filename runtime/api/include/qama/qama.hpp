@@ -192,6 +192,20 @@ class Session {
     const char* name = qama_session_solved_by(handle_.get(), sample, layer);
     return name == nullptr ? std::string_view() : std::string_view(name);
   }
+  /// What a layer did for a sample of the last run, with options.explain. See qama_session_layer.
+  [[nodiscard]] Expected<qama_layer> layer(std::int32_t sample, std::int32_t layer) const {
+    qama_layer out{};
+    out.struct_size = sizeof out;
+    if (const qama_status code = qama_session_layer(handle_.get(), sample, layer, &out)) {
+      return Status(code);
+    }
+    return out;
+  }
+  /// The word of a token of a text of the last run, with options.explain; empty if there is none.
+  [[nodiscard]] std::string_view word(std::int32_t sample, std::int32_t token) const {
+    const char* text = qama_session_word(handle_.get(), sample, token);
+    return text == nullptr ? std::string_view() : std::string_view(text);
+  }
   [[nodiscard]] qama_session* get() const noexcept { return handle_.get(); }
 
  private:

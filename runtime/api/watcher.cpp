@@ -1,14 +1,15 @@
-#include "runtime/cli/explain/watcher.h"
+#include "runtime/api/watcher.h"
 
 #include <algorithm>
 #include <numeric>
 #include <string>
 
-namespace qama::cli {
+namespace qama::runtime {
 
-void Watcher::problem(const runtime::LayerProblem& p) {
-  Layer layer;
+void Watcher::problem(const LayerProblem& p) {
+  WatchedLayer layer;
   layer.block = p.layer;
+  layer.sample = p.sample;
   layer.heads = p.heads;
   layer.tokens = p.tokens;
   layers.push_back(std::move(layer));
@@ -23,7 +24,7 @@ void Watcher::problem(const runtime::LayerProblem& p) {
 void Watcher::spins(std::string_view /*name*/, std::int32_t /*sample*/,
                     std::span<const std::uint8_t> values) {
   if (layers.empty()) return;
-  Layer& layer = layers.back();
+  WatchedLayer& layer = layers.back();
   const auto bits = static_cast<std::size_t>(layer.bits);
   const std::size_t n = static_cast<std::size_t>(layer.tokens) * bits;  // spins a head
   const auto heads = static_cast<std::size_t>(layer.heads);
@@ -35,13 +36,14 @@ void Watcher::spins(std::string_view /*name*/, std::int32_t /*sample*/,
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t k = t * n + i;
       spins[k] = values[t * all + i];
-      layer.mask[k / bits] |= static_cast<std::int32_t>(spins[k]) << (k % bits);
+      layer.mask[k / bits] =
+          static_cast<std::uint8_t>(layer.mask[k / bits] | spins[k] << (k % bits));
       selected[i] += spins[k];
     }
   }
   for (const double count : selected) layer.energy += lambda_ * count * (count - 1) / 2;
   // Flipping s changes the energy by (1 - 2 s) times the spin's field.
-  std::vector<double> change(spins.size());
+  layer.flip_cost.assign(spins.size(), 0);
   for (std::size_t t = 0; t < heads; ++t) {
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t k = t * n + i;
@@ -51,17 +53,17 @@ void Watcher::spins(std::string_view /*name*/, std::int32_t /*sample*/,
       const double pull = fields_[k] + inner;
       const double own = spins[k];
       layer.energy -= own * (fields_[k] + inner / 2);
-      if (bits == 1) layer.token_energy.push_back(-own * pull);
-      change[k] = (1 - 2 * own) * (lambda_ * (selected[i] - own) - pull);
+      if (bits == 1) layer.token_energy.push_back(own != 0 ? -pull : 0.0);
+      layer.flip_cost[k] = (1 - 2 * own) * (lambda_ * (selected[i] - own) - pull);
     }
   }
-  for (const double delta : change) layer.flip_energy.push_back(layer.energy + delta);
+  for (const double delta : layer.flip_cost) layer.flip_energy.push_back(layer.energy + delta);
 }
 
 void Watcher::energies(std::string_view /*name*/, std::int32_t /*sample*/,
                        std::span<const double> values) {
   if (layers.empty()) return;
-  Layer& layer = layers.back();
+  WatchedLayer& layer = layers.back();
   const auto heads = static_cast<std::size_t>(layer.heads);
   for (std::size_t t = 0; layer.bits > 1 && t < heads; ++t) {
     const auto head =
@@ -75,7 +77,7 @@ void Watcher::tensor(std::string_view name, std::int32_t /*sample*/,
                      std::span<const float> values) {
   if (layers.empty() || name != "block." + std::to_string(layers.back().block) + ".attn_out")
     return;
-  Layer& layer = layers.back();
+  WatchedLayer& layer = layers.back();
   const std::size_t rows = static_cast<std::size_t>(layer.tokens);
   const std::size_t used = rows <= values.size()
                                ? values.size() / std::max<std::size_t>(all_tokens, 1) * rows
@@ -83,7 +85,7 @@ void Watcher::tensor(std::string_view name, std::int32_t /*sample*/,
   layer.output.assign(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(used));
 }
 
-void Watcher::take_factors(const runtime::LayerProblem& p) {
+void Watcher::take_factors(const LayerProblem& p) {
   lambda_ = p.lambda;
   const auto n = static_cast<std::size_t>(p.tokens);
   const auto stride = static_cast<std::size_t>(p.stride);
@@ -119,4 +121,4 @@ void Watcher::take_integers(const hal::DenseView& p) {
   }
 }
 
-}  // namespace qama::cli
+}  // namespace qama::runtime

@@ -1,0 +1,7 @@
+#include "hal/base/vectors.h"
+
+#include "hal/cpu/isa/recombiner.h"
+
+namespace qama::hal::cpu {
+QAMA_RECOMBINER(wasm, xsimd::wasm)
+}  // namespace qama::hal::cpu

@@ -1,0 +1,7 @@
+#include "hal/base/vectors.h"
+
+#include "hal/cpu/isa/annealers.h"
+
+namespace qama::hal::cpu {
+QAMA_ANNEALERS(wasm, xsimd::wasm)
+}  // namespace qama::hal::cpu
