@@ -1,9 +1,9 @@
 // Linear: y = activation(x W^T + b). Weights are re-laid when the operator is made; running
 // one allocates nothing (with the oneDNN of toolchains/bootstrap). In floats there are two
 // implementations, of which a build links one (QAMA_LINEAR in CMakeLists.txt): linear_onednn.cpp
-// through oneDNN, linear_packed.cpp through kernels of our own. In int8 there is one,
-// linear_int8.cpp. To add an activation: one enumerator in activation.h, and what it does in
-// linear_onednn.cpp and in simd/packed_linear_impl.h.
+// through oneDNN, linear_packed.cpp through kernels of our own. In int8 and in half precision there
+// is one, linear_narrow.cpp. To add an activation: one enumerator in activation.h, and what it does
+// in linear_onednn.cpp and in simd/packed_linear_impl.h.
 #pragma once
 
 #include <cstddef>
@@ -52,6 +52,14 @@ struct Int8Weights {
   std::span<const float> scales;        ///< [out]
 };
 
+enum class Half : std::uint8_t { bf16, f16 };
+
+/// A matrix in half precision (hal/base/half.h).
+struct HalfWeights {
+  std::span<const std::uint16_t> values;  ///< [out][in], finite
+  Half kind = Half::bf16;
+};
+
 /// A Linear tied to its memory: one worker's, one number of rows. One thread at a time.
 class LinearCall {
  public:
@@ -81,6 +89,12 @@ class Linear {
   [[nodiscard]] static Result<std::unique_ptr<Linear>> create_int8(
       const LinearSpec& spec, const Int8Weights& weights, std::span<const float> bias,
       const Int8LinearKernel* kernel = nullptr);
+  /// The same in half precision: inputs are rounded while it runs (simd/half_linear.h). `kernel`:
+  /// one of half_linear_kernels(weights.kind), null for the last of them. INVALID_ARGUMENT,
+  /// UNSUPPORTED where there is none.
+  [[nodiscard]] static Result<std::unique_ptr<Linear>> create_half(
+      const LinearSpec& spec, const HalfWeights& weights, std::span<const float> bias,
+      const Int8LinearKernel* kernel = nullptr);
   struct Impl;
   explicit Linear(std::unique_ptr<Impl> impl);
   ~Linear();
@@ -88,8 +102,8 @@ class Linear {
   Linear& operator=(const Linear&) = delete;
 
   [[nodiscard]] const LinearSpec& spec() const noexcept;
-  /// What was chosen, e.g. "brgemm:avx512_core", "packed:neon" or "int8:sdot", for the largest
-  /// number of rows.
+  /// What was chosen, e.g. "brgemm:avx512_core", "packed:neon", "int8:sdot" or "bf16:avx512bf16",
+  /// for the largest number of rows.
   [[nodiscard]] const std::string& implementation() const noexcept;
   /// The most scratch memory that a call needs, 64-byte aligned.
   [[nodiscard]] std::size_t scratch_bytes() const noexcept;

@@ -1,5 +1,5 @@
 // What a kind of linear layer is made of: linear_onednn.cpp or linear_packed.cpp in floats,
-// linear_int8.cpp in int8. Internal to ops.
+// linear_narrow.cpp in int8 and in half precision. Internal to ops.
 #pragma once
 
 #include <span>

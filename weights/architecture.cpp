@@ -444,6 +444,7 @@ Result<Architecture> Architecture::parse(std::string_view json) {
   if (const Json* hidden = reader.optional("head_hidden")) {
     reader.merge(read_head_hidden(*hidden, a));
   }
+  if (reader.optional("half_products") != nullptr) reader.read("half_products", a.half_products);
   if (const Json* attention = reader.raw("attention")) {
     reader.merge(read_attention(*attention, a.attention));
   }
@@ -497,6 +498,7 @@ std::string Architecture::to_json() const {
   if (head_hidden != 0) {
     out["head_hidden"] = Ordered{{"width", head_hidden}, {"activation", name_of(head_activation)}};
   }
+  if (half_products) out["half_products"] = true;
   Ordered spec;
   spec["kind"] = name_of(attention.kind);
   for (const Key& key : rules_of(attention.kind).keys) key.write(key, attention, spec);

@@ -89,6 +89,8 @@ struct Architecture {
   std::int32_t layer_groups = 0;  ///< blocks that have tensors; divides depth; 0: all of them
   std::int32_t head_hidden = 0;   ///< width of the layer before the classifier; 0: there is none
   HeadActivation head_activation = HeadActivation::tanh;  ///< behind that layer
+  /// Linear layers whose matrix is stored in half precision compute in it; false: in floats.
+  bool half_products = false;
   AttentionSpec attention;
   /// Blocks, rising, that have other_attention in its place, which does not anneal; never all.
   std::vector<std::int32_t> other_blocks;

@@ -210,9 +210,14 @@ Result<TensorFileWriter> model_copy(const ModelFile& model, const Architecture& 
   return out;
 }
 
-Result<TensorFileWriter> int8_copy(const ModelFile& model) {
+namespace {
+
+/// A copy with another record, whose matrices add(writer, tensor, floats) adds.
+template <typename Add>
+Result<TensorFileWriter> matrix_copy(const ModelFile& model, const Architecture& architecture,
+                                     const Add& add) {
   QAMA_ASSIGN_OR_RETURN(TensorFileWriter out,
-                        model_writer(model.architecture(), model.preprocess(), model.labels(),
+                        model_writer(architecture, model.preprocess(), model.labels(),
                                      model.producer(), model.training()));
   for (const TensorView& tensor : model.tensors()) {
     if (tensor.is_padding()) continue;
@@ -222,18 +227,43 @@ Result<TensorFileWriter> int8_copy(const ModelFile& model) {
       continue;
     }
     QAMA_ASSIGN_OR_RETURN(const auto floats, model.f32(tensor.name));
-    const auto columns = static_cast<std::size_t>(tensor.shape[1]);
-    std::vector<std::int8_t> values(floats.size());
-    std::vector<float> scales(floats.size() / columns);
-    for (std::size_t r = 0; r < scales.size(); ++r) {
-      quantise_row(floats.subspan(r * columns, columns),
-                   std::span(values).subspan(r * columns, columns), scales[r]);
-    }
-    QAMA_RETURN_IF_ERROR(
-        out.add(tensor.name, Dtype::i8, tensor.shape, std::as_bytes(std::span(values))));
-    QAMA_RETURN_IF_ERROR(out.add_f32(scales_of(tensor.name), {tensor.shape[0]}, scales));
+    QAMA_RETURN_IF_ERROR(add(out, tensor, floats));
   }
   return out;
+}
+
+}  // namespace
+
+Result<TensorFileWriter> int8_copy(const ModelFile& model) {
+  return matrix_copy(
+      model, model.architecture(),
+      [](TensorFileWriter& out, const TensorView& tensor, std::span<const float> floats) -> Status {
+        const auto columns = static_cast<std::size_t>(tensor.shape[1]);
+        std::vector<std::int8_t> values(floats.size());
+        std::vector<float> scales(floats.size() / columns);
+        for (std::size_t r = 0; r < scales.size(); ++r) {
+          quantise_row(floats.subspan(r * columns, columns),
+                       std::span(values).subspan(r * columns, columns), scales[r]);
+        }
+        QAMA_RETURN_IF_ERROR(
+            out.add(tensor.name, Dtype::i8, tensor.shape, std::as_bytes(std::span(values))));
+        return out.add_f32(scales_of(tensor.name), {tensor.shape[0]}, scales);
+      });
+}
+
+Result<TensorFileWriter> half_copy(const ModelFile& model, Dtype half) {
+  Architecture architecture = model.architecture();
+  architecture.half_products = true;
+  return matrix_copy(
+      model, architecture,
+      [half](TensorFileWriter& out, const TensorView& tensor,
+             std::span<const float> floats) -> Status {
+        std::vector<std::uint16_t> values(floats.size());
+        std::transform(floats.begin(), floats.end(), values.begin(), [half](float w) {
+          return half == Dtype::f16 ? f16_from_float(w) : bf16_from_float(w);
+        });
+        return out.add(tensor.name, half, tensor.shape, std::as_bytes(std::span(values)));
+      });
 }
 
 Result<TensorFileWriter> random_model(const Architecture& architecture, std::uint64_t seed) {

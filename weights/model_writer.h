@@ -68,6 +68,10 @@ class TensorFileWriter {
 /// A writer with all of a model, its matrices in int8 (int8.h).
 [[nodiscard]] Result<TensorFileWriter> int8_copy(const ModelFile& model);
 
+/// A writer with all of a model, its matrices in `half`, F16 or BF16, in which linear layers then
+/// compute (Architecture::half_products).
+[[nodiscard]] Result<TensorFileWriter> half_copy(const ModelFile& model, Dtype half);
+
 /// A writer that has every tensor of `architecture`, filled with small pseudo-random weights
 /// (layer-norm and scale vectors near 1), a vocabulary for text, labels "0", "1", ...: an untrained
 /// but complete model for tests and benches. Same seed, same bytes, on every platform.

@@ -5,7 +5,9 @@
 #include <limits>
 #include <vector>
 
+#include "hal/base/half.h"
 #include "ops/simd/factors_front.h"
+#include "ops/simd/half_linear.h"
 #include "ops/simd/int8_linear.h"
 
 namespace qama::ops {
@@ -344,6 +346,84 @@ std::vector<float> reference_int8_linear(std::int64_t rows, std::int64_t in,
       y.push_back(static_cast<float>(sum) * (scale * weights.scales[o]) +
                   (bias.empty() ? 0.0F : bias[o]));
     }
+  }
+  return y;
+}
+
+namespace {
+
+/// To f16, from a double: to nearest, ties to even.
+double rounded_to_f16(double x) {
+  if (x == 0 || !std::isfinite(x)) return x;
+  const double step = std::ldexp(1.0, std::max(std::ilogb(x), -14) - 10);
+  return std::nearbyint(x / step) * step;
+}
+
+/// A row's sums in bf16, from the biases on. A product is exact in float.
+void bf16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
+              std::span<float> sums) {
+  const auto normal = [](std::uint16_t half) {
+    const float value = float_from_bf16(half);
+    return std::fabs(value) < 0x1p-126F ? std::copysign(0.0F, value) : value;
+  };
+  const auto input = [&](std::size_t k) {
+    if (k >= x.size()) return 0.0F;
+    return normal(std::fabs(x[k]) < 0x1p-126F ? std::uint16_t{0} : bf16_from_float(x[k]));
+  };
+  for (std::size_t o = 0; o < sums.size(); ++o) {
+    for (std::size_t k = 0; k < (x.size() + 1) / 2 * 2; ++k) {
+      const std::size_t at = k ^ 1U;
+      const float product = input(at) * (at < x.size() ? normal(weights[o * x.size() + at]) : 0.0F);
+      sums[o] += product;
+    }
+  }
+}
+
+/// The same in f16. A double holds a product, and its sum with what is not very different.
+void f16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
+             std::span<float> sums) {
+  float largest = 0;
+  bool finite = true;
+  for (const float v : x) {
+    finite = finite && std::isfinite(v);
+    largest = std::max(largest, std::fabs(v));
+  }
+  const bool counts = finite && largest >= kSmallestRow;
+  const float row_scale = !finite  ? std::numeric_limits<float>::quiet_NaN()
+                          : counts ? std::ldexp(1.0F, std::ilogb(largest) - 9)
+                                   : 0.0F;
+  for (std::size_t o = 0; o < sums.size(); ++o) {
+    const auto row = weights.subspan(o * x.size(), x.size());
+    float most = 0;
+    for (const std::uint16_t half : row) most = std::max(most, std::fabs(float_from_f16(half)));
+    const float scale = most == 0 ? 1.0F : std::ldexp(1.0F, std::ilogb(most) + 1);
+    float sum = 0;
+    for (std::size_t k = 0; counts && k < x.size(); k += kHalfBlock) {
+      double block = 0;
+      for (std::size_t i = k; i < std::min(k + kHalfBlock, x.size()); ++i) {
+        const double q = rounded_to_f16(static_cast<double>(x[i]) / row_scale);
+        const double w = rounded_to_f16(static_cast<double>(float_from_f16(row[i])) / scale);
+        block = rounded_to_f16(q * w + block);
+      }
+      sum += static_cast<float>(block);
+    }
+    sums[o] = sum * (row_scale * scale) + sums[o];
+  }
+}
+
+}  // namespace
+
+std::vector<float> reference_half_linear(std::int64_t rows, std::int64_t in,
+                                         std::span<const float> x, const HalfWeights& weights,
+                                         std::span<const float> bias) {
+  const auto length = static_cast<std::size_t>(in);
+  const std::size_t out = weights.values.size() / length;
+  std::vector<float> y(static_cast<std::size_t>(rows) * out);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+    const auto sums = std::span(y).subspan(r * out, out);
+    std::copy(bias.begin(), bias.end(), sums.begin());
+    const auto row = weights.kind == Half::bf16 ? bf16_row : f16_row;
+    row(x.subspan(r * length, length), weights.values, sums);
   }
   return y;
 }

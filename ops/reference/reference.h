@@ -22,6 +22,12 @@ namespace qama::ops {
                                                        const Int8Weights& weights,
                                                        std::span<const float> bias);
 
+/// The same in half precision, as half_linear.h says.
+[[nodiscard]] std::vector<float> reference_half_linear(std::int64_t rows, std::int64_t in,
+                                                       std::span<const float> x,
+                                                       const HalfWeights& weights,
+                                                       std::span<const float> bias);
+
 /// What the front end computes, from the definitions: Eq. 4 entry by entry in double.
 struct ReferenceLayer {
   std::vector<double> couplings;  ///< J' [heads][tokens][tokens], 0 on the diagonal

@@ -45,6 +45,27 @@ inline int32x4_t vpaddq_s32(int32x4_t a, int32x4_t b) {
 }
 #endif
 
+inline uint32x4_t magnitudes(const float* x) {
+  return vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x)));
+}
+
+/// The bits of a row's largest magnitude.
+inline std::uint32_t largest_of(const float* x, std::int64_t in) {
+  uint32x4_t most = vdupq_n_u32(0);
+  std::int64_t k = 0;
+  for (; k + 16 <= in; k += 16) {
+    const uint32x4_t first = vmaxq_u32(magnitudes(x + k), magnitudes(x + k + 4));
+    const uint32x4_t second = vmaxq_u32(magnitudes(x + k + 8), magnitudes(x + k + 12));
+    most = vmaxq_u32(most, vmaxq_u32(first, second));
+  }
+  std::uint32_t largest = vmaxvq_u32(most);
+  for (; k < in; ++k) {
+    const std::uint32_t bits = magnitude_bits(x[k]);
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
 struct NeonRows {
   using Arch = NeonSet;
   using Stored = std::int8_t;
@@ -55,9 +76,6 @@ struct NeonRows {
 
   static float32x4_t floats(const std::int32_t* from) { return vcvtq_f32_s32(vld1q_s32(from)); }
 
-  static uint32x4_t magnitudes(const float* x) {
-    return vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x)));
-  }
   static int32x4_t rounded(const float* x, float inverse) {
     return vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x), inverse));
   }
@@ -70,27 +88,18 @@ struct NeonRows {
   }
 
   static float quantise(const float* x, std::int64_t in, Stored* to, std::int64_t length) {
-    uint32x4_t most = vdupq_n_u32(0);
+    const RowScale row(largest_of(x, in));
     std::int64_t k = 0;
-    for (; k + 16 <= in; k += 16) {
-      const uint32x4_t first = vmaxq_u32(magnitudes(x + k), magnitudes(x + k + 4));
-      const uint32x4_t second = vmaxq_u32(magnitudes(x + k + 8), magnitudes(x + k + 12));
-      most = vmaxq_u32(most, vmaxq_u32(first, second));
-    }
-    std::uint32_t largest = vmaxvq_u32(most);
-    float rest[16] = {};
-    for (std::int64_t i = k; i < in; ++i) {
-      rest[i - k] = x[i];
-      const std::uint32_t bits = magnitude_bits(x[i]);
-      largest = bits > largest ? bits : largest;
-    }
-    const RowScale row(largest);
     if (row.inverse == 0.0F) {
-      for (k = 0; k < length; k += 16) vst1q_s8(to + k, vdupq_n_s8(0));
+      for (; k < length; k += 16) vst1q_s8(to + k, vdupq_n_s8(0));
       return row.scale;
     }
-    for (k = 0; k + 16 <= in; k += 16) store(x + k, row.inverse, to + k);
-    if (k < in) store(rest, row.inverse, to + k);
+    for (; k + 16 <= in; k += 16) store(x + k, row.inverse, to + k);
+    if (k < in) {
+      float rest[16] = {};
+      for (std::int64_t i = k; i < in; ++i) rest[i - k] = x[i];
+      store(rest, row.inverse, to + k);
+    }
     return row.scale;
   }
 };

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "hal/base/checked.h"
+#include "ops/simd/half_linear.h"
 #include "ops/simd/kernels.h"
+#include "weights/half.h"
 #include "weights/int8.h"
 
 namespace qama::runtime {
@@ -132,6 +134,14 @@ Result<std::unique_ptr<ops::Linear>> Builder::make_linear(const LinearUse& use,
                           weights::int8_matrix(model_.file(), name));
     if (!matrix.empty()) {
       return ops::Linear::create_int8(spec, {matrix.values, matrix.scales}, bias);
+    }
+    if (architecture().half_products) {
+      QAMA_ASSIGN_OR_RETURN(const weights::HalfMatrix half,
+                            weights::half_matrix(model_.file(), name));
+      const auto kind = half.dtype == weights::Dtype::f16 ? ops::Half::f16 : ops::Half::bf16;
+      if (!half.values.empty() && !ops::half_linear_kernels(kind).empty()) {
+        return ops::Linear::create_half(spec, {half.values, kind}, bias);
+      }
     }
     QAMA_ASSIGN_OR_RETURN(floats, weight(name));
   }

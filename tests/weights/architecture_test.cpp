@@ -159,8 +159,8 @@ void expect_changes(const Json& good, const std::vector<Change>& changes) {
 
 TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
   ASSERT_OK_AND_ASSIGN(const Architecture without, Architecture::parse(kImage));
-  for (const char* key :
-       {"class_tokens", "patch_norms", "\"norm\"", "_bias", "layer_groups", "head_hidden"}) {
+  for (const char* key : {"class_tokens", "patch_norms", "\"norm\"", "_bias", "layer_groups",
+                          "head_hidden", "half_products"}) {
     EXPECT_EQ(without.to_json().find(key), std::string::npos) << key;
   }
   Json json = Json::parse(kImage);
@@ -173,6 +173,7 @@ TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
   json["out_bias"] = true;
   json["layer_groups"] = 1;
   json["head_hidden"] = {{"width", 33}, {"activation", "relu"}};
+  json["half_products"] = true;
   ASSERT_OK_AND_ASSIGN(const Architecture a, Architecture::parse(json.dump()));
   EXPECT_EQ(a.tokens(), 100);
   EXPECT_EQ(a.tokens_before_pool(), 100);
@@ -182,6 +183,7 @@ TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
   EXPECT_EQ(a.group_of(1), 0);
   EXPECT_EQ(a.head_hidden, 33);
   EXPECT_EQ(a.head_activation, HeadActivation::relu);
+  EXPECT_TRUE(a.half_products);
   EXPECT_EQ(nlohmann::json::parse(a.to_json()), nlohmann::json::parse(json.dump()));
   ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
   EXPECT_EQ(again, a);

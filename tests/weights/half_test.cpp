@@ -81,20 +81,9 @@ std::vector<std::byte> half_model(Dtype dtype) {
   auto bytes = full->serialise();
   auto file = ModelFile::from_memory(*bytes);
   EXPECT_TRUE(file.ok()) << describe(file);
-  auto writer =
-      model_writer((*file)->architecture(), (*file)->preprocess(), (*file)->labels(), "half");
-  for (const TensorSpec& spec : expected_tensors((*file)->architecture())) {
-    const auto values = *(*file)->f32(spec.name);
-    if (spec.shape.size() < 2) {
-      EXPECT_OK(writer->add_f32(spec.name, spec.shape, values));
-      continue;
-    }
-    std::vector<std::uint16_t> half;
-    for (const float v : values)
-      half.push_back(dtype == Dtype::f16 ? f16_from_float(v) : bf16_from_float(v));
-    EXPECT_OK(writer->add(spec.name, dtype, spec.shape, std::as_bytes(std::span(half))));
-  }
-  return *writer->serialise();
+  auto half = half_copy(**file, dtype);
+  EXPECT_OK(half);
+  return *half->serialise();
 }
 
 TEST(Half, AModelFileWidensItsMatrices) {
@@ -106,6 +95,12 @@ TEST(Half, AModelFileWidensItsMatrices) {
     EXPECT_LT(bytes.size(), full_bytes.size());
     ASSERT_OK_AND_ASSIGN(const auto file, ModelFile::from_memory(bytes));
     EXPECT_EQ(file->parameters(), original->parameters());
+    EXPECT_TRUE(file->architecture().half_products);
+    ASSERT_OK_AND_ASSIGN(const HalfMatrix head, half_matrix(*file, "head.weight"));
+    EXPECT_EQ(head.dtype, dtype);
+    EXPECT_EQ(head.values.size(), original->f32("head.weight")->size());
+    ASSERT_OK_AND_ASSIGN(const HalfMatrix none, half_matrix(*file, "head.bias"));
+    EXPECT_TRUE(none.values.empty());
     for (const TensorSpec& spec : expected_tensors(small_architecture())) {
       ASSERT_OK_AND_ASSIGN(const auto found, file->f32(spec.name));
       ASSERT_OK_AND_ASSIGN(const auto expected, original->f32(spec.name));

@@ -112,12 +112,14 @@ struct Bounds {
 constexpr Bounds kFloats{1e-4, 1e-8, 1.0};
 /// What rounding weights and inputs to 8 bits costs the shipped models at most, and twice that.
 constexpr Bounds kInt8{1.0, 5e-3, 0.95};
+/// The same of products in half precision.
+constexpr Bounds kHalf{0.1, 1e-4, 0.95};
 
 Bounds bounds_of(const weights::ModelFile& file) {
   for (const weights::TensorView& tensor : file.tensors()) {
     if (tensor.dtype == weights::Dtype::i8) return kInt8;
   }
-  return kFloats;
+  return file.architecture().half_products ? kHalf : kFloats;
 }
 
 class Verify final : public Command {
@@ -138,14 +140,16 @@ class Verify final : public Command {
     declare_trust(app, model_options_);
     app.add_option("--tolerance", tolerance_,
                    "Allow a logit to differ by X, with the golden file's spins. Without it: " +
-                       format("%g, and %g in int8.", kFloats.logits, kInt8.logits))
+                       format("%g, %g with products in half precision, and %g in int8.",
+                              kFloats.logits, kHalf.logits, kInt8.logits))
         ->type_name("X")
         ->check(CLI::PositiveNumber);
     app.add_option(
            "--nmse", most_nmse_,
            "Allow a tensor a normalised mean square error of X, with the golden file's spins. "
            "Without it: " +
-               format("%g, and %g in int8.", kFloats.nmse, kInt8.nmse))
+               format("%g, %g with products in half precision, and %g in int8.", kFloats.nmse,
+                      kHalf.nmse, kInt8.nmse))
         ->type_name("X")
         ->check(CLI::PositiveNumber);
     run_.declare(app);

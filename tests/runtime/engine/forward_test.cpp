@@ -8,6 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "ops/linear.h"
+#include "ops/simd/half_linear.h"
 #include "runtime/engine/session.h"
 #include "tests/runtime/engine/models.h"
 #include "tests/runtime/engine/reference_model.h"
@@ -457,9 +459,31 @@ std::vector<double> logits_of(const MemoryModel& held, const std::vector<std::in
   return {logits.begin(), logits.end()};
 }
 
-// What rounding the layers' inputs costs, on every kind of model: with the weights of the file as
-// floats, and its spins.
-TEST(Forward, Int8IsNearFloats) {
+/// The share of the logits' power by which two models with the same weights differ, of one sample
+/// and the first one's spins.
+double difference(const MemoryModel& wide, const MemoryModel& small) {
+  const Architecture& a = small.model->architecture();
+  const auto floats =
+      a.is_text() ? std::vector<float>() : random_floats(small.model->input_floats(), 5);
+  std::vector<std::int32_t> tokens(a.is_text() ? static_cast<std::size_t>(a.max_tokens) : 0);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = static_cast<std::int32_t>(2 + i * 7 % 80);
+  }
+  Keeper first;
+  const auto expected = logits_of(wide, tokens, floats, first, {});
+  Keeper second;
+  const auto got = logits_of(small, tokens, floats, second, first.all_spins[0]);
+  double error = 0;
+  double power = 0;
+  for (std::size_t c = 0; c < got.size(); ++c) {
+    error += std::pow(got[c] - expected[c], 2);
+    power += std::pow(expected[c], 2);
+  }
+  return error / power;
+}
+
+/// Every kind of attention, on images and on texts.
+std::vector<Architecture> all_kinds() {
   std::vector<Architecture> all;
   for (const auto kind : {AttentionKind::softmax, AttentionKind::qama}) {
     all.push_back(mnist_architecture(kind));
@@ -470,31 +494,46 @@ TEST(Forward, Int8IsNearFloats) {
     all.push_back(with_kind(mnist_architecture(AttentionKind::softmax), kind));
     all.push_back(with_kind(text_architecture(AttentionKind::softmax), kind));
   }
-  for (const Architecture& a : all) {
+  return all;
+}
+
+// What rounding the layers' inputs costs, on every kind of model: with the weights of the file as
+// floats, and its spins.
+TEST(Forward, Int8IsNearFloats) {
+  for (const Architecture& a : all_kinds()) {
     SCOPED_TRACE(a.to_json());
     const MemoryModel small = make_int8_model(a, 7);
     ASSERT_NE(small.model, nullptr);
     const MemoryModel wide = widened(small.model->file());
     ASSERT_NE(wide.model, nullptr);
-    const auto floats =
-        a.is_text() ? std::vector<float>() : random_floats(small.model->input_floats(), 5);
-    std::vector<std::int32_t> tokens(a.is_text() ? static_cast<std::size_t>(a.max_tokens) : 0);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      tokens[i] = static_cast<std::int32_t>(2 + i * 7 % 80);
-    }
-    Keeper first;
-    const auto expected = logits_of(wide, tokens, floats, first, {});
-    Keeper second;
-    const auto got = logits_of(small, tokens, floats, second, first.all_spins[0]);
-    double error = 0;
-    double power = 0;
-    for (std::size_t c = 0; c < got.size(); ++c) {
-      error += std::pow(got[c] - expected[c], 2);
-      power += std::pow(expected[c], 2);
-    }
+    const double error = difference(wide, small);
     // The first version takes logarithms of small probabilities.
-    EXPECT_LT(error / power, a.attention.kind == AttentionKind::qama_v1 ? 3e-2 : 5e-3);
+    EXPECT_LT(error, a.attention.kind == AttentionKind::qama_v1 ? 3e-2 : 5e-3);
     EXPECT_GT(error, 0.0);
+  }
+}
+
+// The same in half precision: without the key, the same file computes in floats.
+TEST(Forward, HalfPrecisionIsNearFloats) {
+  for (const Architecture& a : all_kinds()) {
+    for (const auto half : {weights::Dtype::bf16, weights::Dtype::f16}) {
+      SCOPED_TRACE(a.to_json());
+      const MemoryModel small = make_half_model(a, half, 7);
+      ASSERT_NE(small.model, nullptr);
+      EXPECT_TRUE(small.model->architecture().half_products);
+      const MemoryModel wide = make_model(weights::model_copy(small.model->file(), a));
+      ASSERT_NE(wide.model, nullptr);
+      const double error = difference(wide, small);
+      const bool bf16 = half == weights::Dtype::bf16;
+      EXPECT_LT(error,
+                (bf16 ? 1e-4 : 1e-5) * (a.attention.kind == AttentionKind::qama_v1 ? 10 : 1));
+      // Where there are no products of f16, both compute in floats.
+      if (!bf16 && ops::half_linear_kernels(ops::Half::f16).empty()) {
+        EXPECT_EQ(error, 0.0);
+      } else {
+        EXPECT_GT(error, 0.0);
+      }
+    }
   }
 }
 

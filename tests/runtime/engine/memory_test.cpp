@@ -113,11 +113,17 @@ TEST(Memory, NothingIsAllocatedWhileInferring) {
       << "SKIPPED: this oneDNN is the system's, which allocates its arguments in every call";
 #endif
   for (const Architecture& a : all_kinds()) {
-    for (const auto& [threads, int8, sample_threads] :
-         {std::tuple(1, false, 1), {3, false, 1}, {1, true, 1}, {1, true, 2}, {2, false, 3}}) {
+    using weights::Dtype;
+    for (const auto& [threads, dtype, sample_threads] : {std::tuple(1, Dtype::f32, 1),
+                                                         {3, Dtype::f32, 1},
+                                                         {1, Dtype::i8, 1},
+                                                         {1, Dtype::i8, 2},
+                                                         {1, Dtype::bf16, 2},
+                                                         {1, Dtype::f16, 1},
+                                                         {2, Dtype::f32, 3}}) {
       SCOPED_TRACE(a.to_json() + ", threads " + std::to_string(threads) + " x " +
-                   std::to_string(sample_threads) + (int8 ? ", int8" : ""));
-      const MemoryModel held = int8 ? make_int8_model(a) : make_model(a);
+                   std::to_string(sample_threads) + ", " + std::string(dtype_name(dtype)));
+      const MemoryModel held = make_model_in(dtype, a);
       ASSERT_OK_AND_ASSIGN(
           auto session,
           Session::create(held.model,
@@ -139,8 +145,9 @@ TEST(Memory, NothingIsAllocatedWhileInferring) {
 TEST(Memory, ArenaIsExactToTheByte) {
   std::vector<MemoryModel> models;
   for (const Architecture& a : all_kinds()) {
-    models.push_back(make_model(a));
-    models.push_back(make_int8_model(a));
+    for (const auto dtype : {weights::Dtype::f32, weights::Dtype::i8, weights::Dtype::bf16}) {
+      models.push_back(make_model_in(dtype, a));
+    }
   }
   for (const MemoryModel& held : models) {
     SCOPED_TRACE(held.model->architecture().to_json());

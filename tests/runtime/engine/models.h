@@ -120,6 +120,19 @@ inline MemoryModel make_int8_model(const weights::Architecture& architecture,
   return make_model(weights::int8_copy(floats.model->file()));
 }
 
+/// The same with its matrices in half precision, in which its layers compute.
+inline MemoryModel make_half_model(const weights::Architecture& architecture, weights::Dtype half,
+                                   std::uint64_t seed = 1) {
+  const MemoryModel floats = make_model(architecture, seed);
+  return make_model(weights::half_copy(floats.model->file(), half));
+}
+/// One of these: F32, I8, F16 or BF16.
+inline MemoryModel make_model_in(weights::Dtype dtype, const weights::Architecture& architecture) {
+  if (dtype == weights::Dtype::f32) return make_model(architecture);
+  if (dtype == weights::Dtype::i8) return make_int8_model(architecture);
+  return make_half_model(architecture, dtype);
+}
+
 inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed,
                                         double deviation = 1.0) {
   std::mt19937_64 random(seed);

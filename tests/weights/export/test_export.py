@@ -150,6 +150,29 @@ class Container(Folder):
 
 
 class Models(Folder):
+    def test_files_with_products_in_half_precision_say_so(self):
+        export.export_model(trained(reference.vit_record()), self.folder / "m", {"kind": "any"},
+                            LABELS)
+        full, metadata = tensor_file.read(self.folder / "m")
+        self.assertNotIn("half_products", metadata["architecture"])
+        for dtype, step in (("bf16", 2.0 ** -8), ("f16", 2.0 ** -11)):
+            export.write_products(self.folder / "m", self.folder / dtype, dtype)
+            small, metadata = tensor_file.read(self.folder / dtype)
+            self.assertIs(json.loads(metadata["architecture"])["half_products"], True)
+            storage = tensor_file.half_storage(self.folder / dtype)
+            self.assertEqual(set(storage.values()), {dtype.upper()})
+            self.assertLessEqual({"position", "head.weight", "patch.linear.weight",
+                                  "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc2.weight"},
+                                 set(storage))
+            self.assertNotIn("blocks.0.attn.w_eps", storage)
+            for name, value in full.items():
+                if name in storage:
+                    np.testing.assert_allclose(small[name], value, step, 1e-7)
+                else:
+                    np.testing.assert_array_equal(small[name], value)
+        export.write_int8(self.folder / "f16", self.folder / "i")
+        self.assertNotIn("half_products", tensor_file.read(self.folder / "i")[1]["architecture"])
+
     def test_int8_files_hold_layers_and_tables_in_int8_and_the_rest_as_it_was(self):
         model = trained(reference.vit_record())
         export.export_model(model, self.folder / "m", {"kind": "any"}, LABELS)

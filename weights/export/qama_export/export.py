@@ -8,6 +8,7 @@ write_golden() records the inputs and every named intermediate of one forward pa
     python3 -m qama_export.export info MODEL.safetensors
     python3 -m qama_export.export half MODEL.safetensors --dtype f16 --out HALF.safetensors
     python3 -m qama_export.export int8 MODEL.safetensors --out SMALL.safetensors
+    python3 -m qama_export.export bf16 MODEL.safetensors --out HALF.safetensors
     python3 -m qama_export.export onnx MODEL.safetensors --out MODEL.onnx
     python3 -m qama_export.export pictures MODEL.safetensors --dataset mnist --out NEW.safetensors
 """
@@ -28,9 +29,10 @@ PRODUCER = "qama_export 0.1"
 FITS = ("stretch", "crop", "pad", "content")
 BACKGROUNDS = ("any", "dark", "light")
 CENTRES = ("box", "mass")
-# What int8 stores with 8 bits: linear layers, and the tables whose rows are tokens.
-INT8 = re.compile(r"(patch\.linear|embed|embed\.proj|head|head\.hidden|"
-                  r"blocks\.\d+\.(attn\.(qkv|out)|mlp\.fc[12]))\.weight|position")
+# What int8, bf16 and f16 store in fewer bits: linear layers, and the tables whose rows are tokens.
+TABLES = ("embed.weight", "position")
+NARROW = re.compile(r"(patch\.linear|embed|embed\.proj|head|head\.hidden|"
+                    r"blocks\.\d+\.(attn\.(qkv|out)|mlp\.fc[12]))\.weight|position")
 
 
 def model_tensors(model, vocabulary=None):
@@ -224,18 +226,40 @@ def write_half(path, out, dtype):
     return tensor_file.write(out, tensors, metadata, storage)
 
 
+def write_products(path, out, dtype):
+    """Copies a model file with its linear layers and tables of tokens in half precision, in which
+    the layers then compute; the other tensors stay as they are.
+
+    dtype: "f16" or "bf16". Returns the new seal.
+    """
+    tensors, metadata = tensor_file.read(path)
+    record = {**json.loads(metadata["architecture"]), "half_products": True}
+    metadata["architecture"] = json.dumps(record)
+    storage = tensor_file.half_storage(path)
+    for name, value in tensors.items():
+        if NARROW.fullmatch(name) and value.shape[1] > 1:
+            if name in TABLES:  # nothing is multiplied by them
+                storage.setdefault(name, dtype.upper())
+            else:
+                storage[name] = dtype.upper()
+    return tensor_file.write(out, tensors, metadata, storage)
+
+
 def write_int8(path, out):
     """Copies a model file with its linear layers and tables of tokens in int8, a scale a row; the
     other tensors stay as they are. Returns the new seal."""
     tensors, metadata = tensor_file.read(path)
     small = {}
     for name, value in tensors.items():
-        if INT8.fullmatch(name) and value.shape[1] > 1:
+        if NARROW.fullmatch(name) and value.shape[1] > 1:
             small[name], small[tensor_file.scales_of(name)] = tensor_file.quantised(value)
         else:
             small[name] = value
     storage = {name: kind for name, kind in tensor_file.half_storage(path).items()
                if small[name].dtype == np.float32}
+    record = json.loads(metadata["architecture"])
+    record.pop("half_products", None)
+    metadata["architecture"] = json.dumps(record)
     for key in ("architecture", "preprocess", "labels", "training"):
         if key in metadata:  # without blanks, which count in a small file
             metadata[key] = json.dumps(json.loads(metadata[key]), separators=(",", ":"))
@@ -287,6 +311,11 @@ def main():
                                "int8")
     int8.add_argument("model")
     int8.add_argument("--out", required=True)
+    for dtype in ("bf16", "f16"):
+        products = commands.add_parser(dtype, help="write a model file anew with its linear layers "
+                                       f"in {dtype}, in which they then compute")
+        products.add_argument("model")
+        products.add_argument("--out", required=True)
     onnx = commands.add_parser("onnx", help="write a model file as ONNX, for other engines")
     onnx.add_argument("model")
     onnx.add_argument("--out", required=True)
@@ -296,6 +325,9 @@ def main():
         return
     if arguments.command == "int8":
         write_int8(arguments.model, arguments.out)
+        return
+    if arguments.command in ("bf16", "f16"):
+        write_products(arguments.model, arguments.out, arguments.command)
         return
     if arguments.command == "half":
         write_half(arguments.model, arguments.out, arguments.dtype)
