@@ -60,6 +60,16 @@ struct HalfWeights {
   Half kind = Half::bf16;
 };
 
+/// Weights that lie in panels: [panels][in][width], panel p with the outputs p * width and on,
+/// zeros behind the last. The memory outlives what is made of it.
+struct PanelWeights {
+  std::int64_t width = 0;
+  std::span<const float> floats;        ///< the weights, or in int8:
+  std::span<const std::int8_t> values;  ///< the same order
+  std::span<const float> scales;        ///< [panels][width], with `values`
+  std::span<const float> bias;          ///< [panels][width]
+};
+
 /// A Linear tied to its memory: one worker's, one number of rows. One thread at a time.
 class LinearCall {
  public:
@@ -95,6 +105,10 @@ class Linear {
   [[nodiscard]] static Result<std::unique_ptr<Linear>> create_half(
       const LinearSpec& spec, const HalfWeights& weights, std::span<const float> bias,
       const Int8LinearKernel* kernel = nullptr);
+  /// The same of weights that are used where they lie; `spec.bias` does not count. UNSUPPORTED if
+  /// this machine has no kernel for panels of that width; INVALID_ARGUMENT.
+  [[nodiscard]] static Result<std::unique_ptr<Linear>> from_panels(const LinearSpec& spec,
+                                                                   const PanelWeights& weights);
   struct Impl;
   explicit Linear(std::unique_ptr<Impl> impl);
   ~Linear();

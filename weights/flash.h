@@ -1,15 +1,15 @@
 // The flash form of a model: what a board without files, JSON and a system reads in place. A host
-// writes it from a model file that it has checked (flash_writer.cpp, `qama flash`); the board's
-// ModelFile is made of it (flash_file.cpp). It goes with the program of its own revision: no other
-// version is read, and what a host has checked is not checked again.
+// writes it from a model file that it has checked (runtime/bare/flash_form.h, `qama flash`); the
+// board's ModelFile is made of it (flash_file.cpp). It goes with the program of its own revision:
+// no other version is read, and what a host has checked is not checked again.
 //
 //   FlashHeader
 //   record    the fields of flash_record(), one behind the other, as the machine has them
 //   labels    one a class: u32 length, bytes
 //   tensors   each: u32 length and bytes of its name, u8 dtype, u8 rank, i64 sizes, u32 offset from
 //             the form's first byte, a multiple of kFlashAlignment
-//   data      of the tensors; floats are F32, matrices in int8 stay I8 with their F32 scales;
-//             half precision is widened, and computes in floats
+//   data      of the tensors; floats are F32, matrices in int8 stay I8 with their F32 scales, half
+//             precision is widened and computes in floats. Linear layers are in panels (panels.h)
 //
 // Numbers are little-endian. A field of the architecture is added here and there.
 #pragma once
@@ -19,18 +19,14 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
-#include "hal/base/result.h"
 #include "weights/architecture.h"
 #include "weights/preprocess.h"
 
 namespace qama::weights {
 
-class ModelFile;
-
 inline constexpr std::array<char, 8> kFlashMagic = {'q', 'a', 'm', 'a', 'f', 'l', 's', 'h'};
-inline constexpr std::uint32_t kFlashVersion = 1;
+inline constexpr std::uint32_t kFlashVersion = 2;
 inline constexpr std::size_t kFlashAlignment = 16;
 
 struct FlashHeader {
@@ -56,6 +52,7 @@ static_assert(sizeof(FlashHeader) == 32);
 struct FlashKind {
   bool anneals = false;
   bool one_norm = true;
+  bool projects = true;  ///< unless the record says no (AttentionSpec::projection)
   std::int32_t projections = 3;
 };
 
@@ -97,12 +94,8 @@ void flash_record(Io& io, Model& m) {
   auto& p = m.preprocess;
   io(p.kind), io.list(p.mean, number), io.list(p.stddev, number), io(p.scale);
   for (auto* kind : {&m.kind, &m.other_kind}) {
-    io(kind->anneals), io(kind->one_norm), io(kind->projections);
+    io(kind->anneals), io(kind->one_norm), io(kind->projects), io(kind->projections);
   }
 }
-
-/// The flash form of `model`. UNSUPPORTED for text, for more than 2 GiB, and for schedules with
-/// rounds that recombine heads (hal/cpu/dense/recombine.h), for which boards have no memory.
-[[nodiscard]] Result<std::vector<std::byte>> flash_form(const ModelFile& model);
 
 }  // namespace qama::weights

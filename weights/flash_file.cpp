@@ -93,7 +93,8 @@ bool Architecture::one_norm(std::int32_t block) const noexcept {
   return kind_of(attention_of(block)).one_norm;
 }
 bool Architecture::projects(std::int32_t block) const noexcept {
-  return attention_of(block).projection;
+  const AttentionSpec& own = attention_of(block);
+  return own.projection && kind_of(own).projects;
 }
 
 std::size_t dtype_bytes(Dtype dtype) noexcept {

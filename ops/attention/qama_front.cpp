@@ -49,6 +49,35 @@ void subtract(std::int64_t tokens, const float* subtracted, float* couplings, fl
   }
 }
 
+/// J' of head t, from its factors and constants; into w.scratch, the sums of its columns'
+/// magnitudes.
+void real_couplings(const QamaFrontSpec& spec, std::int64_t tokens, std::int64_t t,
+                    const QamaWorkspace& w, const KernelTable& kernels) {
+  const std::int64_t stride = token_stride(tokens);
+  const std::int64_t places = spec.spares_memory ? 1 : spec.heads;
+  const float* factors = w.factors + t * spec.rank() * stride;
+  float* couplings = w.real_couplings + (spec.spares_memory ? 0 : t) * tokens * stride;
+  auto* sums = reinterpret_cast<float*>(w.scratch);
+  const auto scale = static_cast<float>(spec.pair * w.constants[t]);
+  kernels.qama_couplings({.tokens = tokens,
+                          .dim_head = spec.dim_head,
+                          .factors = factors,
+                          .scale = scale,
+                          .shift = static_cast<float>(spec.pair * w.constants[spec.heads + t]),
+                          .couplings = couplings,
+                          .sums = sums});
+  if (spec.coupling != QamaCoupling::bilinear) return;
+  float* subtracted = w.real_couplings + places * tokens * stride;
+  kernels.qama_couplings({.tokens = tokens,
+                          .dim_head = spec.dim_head,
+                          .factors = factors + spec.dim_head * stride,
+                          .scale = scale,
+                          .shift = 0,
+                          .couplings = subtracted,
+                          .sums = sums});
+  subtract(tokens, subtracted, couplings, sums);
+}
+
 }  // namespace
 
 Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* qkh,
@@ -81,33 +110,15 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
                             .factors = factors,
                             .scratch = w.scratch});
     }
-    float* couplings = w.real_couplings + t * tokens * stride;
     Affine coupling{at(spec.coupling_scale, t), at(spec.coupling_shift, t)};
     if (per_instance) {
       QamaMomentArgs moments{.tokens = tokens, .dim_head = spec.dim_head, .factors = factors};
       kernels.qama_moments(moments);
       coupling = standardised(moments.sum, moments.sum_squares, n * (n - 1.0), spec.eps, coupling);
     }
-    kernels.qama_couplings({.tokens = tokens,
-                            .dim_head = spec.dim_head,
-                            .factors = factors,
-                            .scale = static_cast<float>(spec.pair * coupling.scale),
-                            .shift = static_cast<float>(spec.pair * coupling.shift),
-                            .couplings = couplings,
-                            .sums = sums});
-    if (bilinear) {
-      float* subtracted = w.real_couplings + spec.heads * tokens * stride;
-      kernels.qama_couplings({.tokens = tokens,
-                              .dim_head = spec.dim_head,
-                              .factors = factors + spec.dim_head * stride,
-                              .scale = static_cast<float>(spec.pair * coupling.scale),
-                              .shift = 0,
-                              .couplings = subtracted,
-                              .sums = sums});
-      subtract(tokens, subtracted, couplings, sums);
-    }
     w.constants[t] = coupling.scale;
     w.constants[spec.heads + t] = coupling.shift;
+    real_couplings(spec, tokens, t, w, kernels);
 
     const float* h = qkh + 2 * inner + t;
     const Affine field = field_affine(h, tokens, row, per_instance, spec.eps,
@@ -137,10 +148,14 @@ Status qama_front(const QamaFrontSpec& spec, std::int64_t tokens, const float* q
   largest_sum *= 1.0 + n * 6e-8;
   const double room = 32765.0 - 0.5 * static_cast<double>(tokens + spec.heads);
   const double scale = largest_sum > 0 ? room / largest_sum : 1.0;
-  kernels.qama_quantise({.count = spec.heads * tokens * stride,
-                         .couplings = w.real_couplings,
-                         .scale = static_cast<float>(scale),
-                         .out = w.couplings});
+  const std::int64_t heads_at_once = spec.spares_memory ? 1 : spec.heads;
+  for (std::int64_t t = 0; t < spec.heads; t += heads_at_once) {
+    if (spec.spares_memory) real_couplings(spec, tokens, t, w, kernels);
+    kernels.qama_quantise({.count = heads_at_once * tokens * stride,
+                           .couplings = w.real_couplings,
+                           .scale = static_cast<float>(scale),
+                           .out = w.couplings + t * tokens * stride});
+  }
   for (std::int64_t i = 0; i < spec.heads * stride; ++i) {
     w.fields[i] = static_cast<std::int16_t>(std::lrint(w.real_fields[i] * scale));
   }

@@ -47,6 +47,9 @@ struct QamaFrontSpec {
   double rho0 = 0.16, gamma0 = 0.8;
   std::span<const float> coupling_scale, coupling_shift;
   std::span<const float> field_scale, field_shift;
+  /// J' is computed twice, head by head, in place of being kept: for boards, to which memory is
+  /// worth more than time. The same numbers.
+  bool spares_memory = false;
 
   /// Dimensions of the factors. Of bilinear ones the first half adds, the second subtracts.
   [[nodiscard]] std::int64_t rank() const noexcept {
@@ -68,7 +71,7 @@ struct QamaWorkspace {
   double* project = nullptr;       ///< [heads + 2][S]; scratch
   // The dense form.
   float* factors = nullptr;           ///< [heads][R][S] F, J = F F^T, or P and M
-  float* real_couplings = nullptr;    ///< [heads][tokens][S] J'; scratch
+  float* real_couplings = nullptr;    ///< [heads][tokens][S] J', or one head's; scratch
   std::int16_t* couplings = nullptr;  ///< [heads][tokens][S], the problem's
   std::int16_t* fields = nullptr;     ///< [heads][S], the problem's
   double* scratch = nullptr;
@@ -88,6 +91,7 @@ struct QamaSizes {
   std::int64_t factors_tokens = 0;       ///< of the longest one on factors; 0: there is none
   bool bilinear = false;                 ///< the coupling
   bool output_rho = true;
+  bool spares_memory = false;
 };
 
 template <typename T>
@@ -118,8 +122,8 @@ inline constexpr std::tuple kQamaPieces{
     QamaPiece<float>{"real_couplings", &QamaW::real_couplings,
                      // One head more for the part of bilinear couplings that is subtracted.
                      [](const QamaSizes& s) {
-                       return (s.heads + (s.bilinear ? 1 : 0)) * s.dense_tokens *
-                              token_stride(s.dense_tokens);
+                       return ((s.spares_memory ? 1 : s.heads) + (s.bilinear ? 1 : 0)) *
+                              s.dense_tokens * token_stride(s.dense_tokens);
                      },
                      kFront},
     QamaPiece<std::int16_t>{

@@ -14,7 +14,7 @@ struct Set {
   static constexpr std::int64_t kDepth = 1, kPad = 1;
   static constexpr std::int32_t kOffset = 0;
   static constexpr int kVectors = 2;
-  static constexpr int kRows = 1;
+  static constexpr int kRows = 2;
   static constexpr std::size_t kWidth = 8;
 
   static std::array<float, 4> floats(const std::int32_t* from) {
@@ -37,16 +37,24 @@ struct Set {
     return row.scale;
   }
 
+  /// Four outputs at a time: so many sums of two rows are registers of every machine.
   template <int R, int V>
   static void sums(const Int8Block<Stored>& b, std::int64_t length) {
-    static_assert(R == 1);
-    std::array<std::int32_t, 4 * V> sums{};
-    const Stored* weights = b.weights;
-    for (std::int64_t k = 0; k < length; ++k, weights += kWidth) {
-      const std::int32_t x = b.x[k];
-      for (std::size_t o = 0; o < sums.size(); ++o) sums[o] += x * weights[o];
+    for (int first = 0; first < 4 * V; first += 4) {
+      std::int32_t sums[R][4] = {};
+      const Stored* weights = b.weights + first;
+      for (std::int64_t k = 0; k < length; ++k, weights += kWidth) {
+        std::int32_t x[R];
+        for (int r = 0; r < R; ++r) x[r] = b.x[r * b.stride + k];
+        for (int o = 0; o < 4; ++o) {
+          const std::int32_t weight = weights[o];
+          for (int r = 0; r < R; ++r) sums[r][o] += x[r] * weight;
+        }
+      }
+      for (int r = 0; r < R; ++r) {
+        std::copy_n(sums[r], 4, b.to + static_cast<std::size_t>(r) * kWidth + first);
+      }
     }
-    std::copy(sums.begin(), sums.end(), b.to);
   }
 };
 

@@ -28,16 +28,14 @@ void write(std::string_view word, std::uint64_t number) {
 qama::Status classify_all() {
   QAMA_ASSIGN_OR_RETURN(const auto network, qama::bare::Network::create(qama::port::model()));
   write("arena", network->arena_bytes());
+  std::vector<float> logits(network->labels().size());
   const std::size_t before = qama::bare::allocations();
-  static float logits[1000];
-  const auto classes =
-      std::span(logits).first(std::min(network->labels().size(), std::size(logits)));
   const auto* pixels = reinterpret_cast<const std::uint8_t*>(samples_start + 1);
   const std::size_t size = network->input_pixels();
   for (std::uint32_t i = 0; i < samples_start[0]; ++i) {
-    QAMA_RETURN_IF_ERROR(network->classify({pixels + i * size, size}, i, classes));
-    write("label", static_cast<std::uint64_t>(std::max_element(classes.begin(), classes.end()) -
-                                              classes.begin()));
+    QAMA_RETURN_IF_ERROR(network->classify({pixels + i * size, size}, i, logits));
+    write("label", static_cast<std::uint64_t>(std::max_element(logits.begin(), logits.end()) -
+                                              logits.begin()));
   }
   write("allocations", qama::bare::allocations() - before);
   return {};

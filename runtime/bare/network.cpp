@@ -20,6 +20,7 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::from_memory(flash_form));
     const weights::Architecture& a = model->architecture();
     runtime::Builder builder(*model, true, 1, pipeline_);
+    builder.spares_memory = true;
     QAMA_RETURN_IF_ERROR(runtime::add_forward(builder));
     if (pipeline_.factors_shape.tokens > 0) {
       return Error{ErrorCode::unsupported, "heads that are solved on factors"};
@@ -28,6 +29,10 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
     for (const std::int32_t block : pipeline_.qama_blocks) {
       settings_.layers.push_back(a.anneal_of(block));
     }
+    // What only people read.
+    for (const auto& step : pipeline_.steps) step->taps = {};
+    pipeline_.infos = {};
+    pipeline_.regions = {};
     labels_ = model->file().labels();
     input_pixels_ = model->input_pixels();
     tokens_ = a.tokens();

@@ -7,6 +7,7 @@
 #include "ops/simd/kernels.h"
 #include "weights/half.h"
 #include "weights/int8.h"
+#include "weights/panels.h"
 
 namespace qama::runtime {
 namespace {
@@ -63,8 +64,6 @@ Status Builder::start() {
   QAMA_ASSIGN_OR_RETURN(pipeline_.factory, ops::LinearFactory::create());
   pipeline_.rows = row_variants(a);
   QAMA_ASSIGN_OR_RETURN(x, region("x", {a.tokens(), a.dim}));
-  QAMA_ASSIGN_OR_RETURN(normed, region("normed", {a.tokens(), a.dim}));
-  QAMA_ASSIGN_OR_RETURN(delta, region("delta", {a.tokens(), a.dim}));
   return {};
 }
 
@@ -120,37 +119,60 @@ Result<std::span<const float>> Builder::weight(const std::string& name) const {
   return std::span<const float>(floats.span());
 }
 
+Result<std::span<const float>> Builder::constant(const std::string& name) {
+  QAMA_ASSIGN_OR_RETURN(const auto stored, weight(name));
+  pipeline_.weight_bytes += stored.size_bytes();
+  if (spares_memory) {
+    QAMA_ASSIGN_OR_RETURN(const weights::TensorView* tensor, model_.file().tensor(name));
+    if (tensor->dtype == weights::Dtype::f32) return stored;
+  }
+  AlignedBuffer<float>& copy = pipeline_.constants.emplace_back(stored.size());
+  std::copy(stored.begin(), stored.end(), copy.data());
+  return std::span<const float>(copy.span());
+}
+
+bool Builder::in_panels(const std::string& tensor) const {
+  return model_.file().tensor(weights::panels_of(tensor)).ok();
+}
+
 Result<std::unique_ptr<ops::Linear>> Builder::make_linear(const LinearUse& use,
                                                           const ops::LinearSpec& spec,
                                                           std::span<const float> bias) {
-  if (use.int8) {
-    const Quantised own(use.weights, static_cast<std::size_t>(use.in));
-    return ops::Linear::create_int8(spec, {own.values, own.scales}, bias);
+  if (in_panels(use.tensor)) {
+    QAMA_ASSIGN_OR_RETURN(const weights::Panels panels, weights::panels(model_.file(), use.tensor));
+    return ops::Linear::from_panels(
+        spec, {panels.width, panels.floats, panels.int8.values, panels.int8.scales, panels.bias});
   }
-  std::span<const float> floats = use.weights;
-  if (floats.empty()) {
+  MadeLinear made{use.tensor, use.in, use.out, use.weights, {}, bias};
+  std::optional<Quantised> own;
+  weights::HalfMatrix half;
+  auto kind = ops::Half::bf16;
+  if (use.int8) {
+    own.emplace(use.weights, static_cast<std::size_t>(use.in));
+    made.int8 = {own->values, own->scales};
+  } else if (use.weights.empty()) {
     const std::string name = use.tensor + ".weight";
     QAMA_ASSIGN_OR_RETURN(const weights::Int8Matrix matrix,
                           weights::int8_matrix(model_.file(), name));
-    if (!matrix.empty()) {
-      return ops::Linear::create_int8(spec, {matrix.values, matrix.scales}, bias);
-    }
+    made.int8 = {matrix.values, matrix.scales};
     if (architecture().half_products) {
-      QAMA_ASSIGN_OR_RETURN(const weights::HalfMatrix half,
-                            weights::half_matrix(model_.file(), name));
-      const auto kind = half.dtype == weights::Dtype::f16 ? ops::Half::f16 : ops::Half::bf16;
-      if (!half.values.empty() && !ops::half_linear_kernels(kind).empty()) {
-        return ops::Linear::create_half(spec, {half.values, kind}, bias);
-      }
+      QAMA_ASSIGN_OR_RETURN(half, weights::half_matrix(model_.file(), name));
+      if (half.dtype == weights::Dtype::f16) kind = ops::Half::f16;
+      if (ops::half_linear_kernels(kind).empty()) half = {};
     }
-    QAMA_ASSIGN_OR_RETURN(floats, weight(name));
+    if (matrix.empty() && (half.values.empty() || on_linear)) {
+      QAMA_ASSIGN_OR_RETURN(made.floats, weight(name));
+    }
   }
-  return ops::Linear::create(*pipeline_.factory, spec, floats, bias);
+  if (on_linear) on_linear(made);
+  if (!made.int8.values.empty()) return ops::Linear::create_int8(spec, made.int8, bias);
+  if (!half.values.empty()) return ops::Linear::create_half(spec, {half.values, kind}, bias);
+  return ops::Linear::create(*pipeline_.factory, spec, made.floats, bias);
 }
 
 Status Builder::add_linear(const LinearUse& use) {
   std::span<const float> bias = use.biases;
-  if (use.bias) {
+  if (use.bias && !in_panels(use.tensor)) {
     QAMA_ASSIGN_OR_RETURN(bias, weight(use.tensor + ".bias"));
   }
   const std::vector<std::int64_t>& rows = use.rows.empty() ? pipeline_.rows : use.rows;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -41,6 +42,15 @@ struct LinearUse {
   std::vector<std::int64_t> rows = {};  ///< numbers of rows that run; empty: the plan's
 };
 
+/// What a linear layer was made of.
+struct MadeLinear {
+  std::string tensor;  ///< as LinearUse says
+  std::int64_t in = 0, out = 0;
+  std::span<const float> floats;  ///< [out][in], or:
+  ops::Int8Weights int8;
+  std::span<const float> bias;  ///< [out] or empty
+};
+
 class Builder {
  public:
   /// `factors`: layers may be solved on factors; `sample_threads`: that work on a sample.
@@ -58,13 +68,23 @@ class Builder {
   [[nodiscard]] std::int32_t sample_threads() const noexcept { return sample_threads_; }
   [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
 
+  /// Memory is worth more than time, as on a board (QamaFrontSpec::spares_memory).
+  bool spares_memory = false;
+
+  /// Sees every linear layer that is made, for those who write weights (weights/flash.h).
+  std::function<void(const MadeLinear&)> on_linear;
+
   /// [N][dim] each: the residual stream, its norm, and what a block adds to the stream.
   Region<float> x, normed, delta;
 
   // -- weights
 
-  /// A tensor's floats; valid as long as the builder.
+  /// A tensor's floats; valid until forget_weights(), at most as long as the builder.
   [[nodiscard]] Result<std::span<const float>> weight(const std::string& name) const;
+  /// The same for steps to keep: a copy that lives as long as the pipeline. With spares_memory the
+  /// model's own floats, if it has them as such; the model's memory then outlives the pipeline.
+  [[nodiscard]] Result<std::span<const float>> constant(const std::string& name);
+  void forget_weights() noexcept { widened_.clear(); }
   Result<ops::LayerNorm> layer_norm(const std::string& tensor,
                                     std::optional<double> eps = std::nullopt);
 
@@ -110,6 +130,9 @@ class Builder {
              memory...);
   }
   Status add_linear(const LinearUse& use);
+  /// Whether the model has the weights of a linear layer in panels (weights/flash.h), so that its
+  /// use needs nothing but `tensor`.
+  [[nodiscard]] bool in_panels(const std::string& tensor) const;
   /// `normed` = norm(`x`); what the layer before left in `delta` is added to `x` first. `tensor`
   /// empty: mean 0 and variance 1, without scale and shift.
   Status add_norm(std::string name, const std::string& tensor, std::int32_t block);

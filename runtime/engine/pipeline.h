@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "hal/base/aligned.h"
 #include "hal/problem.h"
 #include "ops/linear.h"
 #include "runtime/engine/info.h"
@@ -18,6 +19,7 @@ namespace qama::runtime {
 struct Pipeline {
   std::unique_ptr<ops::LinearFactory> factory;  // oneDNN's engine outlives what it made
   std::vector<std::unique_ptr<Step>> steps;
+  std::vector<AlignedBuffer<float>> constants;  // of steps
   std::vector<const LinearStep*> linear_steps;  // by slot
   std::vector<StepInfo> infos;
   std::vector<ArenaRegion> regions;  // those that have a place

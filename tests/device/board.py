@@ -1,15 +1,17 @@
 """The program for a board without an operating system, on an emulated board, against this
 machine's own build: answers, spins, flash, memory and instructions.
 
-    tests/device/board.py --core cortex-m55 [--count 100] [MODEL...]
+    tests/device/board.py --core cortex-m55 [--count 100] [--record] [MODEL...]
 
 Builds the preset of that core, writes each model's flash form (`qama flash`), and lets qemu's
 board classify the first images of the official test set. Ends with 1 if more than one answer in
 1000 differs, if a classification takes memory from the heap, or if a limit of size_limits.json is
 passed. The limits are for one model; the others are compared only. Ends with 77 where the compiler,
 the emulator or the data are missing: `toolchains/bootstrap --with boards` installs the first two.
+--record writes the rows into bench/results/boards.tsv.
 """
 import argparse
+import datetime
 import gzip
 import json
 import os
@@ -69,8 +71,14 @@ class Board:
         self.scratch = pathlib.Path(scratch)
         self.plugin = None
 
-    def run(self, program, model=None, pixels=b"", count=0, counts=False):
-        """What the program printed, as [(word, value)]; and the instructions, if asked for."""
+    def refuses(self, model, error):
+        """Whether the program ends with that error for a model that is damaged."""
+        process = subprocess.run(self.words("qama.elf", model, b"", 0), text=True,
+                                 capture_output=True, stdin=subprocess.DEVNULL, timeout=600)
+        return process.returncode == 1 and error in process.stdout + process.stderr
+
+    def words(self, program, model=None, pixels=b"", count=0):
+        """The command."""
         words = ["qemu-system-arm", "-M", self.machine, "-display", "none", "-serial", "none",
                  "-monitor", "none", "-semihosting-config", "enable=on,target=native", "-kernel",
                  self.programs / program]
@@ -79,13 +87,19 @@ class Board:
             samples.write_bytes(struct.pack("<I", count) + pixels)
             for file, address in ((model, self.model_at), (samples, self.images_at)):
                 words += ["-device", f"loader,file={file},addr={address},force-raw=on"]
+        return [str(word) for word in words]
+
+    def run(self, program, model=None, pixels=b"", count=0, counts=False):
+        """What the program printed, as [(word, value)]; and the instructions, if asked for."""
+        words = self.words(program, model, pixels, count)
         if counts:
             if self.plugin is None:
                 self.plugin = self.scratch / "count.so"
                 subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.plugin,
                                 ROOT / "bench" / "qemu" / "count_instructions.c"], check=True)
-            words += ["-plugin", self.plugin, "-d", "plugin", "-D", self.scratch / "count.txt"]
-        process = subprocess.run([str(word) for word in words], text=True, capture_output=True,
+            words += ["-plugin", str(self.plugin), "-d", "plugin", "-D",
+                      str(self.scratch / "count.txt")]
+        process = subprocess.run(words, text=True, capture_output=True,
                                  stdin=subprocess.DEVNULL, timeout=600)
         text = process.stdout + process.stderr
         if process.returncode != 0:
@@ -104,6 +118,26 @@ class Board:
         return (many - few) // (RUNS[1] - RUNS[0])
 
 
+def record(rows):
+    """Puts rows of (core, model, figures...) in the place of those that the table has."""
+    result = ROOT / "bench" / "results" / "boards.tsv"
+    old = ([tuple(line.split("\t")) for line in result.read_text().splitlines()[2:]]
+           if result.exists() else [])
+    kept = {row[:2]: row for row in old + rows}
+    lines = ["# `tests/device/board.py --record`, boards of qemu, g++ 12.2, "
+             f"{datetime.date.today()}",
+             "\t".join(("core", "model", "labels equal", "flash: program + model, kB",
+                        "memory: static + heap + stack, kB", "instructions, million")),
+             *("\t".join(row) for row in sorted(kept.values()))]
+    result.write_text("\n".join(lines) + "\n")
+    subprocess.run([ROOT / "bench" / "tables"], check=True)
+
+
+def kilobytes(parts):
+    return (f"{sum(parts) / 1e3:.1f}: " if len(parts) > 1 else "") + " + ".join(
+        f"{part / 1e3:.1f}" for part in parts)
+
+
 def values_of(lines):
     return {word: int(value) for word, value in lines if word != "label"}
 
@@ -120,6 +154,7 @@ def main():
                                                                      ROOT.parent / "shared")
                                                       / pathlib.Path("data"),
                                                       "/usr/share/datasets"])
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("models", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     limits = json.loads(pathlib.Path(options.limits).read_text())[options.core]
@@ -134,6 +169,7 @@ def main():
 
     programs = options.programs or build(options.core)
     failed = compared = 0
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         board = Board(options.core, programs, scratch)
         print("| model | core | labels equal | flash: program + model | memory: static + heap + "
@@ -163,9 +199,12 @@ def main():
             good = (len(there) == len(here) == options.count and found["allocations"] == 0
                     and len(different) <= options.count // 1000)
             compared += 1
-            print(f"| `{model.stem}` | {options.core} | {len(there) - len(different)} of "
-                  f"{len(here)} | {sum(parts)}: {parts[0]} + {parts[1]} | {sum(memory)}: "
-                  f"{memory[0]} + {memory[1]} + {memory[2]} | {count} | {seconds:.0f} |"
+            equal = f"{len(there) - len(different)} of {len(here)}"
+            rows.append((options.core, f"`{model.stem}`", equal, kilobytes(parts),
+                         kilobytes(memory), f"{count / 1e6:.1f}"))
+            print(f"| `{model.stem}` | {options.core} | {equal} | {sum(parts)}: {parts[0]} + "
+                  f"{parts[1]} | {sum(memory)}: {memory[0]} + {memory[1]} + {memory[2]} | {count} "
+                  f"| {seconds:.0f} |"
                   + ("" if good else " FAILED"), flush=True)
             if model.stem == limits["model"]:
                 for name, value in (("flash_bytes", sum(parts)), ("ram_bytes", sum(memory)),
@@ -174,11 +213,22 @@ def main():
                     print(f"{options.core} {name} {value}, at most {limits[name]}: "
                           f"{'ok' if passed else 'TOO MANY'}")
                     good = good and passed
+                form = flash.read_bytes()
+                last = bytes([form[-1] ^ 1])
+                for damaged, error in ((form[:-1] + last, "MODEL_CHECKSUM_MISMATCH"),
+                                       (b"x" + form[1:], "MODEL_WRONG_KIND"),
+                                       (form[:8] + b"\1" + form[9:], "MODEL_UNSUPPORTED_VERSION")):
+                    flash.write_bytes(damaged)
+                    if not board.refuses(flash, error):
+                        print(f"a damaged model is not refused with {error}")
+                        good = False
             failed += not good
         if (programs / "spins.elf").exists():
             spins = dict(board.run("spins.elf"))
             print("spins:", ", ".join(f"{name} {value}" for name, value in spins.items()))
             failed += not spins or set(spins.values()) != {SPINS}
+    if options.record:
+        record(rows)
     return int(failed > 0) if compared else 77
 
 

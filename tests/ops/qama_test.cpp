@@ -113,6 +113,36 @@ TEST_P(Front, EqualsTheDefinitionOnEveryTarget) {
   }
 }
 
+TEST_P(Front, IsTheSameWhereItSparesMemory) {
+  for (const auto normalisation : kNormalisations) {
+    for (const QamaCoupling coupling : {QamaCoupling::gram, QamaCoupling::bilinear}) {
+      Layer kept(4, 49, 8, normalisation), twice(4, 49, 8, normalisation);
+      kept.spec.coupling = twice.spec.coupling = coupling;
+      twice.spec.spares_memory = true;
+      const bool bilinear = coupling == QamaCoupling::bilinear;
+      QamaSizes sizes{.heads = 4,
+                      .dim_head = kept.spec.rank(),
+                      .tokens = 49,
+                      .dense_tokens = 49,
+                      .bilinear = bilinear};
+      const OwnedWorkspace<kQamaPieces> all(sizes);
+      sizes.spares_memory = true;
+      const OwnedWorkspace<kQamaPieces> less(sizes);
+      EXPECT_EQ(all.bytes() - less.bytes(), 3 * 49 * 64 * sizeof(float));
+      const auto front = [](const Layer& layer, const QamaWorkspace& w, hal::DenseView& problem) {
+        return qama_front(layer.spec, 49, layer.qkh.data(), w, *GetParam(), problem);
+      };
+      ASSERT_OK(front(kept, all.view(), kept.problem));
+      ASSERT_OK(front(twice, less.view(), twice.problem));
+      EXPECT_EQ(kept.problem.scale, twice.problem.scale);
+      EXPECT_EQ(kept.problem.penalty, twice.problem.penalty);
+      EXPECT_TRUE(std::equal(all.view().couplings, all.view().couplings + 4 * 49 * 64,
+                             less.view().couplings));
+      EXPECT_TRUE(std::equal(all.view().fields, all.view().fields + 4 * 64, less.view().fields));
+    }
+  }
+}
+
 /// The rule and the rounding are those of the builder that training goes through.
 TEST_P(Front, RoundsAsTheProblemBuilderDoes) {
   Layer layer(8, 49, 8, QamaNormalisation::batch);

@@ -67,7 +67,7 @@ runtime/serve:    hal/base hal/platform hal hal/network weights runtime/engine
 runtime/cli:      hal/base hal/platform hal hal/lower hal/text hal/search weights
                   runtime/engine runtime/engine/plan runtime/engine/profiler
                   runtime/engine/session runtime/io runtime/api runtime/api/include
-                  runtime/serve
+                  runtime/serve runtime/bare
 runtime/javascript: runtime/api/include
 runtime/examples: runtime/api/include
 bench:            *

@@ -1,10 +1,9 @@
 // `qama flash`: the flash form of a model, which boards without an operating system read in place.
-#include "weights/flash.h"
 #include "hal/platform/output_file.h"
+#include "runtime/bare/flash_form.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/report.h"
-#include "weights/model_file.h"
 
 namespace qama::cli {
 namespace {
@@ -25,8 +24,8 @@ class Flash final : public Command {
   }
 
   Status run(Console& console) override {
-    QAMA_ASSIGN_OR_RETURN(const auto model, weights::ModelFile::open(path_));
-    auto bytes = weights::flash_form(*model);
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_));
+    auto bytes = bare::flash_form(*model);
     if (!bytes.ok()) return weights::in_file(path_, bytes.error());
     QAMA_RETURN_IF_ERROR(platform::write_file(out_, *bytes));
     if (console.json) {

@@ -26,10 +26,14 @@ std::int64_t problem_macs(const ops::QamaFrontSpec& spec, std::int64_t tokens, b
 Result<Region<float>> add_qkh(Builder& b, const AttentionLayer& layer,
                               const LayerWeights& weights) {
   const weights::Architecture& a = b.architecture();
-  QAMA_ASSIGN_OR_RETURN(const auto stored,
-                        weights::int8_matrix(b.model().file(), layer.tensor + "qkv.weight"));
   const std::int64_t columns = std::int64_t{2} * a.inner() + a.heads;
-  QAMA_ASSIGN_OR_RETURN(const QamaProjection folded, qama_projection(a, layer.block, weights));
+  weights::Int8Matrix stored;
+  QamaProjection folded;
+  if (!b.in_panels(layer.tensor + "qkh")) {
+    QAMA_ASSIGN_OR_RETURN(stored,
+                          weights::int8_matrix(b.model().file(), layer.tensor + "qkv.weight"));
+    QAMA_ASSIGN_OR_RETURN(folded, qama_projection(a, layer.block, weights));
+  }
   QAMA_ASSIGN_OR_RETURN(const auto qkh, b.region(layer.prefix + "qkh", {a.tokens(), columns}));
   QAMA_RETURN_IF_ERROR(b.add_linear({.name = layer.prefix + "attn.qkh",
                                      .block = layer.block,
@@ -97,7 +101,8 @@ Status add_qama(Builder& b, const AttentionLayer& layer) {
   const LayerWeights weights = [&b, &layer](const std::string& name) {
     return b.weight(layer.tensor + name);
   };
-  QAMA_ASSIGN_OR_RETURN(const ops::QamaSpec spec, qama_spec(a, weights, ones));
+  QAMA_ASSIGN_OR_RETURN(ops::QamaSpec spec, qama_spec(a, weights, ones));
+  spec.front.spares_memory = b.spares_memory;
   QAMA_ASSIGN_OR_RETURN(const QamaForms forms, qama_forms(a, layer.block, spec.front, b.factors()));
   QAMA_ASSIGN_OR_RETURN(std::shared_ptr<const ops::QamaAttention> op,
                         ops::QamaAttention::create(spec));

@@ -110,9 +110,10 @@ Result<QamaForms> qama_forms(const weights::Architecture& a, std::int32_t block,
                      "; the local annealer takes more, on factors of heads of at most " +
                      std::to_string(ops::kMaxLongDimHead) + " dimensions"};
   }
-  return QamaForms{some ? first : 0,
-                   {a.heads, rank, a.tokens(), dense_tokens, some ? a.tokens() : 0,
-                    spec.coupling == ops::QamaCoupling::bilinear, spec.output_rho}};
+  return QamaForms{
+      some ? first : 0,
+      {a.heads, rank, a.tokens(), dense_tokens, some ? a.tokens() : 0,
+       spec.coupling == ops::QamaCoupling::bilinear, spec.output_rho, spec.spares_memory}};
 }
 
 Result<QamaProjection> qama_projection(const weights::Architecture& a, std::int32_t block,

@@ -75,28 +75,25 @@ Status add_image_embedding(Builder& b) {
                                      .from = patches,
                                      .to = grid,
                                      .rows = {n}}));
-  QAMA_ASSIGN_OR_RETURN(const auto stored, b.weight("position"));
-  AlignedBuffer<float> position(stored.size());
-  std::copy(stored.begin(), stored.end(), position.data());
+  QAMA_ASSIGN_OR_RETURN(const auto position, b.constant("position"));
   const std::int64_t first = std::int64_t{a.class_tokens} * a.dim;  // of the patches' positions
   if (a.patch_norms) {
     QAMA_ASSIGN_OR_RETURN(auto norm2, b.layer_norm("patch.norm2"));
     b.add(
         {"patch.norm2", "layer_norm+position", simd_name()},
-        [norm = std::move(norm2), position = std::move(position), n, first](
-            SampleRun& /*run*/, float* x) { norm.run_plus(n, x, position.data() + first, x); },
+        [norm = std::move(norm2), position, n, first](SampleRun& /*run*/, float* x) {
+          norm.run_plus(n, x, position.data() + first, x);
+        },
         grid);
   } else {
     b.add(
         {"patch.position", "add", "plain"},
-        [position = std::move(position), n, first, dim = std::int64_t{a.dim}](SampleRun& /*run*/,
-                                                                              float* x) {
+        [position, n, first, dim = std::int64_t{a.dim}](SampleRun& /*run*/, float* x) {
           ops::add_position(n, dim, position.data() + first, x);
         },
         grid);
   }
-  b.pipeline().weight_bytes += stored.size_bytes();
-  if (a.class_tokens > 0) QAMA_RETURN_IF_ERROR(add_class_tokens(b, stored, grid));
+  if (a.class_tokens > 0) QAMA_RETURN_IF_ERROR(add_class_tokens(b, position, grid));
   if (pooled) {
     const ops::TokenPool pool{a.grid_rows(), a.grid_cols(), a.token_pool_rows, a.token_pool_cols,
                               a.dim};

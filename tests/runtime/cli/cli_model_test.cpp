@@ -1,8 +1,9 @@
-// `qama info` and `qama verify`: what they say of good files and of bad ones.
+// `qama info`, `qama flash` and `qama verify`: what they say of good files and of bad ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,23 @@ TEST(CliInfo, SaysWhatIsInAModel) {
   const Outcome plain = run_qama({"info", path, "--tensors"});
   EXPECT_THAT(plain.out, HasSubstr("196 a layer (4 heads x 49 tokens), 2 layers"));
   EXPECT_THAT(plain.out, HasSubstr("blocks.1.attn.qkv.weight"));
+}
+
+TEST(CliFlash, WritesWhatABoardReads) {
+  const TempDir directory;
+  const std::string path = put_model(directory, "m", small_vit(AttentionKind::qama));
+  const std::string form = directory.file("form");
+  const Outcome outcome = run_qama({"flash", path, "--out", form, "--json"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["bytes"], std::filesystem::file_size(form));
+  std::string begin(8, ' ');
+  std::ifstream(form).read(begin.data(), 8);
+  EXPECT_EQ(begin, "qamaflsh");
+
+  const std::string text = put_model(directory, "t", small_text(AttentionKind::softmax));
+  const Outcome refused = run_qama({"flash", text, "--out", form});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("UNSUPPORTED: file '" + text + "': a model of texts"));
 }
 
 TEST(CliInfo, AnOlderFileIsNotSealedUntilItIs) {
