@@ -28,6 +28,36 @@ export class QamaError extends Error {
 
 const bad = (message) => new QamaError("INVALID_ARGUMENT", message);
 
+/** What was given, for a sentence. */
+function shown(value) {
+  if (typeof value === "string") return `'${value.slice(0, 40)}'`;
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : `a ${value.constructor?.name ?? "object"}`;
+}
+
+function whole(what, value, least, most, code = "INVALID_ARGUMENT") {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new QamaError(Number.isSafeInteger(value) ? code : "INVALID_ARGUMENT",
+                      `${what} is ${shown(value)}, expected a whole number from ${least} to ${most}`);
+}
+
+/** A number of 64 bits, of a bigint or a whole number. */
+function word(what, value) {
+  const number = typeof value === "bigint" ? value
+    : BigInt(whole(what, value, 0, Number.MAX_SAFE_INTEGER));
+  if (number >= 0n && number < 1n << 64n) return number;
+  throw bad(`${what} is ${shown(value)}, expected 0 to 2^64 - 1`);
+}
+
+function real(what, value, least = -Number.MAX_VALUE) {
+  if (typeof value === "number" && Number.isFinite(value) && value >= least) return value;
+  throw bad(`${what} is ${shown(value)}, expected a number${least === 0 ? " of 0 or more" : ""}`);
+}
+
+const is_bytes = (value) => value instanceof Uint8Array || value instanceof Uint8ClampedArray;
+const MOST = 2 ** 31 - 1;
+
 // ---- the module ---------------------------------------------------------------------------------
 
 const bytes = () => new Uint8Array(exports.memory.buffer);
@@ -83,6 +113,9 @@ async function fetched(url) {
   }
   const response = await fetch(url);
   if (!response.ok) throw new QamaError("NOT_FOUND", `${url}: status ${response.status}`);
+  // Compiled while it comes in, where the server says what it is.
+  if (response.headers.get("content-type")?.startsWith("application/wasm"))
+    return WebAssembly.compileStreaming(response);
   return response.arrayBuffer();
 }
 
@@ -91,7 +124,7 @@ async function instantiate({ simd = WebAssembly.validate(SIMD_PROBE), module } =
     // Written out, so that bundlers find both files.
     module ??= await fetched(simd ? new URL("./qama.wasm", import.meta.url)
                                   : new URL("./qama-plain.wasm", import.meta.url));
-    module = await WebAssembly.compile(module);
+    if (!(module instanceof WebAssembly.Module)) module = await WebAssembly.compile(module);
   }
   const given = { qama: own };
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
@@ -143,12 +176,6 @@ const doubles = (address, count) =>
 const floats = (address, count) =>
   new Float32Array(exports.memory.buffer.slice(address, address + 4 * count));
 
-function seed_of(seed, otherwise) {
-  const value = BigInt(seed ?? otherwise);
-  if (value < 0n || value >= 1n << 64n) throw bad(`seed ${seed}, expected 0 to 2^64 - 1`);
-  return value;
-}
-
 // ---- models -------------------------------------------------------------------------------------
 
 /** The record of a file that the module has checked. */
@@ -192,6 +219,8 @@ export class Model {
   #exports = exports;
 
   static async from(data, name) {
+    if (!(data instanceof ArrayBuffer) && !ArrayBuffer.isView(data))
+      throw bad(`a model is ${shown(data)}, expected an ArrayBuffer or a Uint8Array`);
     await load();
     const file = data instanceof ArrayBuffer ? new Uint8Array(data)
       : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -246,10 +275,13 @@ export class Session {
   #exports = exports;
 
   static async create(model, options = {}) {
+    if (!(model instanceof Model)) throw bad(`the model is ${shown(model)}, expected a Model`);
+    const device = options.device ?? "cpu:";
+    if (typeof device !== "string") throw bad(`device is ${shown(device)}, expected a string`);
     await load();
     const out = new Session();
     out.#model = model;
-    out.#options = { device: options.device ?? "cpu:", seed: seed_of(options.seed, 0) };
+    out.#options = { device, seed: word("seed", options.seed ?? 0) };
     model._take();
     try {
       out.#handle(0);
@@ -288,9 +320,10 @@ export class Session {
   }
 
   #answer(explain, input, index, run) {
+    const first = word("index", index);
     const session = this.#handle(explain);
     const { classes, labels } = this.#model.info;
-    exports.qama_session_set_first_sample(session, BigInt(index));
+    exports.qama_session_set_first_sample(session, first);
     return with_memory([input.byteLength, 8 * KEPT, 4 * classes], (data, out, probabilities) => {
       bytes().set(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), data);
       check(inside(() => run(session, data, out, probabilities)));
@@ -344,15 +377,14 @@ export class Session {
     const { input: kind, height, width, channels, tokens, features } = this.#model.info;
     if (kind === "text") this.#needs("image");
     const count = kind === "image" ? height * width * channels : tokens * features;
+    if (!(input instanceof Float32Array) && !is_bytes(input))
+      throw bad(`the input is ${shown(input)}, expected a Uint8Array or a Float32Array`);
     if (input.length !== count) throw bad(`${input.length} numbers, expected ${count}`);
     if (input instanceof Float32Array) {
       return this.#answer(explain, input, index, (session, data, out, probabilities) =>
         exports.answer_f32(session, data, out, probabilities));
     }
     this.#needs("image");
-    if (!(input instanceof Uint8Array || input instanceof Uint8ClampedArray)) {
-      throw bad("expected a Uint8Array or a Float32Array");
-    }
     return this.#answer(explain, input, index, (session, data, out, probabilities) =>
       exports.answer_image(session, data, width, height, channels, 0, INVERT_NO, out,
                            probabilities));
@@ -360,13 +392,16 @@ export class Session {
 
   #image(explain, image, { fit = "model", invert = "model", index = 0 } = {}) {
     this.#needs("image");
-    const { width, height, data } = image;
+    const { width, height, data } = image ?? {};
+    whole("width", width, 1, MOST);
+    whole("height", height, 1, MOST);
+    if (!is_bytes(data)) throw bad(`data is ${shown(data)}, expected a Uint8Array`);
     const channels = data.length / (width * height);
     if (![1, 2, 3, 4].includes(channels)) {
       throw bad(`${data.length} bytes for ${width} x ${height} pixels, expected 1 to 4 each`);
     }
     const [how, turned] = [FITS.indexOf(fit), INVERTS.indexOf(invert)];
-    if (how < 0 || turned < 0) throw bad(`fit '${fit}', invert '${invert}': see index.d.ts`);
+    if (how < 0 || turned < 0) throw bad(`fit is ${shown(fit)} and invert ${shown(invert)}: see index.d.ts`);
     const answer = this.#answer(explain, data, index, (session, at, out, probabilities) =>
       exports.answer_image(session, at, width, height, channels, how, turned, out, probabilities));
     const seen = exports.qama_session_pixels(this.#handle(explain), 0);
@@ -377,6 +412,7 @@ export class Session {
 
   #text(explain, input, index) {
     this.#needs("text");
+    if (typeof input !== "string") throw bad(`the text is ${shown(input)}, expected a string`);
     return this.#answer(explain, utf8.encode(`${input.replaceAll("\0", " ")}\0`), index,
       (session, data, out, probabilities) => exports.answer_text(session, data, out, probabilities));
   }
@@ -410,52 +446,91 @@ export class Session {
 // ---- the annealer -------------------------------------------------------------------------------
 
 function open_problem(problem) {
-  const pairs = problem.edges ?? problem.terms;
-  if (!Array.isArray(pairs)) throw bad("a problem without edges or terms");
+  const is_graph = problem.edges !== undefined;
+  const [what, size, pairs] = is_graph ? ["edge", problem.vertices, problem.edges]
+    : ["term", problem.variables, problem.terms];
+  whole(is_graph ? "vertices" : "variables", size, 1, MOST);
+  if (!Array.isArray(pairs))
+    throw bad(`${what}s is ${shown(pairs)}, expected an array: a problem has edges or terms`);
   const count = pairs.length;
-  const sign = problem.terms !== undefined && problem.maximise ? -1 : 1;
-  const first = Int32Array.from(pairs, (pair) => pair[0]);
-  const second = Int32Array.from(pairs, (pair) => pair[1]);
-  const weights = Float64Array.from(pairs, (pair) => sign * (pair[2] ?? 1));
+  const sign = problem.maximise && !is_graph ? -1 : 1;
+  const first = new Int32Array(count);
+  const second = new Int32Array(count);
+  const weights = new Float64Array(count);
+  pairs.forEach((pair, k) => {
+    const words = pair?.length;
+    if (words !== 3 && !(is_graph && words === 2))
+      throw bad(`${what} ${k} is ${shown(pair)}, expected two numbers and a weight`);
+    first[k] = whole(`${what} ${k}`, pair[0], 0, size - 1, "INDEX_OUT_OF_RANGE");
+    second[k] = whole(`${what} ${k}`, pair[1], 0, size - 1, "INDEX_OUT_OF_RANGE");
+    const weight = pair[2] ?? 1;
+    if (typeof weight !== "number")
+      throw bad(`the weight of ${what} ${k} is ${shown(weight)}, expected a number`);
+    weights[k] = sign * weight;
+  });
   return with_memory([4 * count, 4 * count, 8 * count, 4], (i, j, w, at) => {
     const all = bytes();
     all.set(new Uint8Array(first.buffer), i);
     all.set(new Uint8Array(second.buffer), j);
     all.set(new Uint8Array(weights.buffer), w);
-    check(inside(() => problem.edges !== undefined
-      ? exports.qama_problem_from_graph(problem.vertices, BigInt(count), i, j, w, at)
-      : exports.qama_problem_from_terms(problem.variables, BigInt(count), i, j, w, 0, at)));
+    check(inside(() => is_graph
+      ? exports.qama_problem_from_graph(size, BigInt(count), i, j, w, at)
+      : exports.qama_problem_from_terms(size, BigInt(count), i, j, w, 0, at)));
     return view().getUint32(at, true);
   });
 }
 
+/** Options of solve(), checked. */
+function search_of(options, variables) {
+  const { seconds = 0, seed = 1, sweeps = -1, target, initial = [], onProgress } = options;
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    throw bad(`onProgress is ${shown(onProgress)}, expected a function`);
+  if (!Array.isArray(initial)) throw bad(`initial is ${shown(initial)}, expected an array`);
+  initial.forEach((answer, k) => {
+    if (answer?.length !== variables)
+      throw bad(`initial ${k} has ${shown(answer?.length)} values, expected ${variables}`);
+    for (let at = 0; at < variables; ++at) {
+      if (answer[at] !== 0 && answer[at] !== 1)
+        throw bad(`initial ${k}: value ${at} is ${shown(answer[at])}, expected 0 or 1`);
+    }
+  });
+  return {
+    milliseconds: 1000 * real("seconds", seconds, 0),
+    seed: word("seed", seed),
+    sweeps: whole("sweeps", sweeps, -1, MOST),
+    target: target === undefined ? NaN : real("target", target),
+    initial,
+    onProgress,
+  };
+}
+
 export function solve(problem, options = {}) {
   if (exports === null) throw new QamaError("UNSUPPORTED", "no module: wait for load() first");
-  const variables = problem.vertices ?? problem.variables;
-  const maximises = problem.edges !== undefined || problem.maximise === true;
-  const turned = problem.edges === undefined && problem.maximise === true;
+  if (typeof problem !== "object" || problem === null)
+    throw bad(`the problem is ${shown(problem)}, expected edges or terms`);
+  const is_graph = problem.edges !== undefined;
+  const variables = is_graph ? problem.vertices : problem.variables;
+  const maximises = is_graph || Boolean(problem.maximise);
+  const turned = !is_graph && maximises;
   const value_of = (value) => (turned ? -value : value);
   const handle = open_problem(problem);
   const outer = progress;
   try {
-    const initial = options.initial ?? [];
+    const search = search_of(options, variables);
+    const { initial, onProgress } = search;
     return with_memory([variables, 8 * KEPT, variables * initial.length], (answer, out, given) => {
-      initial.forEach((one, k) => {
-        if (one.length !== variables) throw bad(`an answer of ${one.length}, expected ${variables}`);
-        bytes().set(one, given + k * variables);
-      });
+      initial.forEach((one, k) => bytes().set(one, given + k * variables));
       let best = null;
       progress = (value, seconds, at) => {
         const now = value_of(value);
         if (best !== null && !(maximises ? now > best : now < best)) return undefined;
         best = now;
-        return options.onProgress(now, seconds, bytes().slice(at, at + variables));
+        return onProgress(now, seconds, bytes().slice(at, at + variables));
       };
       thrown = null;
-      const target = options.target === undefined ? NaN : value_of(options.target);
       check(inside(() => exports.solve(
-        handle, seed_of(options.seed, 1), options.sweeps ?? -1, 1000 * (options.seconds ?? 0),
-        target, given, initial.length, options.onProgress ? 1 : 0, answer, out)));
+        handle, search.seed, search.sweeps, search.milliseconds, value_of(search.target), given,
+        initial.length, onProgress ? 1 : 0, answer, out)));
       if (thrown !== null) throw thrown.error;
       const [value, seconds, optimal, stopped] = doubles(out, 4);
       return { answer: bytes().slice(answer, answer + variables), value: value_of(value), seconds,

@@ -49,7 +49,47 @@ test("input that a model does not take", async () => {
                 refused("MODEL_WRONG_KIND"));
 });
 
+test("what is no number, no model and no picture", async () => {
+  for (const thing of [undefined, null, "a name", [1, 2], {}])
+    await assert.rejects(Model.from(thing), refused("INVALID_ARGUMENT"));
+  const model = await Model.from(model_bytes("mnist-qama"));
+  for (const thing of [undefined, {}, "model"])
+    await assert.rejects(Session.create(thing), refused("INVALID_ARGUMENT"));
+  for (const seed of [1.5, "1", NaN, 1n << 64n, {}])
+    await assert.rejects(Session.create(model, { seed }), refused("INVALID_ARGUMENT"));
+  await assert.rejects(Session.create(model, { device: 7 }), refused("INVALID_ARGUMENT"));
+  const session = await Session.create(model);
+  for (const index of [1.5, -1, "0", NaN, null])
+    assert.throws(() => session.classify(new Uint8Array(784), { index }), refused("INVALID_ARGUMENT"));
+  for (const input of [undefined, null, "text", new Int32Array(784), new Array(784).fill(0)])
+    assert.throws(() => session.classify(input), refused("INVALID_ARGUMENT"));
+  const data = new Uint8Array(4);
+  for (const picture of [undefined, null, { data }, { width: 2, data }, { width: 2.5, height: 2, data },
+                         { width: "2", height: 2, data }, { width: 0, height: 2, data },
+                         { width: 2, height: 2 }, { width: 2, height: 2, data: [0, 0, 0, 0] }])
+    assert.throws(() => session.classifyImage(picture), refused("INVALID_ARGUMENT"));
+  const text = await Session.create(await Model.from(model_bytes("sst2-qama")));
+  for (const input of [undefined, null, 7, ["a"]])
+    assert.throws(() => text.classifyText(input), refused("INVALID_ARGUMENT"));
+});
+
 test("problems that are none", () => {
+  for (const pair of [[NaN, 1], [1.5, 2], ["a", 1], [null, 1], [0], [0, 1, "1"], [0, 1, {}], 7, null, "01"])
+    assert.throws(() => solve({ vertices: 3, edges: [[0, 1], pair] }), refused("INVALID_ARGUMENT"), String(pair));
+  for (const pair of [[2 ** 32, 1], [-1, 1], [0, 3]])
+    assert.throws(() => solve({ vertices: 3, edges: [pair] }), refused("INDEX_OUT_OF_RANGE"));
+  for (const vertices of [2.5, "7", undefined, NaN, -1, 2 ** 31])
+    assert.throws(() => solve({ vertices, edges: [[0, 1]] }), refused("INVALID_ARGUMENT"));
+  assert.throws(() => solve({ variables: 3, terms: [[0, 1]] }), refused("INVALID_ARGUMENT"));
+  for (const thing of [undefined, null, 7, "graph", {}, { vertices: 3, edges: "01" }])
+    assert.throws(() => solve(thing), refused("INVALID_ARGUMENT"));
+  const graph = { vertices: 3, edges: [[0, 1]] };
+  for (const options of [{ seconds: "1" }, { seconds: NaN }, { seed: 1.5 }, { seed: -1 }, { sweeps: 1.5 },
+                         { target: "2" }, { target: NaN }, { onProgress: 7 }, { initial: 7 }, { initial: [7] },
+                         { initial: [new Uint8Array(2)] }, { initial: [[0, 1, 2]] }, { initial: [[0, 256, 1]] },
+                         { initial: [Uint8Array.of(0, 1, 2)] }])
+    assert.throws(() => solve(graph, options), refused("INVALID_ARGUMENT"), JSON.stringify(options));
+  assert.equal(solve(graph, { initial: [[0, 0, 1]] }).value, 1);
   assert.throws(() => solve({ vertices: 3, edges: [[0, 3]] }), refused("INDEX_OUT_OF_RANGE"));
   assert.throws(() => solve({ vertices: 3, edges: [[1, 1]] }), refused("PROBLEM_BAD_VALUE"));
   assert.throws(() => solve({ vertices: 3, edges: [[0, 1, Infinity]] }), refused("PROBLEM_BAD_VALUE"));
