@@ -366,14 +366,15 @@ void bf16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
     const float value = float_from_bf16(half);
     return std::fabs(value) < 0x1p-126F ? std::copysign(0.0F, value) : value;
   };
-  const auto input = [&](std::size_t k) {
-    if (k >= x.size()) return 0.0F;
-    return normal(std::fabs(x[k]) < 0x1p-126F ? std::uint16_t{0} : bf16_from_float(x[k]));
-  };
+  std::vector<float> inputs((x.size() + 1) / 2 * 2);
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    inputs[k] = std::fabs(x[k]) < 0x1p-126F ? 0.0F : float_from_bf16(bf16_from_float(x[k]));
+  }
   for (std::size_t o = 0; o < sums.size(); ++o) {
-    for (std::size_t k = 0; k < (x.size() + 1) / 2 * 2; ++k) {
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
       const std::size_t at = k ^ 1U;
-      const float product = input(at) * (at < x.size() ? normal(weights[o * x.size() + at]) : 0.0F);
+      const float product =
+          inputs[at] * (at < x.size() ? normal(weights[o * x.size() + at]) : 0.0F);
       sums[o] += product;
     }
   }
@@ -392,6 +393,10 @@ void f16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
   const float row_scale = !finite  ? std::numeric_limits<float>::quiet_NaN()
                           : counts ? std::ldexp(1.0F, std::ilogb(largest) - 9)
                                    : 0.0F;
+  std::vector<double> inputs(x.size());
+  for (std::size_t k = 0; counts && k < x.size(); ++k) {
+    inputs[k] = rounded_to_f16(static_cast<double>(x[k]) / row_scale);
+  }
   for (std::size_t o = 0; o < sums.size(); ++o) {
     const auto row = weights.subspan(o * x.size(), x.size());
     float most = 0;
@@ -401,9 +406,8 @@ void f16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
     for (std::size_t k = 0; counts && k < x.size(); k += kHalfBlock) {
       double block = 0;
       for (std::size_t i = k; i < std::min(k + kHalfBlock, x.size()); ++i) {
-        const double q = rounded_to_f16(static_cast<double>(x[i]) / row_scale);
         const double w = rounded_to_f16(static_cast<double>(float_from_f16(row[i])) / scale);
-        block = rounded_to_f16(q * w + block);
+        block = rounded_to_f16(inputs[i] * w + block);
       }
       sum += static_cast<float>(block);
     }

@@ -95,6 +95,8 @@ struct Set {
         add_lane<R, H, 6>(x, weights, sums);
         add_lane<R, H, 7>(x, weights, sums);
       }
+      // Else g++ 12 keeps the sums of blocks in registers, of which there are too few.
+      asm volatile("" : : : "memory");
       for (int r = 0; r < R; ++r) {
         for (int h = 0; h < H; ++h) {
           float* at = to + r * kWidth + h * 8;
