@@ -85,13 +85,13 @@ def make(name, record):
     export.write_golden(model, FOLDER / f"{name}.golden.safetensors", digest, inputs, answers)
 
 
-def make_half(name, dtype):
-    """A softmax model whose matrices are stored in half precision; the golden is of what is
+def make_half(name, dtype, write):
+    """A softmax model whose matrices `write` stores in half precision; the golden is of what is
     stored."""
     model = random_model({**VIT, "attention": {"kind": "softmax"}})
     full, path = FOLDER / "full.tmp", FOLDER / f"{name}.model.safetensors"
     export.export_model(model, full, IMAGE, list("abcd"))
-    digest = export.write_half(full, path, dtype)
+    digest = write(full, path, dtype)
     full.unlink()
     stored, _, _ = export.import_model(path)
     inputs = (torch.randn(1, 2, 8, 12),)
@@ -210,7 +210,9 @@ def main():
                                     "other_attention": {"blocks": blocks, "kind": "softmax"}})
     for dtype in ("f16", "bf16"):
         if not wanted or dtype in wanted:
-            make_half(dtype, dtype)
+            make_half(dtype, dtype, export.write_half)
+        if not wanted or f"{dtype}-products" in wanted:
+            make_half(f"{dtype}-products", dtype, export.write_products)
     if not wanted or "vit-pytorch" in wanted:
         make_imported("vit-pytorch")
     for attention in ("qama", "softmax"):
