@@ -8,8 +8,8 @@
 //   labels    one a class: u32 length, bytes
 //   tensors   each: u32 length and bytes of its name, u8 dtype, u8 rank, i64 sizes, u32 offset from
 //             the form's first byte, a multiple of kFlashAlignment
-//   data      of the tensors; floats are F32, matrices in int8 stay I8 with their F32 scales, half
-//             precision is widened and computes in floats. Linear layers are in panels (panels.h)
+//   data      of the tensors: F32 or I32. Linear layers are in panels (panels.h), of F32 or I8.
+//             Half precision is widened and computes in floats
 //
 // Numbers are little-endian. A field of the architecture is added here and there.
 #pragma once

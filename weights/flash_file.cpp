@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "hal/base/checked.h"
 #include "weights/model_file.h"
 
 namespace qama::weights {
@@ -161,17 +162,17 @@ Result<std::shared_ptr<const TensorFile>> TensorFile::from_memory(std::span<cons
     in(rank);
     if (rank > kMaxRank) return damaged("tensors");
     tensor.shape.resize(rank);
-    std::size_t bytes = dtype_bytes(tensor.dtype);
+    std::optional<std::size_t> bytes = dtype_bytes(tensor.dtype);
     for (std::int64_t& size : tensor.shape) {
       in(size);
-      bytes *= static_cast<std::size_t>(size);
+      if (bytes) bytes = checked_mul(*bytes, static_cast<std::size_t>(size));
     }
     std::uint32_t offset = 0;
     in(offset);
-    if (in.ended() || offset > data.size() || bytes > data.size() - offset) {
+    if (in.ended() || !bytes || offset > data.size() || *bytes > data.size() - offset) {
       return damaged("tensors");
     }
-    tensor.bytes = data.subspan(offset, bytes);
+    tensor.bytes = data.subspan(offset, *bytes);
   }
   return std::shared_ptr<const TensorFile>(new TensorFile(std::move(impl)));
 }

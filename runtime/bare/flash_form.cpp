@@ -152,8 +152,8 @@ Status check(const weights::Architecture& a) {
 Result<Stored> stored(const weights::ModelFile& file, const weights::TensorView& tensor) {
   Stored out{tensor.name, tensor.dtype, tensor.shape, {}};
   std::span<const std::byte> bytes = tensor.bytes;
-  // The positions are added as they are, where they lie.
-  if (tensor.name == "position" && tensor.dtype == Dtype::i8) {
+  // What no linear layer multiplies by is used as floats, where it lies.
+  if (tensor.dtype == Dtype::i8) {
     QAMA_ASSIGN_OR_RETURN(const weights::Int8Matrix matrix,
                           weights::int8_matrix(file, tensor.name));
     std::vector<float> floats(matrix.values.size());
@@ -162,7 +162,7 @@ Result<Stored> stored(const weights::ModelFile& file, const weights::TensorView&
     out.bytes = bytes_of(floats);
     return out;
   }
-  if (tensor.dtype != Dtype::i8 && tensor.dtype != Dtype::i32) {
+  if (tensor.dtype != Dtype::i32) {
     out.dtype = Dtype::f32;
     QAMA_ASSIGN_OR_RETURN(const auto values, file.f32(tensor.name));
     bytes = std::as_bytes(values);
@@ -187,8 +187,10 @@ Result<std::vector<std::byte>> flash_form(const runtime::Model& model) {
                    "heads so long that they are solved on factors, expected shorter ones"};
     }
   }
-  panels.left_out.insert("position.scale");
   std::vector<Stored> tensors = std::move(panels.tensors);
+  for (const weights::TensorView& tensor : model.file().tensors()) {
+    if (tensor.dtype == Dtype::i8) panels.left_out.insert(weights::scales_of(tensor.name));
+  }
   for (const weights::TensorView& tensor : model.file().tensors()) {
     if (tensor.is_padding() || panels.left_out.contains(tensor.name)) continue;
     QAMA_ASSIGN_OR_RETURN(tensors.emplace_back(), stored(model.file(), tensor));

@@ -16,7 +16,7 @@ Result<std::unique_ptr<Network>> Network::create(std::span<const std::byte> flas
 Status Network::set_up(std::span<const std::byte> flash_form) {
   QAMA_ASSIGN_OR_RETURN(pool_, platform::ThreadPool::create(1));
   {
-    // What a plan is made from goes before the arena comes.
+    // What a plan is made from goes; the solver takes its place.
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::from_memory(flash_form));
     const weights::Architecture& a = model->architecture();
     runtime::Builder builder(*model, true, 1, pipeline_);
@@ -29,13 +29,13 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
     for (const std::int32_t block : pipeline_.qama_blocks) {
       settings_.layers.push_back(a.anneal_of(block));
     }
-    // What only people read.
-    for (const auto& step : pipeline_.steps) step->taps = {};
-    pipeline_.infos = {};
-    pipeline_.regions = {};
     labels_ = model->file().labels();
     input_pixels_ = model->input_pixels();
     tokens_ = a.tokens();
+  }
+  if (!pipeline_.qama_blocks.empty()) {
+    solver_ = hal::cpu::make_dense_solver(hal::cpu::best_kernel(), pipeline_.dense_shape);
+    lane_.solver = solver_.get();
   }
   solves_.resize(pipeline_.qama_blocks.size());
   arena_.resize(pipeline_.lane_bytes);
@@ -44,10 +44,6 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
   lane_.linears.resize(pipeline_.linear_steps.size());
   for (const runtime::LinearStep* step : pipeline_.linear_steps) {
     QAMA_RETURN_IF_ERROR(step->bind(lane_));
-  }
-  if (!pipeline_.qama_blocks.empty()) {
-    solver_ = hal::cpu::make_dense_solver(hal::cpu::best_kernel(), pipeline_.dense_shape);
-    lane_.solver = solver_.get();
   }
   return {};
 }

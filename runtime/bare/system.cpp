@@ -54,8 +54,9 @@ void* operator new[](std::size_t size) {
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return std::malloc(size);
+// Sorts ask for room that they can do without.
+void* operator new(std::size_t /*size*/, const std::nothrow_t&) noexcept {
+  return nullptr;
 }
 void operator delete(void* memory) noexcept {
   std::free(memory);

@@ -71,8 +71,10 @@ Status Builder::finish() {
   QAMA_ASSIGN_OR_RETURN(pipeline_.lane_bytes, layout_.place());
   for (const ArenaLayout::Region& region : layout_.regions()) {
     pipeline_.offsets.push_back(region.offset);
-    if (region.bytes > 0) pipeline_.regions.push_back({region.name, region.offset, region.bytes});
+    if (region.bytes > 0 && !spares_memory)
+      pipeline_.regions.push_back({region.name, region.offset, region.bytes});
   }
+  if (spares_memory) return {};
   for (const auto& step : pipeline_.steps) pipeline_.infos.push_back(step->info);
   return {};
 }
@@ -107,7 +109,8 @@ Result<std::size_t> Builder::add_region(std::string name,
     }
     count = *product;
   }
-  return layout_.add(std::move(name), static_cast<std::size_t>(count), element);
+  return layout_.add(spares_memory ? std::string() : std::move(name),
+                     static_cast<std::size_t>(count), element);
 }
 
 Result<std::span<const float>> Builder::weight(const std::string& name) const {
@@ -240,6 +243,7 @@ void Builder::leave_delta(std::string name) {
 }
 
 void Builder::tap(std::string name, Region<float> region, std::int64_t dim, bool per_token) {
+  if (spares_memory) return;
   pipeline_.steps.back()->taps.push_back({std::move(name), region, dim, per_token});
 }
 

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "ops/linear.h"
+#include "tests/test_support.h"
+
 namespace qama::test {
 namespace {
 
@@ -94,6 +97,37 @@ TEST(PackedLinear, GeluIsRightEverywhere) {
       }
     }
   }
+}
+
+TEST(PackedLinear, PanelsAreTakenWhereTheyLie) {
+  constexpr std::int64_t kRows = 7, kIn = 37, kOut = 51;
+  const PackedLinearKernel& kernel = *packed_linear_kernels().front();
+  const auto padded =
+      static_cast<std::size_t>((kOut + kernel.width - 1) / kernel.width * kernel.width);
+  std::mt19937_64 random(8);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(kRows * kIn), panels(padded * kIn), bias(padded);
+  for (auto* values : {&x, &panels, &bias}) {
+    for (float& value : *values) value = normal(random);
+  }
+  std::vector<float> expected(kRows * kOut), got(kRows * kOut);
+  kernel.run({kRows, kIn, kOut, x.data(), panels.data(), bias.data(), expected.data(),
+              Activation::gelu_erf});
+  const LinearSpec spec{kIn, kOut, false, Activation::gelu_erf, {kRows}};
+  ASSERT_OK_AND_ASSIGN(const auto op,
+                       Linear::from_panels(spec, {kernel.width, panels, {}, {}, bias}));
+  EXPECT_EQ(op->implementation(), kernel.name);
+  EXPECT_EQ(op->scratch_bytes(), 0U);
+  ASSERT_OK_AND_ASSIGN(const auto call, op->bind(0, x.data(), got.data(), nullptr));
+  EXPECT_TRUE(call.run());
+  EXPECT_EQ(got, expected);
+
+  const std::span<const float> less = std::span(panels).subspan(1);
+  EXPECT_ERROR(invalid_argument, Linear::from_panels(spec, {kernel.width, less, {}, {}, bias}));
+  // Panels of one output: no machine has a kernel for them.
+  const std::vector<float> single(kIn);
+  EXPECT_ERROR(unsupported, Linear::from_panels({kIn, 1, false, Activation::none, {kRows}},
+                                                {1, single, {}, {}, std::span(bias).first(1)}));
 }
 
 }  // namespace

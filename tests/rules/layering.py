@@ -54,7 +54,7 @@ runtime/engine/plan: hal/base runtime/engine runtime/engine/forward
 runtime/engine/profiler: runtime/engine runtime/engine/plan
 runtime/engine/session: hal/base hal/platform hal weights runtime/engine
                   runtime/engine/plan runtime/engine/profiler
-runtime/bare:     hal/base hal/platform hal hal/cpu weights runtime/engine
+runtime/bare:     hal/base hal/platform hal hal/cpu weights ops runtime/engine
                   runtime/engine/steps runtime/engine/attention
                   runtime/engine/forward
 runtime/onnxruntime: hal/base hal weights ops runtime/engine/attention
