@@ -191,8 +191,8 @@ export class Digit {
     energies.show($("energies-scale"), "energy of a token");
     costs.show($("flips-scale"), "what a flip costs");
     const least = Math.min(...layer.flipCosts);
-    $("flips-text").textContent = "What the layer’s energy gains if one head changes its mind about one token. "
-      + (least >= 0 ? "No single flip makes the answer better." : `The cheapest flip gains ${number(-least)}.`);
+    $("flips-text").textContent = "What is added to the layer’s energy if one head selects one token more, or one less. "
+      + (least >= 0 ? "No single flip makes the answer better." : `The best flip takes ${number(-least)} away.`);
     if (this.at) this.#point(this.at.kind, this.at.head, this.at.token);
   }
 

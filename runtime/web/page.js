@@ -14,6 +14,11 @@ function report(error) {
   $("problem").textContent = error.message;
 }
 
+// What was wrong is told until the reader does something else.
+for (const type of ["pointerdown", "keydown", "drop", "change", "input"]) {
+  document.addEventListener(type, () => ($("problem").hidden = true), { capture: true });
+}
+
 /** Arrow keys go from tab to tab, the address remembers which one is open. */
 function tabs(left) {
   const all = [...document.querySelectorAll("[role=tab]")];
@@ -24,7 +29,6 @@ function tabs(left) {
       each.tabIndex = each === tab ? 0 : -1;
       panel(each).hidden = each !== tab;
     }
-    $("problem").hidden = true;
     history.replaceState(null, "", `#${panel(tab).id}`);
     left(panel(tab).id);
   };
