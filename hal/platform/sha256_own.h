@@ -38,6 +38,13 @@ class OwnSha256 {
   }
 
  private:
+  static void round(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t& d,
+                    std::uint32_t e, std::uint32_t f, std::uint32_t g, std::uint32_t& h,
+                    std::uint32_t word) noexcept {
+    h += (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + (g ^ (e & (f ^ g))) + word;
+    d += h;
+    h += (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) | (c & (a | b)));
+  }
   void compress() noexcept {
     // The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
     static constexpr std::array<std::uint32_t, 64> kRounds = {
@@ -64,19 +71,16 @@ class OwnSha256 {
              (std::rotr(b, 17) ^ std::rotr(b, 19) ^ b >> 10);
     }
     auto [a, b, c, d, e, f, g, h] = state_;
-    for (std::size_t i = 0; i < 64; ++i) {
-      const std::uint32_t t1 = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) +
-                               ((e & f) ^ (~e & g)) + kRounds[i] + w[i];
-      const std::uint32_t t2 =
-          (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-      h = g;
-      g = f;
-      f = e;
-      e = d + t1;
-      d = c;
-      c = b;
-      b = a;
-      a = t1 + t2;
+    // Eight rounds, so that no number moves to the place of the next one.
+    for (std::size_t i = 0; i < 64; i += 8) {
+      round(a, b, c, d, e, f, g, h, kRounds[i] + w[i]);
+      round(h, a, b, c, d, e, f, g, kRounds[i + 1] + w[i + 1]);
+      round(g, h, a, b, c, d, e, f, kRounds[i + 2] + w[i + 2]);
+      round(f, g, h, a, b, c, d, e, kRounds[i + 3] + w[i + 3]);
+      round(e, f, g, h, a, b, c, d, kRounds[i + 4] + w[i + 4]);
+      round(d, e, f, g, h, a, b, c, kRounds[i + 5] + w[i + 5]);
+      round(c, d, e, f, g, h, a, b, kRounds[i + 6] + w[i + 6]);
+      round(b, c, d, e, f, g, h, a, kRounds[i + 7] + w[i + 7]);
     }
     const std::array<std::uint32_t, 8> added = {a, b, c, d, e, f, g, h};
     for (std::size_t k = 0; k < 8; ++k) state_[k] += added[k];

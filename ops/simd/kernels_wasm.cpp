@@ -1,4 +1,6 @@
 // The kernels for vectors of WebAssembly. Compiled with that target's flags and nothing else.
+#include "ops/simd/wasm_direct.h"
+
 #include "ops/simd/factors_front_impl.h"
 #include "ops/simd/kernels_impl.h"
 

@@ -1,4 +1,4 @@
-#include "hal/base/vectors.h"
+#include "hal/cpu/isa/wasm_direct.h"
 
 #include "hal/cpu/isa/annealers.h"
 
