@@ -6,7 +6,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 include(/usr/share/emscripten/cmake/Modules/Platform/Emscripten.cmake)
-set(CMAKE_CROSSCOMPILING_EMULATOR node)
+# With fetch(), which newer ones have, Node is taken for a page.
+set(CMAKE_CROSSCOMPILING_EMULATOR node --no-experimental-fetch)
 
 # What its C++ library of that year lacks.
 set(CMAKE_CXX_FLAGS_INIT "-include ${CMAKE_CURRENT_LIST_DIR}/emscripten/libcxx.h")

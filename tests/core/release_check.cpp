@@ -7,6 +7,7 @@
 #include <string>
 
 #include "hal/device.h"
+#include "hal/platform/file.h"
 #include "runtime/api/answer.h"
 #include "runtime/cli/profile/synthetic.h"
 #include "runtime/cli/release/list.h"
@@ -22,7 +23,10 @@ Result<bool> check_model(const std::string& path, const ReleaseList& list) {
   const std::string name = path.substr(folder, path.rfind('.') - folder);
   const auto entry = list.models.find(name);
   if (entry == list.models.end()) return Error{ErrorCode::not_found, "not in the list"};
-  QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path));
+  QAMA_ASSIGN_OR_RETURN(const auto bytes,
+                        platform::read_file(path, std::size_t{1} << 30, ErrorCode::io_error));
+  QAMA_ASSIGN_OR_RETURN(const auto model,
+                        runtime::Model::from_memory(std::as_bytes(std::span(bytes))));
   const auto inputs = synthetic_samples(model->architecture());
   QAMA_ASSIGN_OR_RETURN(const auto session,
                         runtime::Session::create(model, runtime::SessionOptions{}));
