@@ -8,6 +8,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 include(/usr/share/emscripten/cmake/Modules/Platform/Emscripten.cmake)
 # With fetch(), which newer ones have, Node is taken for a page.
 set(CMAKE_CROSSCOMPILING_EMULATOR node --no-experimental-fetch)
+# Where Debian keeps what emscripten's linker asks Node for; a Node that is not Debian's does not look there.
+set(CMAKE_CXX_LINKER_LAUNCHER ${CMAKE_COMMAND} -E env NODE_PATH=/usr/share/nodejs)
 
 # What its C++ library of that year lacks.
 set(CMAKE_CXX_FLAGS_INIT "-include ${CMAKE_CURRENT_LIST_DIR}/emscripten/libcxx.h")

@@ -336,7 +336,7 @@ Status read_outputs(const Json* outputs, bool binary, InferRequest& request) {
     if (which == std::size(kOutputs)) {
       return refusal("output ", quote(wanted), ": expected label|probabilities|logits");
     }
-    WantedOutput& added = request.outputs.emplace_back(which, binary);
+    WantedOutput& added = request.outputs.emplace_back(WantedOutput{which, binary});
     QAMA_RETURN_IF_ERROR(read_bool(parameters, "binary_data", added.binary));
   }
   return {};

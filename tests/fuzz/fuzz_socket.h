@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace qama::fuzz {
 
@@ -28,7 +30,13 @@ class Socket {
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     set(TCP_NODELAY);
-    return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return true;
+    if (errno != EINTR) return false;
+    pollfd ready{fd_, POLLOUT, 0};
+    int error = 0;
+    socklen_t size = sizeof error;
+    (void)again([&] { return ::poll(&ready, 1, -1); });
+    return ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
   }
   /// At once, so that the port is free again.
   void close() {
@@ -40,7 +48,8 @@ class Socket {
   }
   void end_writing() const { ::shutdown(fd_, SHUT_WR); }
   bool send(const void* bytes, std::size_t size) {
-    return ::send(fd_, bytes, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+    const ssize_t sent = again([&] { return ::send(fd_, bytes, size, MSG_NOSIGNAL); });
+    return sent == static_cast<ssize_t>(size);
   }
   /// Appends what is there to `to`; false if the other end closes or says nothing for so long.
   template <typename Buffer>
@@ -50,9 +59,9 @@ class Socket {
     // A reply may come in two pieces; without this, the second waits for 40 ms.
     set(TCP_QUICKACK);
     pollfd ready{fd_, POLLIN, 0};
-    timed_out_ = ::poll(&ready, 1, patience_ms) == 0;
+    timed_out_ = again([&] { return ::poll(&ready, 1, patience_ms); }) == 0;
     std::uint8_t chunk[4096];
-    const ssize_t got = timed_out_ ? 0 : ::recv(fd_, chunk, sizeof chunk, 0);
+    const ssize_t got = timed_out_ ? 0 : again([&] { return ::recv(fd_, chunk, sizeof chunk, 0); });
     if (got <= 0) return false;
     to.insert(to.end(), chunk, chunk + got);
     return true;
@@ -61,6 +70,14 @@ class Socket {
   [[nodiscard]] bool timed_out() const { return timed_out_; }
 
  private:
+  /// libFuzzer's alarm clock interrupts calls.
+  template <typename Call>
+  static std::invoke_result_t<Call> again(const Call& call) {
+    while (true) {
+      const auto got = call();
+      if (got >= 0 || errno != EINTR) return got;
+    }
+  }
   void set(int option) const {
     const int one = 1;
     ::setsockopt(fd_, IPPROTO_TCP, option, &one, sizeof one);

@@ -54,7 +54,8 @@ test("sizes", () => {
   for (const name of modules) {
     const bytes = readFileSync(join(folder, name));
     const packed = gzipSync(bytes, { level: 9 }).length;
-    console.log(`${name} bytes ${bytes.length}, gzip ${packed}, at most 400000`);
-    assert.ok(packed <= 400000, `${name}: ${packed} bytes packed`);
+    const most = name === "qama.wasm" ? 400000 : 430000;
+    console.log(`${name} bytes ${bytes.length}, gzip ${packed}, at most ${most}`);
+    assert.ok(packed <= most, `${name}: ${packed} bytes packed, at most ${most}`);
   }
 });
