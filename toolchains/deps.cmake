@@ -88,7 +88,8 @@ qama_require(xsimd 13 CONFIG)
 qama_require(nlohmann_json 3.11 CONFIG)
 # Its destructor takes memory, inside noexcept, so as not to recurse (nlohmann/json issue 4653): where there is none, the
 # process ends. A copy of that one header without those lines goes first. It recurses, as deep as a value is: what comes
-# from outside is parsed with a bounded depth (hal/base/strict_json.h).
+# from outside is parsed with a bounded depth (hal/base/strict_json.h). And an empty value that becomes an object or an
+# array has its type before it has the memory: the copy's destructor bears one that has none.
 get_target_property(json_folder nlohmann_json::nlohmann_json INTERFACE_INCLUDE_DIRECTORIES)
 list(GET json_folder 0 json_folder)
 file(READ ${json_folder}/nlohmann/json.hpp json_text)
@@ -111,7 +112,11 @@ else()
   if(EXISTS ${json_header})
     file(READ ${json_header} json_old)
   endif()
-  string(APPEND json_text "${json_tail}")
+  string(APPEND json_text "            if ((t == value_t::object && object == nullptr) || (t == value_t::array && array == nullptr))
+            {
+                return;
+            }
+${json_tail}")
   if(NOT json_text STREQUAL json_old)
     file(WRITE ${json_header} "${json_text}")
   endif()

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "hal/base/strict_json.h"
 #include "qama/qama.h"
 #include "tests/out_of_memory.h"
 #include "tests/test_support.h"
@@ -89,6 +91,27 @@ TEST(OutOfMemory, SolveAProblem) {
       });
     }
   }
+}
+
+// An empty value that becomes an object or an array has its type before it has the memory.
+TEST(OutOfMemory, BuildJson) {
+  const auto build = [](std::vector<float>& out) {
+    try {
+      nlohmann::ordered_json value;
+      value["list"].push_back(1);
+      value["list"] += 2;
+      value["inner"]["key"] = "a text that is longer than what a string holds by itself";
+      Json other;
+      other.emplace("a", 1);
+      other["b"].emplace_back(2);
+      out[0] = static_cast<float>(value.dump().size() + other.dump().size());
+      return 0;
+    } catch (const std::bad_alloc&) {
+      return static_cast<int>(ErrorCode::out_of_memory);
+    }
+  };
+  test::every_request_may_fail(
+      "JSON", 1, build, [] { return "a value of JSON"; }, 1);
 }
 
 TEST(OutOfMemory, SampleAProblem) {
