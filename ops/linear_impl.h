@@ -26,6 +26,19 @@ struct LinearCall::Impl {
   [[nodiscard]] virtual bool run() const noexcept = 0;
 };
 
+/// A kernel of ours with what it is called with.
+template <typename Kernel, typename Arguments>
+struct KernelCall final : LinearCall::Impl {
+  KernelCall(const Kernel& k, const Arguments& a) : kernel(k), arguments(a) {}
+  bool run() const noexcept override {
+    kernel.run(arguments);
+    return true;
+  }
+
+  const Kernel& kernel;
+  Arguments arguments;
+};
+
 /// INVALID_ARGUMENT unless there are as many numbers as `spec` says and its rows are positive.
 inline Status check_linear_sizes(const LinearSpec& spec, std::size_t weights, std::size_t biases) {
   const std::size_t expected =

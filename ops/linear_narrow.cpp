@@ -17,16 +17,6 @@ namespace {
 /// Sums of so many products fit 32 bits, with inputs that have 128 added, too.
 constexpr std::int64_t kMaxIn = std::int64_t{1} << 17;
 
-struct NarrowCall final : LinearCall::Impl {
-  const Int8LinearKernel* kernel = nullptr;
-  Int8LinearArgs arguments;
-
-  bool run() const noexcept override {
-    kernel->run(arguments);
-    return true;
-  }
-};
-
 struct Narrow final : Linear::Impl {
   using Impl::Impl;
 
@@ -49,21 +39,21 @@ struct Narrow final : Linear::Impl {
 
   Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
                           std::byte* scratch) const override {
-    auto call = std::make_unique<NarrowCall>();
-    call->kernel = kernel;
-    call->arguments = {.rows = spec.rows[variant],
-                       .in = spec.in,
-                       .out = spec.out,
-                       .x = x,
-                       .weights = weights.data(),
-                       .scales = scales.data(),
-                       .bias = bias.data(),
-                       .starts = starts.data(),
-                       .quantised = scratch,
-                       .row_scales = reinterpret_cast<float*>(scratch + quantised_bytes()),
-                       .y = y,
-                       .activation = spec.activation};
-    return LinearCall(std::move(call));
+    const Int8LinearArgs arguments = {
+        .rows = spec.rows[variant],
+        .in = spec.in,
+        .out = spec.out,
+        .x = x,
+        .weights = weights.data(),
+        .scales = scales.data(),
+        .bias = bias.data(),
+        .starts = starts.data(),
+        .quantised = scratch,
+        .row_scales = reinterpret_cast<float*>(scratch + quantised_bytes()),
+        .y = y,
+        .activation = spec.activation};
+    return LinearCall(
+        std::make_unique<KernelCall<Int8LinearKernel, Int8LinearArgs>>(*kernel, arguments));
   }
 
   /// Lays out value(output, input); inputs from spec.in on are padding.

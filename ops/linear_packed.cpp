@@ -22,16 +22,6 @@ Result<std::unique_ptr<LinearFactory>> LinearFactory::create() {
 
 namespace {
 
-struct PackedCall final : LinearCall::Impl {
-  const PackedLinearKernel* kernel = nullptr;
-  PackedLinearArgs arguments;
-
-  bool run() const noexcept override {
-    kernel->run(arguments);
-    return true;
-  }
-};
-
 struct Packed final : Linear::Impl {
   using Impl::Impl;
 
@@ -45,17 +35,16 @@ struct Packed final : Linear::Impl {
 
   Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
                           std::byte* /*scratch*/) const override {
-    auto call = std::make_unique<PackedCall>();
-    call->kernel = kernel;
-    call->arguments = {.rows = spec.rows[variant],
-                       .in = spec.in,
-                       .out = spec.out,
-                       .x = x,
-                       .weights = weights.data(),
-                       .bias = bias.data(),
-                       .y = y,
-                       .activation = spec.activation};
-    return LinearCall(std::move(call));
+    const PackedLinearArgs arguments = {.rows = spec.rows[variant],
+                                        .in = spec.in,
+                                        .out = spec.out,
+                                        .x = x,
+                                        .weights = weights.data(),
+                                        .bias = bias.data(),
+                                        .y = y,
+                                        .activation = spec.activation};
+    return LinearCall(
+        std::make_unique<KernelCall<PackedLinearKernel, PackedLinearArgs>>(*kernel, arguments));
   }
 };
 

@@ -10,15 +10,6 @@
 namespace qama::ops {
 namespace {
 
-struct FloatCall final : LinearCall::Impl {
-  const PackedLinearKernel* kernel = nullptr;
-  PackedLinearArgs arguments;
-  bool run() const noexcept override {
-    kernel->run(arguments);
-    return true;
-  }
-};
-
 struct FloatPanels final : Linear::Impl {
   using Impl::Impl;
   const PackedLinearKernel* kernel = nullptr;
@@ -27,26 +18,16 @@ struct FloatPanels final : Linear::Impl {
   std::size_t weight_bytes() const noexcept override { return 0; }
   Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
                           std::byte* /*scratch*/) const override {
-    auto call = std::make_unique<FloatCall>();
-    call->kernel = kernel;
-    call->arguments = {.rows = spec.rows[variant],
-                       .in = spec.in,
-                       .out = spec.out,
-                       .x = x,
-                       .weights = weights.floats.data(),
-                       .bias = weights.bias.data(),
-                       .y = y,
-                       .activation = spec.activation};
-    return LinearCall(std::move(call));
-  }
-};
-
-struct Int8Call final : LinearCall::Impl {
-  const Int8LinearKernel* kernel = nullptr;
-  Int8LinearArgs arguments;
-  bool run() const noexcept override {
-    kernel->run(arguments);
-    return true;
+    const PackedLinearArgs arguments = {.rows = spec.rows[variant],
+                                        .in = spec.in,
+                                        .out = spec.out,
+                                        .x = x,
+                                        .weights = weights.floats.data(),
+                                        .bias = weights.bias.data(),
+                                        .y = y,
+                                        .activation = spec.activation};
+    return LinearCall(
+        std::make_unique<KernelCall<PackedLinearKernel, PackedLinearArgs>>(*kernel, arguments));
   }
 };
 
@@ -62,21 +43,21 @@ struct Int8Panels final : Linear::Impl {
   std::size_t weight_bytes() const noexcept override { return 0; }
   Result<LinearCall> bind(std::size_t variant, const float* x, float* y,
                           std::byte* scratch) const override {
-    auto call = std::make_unique<Int8Call>();
-    call->kernel = kernel;
-    call->arguments = {.rows = spec.rows[variant],
-                       .in = spec.in,
-                       .out = spec.out,
-                       .x = x,
-                       .weights = weights.values.data(),
-                       .scales = weights.scales.data(),
-                       .bias = weights.bias.data(),
-                       .starts = starts.data(),
-                       .quantised = scratch,
-                       .row_scales = reinterpret_cast<float*>(scratch + quantised_bytes()),
-                       .y = y,
-                       .activation = spec.activation};
-    return LinearCall(std::move(call));
+    const Int8LinearArgs arguments = {
+        .rows = spec.rows[variant],
+        .in = spec.in,
+        .out = spec.out,
+        .x = x,
+        .weights = weights.values.data(),
+        .scales = weights.scales.data(),
+        .bias = weights.bias.data(),
+        .starts = starts.data(),
+        .quantised = scratch,
+        .row_scales = reinterpret_cast<float*>(scratch + quantised_bytes()),
+        .y = y,
+        .activation = spec.activation};
+    return LinearCall(
+        std::make_unique<KernelCall<Int8LinearKernel, Int8LinearArgs>>(*kernel, arguments));
   }
 };
 

@@ -1,8 +1,8 @@
 // `qama flash`: the flash form of a model, which boards without an operating system read in place.
-#include "hal/platform/output_file.h"
 #include "runtime/bare/flash_form.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/report.h"
 
 namespace qama::cli {
@@ -14,20 +14,23 @@ class Flash final : public Command {
     return {.summary = "Write a model as a board without an operating system reads it from flash.",
             .notes =
                 "The program for boards is in runtime/bare; its README says where the file "
-                "goes. Models of texts have no such form.\n",
+                "goes. Models of texts have no such form, nor have schedules with rounds after 8\n"
+                "restarts or more, and heads so long that they are solved on factors.\n",
             .examples = "qama flash MODEL -o model.bin\n"};
   }
 
   void declare(CLI::App& app) override {
     app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
     app.add_option("-o,--out", out_, "The file to write.")->required()->type_name("FILE");
+    declare_trust(app, model_options_);
   }
 
   Status run(Console& console) override {
-    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_));
+    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {path_}));
+    QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_, model_options_));
     auto bytes = bare::flash_form(*model);
     if (!bytes.ok()) return weights::in_file(path_, bytes.error());
-    QAMA_RETURN_IF_ERROR(platform::write_file(out_, *bytes));
+    QAMA_RETURN_IF_ERROR(write_file(out_, *bytes));
     if (console.json) {
       Json object;
       object["model"] = path_;
@@ -42,6 +45,7 @@ class Flash final : public Command {
 
  private:
   std::string path_, out_;
+  weights::ModelOptions model_options_;
 };
 
 }  // namespace

@@ -59,6 +59,12 @@ TEST(CliFlash, WritesWhatABoardReads) {
   const Outcome refused = run_qama({"flash", text, "--out", form});
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.err, HasSubstr("UNSUPPORTED: file '" + text + "': a model of texts"));
+
+  const auto bytes = std::filesystem::file_size(path);
+  const Outcome itself = run_qama({"flash", path, "--out", path});
+  EXPECT_EQ(itself.status, 2);
+  EXPECT_THAT(itself.err, HasSubstr("is an input, too; it is not overwritten"));
+  EXPECT_EQ(std::filesystem::file_size(path), bytes);
 }
 
 TEST(CliInfo, AnOlderFileIsNotSealedUntilItIs) {
