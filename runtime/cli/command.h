@@ -22,12 +22,13 @@ struct CommandText {
   bool reports = true;        ///< false: the command has no --json and no --quiet
 };
 
-/// A command's options together with its text, or the program's.
+/// A command's options together with its text and the files that it writes, or the program's.
 class CommandApp final : public CLI::App {
  public:
   CommandApp(const CommandText& about, const char* name)
       : CLI::App(about.summary, name), text(about) {}
   CommandText text;
+  std::vector<const CLI::Option*> outputs;  ///< see declare_output() in files.h
 };
 
 /// One command, made for one run of the program. The options that it declares refer to its members.

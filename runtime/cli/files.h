@@ -2,7 +2,7 @@
 // refused before the work begins.
 #pragma once
 
-#include <initializer_list>
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -13,15 +13,22 @@ namespace qama::cli {
 
 using platform::write_file;
 
-/// An option that names a file to write; an empty path is no output.
-struct Output {
-  const char* option;  ///< "--html"
-  const std::string& path;
-};
+class CommandApp;
 
-/// USAGE where an output is one of the inputs, lies in an input that is a directory, or is another
-/// output, too; otherwise what write_file() would say of a file that cannot be made. An input of no
-/// name is ignored.
-Status check_outputs(std::initializer_list<Output> outputs, const std::vector<std::string>& inputs);
+/// Declares an option that names a file to write. The program calls check_outputs() before the
+/// command runs: no command does it itself.
+CLI::Option* declare_output(CLI::App& app, const char* name, std::string& path, const char* help);
+
+/// USAGE where a file to write is one that the command line names for reading, lies in a directory
+/// that it names, or is a second file to write; otherwise what write_file() would say of a file
+/// that cannot be made. Files are named by the options and arguments whose value is a file, a
+/// directory, a model or a device; a device's URI names those behind its colon and its equals
+/// signs.
+Status check_outputs(const CommandApp& command);
+
+/// The same of one file, for a command that makes the name itself. `name` is what the error calls
+/// it.
+Status check_output(const std::string& name, const std::string& path,
+                    const std::vector<std::string>& inputs);
 
 }  // namespace qama::cli

@@ -9,6 +9,7 @@
 
 #include "hal/base/quote.h"
 #include "qama/qama.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/manual/help_text.h"
 #include "runtime/cli/numbers.h"
 
@@ -125,7 +126,7 @@ int Program::run(int argc, char** argv) {
     return report_usage(app_, error);
   }
   for (const Entry& entry : entries_) {
-    if (entry.app->parsed()) return run(*entry.command);
+    if (entry.app->parsed()) return run(*entry.command, *entry.app);
   }
   return kUsage;
 }
@@ -149,8 +150,9 @@ int Program::print(const CLI::Success& request) {
   return kFailed;
 }
 
-int Program::run(Command& command) {
-  const Status status = command.run(console_);
+int Program::run(Command& command, const CommandApp& app) {
+  Status status = check_outputs(app);
+  if (status.ok()) status = command.run(console_);
   const Status written = console_.finish();
   end_with_reader();
   if (!status.ok()) {

@@ -20,11 +20,11 @@ class Program {
  private:
   /// What --help or --version print.
   int print(const CLI::Success& request);
-  int run(Command& command);
+  int run(Command& command, const CommandApp& app);
   void end_with_reader() const;
 
   struct Entry {
-    CLI::App* app;
+    CommandApp* app;
     std::unique_ptr<Command> command;
   };
   CommandApp app_;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks that files are written in one way: hal/platform/output_file.h in C++, command.replacing in
-Python. Logs that grow line by line (mode "a") are no such files."""
+Python. Logs that grow line by line (mode "a") are no such files. An option of the program that
+names a file to write is declared by declare_output(), which keeps it from being an input, too."""
 import re
 import sys
 
@@ -16,8 +17,18 @@ WAYS = {
 }
 
 
+# An option that takes a file and whose help speaks of writing.
+UNDECLARED = re.compile(r'\badd_option\("(?:[^;]|;(?! *\n))*?type_name\("FILE"\)')
+
+
 def problems_of(files, read):
     for path in files:
+        if path.startswith('runtime/cli/commands/'):
+            for option in UNDECLARED.finditer(read(path)):
+                if re.search(r'\b[Ww]rite', option.group()):
+                    number = read(path).count('\n', 0, option.start()) + 1
+                    yield (f'{path}:{number}: declares a file to write, expected declare_output(): '
+                           f'{option.group().splitlines()[0]}')
         for names, (wrong, home, right) in WAYS.items():
             if not re.search(names, path) or path == home:
                 continue
@@ -29,9 +40,13 @@ def problems_of(files, read):
 def self_test():
     bad = {'hal/a.cpp': 'std::ofstream out(path);', 'runtime/b.cpp': 'fopen(path, "wb")',
            'ops/c.cpp': '::open(path, O_WRONLY | O_CREAT)',
+           'runtime/cli/commands/f.cpp': 'app.add_option("--out", out, "Write; to FILE.")\n'
+                                         '    ->type_name("FILE");',
            'weights/export/qama_export/d.py': 'Path(x).write_text("")',
            'weights/export/qama_export/e.py': 'with open(path, "w") as out:'}
     good = {'hal/a.cpp': 'std::ifstream in(path);', 'tests/b.cpp': 'std::ofstream out(path);',
+            'runtime/cli/commands/f.cpp': 'declare_output(app, "--out", out, "Write it.");\n'
+                                          'app.add_option("-m", m, "Read.")->type_name("FILE");',
             'weights/export/qama_export/d.py': 'command.write_text(path, "")',
             'hal/platform/output_file.cpp': 'O_CREAT'}
     assert len(list(problems_of(bad, bad.get))) == len(bad)

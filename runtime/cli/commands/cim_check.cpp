@@ -79,8 +79,7 @@ class CimCheckCommand final : public Command {
         ->type_name("N")
         ->check(CLI::Range(2, 1 << 20))
         ->capture_default_str();
-    app.add_option("--html", html_, "Write a page with a picture of every problem to FILE.")
-        ->type_name("FILE");
+    declare_output(app, "--html", html_, "Write a page with a picture of every problem to FILE.");
     declare_seed(app, seed_, "1");
     pictures_.declare(app);
   }
@@ -96,9 +95,6 @@ class CimCheckCommand final : public Command {
       return Error{ErrorCode::usage,
                    "--format, --maximise and --symmetric are of problem files, not of --model"};
     }
-    std::vector<std::string> read = inputs_;
-    read.push_back(model_path_);
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, read));
     options_.seed = seed_.value_or(1);
     std::vector<CheckedProblem> problems;
     QAMA_RETURN_IF_ERROR(model_path_.empty() ? read_files(problems) : run_model(console, problems));

@@ -54,9 +54,8 @@ class Classify final : public Command {
                  "Take an input that says nothing to the model for an error: a text that is empty "
                  "or has no known word, a picture of one colour.");
     pictures_.declare(app);
-    app.add_option("--show", show_,
-                   "Write what the model sees of the picture to FILE, a PNG of enlarged pixels.")
-        ->type_name("FILE");
+    declare_output(app, "--show", show_,
+                   "Write what the model sees of the picture to FILE, a PNG of enlarged pixels.");
     app.add_option("--top", top_, "List the K likeliest classes, the likeliest first.")
         ->type_name("K")
         ->check(CLI::Range(1, weights::kMaxDim))
@@ -73,9 +72,6 @@ class Classify final : public Command {
                           runtime::SampleReader::create(model, model_path_, pictures_.options()));
     if (!show_.empty() && (inputs_.size() != 1 || !model->architecture().is_image())) {
       return Error{ErrorCode::usage, "--show needs one picture as INPUT"};
-    }
-    if (!show_.empty()) {
-      QAMA_RETURN_IF_ERROR(check_outputs({{"--show", show_}}, {model_path_, inputs_[0]}));
     }
     QAMA_ASSIGN_OR_RETURN(const auto session, run_.open(model, model_path_, 1, console));
     if (!column_.empty() && !model->architecture().is_text()) {

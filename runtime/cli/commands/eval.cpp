@@ -86,10 +86,9 @@ class Eval final : public Command {
                    "made if it is missing.")
         ->expected(2)
         ->type_name("DIR N");
-    app.add_option("--answers", answers_,
+    declare_output(app, "--answers", answers_,
                    "Write a line a sample to FILE: index, label, answer and the answer's "
-                   "probability, with tabs between them.")
-        ->type_name("FILE");
+                   "probability, with tabs between them.");
     run_.declare(app);
   }
 
@@ -102,7 +101,6 @@ class Eval final : public Command {
     if (!record_.empty()) {
       QAMA_ASSIGN_OR_RETURN(record_count, parse_count(record_[1]));
     }
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--answers", answers_}}, {model_path_, data_.path}));
     QAMA_ASSIGN_OR_RETURN(model_, runtime::Model::open(model_path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(const auto set, data_.open(*model_, model_path_, console));
     const std::int32_t batch = run_.threads == 1 && run_.in_flight_for(run_.device) == 1

@@ -29,9 +29,8 @@ class Explain final : public Command {
     app.add_option("--text", text_, "Explain this text, in place of INPUT.")
         ->type_name("TEXT")
         ->excludes(input);
-    app.add_option("--html", html_,
-                   "Write a page with Figures 3, 4 and 5 of the paper for this input to FILE.")
-        ->type_name("FILE");
+    declare_output(app, "--html", html_,
+                   "Write a page with Figures 3, 4 and 5 of the paper for this input to FILE.");
     app.add_flag("--strict", strict_,
                  "Fail if the input says nothing to the model: a text without a known word, a "
                  "picture of one colour.");
@@ -42,7 +41,6 @@ class Explain final : public Command {
   Status run(Console& console) override {
     if (input_.empty() && text_.empty())
       return Error{ErrorCode::usage, "explain needs an INPUT or --text"};
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--html", html_}}, {model_path_, input_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     QAMA_RETURN_IF_ERROR(need_qama(*model, model_path_, "explain"));
     QAMA_ASSIGN_OR_RETURN(const auto reader,

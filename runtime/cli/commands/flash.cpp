@@ -21,12 +21,11 @@ class Flash final : public Command {
 
   void declare(CLI::App& app) override {
     app.add_option("MODEL", path_, "The model file.")->required()->type_name("");
-    app.add_option("-o,--out", out_, "The file to write.")->required()->type_name("FILE");
+    declare_output(app, "-o,--out", out_, "The file to write.")->required();
     declare_trust(app, model_options_);
   }
 
   Status run(Console& console) override {
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {path_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_, model_options_));
     auto bytes = bare::flash_form(*model);
     if (!bytes.ok()) return weights::in_file(path_, bytes.error());

@@ -27,15 +27,13 @@ class Info final : public Command {
     app.add_flag("--tensors", list_tensors_, "List the tensors, too; --json always does.");
     declare_trust(app, model_options_);
     declare_threads(app, threads_);
-    app.add_option("--seal", seal_,
+    declare_output(app, "--seal", seal_,
                    "Write the model to FILE, sealed: one checksum covers all of it (format version "
-                   "2).")
-        ->type_name("FILE");
+                   "2).");
     app.add_flag("--strict", strict_, "Fail if a step would use a reference implementation.");
   }
 
   Status run(Console& console) override {
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--seal", seal_}}, {path_}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(path_, model_options_));
     QAMA_ASSIGN_OR_RETURN(const auto plan, runtime::Plan::create(model, {1, threads_}));
     std::vector<runtime::StepInfo> plan_steps(plan->steps().begin(), plan->steps().end());

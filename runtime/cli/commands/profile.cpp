@@ -51,15 +51,12 @@ class ProfileCommand final : public Command {
                    "Measure the throughput of batches of N samples, too.")
         ->type_name("N")
         ->check(CLI::Range(2, 4096));
-    app.add_option("--csv", csv_,
+    declare_output(app, "--csv", csv_,
                    "Write every part of every run to FILE; measured_us and modelled_us are "
-                   "separate columns.")
-        ->type_name("FILE");
-    app.add_option("--trace", trace_,
-                   "Write a Chrome trace to FILE, for Perfetto or chrome://tracing.")
-        ->type_name("FILE");
-    app.add_option("--html", html_, "Write a page with plots to FILE; it needs no network.")
-        ->type_name("FILE");
+                   "separate columns.");
+    declare_output(app, "--trace", trace_,
+                   "Write a Chrome trace to FILE, for Perfetto or chrome://tracing.");
+    declare_output(app, "--html", html_, "Write a page with plots to FILE; it needs no network.");
     app.add_flag("--strict", request_.strict,
                  "Fail if a layer uses a reference implementation, or if an input says nothing to "
                  "the model.");
@@ -69,10 +66,6 @@ class ProfileCommand final : public Command {
 
   Status run(Console& console) override {
     if (request_.devices.empty()) request_.devices.emplace_back("cpu:");
-    std::vector<std::string> inputs = request_.inputs;
-    inputs.push_back(request_.model_path);
-    QAMA_RETURN_IF_ERROR(
-        check_outputs({{"--csv", csv_}, {"--trace", trace_}, {"--html", html_}}, inputs));
     QAMA_ASSIGN_OR_RETURN(const Profile profile, collect_profile(request_, console));
     if (!csv_.empty()) QAMA_RETURN_IF_ERROR(write_profile_csv(profile, csv_));
     if (!trace_.empty()) QAMA_RETURN_IF_ERROR(write_profile_trace(profile, trace_));

@@ -1,9 +1,9 @@
 // `qama sign`: signs a model file with a secret key. Whoever opens the model with --trust and the
 // public key gets this file or an error.
 #include "hal/base/quote.h"
-#include "hal/platform/output_file.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/files.h"
 #include "runtime/cli/report.h"
 #include "weights/model_file.h"
 #include "weights/signature.h"
@@ -45,7 +45,8 @@ class Sign final : public Command {
     QAMA_ASSIGN_OR_RETURN(const weights::Signature signature,
                           weights::sign_seal(key_, model->sha256()));
     const std::string out = weights::signature_path(path_);
-    QAMA_RETURN_IF_ERROR(platform::write_file(out, std::as_bytes(std::span(signature))));
+    QAMA_RETURN_IF_ERROR(check_output("the signature", out, {path_, key_}));
+    QAMA_RETURN_IF_ERROR(write_file(out, std::as_bytes(std::span(signature))));
     if (console.json) {
       Json object;
       object["model"] = path_;

@@ -57,21 +57,18 @@ class Solve final : public Command {
         ->required()
         ->type_name("");
     reading_.declare(app);
-    app.add_option("--out", out_, "Write the spins to this file, as 0 and 1, a head a line.")
-        ->type_name("FILE");
+    declare_output(app, "--out", out_, "Write the spins to this file, as 0 and 1, a head a line.");
     app.add_option(
            "--samples", samples_,
            "Give the K best different answers, with how often each was reached: reads of one "
            "restart each, or of 32 that are annealed side by side (form sparse).")
         ->type_name("K")
         ->check(CLI::Range(std::int64_t{1}, hal::kMostAnswers));
-    app.add_option("--receipt", receipt_path_,
+    declare_output(app, "--receipt", receipt_path_,
                    "Write what `qama replay` proves the answer with: the problem's hash, seed, "
-                   "schedule, value, spins.")
-        ->type_name("FILE");
-    app.add_option("--html", html_,
-                   "Write a page with the best value over time and the reads by value.")
-        ->type_name("FILE");
+                   "schedule, value, spins.");
+    declare_output(app, "--html", html_,
+                   "Write a page with the best value over time and the reads by value.");
     app.add_option("--sweeps", sweeps_,
                    "Let the annealer do N sweeps in each restart; 0 only descends.")
         ->type_name("N")
@@ -140,8 +137,6 @@ class Solve final : public Command {
     if (target_ && !std::isfinite(*target_)) {
       return Error{ErrorCode::usage, "--target must be a finite number"};
     }
-    QAMA_RETURN_IF_ERROR(
-        check_outputs({{"--out", out_}, {"--receipt", receipt_path_}, {"--html", html_}}, {path_}));
     QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file, read_problem(path_, reading_.options()));
     QAMA_ASSIGN_OR_RETURN(hal::SolveRequest request, request_for(file.kind));
     const std::string uri =

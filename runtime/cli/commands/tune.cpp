@@ -53,14 +53,12 @@ class Tune final : public Command {
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 100.0))
         ->capture_default_str();
-    app.add_option("--out", out_, "Write a copy of the model with the new schedules to FILE.")
-        ->type_name("FILE");
+    declare_output(app, "--out", out_, "Write a copy of the model with the new schedules to FILE.");
     declare_device(app, device_);
     declare_seed(app, seed_, "1");
   }
 
   Status run(Console& console) override {
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--out", out_}}, {model_path_, data_.path}));
     QAMA_ASSIGN_OR_RETURN(const auto model, runtime::Model::open(model_path_, model_options_));
     const weights::Architecture& a = model->architecture();
     if (!a.is_qama()) {

@@ -52,14 +52,12 @@ class VerifyInstall final : public Command {
     declare_trust(app, model_options_);
     app.add_option("--list", list_, "Compare with the list in FILE in place of the program's own.")
         ->type_name("FILE");
-    app.add_option("--write", write_,
+    declare_output(app, "--write", write_,
                    "Compare nothing; write the list of what this machine computes to FILE, for a "
-                   "release.")
-        ->type_name("FILE");
+                   "release.");
   }
 
   Status run(Console& console) override {
-    QAMA_RETURN_IF_ERROR(check_outputs({{"--write", write_}}, models_));
     if (models_.empty()) find_models();
     if (!write_.empty()) return write();
     ReleaseList expected;

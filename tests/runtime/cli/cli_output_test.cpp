@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "runtime/cli/command.h"
+#include "runtime/cli/program.h"
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
 
@@ -68,6 +70,59 @@ TEST_F(CliOutput, AnInputIsNeverOverwritten) {
     EXPECT_THAT(outcome.err, StartsWith("qama: error: USAGE: --"));
   }
   EXPECT_EQ(text_of(picture) + text_of(model) + text_of(labels), before);
+}
+
+// Every command, every file that it writes, every option of it that names a file to read.
+TEST(CliOutputs, NoFileThatTheLineNamesIsOverwritten) {
+  const TempDir directory;
+  const std::string named = directory.file("named"), other = directory.file("other");
+  put_file(named, "as it was");
+  put_file(other, "");
+  const auto word_for = [&](const CLI::Option& option, const std::string& path) -> std::string {
+    const std::string type = option.get_type_name();
+    if (option.get_name() == "--dataset") return "mnist";
+    if (type == "DIR") return std::filesystem::path(path).parent_path();
+    if (type == "URI") return "cim://host:7000?tls-ca=" + path + "&reads=1";
+    if (type.empty() || type == "FILE" || type.ends_with("MODEL")) return path;
+    return "";
+  };
+  int tried = 0;
+  const cli::Program program;
+  for (const CLI::App* app : program.app().get_subcommands({})) {
+    const auto& command = dynamic_cast<const cli::CommandApp&>(*app);
+    for (const CLI::Option* output : command.outputs) {
+      for (const CLI::Option* input : app->get_options()) {
+        if (input == output || input->get_name() == "--dataset" || input->get_items_expected() == 0)
+          continue;
+        const std::string word = word_for(*input, named);
+        if (word.empty()) continue;
+        std::vector<std::string> line = {app->get_name()};
+        for (const CLI::Option* option : app->get_options()) {
+          if (!option->get_required() || option == input || option == output) continue;
+          if (option->get_lnames().size() + option->get_snames().size() > 0) {
+            line.push_back(option->get_name());
+          }
+          line.push_back(word_for(*option, other));
+        }
+        if (input->get_lnames().size() + input->get_snames().size() > 0) {
+          line.push_back(input->get_name());
+        }
+        line.insert(line.end(), {word, output->get_name(), named});
+        const Outcome outcome = run_qama(line);
+        EXPECT_EQ(outcome.status, 2) << testing::PrintToString(line) << outcome.err;
+        EXPECT_THAT(outcome.err, HasSubstr(" '" + named + "' is ")) << testing::PrintToString(line);
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GT(tried, 30);
+  EXPECT_EQ(text_of(named), "as it was");
+  // Nor a key, which is read for the name of a file to write.
+  put_file(directory.file("m.sig"), "key");
+  const Outcome sign = run_qama({"sign", put_model(directory, "m", small_vit(AttentionKind::qama)),
+                                 "--key", directory.file("m.sig")});
+  EXPECT_NE(sign.status, 0);
+  EXPECT_EQ(text_of(directory.file("m.sig")), "key");
 }
 
 TEST_F(CliOutput, WhatCannotBeWrittenLeavesTheOldFileAndSaysWhy) {
