@@ -12,6 +12,7 @@ import tempfile
 import time
 import types
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -129,11 +130,35 @@ class Training(unittest.TestCase):
         self.addCleanup(again.log_file.close)
         self.assertAlmostEqual(again.best["accuracy"], max(found[:-1]), delta=1e-4)
 
+    def test_images_that_stay_the_same_are_prepared_once(self):
+        losses = []
+        for name, most in (("prepared", train.MOST_VALUES), ("afresh", 0)):
+            with unittest.mock.patch.object(train, "MOST_VALUES", most):
+                run = self.run_training(name, "--attention", "softmax", "--token-pool", "2x2",
+                                        "--max-steps", "6")
+                self.assertEqual(bool(run.batches.numbers), most > 0)
+                run.train()
+                losses.append(run.evaluate()[1])
+        self.assertAlmostEqual(*losses, places=5)
+        run = self.run_training("augmented", "--attention", "softmax", "--augment")
+        self.assertFalse(run.batches.numbers)
+
     def test_the_published_softmax_has_no_projection(self):
         run = self.run_training("plain", "--recipe", "published", "--attention", "softmax",
                                 "--dim", "8")
         self.assertEqual(run.model.record["attention"], {"kind": "softmax", "projection": False})
         self.assertFalse([name for name in run.model.state_dict() if ".out." in name])
+
+    def test_the_time_of_a_sweep_s_row_is_told(self):
+        options = sweep.parse(["time", "--recipe", "published", "--rows", "V-mnist-p7x7-softmax",
+                               "--data", str(self.root)])
+        row = sweep.chosen(options.rows, options.recipe)[0]
+        with unittest.mock.patch.multiple(sweep, WARM_STEPS=1, TRIED_STEPS=2, TRIED_SAMPLES=64):
+            found = sweep.cost(row, options)
+        self.assertEqual((found.steps, found.evaluations), (50 * (512 // 128), 50))
+        self.assertGreater(found.minutes, 0)
+        lines = sweep.cost_table([found]).splitlines()
+        self.assertRegex(lines[2], r"^\| V-mnist-p7x7-softmax \| [\d.]+ \| [\d.]+ \| \d+ \|$")
 
     @unittest.skipUnless(LIBRARY, "libqama.so is not built")
     def test_half_precision_products_learn_as_well(self):

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from . import rivals
+from .attend import Attend
 from .qama_v1 import QamaV1Attention
 
 
@@ -50,11 +51,14 @@ class SoftmaxAttention(nn.Module):
         normed = self.norm(x)
         batch, tokens, _ = x.shape
         qkv = self.qkv(normed).view(batch, tokens, 3, self.heads, self.dim_head)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        score = product(q, k.transpose(2, 3)) * self.dim_head ** -0.5
-        if mask is not None:
-            score = score.masked_fill(mask[:, None, None, :] == 0, float("-inf"))
-        heads = product(score.softmax(-1), v).transpose(1, 2).reshape(batch, tokens, -1)
+        if mask is None and not x.is_cuda:
+            heads = Attend.apply(qkv)
+        else:
+            q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+            score = product(q, k.transpose(2, 3)) * self.dim_head ** -0.5
+            if mask is not None:
+                score = score.masked_fill(mask[:, None, None, :] == 0, float("-inf"))
+            heads = product(score.softmax(-1), v).transpose(1, 2).reshape(batch, tokens, -1)
         if trace is not None:
             trace.update(attn_norm=normed)
         result = self.out(heads) if self.projection else heads
@@ -167,11 +171,40 @@ class Patch(nn.Module):
             self.norm2 = nn.LayerNorm(record["dim"], eps=record["norm_eps"])
 
     def forward(self, image):
+        rows = self.rows(image)
+        return self.norm2(self.linear(self.norm1(rows))) if self.norms else self.linear(rows)
+
+    def rows(self, image):
+        """[B,C,H,W] -> [B,N,P], the values of each patch."""
         batch, channels, height, width = image.shape
         p = self.size
         rows = image.view(batch, channels, height // p, p, width // p, p).permute(0, 2, 4, 3, 5, 1)
-        rows = rows.reshape(batch, (height // p) * (width // p), p * p * channels)
-        return self.norm2(self.linear(self.norm1(rows))) if self.norms else self.linear(rows)
+        return rows.reshape(batch, (height // p) * (width // p), p * p * channels)
+
+    def numbers(self, image):
+        """[B,C,H,W] -> [B,N,P+1], what pooled() takes: a patch's values with mean 0 and variance 1,
+        and a 1. No tensor of the model is in it."""
+        rows = self.rows(image)
+        normed = functional.layer_norm(rows, rows.shape[-1:], eps=self.norm1.eps)
+        return torch.cat([normed, torch.ones_like(normed[..., :1])], -1)
+
+    def pooled(self, numbers, grid, pool):
+        """The same as forward() and an average over pool[0] x pool[1] tokens of `grid`, from
+        numbers(). With A the projection, less its mean over the features, and the shift behind it,
+        a patch's variance is that of z A^T, z A^T A z^T / dim. So nothing as wide as the model is
+        made of what is averaged."""
+        weight = self.linear.weight
+        bias = weight @ self.norm1.bias + self.linear.bias
+        weight = torch.cat([weight * self.norm1.weight, bias[:, None]], 1)
+        weight = weight - weight.mean(0)
+        square = weight.t() @ weight / len(weight)
+        variance = ((numbers @ square) * numbers).sum(-1, keepdim=True).clamp(min=0)
+        normed = numbers * (variance + self.norm2.eps).rsqrt()
+        if pool != (1, 1):
+            rows, columns = (side // part for side, part in zip(grid, pool))
+            normed = normed.view(len(normed), rows, pool[0], columns, pool[1], -1).mean((2, 4))
+            normed = normed.flatten(1, 2)
+        return functional.linear(normed, weight * self.norm2.weight[:, None], self.norm2.bias)
 
 
 class Encoder(nn.Module):
@@ -233,7 +266,7 @@ class Encoder(nn.Module):
 
 
 class SimpleViT(Encoder):
-    """images [B,C,H,W] (normalised) -> logits [B,classes]."""
+    """images [B,C,H,W] (normalised), or their Patch.numbers() -> logits [B,classes]."""
 
     def __init__(self, record, dropout=0.0):
         super().__init__(record, dropout)
@@ -249,14 +282,20 @@ class SimpleViT(Encoder):
         self.register_buffer("position", position)
 
     def forward(self, image, trace=None, spins=None):
+        if image.dim() == 3:
+            x = self.patch.pooled(image, self.grid, self.pool)
+            return self.encode(x + self.average(self.position[None]), None, None, trace, spins)
         x = self.patch(image)
         if hasattr(self, "class_token"):
             x = torch.cat((self.class_token.expand(len(x), -1, -1), x), 1)
-        x = x + self.position
-        if self.pool != (1, 1):
-            grid = x.transpose(1, 2).reshape(x.shape[0], -1, *self.grid)
-            x = functional.avg_pool2d(grid, self.pool).flatten(2).transpose(1, 2)
-        return self.encode(x, None, None, trace, spins)
+        return self.encode(self.average(x + self.position), None, None, trace, spins)
+
+    def average(self, x):
+        """[B,N,dim] -> [B,tokens,dim], over `pool` of the grid."""
+        if self.pool == (1, 1):
+            return x
+        grid = x.transpose(1, 2).reshape(x.shape[0], -1, *self.grid)
+        return functional.avg_pool2d(grid, self.pool).flatten(2).transpose(1, 2)
 
 
 def ngram_hashes(tokens, longest):

@@ -10,7 +10,10 @@ A new kind is a class derived from Mixing and a line in KINDS; its keys of the a
 are `options`, its tensors the names of its parameters and buffers.
 """
 import torch
+from qama.torch.small_products import product
 from torch import nn
+
+from .attend import Attend
 
 FAR = -1e30  # a score that exp() makes 0; not infinity, whose gradient would be NaN
 
@@ -38,16 +41,22 @@ class Mixing(nn.Module):
     def forward(self, x, mask=None, count=None, trace=None, spins=None):
         normed = self.norm(x)
         batch, tokens, _ = x.shape
-        if mask is None:
-            valid = torch.ones(batch, tokens, dtype=torch.bool, device=x.device)
-        else:
-            valid = mask > 0
         projected = self.qkv(normed).view(batch, tokens, self.parts, self.heads, self.dim_head)
-        heads = self.mix(*projected.permute(2, 0, 3, 1, 4).unbind(0), valid)
+        heads = self.mixed(projected, mask)
         if trace is not None:
             trace.update(attn_norm=normed)
-        result = self.out(heads.transpose(1, 2).reshape(batch, tokens, -1))
+        result = self.out(heads)
         return result if mask is None else result * mask[..., None]
+
+    def mixed(self, projected, mask):
+        """[B,N,parts,H,D] and mask [B,N], or None, -> [B,N,H D]."""
+        batch, tokens = projected.shape[:2]
+        if mask is None:
+            valid = torch.ones(batch, tokens, dtype=torch.bool, device=projected.device)
+        else:
+            valid = mask > 0
+        heads = self.mix(*projected.permute(2, 0, 3, 1, 4).unbind(0), valid)
+        return heads.transpose(1, 2).reshape(batch, tokens, -1)
 
     def mix(self, *parts):
         """The parts, each [B,H,N,D], and valid [B,N] -> [B,H,N,D]."""
@@ -64,26 +73,39 @@ def tokens_of(record):
     return (image["height"] // patch) * (image["width"] // patch) // (pool[0] * pool[1])
 
 
-def attend(q, k, v, allowed):
-    """Softmax attention over the allowed [..,N,N] pairs; rows without a key give 0."""
-    score = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).masked_fill(~allowed, FAR)
-    return score.softmax(-1).masked_fill(~allowed, 0.0) @ v
+class Sparse(Mixing):
+    """Softmax attention over the pairs of tokens that allowed() names; tokens without a key get
+    0."""
+
+    def allowed(self, tokens, device):
+        """bool [N,N]: whether a query (row) sees a key."""
+        raise NotImplementedError
+
+    def mixed(self, projected, mask):
+        if mask is not None or projected.is_cuda:
+            return super().mixed(projected, mask)
+        return Attend.apply(projected, self.allowed(projected.shape[1], projected.device))
+
+    def mix(self, q, k, v, valid):
+        allowed = self.allowed(q.shape[2], q.device) & valid[:, None, None]
+        score = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).masked_fill(~allowed, FAR)
+        return score.softmax(-1).masked_fill(~allowed, 0.0) @ v
 
 
-class Longformer(Mixing):
+class Longformer(Sparse):
     """Beltagy et al. 2020: a token sees `window` tokens on either side and the first
     `global_tokens` tokens, which see everything. One set of projections serves both.
     """
     options = {"window": 8, "global_tokens": 2}
 
-    def mix(self, q, k, v, valid):
-        position = torch.arange(q.shape[2], device=q.device)
+    def allowed(self, tokens, device):
+        position = torch.arange(tokens, device=device)
         near = (position[:, None] - position).abs() <= self.window
         first = position < self.global_tokens
-        return attend(q, k, v, (near | first | first[:, None]) & valid[:, None, None])
+        return near | first | first[:, None]
 
 
-class BigBird(Mixing):
+class BigBird(Sparse):
     """Zaheer et al. 2020, by blocks of `block` tokens: a block sees `window_blocks` blocks on
     either side, the first `global_blocks` blocks, which see everything, and `random_blocks` blocks
     drawn once.
@@ -106,15 +128,15 @@ class BigBird(Mixing):
             drawn[row] = torch.tensor(row_blocks, dtype=torch.int32)
         self.register_buffer("random_blocks", drawn)
 
-    def mix(self, q, k, v, valid):
+    def allowed(self, tokens, device):
         blocks = len(self.random_blocks)
-        number = torch.arange(blocks, device=q.device)
+        number = torch.arange(blocks, device=device)
         sees = (number[:, None] - number).abs() <= self.window_blocks
         first = number < self.global_blocks
         sees = sees | first | first[:, None]
         sees = sees.scatter(1, self.random_blocks.long(), True)
-        of_token = torch.arange(q.shape[2], device=q.device) // self.block
-        return attend(q, k, v, sees[of_token][:, of_token] & valid[:, None, None])
+        of_token = torch.arange(tokens, device=device) // self.block
+        return sees[of_token][:, of_token]
 
 
 class Linformer(Mixing):
@@ -131,9 +153,11 @@ class Linformer(Mixing):
     def mix(self, q, k, v, valid):
         kept = valid[:, None, :, None].to(q.dtype)
         tokens = q.shape[2]
-        k = self.proj_k[:, :tokens] @ (k * kept)
-        v = self.proj_v[:, :tokens] @ (v * kept)
-        return (q @ k.transpose(2, 3) * self.dim_head ** -0.5).softmax(-1) @ v
+        batch, heads = k.shape[:2]
+        k, v = (product(proj[:, :tokens].expand(batch, heads, -1, -1), x * kept)
+                for proj, x in ((self.proj_k, k), (self.proj_v, v)))
+        scores = product(q * self.dim_head ** -0.5, k.transpose(2, 3))
+        return product(scores.softmax(-1), v)
 
 
 class Performer(Mixing):
@@ -159,8 +183,8 @@ class Performer(Mixing):
         largest = keys.detach().masked_fill(~kept, FAR).amax((2, 3), keepdim=True)
         keys = ((keys - k_norms - largest).exp() + self.EPS) * kept.to(k.dtype)
         # The factor m^-1/2 of both cancels.
-        total = queries @ keys.sum(2).unsqueeze(-1)
-        return queries @ (keys.transpose(2, 3) @ v) / total
+        total = product(queries, keys.sum(2).unsqueeze(-1))
+        return product(queries, product(keys.transpose(2, 3), v)) / total
 
     def projected(self, x):
         x = x * self.dim_head ** -0.25
@@ -193,14 +217,14 @@ class Reformer(Mixing):
 
     def mix(self, q, v, valid):
         k = q / q.norm(dim=-1, keepdim=True).clamp(min=self.SHORTEST)
-        score = q @ k.transpose(2, 3) * self.dim_head ** -0.5
+        score = product(q * self.dim_head ** -0.5, k.transpose(2, 3))
         # A round's weight is its softmax sum, so the average over rounds is one softmax in which a
         # pair counts as often as it meets.
         meets = sum(self.neighbours(q.detach() @ rotation, valid).to(q.dtype)
                     for rotation in self.rotations)
         top = score.detach().masked_fill(meets == 0, FAR).amax(-1, keepdim=True)
         weights = (score - top).clamp(max=0).exp() * meets
-        return weights @ v / weights.sum(-1, keepdim=True).clamp(min=1e-30)
+        return product(weights, v) / weights.sum(-1, keepdim=True).clamp(min=1e-30)
 
     def neighbours(self, rotated, valid):
         """Who sees whom [B,H,N,N], from y R [B,H,N,buckets/2]; padded tokens sort behind the

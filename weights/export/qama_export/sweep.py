@@ -2,6 +2,7 @@
 attention): trains, exports, evaluates, prints the table.
 
     python3 -m qama_export.sweep list
+    python3 -m qama_export.sweep time --rows IV V --data DIR
     python3 -m qama_export.sweep run --rows IV-mnist --data DIR --out runs/sweep --epochs 4
     sbatch "$(python3 -m qama_export.sweep slurm --rows IV V --data DIR --out runs/sweep)"
     python3 -m qama_export.sweep table --out runs/sweep --into table.md
@@ -17,17 +18,24 @@ slurm writes the same rows as a Slurm job array, a row a task, to OUT/array.sh, 
 `sbatch OPTION... OUT/array.sh` submits it. All nodes see the folders OUT and DIR. Rows with a
 result are left out, so that the same line submits what is missing. table reads the results.
 
+time tries some steps and an evaluation of each row and prints how long the whole row takes, in
+processor time, shortest first.
+
 --recipe published: the shape, training and operator of the authors' published code, 50 epochs a
 row, best epoch and last; Table VII too. Without it: larger shapes, this project's training.
 """
 import argparse
+import contextlib
 import fcntl
+import io
 import json
 import os
 import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +45,8 @@ from . import command, train
 FULL_EPOCHS = {"mnist": 14, "fashion-mnist": 18, "cifar10": 16}
 SHAPES = {"mnist": dict(dim=64, depth=2, mlp=128), "fashion-mnist": dict(dim=64, depth=2, mlp=128),
           "cifar10": dict(dim=128, depth=3, mlp=256)}
+# What `time` tries of a row.
+WARM_STEPS, TRIED_STEPS, TRIED_SAMPLES, TEST_SAMPLES = 8, 30, 1000, 10000
 PUBLISHED_EPOCHS = train.RECIPES["published"]["epochs"]
 SIDES = {"mnist": 28, "fashion-mnist": 28, "cifar10": 32}
 # Best accuracies of the paper: {key: (softmax, QAMA)}. Table V calls CIFAR-10's pools by MNIST's
@@ -231,6 +241,53 @@ def run_rows(chosen_rows, options):
         raise RuntimeError(f"{len(failed)} of {len(chosen_rows)} rows failed: {', '.join(failed)}")
 
 
+@dataclass
+class Cost:
+    """Processor time of a row's parts."""
+    row: Row
+    step: float  # seconds
+    evaluation: float  # seconds
+    steps: int
+    evaluations: int
+
+    @property
+    def minutes(self):
+        return (self.step * self.steps + self.evaluation * self.evaluations) / 60
+
+
+def cost(row, options):
+    """The Cost of a row, from TRIED_STEPS steps behind the first ones, and an evaluation of part of
+    the test set."""
+    with tempfile.TemporaryDirectory() as folder:
+        tried = argparse.Namespace(**{**vars(options), "out": folder, "test_samples": TRIED_SAMPLES,
+                                      "train_samples": 0, "time_limit": 0})
+        line = [*train_arguments(row, tried), "--eval-every", "0"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            run = train.Run(train.parse(line))
+            steps, run.total = run.total, WARM_STEPS
+            train.keep_memory()
+            run.train()
+            run.total += TRIED_STEPS
+            began = time.process_time()
+            run.train()
+            step = (time.process_time() - began) / TRIED_STEPS
+            began = time.process_time()
+            run.evaluate()
+            evaluation = (time.process_time() - began) * TEST_SAMPLES / TRIED_SAMPLES
+            run.log_file.close()
+    epochs = steps // run.epoch_steps
+    return Cost(row, step, evaluation, steps, epochs if row.recipe else 1)
+
+
+def cost_table(costs):
+    """Lines of Markdown, shortest row first."""
+    lines = ["| row | ms a step | s an evaluation | minutes, whole row |", "|---|---|---|---|"]
+    lines += [f"| {one.row.name} | {1e3 * one.step:.1f} | {one.evaluation:.1f} | "
+              f"{one.minutes:.0f} |" for one in sorted(costs, key=lambda one: one.minutes)]
+    hours = sum(one.minutes for one in costs) / 60
+    return "\n".join([*lines, f"{len(costs)} rows, {hours:.1f} hours in all"]) + "\n"
+
+
 def array_script(chosen_rows, options):
     """A job array for sbatch, a row a task, each by `run` with these options."""
     words = [sys.executable, "-m", "qama_export.sweep", "run"]
@@ -371,10 +428,14 @@ def parse(arguments=None):
     add("--threads", type=int, default=1)
     add("--device", default="cpu", choices=["cpu", "cuda"])
     add("--products", default="float", choices=["float", "bf16"], help="of training (train --help)")
+    timing = commands.add_parser("time", help="try some steps of rows, print how long they take")
+    timing.add_argument("--rows", nargs="+", required=True)
+    timing.add_argument("--data", required=True)
+    timing.set_defaults(epochs=0, threads=1, device="cpu", products="float")
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")
-    for one in (listing, run, array, show):
+    for one in (listing, run, timing, array, show):
         one.add_argument("--recipe", default="", choices=["published"])
     return parser.parse_args(arguments)
 
@@ -389,6 +450,10 @@ def main():
     if options.command == "run":
         # QAMA and softmax of a row belong together: rows come in pairs.
         run_rows(chosen(options.rows, options.recipe), options)
+        return
+    if options.command == "time":
+        print(cost_table([cost(row, options) for row in chosen(options.rows, options.recipe)]),
+              end="")
         return
     if options.command == "slurm":
         print(write_array(options))

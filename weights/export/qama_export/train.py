@@ -26,7 +26,7 @@ from qama.torch.half_products import half_products
 from torch.nn import functional
 
 from . import augment, command, datasets, export, ngrams, rivals, text_teacher, tokeniser
-from .models import build
+from .models import SimpleViT, build
 
 # What a data set's runs start from; every value has an option of the same name.
 PRESETS = {"mnist": dict(dim=64, depth=3, heads=8, dim_head=8, mlp=128, epochs=15, batch=128,
@@ -50,6 +50,7 @@ RECIPES = {"published": dict(dim=64, depth=1, heads=8, dim_head=8, mlp=64, patch
                              weight_decay=0.0, augment=False, pixels="half", projection=False,
                              seed=42, sweeps=5, eval_sweeps=5, t_start=0.3, t_end=0.03,
                              keep_best=True)}
+MOST_VALUES = 2 ** 28  # of images that are kept as floats: 1 GiB
 LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
 
 
@@ -318,6 +319,17 @@ class Images:
             self.policy = (shift if options.shift is None else options.shift, mirror)
         self.corrupt = options.corrupt.split(",") if options.corrupt else []
         self.corrupt_share = options.corrupt_share
+        self.numbers = {}
+
+    def prepare(self, patch):
+        """Without augmentation every epoch asks for the same: images become what `patch`, a model's
+        first layer, takes (Patch.numbers)."""
+        values = sum(images.numel() for images, _ in self.parts.values())
+        if self.policy or self.corrupt or not patch.norms or values > MOST_VALUES:
+            return
+        for part, (images, _) in self.parts.items():
+            self.numbers[part] = torch.cat([patch.numbers(datasets.normalise(some, self.preprocess))
+                                            for some in images.split(1000)])
 
     def epoch_order(self, generator, batch):
         count = len(self.parts["train"][1])
@@ -325,6 +337,8 @@ class Images:
 
     def train(self, chosen):
         images, labels = self.parts["train"]
+        if self.numbers:
+            return (self.numbers["train"][chosen],), labels[chosen]
         images = images[chosen]
         if self.policy:
             images = augment.shift_and_mirror(images, *self.policy)
@@ -336,7 +350,9 @@ class Images:
         images, labels = self.parts["test"]
         for begin in range(0, len(labels), batch):
             part = slice(begin, begin + batch)
-            yield (datasets.normalise(images[part], self.preprocess),), labels[part]
+            inputs = (self.numbers["test"][part] if self.numbers else
+                      datasets.normalise(images[part], self.preprocess))
+            yield (inputs,), labels[part]
 
 
 class Texts:
@@ -428,7 +444,7 @@ def make_optimizer(model, options):
                and n != "embed.weight"]
     ids = {id(p) for p in decayed + vectors}
     rest = [p for p in model.parameters() if id(p) not in ids]
-    extra = {"fused": True} if options.device == "cuda" else {}
+    extra = {"fused" if options.device == "cuda" else "foreach": True}
     groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": rest,
                                                                           "weight_decay": 0.0}]
     if vectors:
@@ -666,6 +682,8 @@ class Run:
         if options.teacher or options.soft_labels:
             self.teacher = Teacher(options, self.device, probabilities)
             self.teacher.check(self.model.record)
+        elif isinstance(self.model, SimpleViT) and "class_tokens" not in self.model.record:
+            self.batches.prepare(self.model.patch)
         if options.average:
             self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():

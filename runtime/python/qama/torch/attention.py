@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from . import onnx
-from .small_products import product
+from .small_products import multiply, product
 from .solver import Solver
 
 NORMALISATIONS = ("none", "instance", "batch")
@@ -159,7 +159,8 @@ class GramCouplings:
 
 
 class BilinearCouplings:
-    """J = (Q K^T + K Q^T) / (2 sqrt D) of all heads; qk [B,N,2 H D]."""
+    """J = (Q K^T + K Q^T) / (2 sqrt D) of all heads; qk [B,N,2 H D], all queries before all
+    keys."""
 
     def __init__(self, qk, layer):
         self.qk, self.layer = qk, layer
@@ -167,19 +168,22 @@ class BilinearCouplings:
 
     def inner(self, s):
         """sum_{j != i} J_ij s_j as [B,N,H]; s [B,H,N]."""
-        columns = self.layer.head_columns * self.unit
-        picked = (s @ self.qk) * torch.cat([columns, columns], -1)
-        picked = torch.cat(picked.chunk(2, -1)[::-1], -1)  # keys where queries were
-        q, k = self.qk.chunk(2, -1)
-        diagonal = (q * k) @ (2 * columns.t())
-        return self.qk @ picked.transpose(1, 2) - diagonal * s.transpose(1, 2)
+        return BilinearSums.apply(self.qk, s, self.layer.head_columns, self.unit)
 
     def dense(self, scale, _):
         """a J [B,H,N,N], the diagonal too, which nobody reads; scale [1,H] or [B,H]. No layer of
         this rule has a shift."""
         q, k = (self.layer.by_head(part).transpose(1, 2) for part in self.qk.chunk(2, -1))
-        left = torch.cat([q, k], -1) * (scale * self.unit)[..., None, None]
-        return product(left, torch.cat([k, q], -1).transpose(2, 3))
+        batch, heads, tokens, width = q.shape
+        # With a head's rows on the left one behind the other, and its columns on the right, a
+        # product of 49 x 16 takes half of the time [measured].
+        left = q.new_empty(batch, heads, tokens, 2 * width)
+        right = q.new_empty(batch, heads, 2 * width, tokens)
+        for at, own, other in ((slice(width), q, k), (slice(width, None), k, q)):
+            left[..., at] = own
+            right[:, :, at] = other.transpose(2, 3)
+        left *= (scale * self.unit)[..., None, None]
+        return product(left, right)
 
     def factors(self, scale, _):
         """J' = a (P P^T - M M^T) with P, M = (Q +- K) / (2 D^1/4): factors [B,H,N,2D] and signs
@@ -188,6 +192,40 @@ class BilinearCouplings:
         unit = (0.5 * self.unit * scale.abs()).sqrt()[..., None, None]
         sign = torch.where(scale[0] < 0, -1.0, 1.0)[:, None].expand(-1, self.layer.dim_head)
         return torch.cat([(q + k) * unit, (q - k) * unit], -1), torch.cat([sign, -sign], -1)
+
+
+class BilinearSums(torch.autograd.Function):
+    """qk [B,N,2 H D] and s [B,H,N] -> sum_{j != i} J_ij s_j [B,N,H], J = unit (Q K^T + K Q^T).
+
+    columns [H,H D]: 1 in a head's own. All heads are one product, of which what is outside a
+    head's columns is thrown away."""
+
+    @staticmethod
+    def forward(context, qk, s, columns, unit):
+        q, k = qk.chunk(2, -1)
+        picked = swapped_sums(s, qk, columns * unit)
+        itself = ((q * k) @ (2 * unit * columns.t())).mul_(s.transpose(1, 2))
+        context.save_for_backward(qk, s, columns, picked)
+        context.unit = unit
+        return multiply(qk, picked.transpose(1, 2)).sub_(itself)
+
+    @staticmethod
+    def backward(context, gradient):
+        """With a = dL/dsum: token i gets a_i times what the s_j pick, and s_i times what the a_j
+        pick, each without itself."""
+        qk, s, columns, picked = context.saved_tensors
+        across = gradient.transpose(1, 2)
+        rows = torch.cat([picked, swapped_sums(across, qk, columns * context.unit)], 1)
+        of_qk = multiply(torch.cat([across, s], 1).transpose(1, 2), rows)
+        itself = (gradient * s.transpose(1, 2)) @ (-2 * context.unit * columns)
+        for part, other in zip(of_qk.chunk(2, -1), qk.chunk(2, -1)[::-1]):
+            part.addcmul_(itself, other)
+        return of_qk, None, None, None
+
+
+def swapped_sums(s, qk, columns):
+    """sum_i s_ti k_i, then the same of q, in a head's own columns, [B,H,2 H D]."""
+    return torch.cat([part * columns for part in multiply(s, qk).chunk(2, -1)[::-1]], -1)
 
 
 @dataclass(frozen=True)
@@ -307,7 +345,7 @@ class QAMAttention(nn.Module):
             e_scale, e_shift = self.energy(lambda: (energies.sum(1), (energies * energies).sum(1)),
                                            length)
             energies = energies * e_scale[:, None] + e_shift[:, None]
-        heads = energies @ self.read()
+        heads = (energies.reshape(-1, self.heads) @ self.read()).view(batch, tokens, -1)
         if self.energy_norm == "layer":
             heads = self.energy(heads)
         result = self.out(heads) if self.rule.projection else heads

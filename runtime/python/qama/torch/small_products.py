@@ -23,12 +23,18 @@ class Product(torch.autograd.Function):
 
 
 def multiply(a, b):
+    """a b without its gradient, whichever way is quicker."""
+    if by_torch(a):
+        return a @ b
     return torch.from_numpy(np.matmul(a.detach().numpy(), b.detach().numpy()))
 
 
 def product(a, b):
     """a b, whichever way is quicker."""
     halved = half_products.depth > 0 and torch.is_grad_enabled()
-    if a.is_cuda or torch.backends.mkl.is_available() or halved:
-        return a @ b
-    return Product.apply(a, b)
+    return a @ b if by_torch(a) or halved else Product.apply(a, b)
+
+
+def by_torch(a):
+    """Whether PyTorch is quicker."""
+    return a.is_cuda or torch.backends.mkl.is_available()
