@@ -111,6 +111,10 @@ class Layer(unittest.TestCase):
         from qama_export import models
         self.assertIs(models.QAMAttention, QAMAttention)
 
+    def test_it_is_not_traced(self):
+        with self.assertRaisesRegex(RuntimeError, "a QAMA layer in torch.jit.trace"):
+            torch.jit.trace(QAMAttention(16, 2, 8).eval(), torch.zeros(1, 5, 16))
+
     def test_bad_sizes(self):
         with self.assertRaisesRegex(ValueError, "normalisation 'group'"):
             layer(normalisation="group")

@@ -58,6 +58,17 @@ class SmallProducts(unittest.TestCase):
             torch.testing.assert_close(mine, expected)
 
 
+class Traced(unittest.TestCase):
+    def test_a_trace_answers_for_other_images_too(self):
+        torch.manual_seed(5)
+        for attention in (SOFTMAX, {"kind": "longformer", "window": 3, "global_tokens": 1}):
+            model = build(reference.vit_record(attention=attention)).eval()
+            images = torch.randn(2, 2, 1, 8, 8)
+            with torch.no_grad():
+                traced = torch.jit.trace(model, images[0])
+                torch.testing.assert_close(traced(images[1]), model(images[1]))
+
+
 class TextTransformer(unittest.TestCase):
     def test_padding_does_not_change_the_logits(self):
         torch.manual_seed(2)

@@ -7,7 +7,7 @@ make_attention.
 """
 import torch
 from qama.torch.attention import RULES, QAMAttention
-from qama.torch.small_products import product
+from qama.torch.small_products import by_torch, product
 from torch import nn
 from torch.nn import functional
 
@@ -51,7 +51,7 @@ class SoftmaxAttention(nn.Module):
         normed = self.norm(x)
         batch, tokens, _ = x.shape
         qkv = self.qkv(normed).view(batch, tokens, 3, self.heads, self.dim_head)
-        if mask is None and not x.is_cuda:
+        if mask is None and not by_torch(x):
             heads = Attend.apply(qkv)
         else:
             q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)

@@ -10,7 +10,7 @@ A new kind is a class derived from Mixing and a line in KINDS; its keys of the a
 are `options`, its tensors the names of its parameters and buffers.
 """
 import torch
-from qama.torch.small_products import product
+from qama.torch.small_products import by_torch, product
 from torch import nn
 
 from .attend import Attend
@@ -82,7 +82,7 @@ class Sparse(Mixing):
         raise NotImplementedError
 
     def mixed(self, projected, mask):
-        if mask is not None or projected.is_cuda:
+        if mask is not None or by_torch(projected):
             return super().mixed(projected, mask)
         return Attend.apply(projected, self.allowed(projected.shape[1], projected.device))
 

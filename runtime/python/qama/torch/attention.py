@@ -313,6 +313,10 @@ class QAMAttention(nn.Module):
                 raise ValueError("padded texts in a QAMA layer that is exported to ONNX: expected "
                                  "samples without a mask")
             return onnx.node(self, x)
+        if torch.jit.is_tracing():
+            raise RuntimeError("a QAMA layer in torch.jit.trace, which would keep this sample's "
+                               "spins for all others: expected torch.onnx.export or "
+                               "qama_export.export")
         batch, tokens, _ = x.shape
         normed, qk, h = self.project(x, mask)
         if mask is None:

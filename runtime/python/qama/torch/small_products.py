@@ -36,5 +36,6 @@ def product(a, b):
 
 
 def by_torch(a):
-    """Whether PyTorch is quicker."""
-    return a.is_cuda or torch.backends.mkl.is_available()
+    """Whether PyTorch is quicker, or has to see the product: a trace (torch.jit.trace) takes what
+    numpy computes for a constant."""
+    return a.is_cuda or torch.backends.mkl.is_available() or torch.jit.is_tracing()
