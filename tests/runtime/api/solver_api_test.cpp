@@ -456,5 +456,31 @@ TEST(CApiSolver, SolveRefusesBadArgumentsAndGoesOn) {
   EXPECT_EQ(call(couplings, fields, kLambda, nullptr, kBatch), 0) << qama_last_error();
 }
 
+// The check goes by blocks: no pair is left out, and no number that is not one of a pair counts.
+TEST(CApiSolver, AsymmetryIsFoundWhereverItIs) {
+  constexpr std::int32_t kLong = 37;
+  qama_solver* made = nullptr;
+  ASSERT_EQ(qama_solver_create(nullptr, 1, kLong, nullptr, &made), 0) << qama_last_error();
+  const SolverHandle solver(made);
+  std::vector<float> couplings(kLong * kLong, 1.0F);
+  for (std::size_t i = 0; i < kLong; ++i) couplings[i * kLong + i] = 1e9F;  // nobody reads it
+  const std::vector<float> fields(kLong, 0.5F);
+  std::vector<std::uint8_t> spins(kLong);
+  const auto call = [&](std::int32_t used) {
+    return qama_solver_solve_f32(solver.get(), 1, couplings.data(), fields.data(), 0, &used, 1,
+                                 spins.data(), nullptr);
+  };
+  for (std::int32_t i = 0; i < kLong; ++i) {
+    for (std::int32_t j = 0; j < i; ++j) {
+      float& one = couplings[static_cast<std::size_t>(i * kLong + j)];
+      one = 1.5F;
+      EXPECT_EQ(call(kLong), status(ErrorCode::invalid_argument)) << i << ", " << j;
+      EXPECT_EQ(call(i), 0) << i << ", " << j;  // a token that is not there
+      one = 1.0F;
+    }
+  }
+  EXPECT_EQ(call(kLong), 0) << qama_last_error();
+}
+
 }  // namespace
 }  // namespace qama::hal::test
