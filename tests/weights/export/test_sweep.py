@@ -54,6 +54,17 @@ class Sweep(unittest.TestCase):
             "| bigbird | 60.0 / 61.0 | - | - | - | not run |"])
         self.assertIn("| IV | cifar10 | 8 | 64 | 512 | 62.0 / 59.3 | - | 60.00 (60.00) | - | "
                       "- / 50 | not run / full |", table)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "some.tsv"
+            sweep.write_tsv(path, "\n".join(table), "published")
+            for name, lines, last in (("some.tsv", 2 + 27, "- / -\tnot run"),
+                                      ("some-kinds.tsv", 2 + 7, "-\t-\t-\tnot run")):
+                found = path.with_name(name).read_text().splitlines()
+                self.assertEqual(len(found), lines)
+                self.assertTrue(found[0].startswith("# `python3 -m qama_export.sweep table"))
+                self.assertEqual({line.count("\t") for line in found[1:]},
+                                 {found[1].count("\t")})
+                self.assertTrue(found[-1].endswith(last), found[-1])
 
     def test_rows_are_chosen_by_their_beginnings(self):
         self.assertEqual(len(sweep.chosen(["IV-mnist-h1"])), 2)

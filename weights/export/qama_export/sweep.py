@@ -402,6 +402,18 @@ def update(path, text):
         command.write_text(path, old + begin + "\n" + text + end + "\n")
 
 
+def write_tsv(path, text, recipe):
+    """The tables of table() as bench/tables reads them: the first to `path`, NAME.tsv, Table VII to
+    NAME-kinds.tsv beside it."""
+    option = f" --recipe {recipe}" if recipe else ""
+    head = f"# `python3 -m qama_export.sweep table{option}`, official test sets\n"
+    path = Path(path)
+    for name, part in zip((path.name, f"{path.stem}-kinds.tsv"), text.split("\n\n")):
+        rows = [line.strip("| ").replace(" | ", "\t") for line in part.strip().splitlines()
+                if not line.startswith("|---")]
+        command.write_text(path.with_name(name), head + "\n".join(rows) + "\n")
+
+
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
@@ -435,6 +447,7 @@ def parse(arguments=None):
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")
+    show.add_argument("--tsv", help="file for bench/tables; Table VII goes to NAME-kinds.tsv")
     for one in (listing, run, timing, array, show):
         one.add_argument("--recipe", default="", choices=["published"])
     return parser.parse_args(arguments)
@@ -461,6 +474,8 @@ def main():
     text = table(read_results(options.out), options.recipe, read_failed(options.out))
     if options.into:
         update(options.into, text)
+    if options.tsv:
+        write_tsv(options.tsv, text, options.recipe)
     print(text, end="")
 
 
