@@ -6,6 +6,16 @@
 
 #include "hal/cpu/factors/factors.h"
 
+// Both tables are constants. A module of WebAssembly is loaded over a network, and random numbers
+// do not compress: it computes them at their first use, which is 19 kB less and the same bits.
+#ifdef __EMSCRIPTEN__
+#define QAMA_TABLE_FUNCTION
+#define QAMA_TABLE static const
+#else
+#define QAMA_TABLE_FUNCTION constexpr
+#define QAMA_TABLE static constexpr
+#endif
+
 namespace qama::hal::cpu {
 namespace {
 
@@ -13,7 +23,7 @@ namespace {
 // library: the table is the same wherever it was compiled.
 constexpr double kLn2 = 0.693147180559945309417;
 
-constexpr double natural_log(double x) {
+QAMA_TABLE_FUNCTION double natural_log(double x) {
   int exponent = 0;
   while (x < 0.75) {
     x *= 2;
@@ -33,7 +43,7 @@ constexpr double natural_log(double x) {
 
 // Stratified: one variate for each of kVariates equal slices of (0, 1), then a Fisher-Yates
 // shuffle.
-constexpr VariateTable make_table() {
+QAMA_TABLE_FUNCTION VariateTable make_table() {
   VariateTable table{};
   for (std::int32_t k = 0; k < kVariates; ++k) {
     const double u = (k + 0.5) / kVariates;
@@ -52,27 +62,27 @@ constexpr VariateTable make_table() {
   return table;
 }
 
-constexpr VariateTable kTable = make_table();
-
 struct alignas(64) FloatTable {
   std::array<float, kVariates + 64> value;
 };
-constexpr FloatTable make_float_table() {
+QAMA_TABLE_FUNCTION FloatTable make_float_table() {
+  const VariateTable table = make_table();
   FloatTable out{};
   for (std::size_t k = 0; k < out.value.size(); ++k) {
-    out.value[k] = static_cast<float>(kTable.value[k]) / static_cast<float>(1 << kVariateBits);
+    out.value[k] = static_cast<float>(table.value[k]) / static_cast<float>(1 << kVariateBits);
   }
   return out;
 }
-constexpr FloatTable kFloatTable = make_float_table();
 
 }  // namespace
 
 const VariateTable& variate_table() noexcept {
-  return kTable;
+  QAMA_TABLE VariateTable table = make_table();
+  return table;
 }
 const float* float_variates() noexcept {
-  return kFloatTable.value.data();
+  QAMA_TABLE FloatTable table = make_float_table();
+  return table.value.data();
 }
 
 void random_heads(std::uint64_t seed, std::int32_t restart, std::int32_t heads, std::int32_t count,
