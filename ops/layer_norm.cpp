@@ -1,6 +1,6 @@
 #include "ops/layer_norm.h"
 
-#include <algorithm>
+#include <string>
 
 namespace qama::ops {
 
@@ -12,10 +12,8 @@ Result<LayerNorm> LayerNorm::create(std::span<const float> gamma, std::span<cons
                                                   " shifts, expected the same number, at least 1"};
   }
   LayerNorm out;
-  out.gamma_.resize(gamma.size());
-  out.beta_.resize(beta.size());
-  std::copy(gamma.begin(), gamma.end(), out.gamma_.data());
-  std::copy(beta.begin(), beta.end(), out.beta_.data());
+  out.gamma_ = gamma;
+  out.beta_ = beta;
   out.eps_ = static_cast<float>(eps);
   out.kernels_ = &kernels;
   return out;

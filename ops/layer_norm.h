@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 
-#include "hal/base/aligned.h"
 #include "hal/base/result.h"
 #include "ops/simd/kernels.h"
 
@@ -15,15 +14,13 @@ namespace qama::ops {
 class LayerNorm {
  public:
   LayerNorm() = default;
-  /// `gamma`, `beta` [dim], copied. INVALID_ARGUMENT if their sizes differ or are 0.
+  /// `gamma`, `beta` [dim]: the caller's, who keeps them as long as this is used. INVALID_ARGUMENT
+  /// if their sizes differ or are 0.
   [[nodiscard]] static Result<LayerNorm> create(std::span<const float> gamma,
                                                 std::span<const float> beta, double eps,
                                                 const KernelTable& kernels = best_kernels());
   [[nodiscard]] std::int64_t dim() const noexcept {
     return static_cast<std::int64_t>(gamma_.size());
-  }
-  [[nodiscard]] std::size_t weight_bytes() const noexcept {
-    return 2 * gamma_.size() * sizeof(float);
   }
 
   /// y = norm(x); y may be x.
@@ -34,8 +31,8 @@ class LayerNorm {
   void run_residual(std::int64_t rows, float* x, const float* residual, float* y) const noexcept;
 
  private:
-  AlignedBuffer<float> gamma_;
-  AlignedBuffer<float> beta_;
+  std::span<const float> gamma_;
+  std::span<const float> beta_;
   float eps_ = 0;
   const KernelTable* kernels_ = nullptr;
 };

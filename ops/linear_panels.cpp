@@ -35,7 +35,6 @@ struct Int8Panels final : Linear::Impl {
   using Impl::Impl;
   const Int8LinearKernel* kernel = nullptr;
   PanelWeights weights;
-  AlignedBuffer<std::int32_t> starts;  // zeros: such kernels have no offset
 
   [[nodiscard]] std::size_t quantised_bytes() const {
     return round_up(static_cast<std::size_t>(spec.rows.back() * spec.in), kAlignment);
@@ -51,7 +50,7 @@ struct Int8Panels final : Linear::Impl {
         .weights = weights.values.data(),
         .scales = weights.scales.data(),
         .bias = weights.bias.data(),
-        .starts = starts.data(),
+        .starts = nullptr,  // such kernels have no offset
         .quantised = scratch,
         .row_scales = reinterpret_cast<float*>(scratch + quantised_bytes()),
         .y = y,
@@ -90,7 +89,6 @@ Result<std::unique_ptr<Linear>> Linear::from_panels(const LinearSpec& spec,
       impl->kernel = kernel;
       impl->weights = weights;
       impl->implementation = kernel->name;
-      impl->starts.resize(padded);
       impl->scratch_bytes =
           impl->quantised_bytes() + static_cast<std::size_t>(spec.rows.back()) * sizeof(float);
       return std::make_unique<Linear>(std::move(impl));

@@ -27,6 +27,12 @@ enum class PartKind : std::uint8_t {
   exchanges,  ///< exchanges within groups (exchange.h); the schedule does not count
 };
 
+/// What a phase hears of a part that has ended.
+struct Outcome {
+  bool gained = false;  ///< it is better than the best answer before it
+  double cost = 0;      ///< its answer's value, the less the better
+};
+
 class Phase {
  public:
   virtual ~Phase() = default;
@@ -34,11 +40,12 @@ class Phase {
   virtual void plan(const Turn& turn, Schedule& schedule) = 0;
   [[nodiscard]] virtual PartKind kind() const noexcept = 0;
   /// A part has ended. Whether it counts as spent in vain.
-  virtual bool learn(bool gained) = 0;
+  virtual bool learn(const Outcome& outcome) = 0;
 };
 
-/// Restarts from new spins: first of `sweeps`, then of twice as many, and so on.
-[[nodiscard]] std::unique_ptr<Phase> make_restarts_phase(std::int32_t sweeps);
+/// Restarts from new spins: first of `sweeps`, then of twice as many, and so on. With
+/// `fits_end`, and where there is time, some short parts find out whether a colder end is better.
+[[nodiscard]] std::unique_ptr<Phase> make_restarts_phase(std::int32_t sweeps, bool fits_end);
 /// Copies of the best answer, heated and recombined (hal/cpu/sparse/recombine.h).
 [[nodiscard]] std::unique_ptr<Phase> make_reheat_phase();
 /// Flips of one variable, from a pool of good answers.
@@ -54,12 +61,12 @@ enum class Standing : std::uint8_t { worse, level, better };
 /// another one has, gets an eighth.
 class Portfolio {
  public:
-  /// Restarts, the first of `sweeps`, and what else is given.
-  Portfolio(std::int32_t sweeps, std::span<const PartKind> others);
+  /// Restarts as of make_restarts_phase(), and what else is given.
+  Portfolio(std::int32_t sweeps, bool fits_end, std::span<const PartKind> others);
   /// The phase of the next part. Before there is an answer it is the one that needs none.
   [[nodiscard]] Phase& next(bool any_answer);
-  /// Ends the part of the phase that next() returned last.
-  void ended(Standing standing, double busy_us);
+  /// Ends the part of the phase that next() returned last. `cost`: see Outcome.
+  void ended(Standing standing, double cost, double busy_us);
   [[nodiscard]] bool alone() const noexcept { return entries_.size() == 1; }
 
  private:

@@ -9,7 +9,7 @@ class Exchange final : public Phase {
   void plan(const Turn& /*turn*/, Schedule& schedule) override { schedule.sweeps = 0; }
   [[nodiscard]] PartKind kind() const noexcept override { return PartKind::exchanges; }
   // One that gained does not say that the next one will.
-  bool learn(bool /*gained*/) override { return true; }
+  bool learn(const Outcome& /*outcome*/) override { return true; }
 };
 
 }  // namespace

@@ -22,9 +22,9 @@ class Reheat final : public Phase {
     schedule.t_start *= std::pow(schedule.t_end / schedule.t_start, unit / 2);
   }
   [[nodiscard]] PartKind kind() const noexcept override { return PartKind::copies; }
-  bool learn(bool gained) override {
-    if (!gained) sweeps_ = sweeps_ < kMostSweeps ? 2 * sweeps_ : kFewestSweeps;
-    return !gained;
+  bool learn(const Outcome& outcome) override {
+    if (!outcome.gained) sweeps_ = sweeps_ < kMostSweeps ? 2 * sweeps_ : kFewestSweeps;
+    return !outcome.gained;
   }
 
  private:

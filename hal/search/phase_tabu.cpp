@@ -8,7 +8,7 @@ class Tabu final : public Phase {
  public:
   void plan(const Turn& /*turn*/, Schedule& schedule) override { schedule.sweeps = 0; }
   [[nodiscard]] PartKind kind() const noexcept override { return PartKind::tabu; }
-  bool learn(bool gained) override { return !gained; }
+  bool learn(const Outcome& outcome) override { return !outcome.gained; }
 };
 
 }  // namespace

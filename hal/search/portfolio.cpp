@@ -10,8 +10,8 @@ constexpr double kShareBehind = 0.125;
 
 }  // namespace
 
-Portfolio::Portfolio(std::int32_t sweeps, std::span<const PartKind> others) {
-  entries_.push_back({make_restarts_phase(sweeps)});
+Portfolio::Portfolio(std::int32_t sweeps, bool fits_end, std::span<const PartKind> others) {
+  entries_.push_back({make_restarts_phase(sweeps, fits_end)});
   for (const PartKind kind : others) {
     if (kind == PartKind::copies) entries_.push_back({make_reheat_phase()});
     if (kind == PartKind::tabu) entries_.push_back({make_tabu_phase()});
@@ -30,13 +30,14 @@ Phase& Portfolio::next(bool any_answer) {
   return *entries_[current_].phase;
 }
 
-void Portfolio::ended(Standing standing, double busy_us) {
+void Portfolio::ended(Standing standing, double cost, double busy_us) {
   if (standing == Standing::better) {
     for (Entry& entry : entries_) entry.leads = false;
   }
   Entry& entry = entries_[current_];
   entry.leads = entry.leads || standing != Standing::worse;
-  if (entry.phase->learn(standing == Standing::better)) entry.in_vain_us += busy_us;
+  const Outcome outcome{.gained = standing == Standing::better, .cost = cost};
+  if (entry.phase->learn(outcome)) entry.in_vain_us += busy_us;
 }
 
 }  // namespace qama::hal

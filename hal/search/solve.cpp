@@ -348,7 +348,7 @@ class Search {
     if (groups_) exchange.emplace(*rows_, *groups_);
     // Reads are alike, so that their counts say something.
     const bool doubles = fits_ && request_.answers == 0;
-    Portfolio portfolio(sweeps_, phases_);
+    Portfolio portfolio(sweeps_, request_.fit_end, phases_);
     while (!stop_.load()) {
       const std::int64_t part = next_part_.fetch_add(1);
       const std::int64_t first = part * a_part_;
@@ -415,7 +415,8 @@ class Search {
         return;
       }
       const Standing standing = add(part, options, spins, value, energy, result, busy_us);
-      if (doubles) portfolio.ended(standing, busy_us);
+      if (doubles)
+        portfolio.ended(standing, best_.decode.larger_is_better ? -value : value, busy_us);
     }
   } catch (...) {
     stop_ = true;

@@ -47,6 +47,9 @@ struct SolveRequest {
   /// of those before or, without a number of restarts, on sparse rows of few neighbours, copies of
   /// the best answer that are heated again.
   bool fit_sweeps = true;
+  /// Whether these parts also try colder ends than the schedule's, where short parts say that they
+  /// are better.
+  bool fit_end = true;
   std::int64_t restarts = 0;     ///< in all; 0: the default, or as many as fit into the time limit
   double time_limit_ms = 0;      ///< no part begins later, the first one excepted; 0: none
   std::optional<double> target;  ///< stop at this value or a better one

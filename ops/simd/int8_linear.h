@@ -27,6 +27,7 @@ struct Int8LinearArgs {
   const float* scales = nullptr;  ///< [panels][width], zeros behind `out`
   const float* bias = nullptr;    ///< [panels][width], zeros behind `out` or without a bias
   /// [panels][width]: what each sum begins with: -offset times the sum of the output's weights.
+  /// May be null for kernels without an offset, which do not read it.
   const std::int32_t* starts = nullptr;
   void* quantised = nullptr;    ///< [rows][padded in] stored numbers, memory for the kernel
   float* row_scales = nullptr;  ///< [rows], memory for the kernel

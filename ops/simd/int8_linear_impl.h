@@ -136,16 +136,17 @@ struct Int8Linear {
     const std::int64_t blocks = (a.rows + Set::kRows - 1) / Set::kRows;
     const auto* weights = static_cast<const Stored*>(a.weights);
     alignas(64) std::int32_t sums[Set::kRows * kWidth];
+    const std::int32_t* starts = a.starts;
     for (std::int64_t o = 0; o < a.out; o += kWidth, weights += length * kWidth) {
       const std::int64_t columns = a.out - o < kWidth ? a.out - o : kWidth;
       for (std::int64_t b = 0, row = 0; b < blocks; ++b) {
         const std::int64_t height = (a.rows - row + blocks - b - 1) / (blocks - b);
         block_of<Set::kRows>(height, columns <= kF,
-                             {quantised + row * length, length, weights, a.starts + o, sums},
-                             length);
+                             {quantised + row * length, length, weights, starts, sums}, length);
         finish(a, row, height, sums, o, columns);
         row += height;
       }
+      if (starts != nullptr) starts += kWidth;
     }
   }
 

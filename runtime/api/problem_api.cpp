@@ -213,7 +213,10 @@ Result<hal::SolveRequest> to_request(const qama_problem& problem,
     out.fit_sweeps = false;
   }
   if (options.t_start != 0) schedule.t_start = options.t_start;
-  if (options.t_end != 0) schedule.t_end = options.t_end;
+  if (options.t_end != 0) {
+    schedule.t_end = options.t_end;
+    out.fit_end = false;
+  }
   schedule.start = static_cast<hal::StartKind>(options.start);
   schedule.rounds = options.rounds;
   if (options.round_sweeps >= 0) schedule.round_sweeps = options.round_sweeps;

@@ -82,20 +82,20 @@ Status Builder::finish() {
 Result<ops::LayerNorm> Builder::layer_norm(const std::string& tensor, std::optional<double> eps) {
   std::span<const float> gamma;
   std::span<const float> beta;
-  std::vector<float> plain;
   if (tensor.empty()) {
     const auto dim = static_cast<std::size_t>(architecture().dim);
-    plain.assign(2 * dim, 0.0F);
-    std::fill_n(plain.begin(), dim, 1.0F);
-    gamma = std::span(plain).first(dim);
-    beta = std::span(plain).last(dim);
+    AlignedBuffer<float>& plain = pipeline_.constants.emplace_back(2 * dim);
+    std::fill_n(plain.data(), dim, 1.0F);
+    std::fill_n(plain.data() + dim, dim, 0.0F);
+    pipeline_.weight_bytes += plain.size() * sizeof(float);
+    const std::span<const float> both = plain.span();
+    gamma = both.first(dim);
+    beta = both.last(dim);
   } else {
-    QAMA_ASSIGN_OR_RETURN(gamma, weight(tensor + ".weight"));
-    QAMA_ASSIGN_OR_RETURN(beta, weight(tensor + ".bias"));
+    QAMA_ASSIGN_OR_RETURN(gamma, constant(tensor + ".weight"));
+    QAMA_ASSIGN_OR_RETURN(beta, constant(tensor + ".bias"));
   }
-  auto norm = ops::LayerNorm::create(gamma, beta, eps.value_or(architecture().norm_eps));
-  if (norm.ok()) pipeline_.weight_bytes += norm->weight_bytes();
-  return norm;
+  return ops::LayerNorm::create(gamma, beta, eps.value_or(architecture().norm_eps));
 }
 
 Result<std::size_t> Builder::add_region(std::string name,

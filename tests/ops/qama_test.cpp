@@ -245,11 +245,12 @@ TEST(QamaEnergies, AgreeWithEq3ForEverySelection) {
 class Bilinear : public testing::TestWithParam<const KernelTable*> {};
 
 TEST_P(Bilinear, ProblemAndEnergiesAreTheDefinitions) {
-  for (const auto& [heads, tokens, dim_head] :
-       {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8},
-        {2, 65, 5},
-        {1, 130, 24},
-        {2, 1, 4}}) {
+  for (const auto& size : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{8, 49, 8},
+                           {2, 65, 5},
+                           {1, 130, 24},
+                           {2, 1, 4}}) {
+    const std::int64_t heads = std::get<0>(size), tokens = std::get<1>(size);
+    const std::int64_t dim_head = std::get<2>(size);
     SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(tokens));
     Layer layer(heads, tokens, dim_head, QamaNormalisation::none);
     std::vector<float> ones(static_cast<std::size_t>(heads), 1.0F);

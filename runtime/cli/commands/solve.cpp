@@ -95,7 +95,7 @@ class Solve final : public Command {
     app.add_option("--t-end", t_end_, "End at this temperature, in the same units.")
         ->type_name("T")
         ->check(CLI::PositiveNumber)
-        ->default_str("0.1; maxcut, qubo: 0.03");
+        ->default_str("0.1; maxcut, qubo: 0.03, with --time-limit: colder where that is better");
     app.add_option(
            "--start", start_kind_,
            "Begin the restarts of layers with guessed or random spins, or with both (mixed).")
@@ -223,6 +223,7 @@ class Solve final : public Command {
     }
     QAMA_ASSIGN_OR_RETURN(out.schedule.start, hal::parse_start_kind(start_kind_));
     out.fit_sweeps = !sweeps_;
+    out.fit_end = !t_end_;
     out.restarts = restarts_.value_or(0);
     out.time_limit_ms = time_limit_ms_;
     out.target = target_;
