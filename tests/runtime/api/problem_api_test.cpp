@@ -263,10 +263,10 @@ TEST(Problems, ATimeLimitEndsTheSearchAndATargetToo) {
   qama_solve_options options;
   qama_solve_options_init(&options);
   options.device = "cpu:";
-  options.time_limit_ms = 20;
+  options.time_limit_ms = 200;
   ASSERT_EQ(qama_problem_solve(problem.get(), &options, answer.data(), &solution), 0);
   EXPECT_GT(solution.restarts, 32) << "restarts fill the time";
-  EXPECT_GE(solution.solve_us, 20e3);
+  EXPECT_GE(solution.solve_us, 200e3);
   options.target = 0;
   for (const char* device : {"cpu:", "exact:"}) {
     options.device = device;
