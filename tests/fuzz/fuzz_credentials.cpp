@@ -13,15 +13,16 @@
 namespace {
 
 constexpr std::size_t kLongSecret = 8;  // shorter ones may stand in a sentence by chance
-/// Of this sentence every part may be a file's content.
-constexpr std::string_view kOurs = "expected 'identity:' and 16 to 48 bytes in hexadecimal";
 
-void check(const qama::Error& error, std::string_view content) {
+/// `path`: of the file with this content.
+void check(const qama::Error& error, const std::string& path, std::string_view content) {
   if (error.message.empty()) std::abort();
+  // Of this sentence every part may be a file's content.
+  const std::string ours = "'" + path + "': expected 'identity:' and 16 to 48 bytes in hexadecimal";
   const std::size_t colon = content.find(':');
   for (std::string_view secret : {content, content.substr(colon + 1)}) {
     secret = secret.substr(0, secret.find('\n'));
-    if (secret.size() >= kLongSecret && kOurs.find(secret) == std::string_view::npos &&
+    if (secret.size() >= kLongSecret && ours.find(secret) == std::string::npos &&
         error.message.find(secret) != std::string::npos) {
       std::abort();
     }
@@ -50,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 1: {
       const auto parsed = qama::hal::cim::parse_vendor_options(
           "127.0.0.1:1?user=u&insecure_permissions=1&password_file=" + first.path(), false);
-      if (!parsed.ok()) check(parsed.error(), content);
+      if (!parsed.ok()) check(parsed.error(), first.path(), content);
       if (parsed.ok() && parsed->password.view().find('\n') != std::string_view::npos) std::abort();
       return 0;
     }
@@ -65,8 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto driver = qama::hal::cim::StreamFactory::create(endpoint);
   const auto server = qama::network::make_tls_server(files);
-  if (!driver.ok()) check(driver.error(), content);
-  if (!server.ok()) check(server.error(), content);
+  if (!driver.ok()) check(driver.error(), first.path(), content);
+  if (!server.ok()) check(server.error(), first.path(), content);
   // Both ends take the same key files, or one of them would be of no use.
   if (!files.psk_file.empty() && driver.ok() != server.ok()) std::abort();
   return 0;
