@@ -9,7 +9,7 @@ if(QAMA_DEPS_PREFIX_DIR)
 endif()
 
 # _GLIBCXX_ASSERTIONS is not among them: it ends the process, where this project promises an error.
-if(QAMA_HARDENED AND NOT "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${qama_build_type}}" MATCHES "-fsanitize")
+if(QAMA_HARDENED AND NOT QAMA_SANITIZED)
   add_compile_options(-fstack-protector-strong -fstack-clash-protection)
   # What is checked is known to an optimising compiler only.
   add_compile_options($<$<CONFIG:Release>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)

@@ -11,7 +11,7 @@ constexpr double kFewestSweeps = 16;
 constexpr double kColder = 1.0 / 3.0;
 constexpr int kMostTrials = 3;
 /// Parts with either end. Their answers scatter: the colder end's mean has to be better by one
-/// standard deviation, which is by chance one time in twenty.
+/// standard deviation, which happens by chance one time in twenty.
 constexpr int kPartsATrial = 6;
 /// Parts with either end after which a colder end's mean that is worse ends a trial.
 constexpr int kFewestParts = 2;
@@ -94,7 +94,7 @@ class Restarts final : public Phase {
 
   double sweeps_;
   bool first_ = true;  ///< it has been fitted to the limit
-  int trials_;         ///< that were won; kMostTrials: there are no more
+  int trials_;         ///< trials that were won; kMostTrials: no more follow
   int parts_ = 0;      ///< of this trial that have ended
   double trial_sweeps_ = 0;
   Costs of_end_, of_colder_;  ///< answers of this trial

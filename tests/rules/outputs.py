@@ -23,7 +23,7 @@ UNDECLARED = re.compile(r'\badd_option\("(?:[^;]|;(?! *\n))*?type_name\("FILE"\)
 
 def problems_of(files, read):
     for path in files:
-        if path.startswith('runtime/cli/commands/'):
+        if path.startswith('runtime/cli/'):
             for option in UNDECLARED.finditer(read(path)):
                 if re.search(r'\b[Ww]rite', option.group()):
                     number = read(path).count('\n', 0, option.start()) + 1

@@ -116,6 +116,7 @@ TEST(CliOutputs, NoFileThatTheLineNamesIsOverwritten) {
     }
   }
   EXPECT_GT(tried, 30);
+  expect_error(run_qama({"info", other, "--seal", ""}), "IO_ERROR");
   EXPECT_EQ(text_of(named), "as it was");
   // Nor a key, which is read for the name of a file to write.
   put_file(directory.file("m.sig"), "key");

@@ -10,7 +10,7 @@ CHUNK = 2 ** 18
 # exp() of scores up to here needs no largest one taken away: sums and gradients stay far from the
 # ends of the float range.
 SAFE = 30.0
-FAR = -1e30  # a score that exp() makes 0; not infinity, whose difference would be NaN
+FAR = -1e30  # a score that exp() makes 0; infinity's difference and gradient would be NaN
 
 
 class Attend(torch.autograd.Function):

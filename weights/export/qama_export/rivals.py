@@ -13,9 +13,7 @@ import torch
 from qama.torch.small_products import by_torch, product
 from torch import nn
 
-from .attend import Attend
-
-FAR = -1e30  # a score that exp() makes 0; not infinity, whose gradient would be NaN
+from .attend import FAR, Attend
 
 
 class Mixing(nn.Module):
