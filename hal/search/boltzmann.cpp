@@ -1,7 +1,9 @@
 #include "hal/search/boltzmann.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <new>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "hal/platform/thread.h"
 #include "hal/schedule.h"
 #include "hal/search/landscape.h"
+#include "hal/search/tabu.h"
 
 namespace qama::hal {
 namespace {
@@ -22,45 +25,32 @@ constexpr std::int64_t kMostLayerTerms = std::int64_t{1} << 26;
 /// The first temperature of a chain: of the largest row, where all flips are likely.
 constexpr double kHot = 2;
 
-/// A landscape in doubles: sum_i a_i x_i + sum_{i<j} w_ij x_i x_j.
-struct Couplings {
-  struct Term {
-    std::int32_t other = 0;
-    double weight = 0;
-  };
-  std::vector<std::int64_t> first;  ///< [variables + 1]
-  std::vector<Term> terms;
-  std::vector<double> linear;
-  double largest = 0;  ///< of what one flip may change
-
-  explicit Couplings(const Landscape& landscape) {
-    const auto weight = [&](const Landscape::Term& term) {
-      return std::ldexp(static_cast<double>(term.mantissa), term.shift + landscape.exponent());
-    };
-    const auto size = static_cast<std::size_t>(landscape.size());
-    linear.assign(size, 0.0);
-    for (const Landscape::Term& term : landscape.linear())
-      linear[static_cast<std::size_t>(term.other)] += weight(term);
-    first.reserve(size + 1);
-    first.push_back(0);
-    terms.reserve(static_cast<std::size_t>(landscape.terms()));
-    for (std::int32_t i = 0; i < landscape.size(); ++i) {
-      double row = std::fabs(linear[static_cast<std::size_t>(i)]);
-      for (const Landscape::Term& term : landscape.row(i)) {
-        terms.push_back({term.other, weight(term)});
-        row += std::fabs(terms.back().weight);
-      }
-      first.push_back(static_cast<std::int64_t>(terms.size()));
-      largest = std::max(largest, row);
-    }
+/// What one flip may change, at most.
+double largest_row(const Landscape& landscape) {
+  std::vector<double> rows(static_cast<std::size_t>(landscape.size()));
+  for (const Landscape::Term& term : landscape.linear())
+    rows[static_cast<std::size_t>(term.other)] += std::fabs(weight_of(landscape, term));
+  for (std::int32_t i = 0; i < landscape.size(); ++i) {
+    for (const Landscape::Term& term : landscape.row(i))
+      rows[static_cast<std::size_t>(i)] += std::fabs(weight_of(landscape, term));
   }
-};
+  return *std::max_element(rows.begin(), rows.end());
+}
 
+/// What it costs to set a variable is kept in integers of N words. A double would lose a weight of
+/// 1 beside a penalty of 1e17 for good, as soon as the penalty has come and gone.
+template <std::size_t N>
 class Chain {
  public:
-  Chain(const Couplings& couplings, std::uint64_t seed)
-      : couplings_(couplings), random_(seed), state_(couplings.linear.size()) {
-    cost_ = couplings.linear;
+  Chain(const Landscape& landscape, std::uint64_t seed)
+      : landscape_(landscape),
+        random_(seed),
+        state_(static_cast<std::size_t>(landscape.size())),
+        cost_(state_.size()) {
+    for (std::size_t k = 0; k < N; ++k)
+      units_[k] = std::ldexp(1.0, 64 * static_cast<int>(k) + landscape.exponent());
+    for (const Landscape::Term& term : landscape.linear())
+      cost_[static_cast<std::size_t>(term.other)].add({term.mantissa, term.shift});
     for (std::size_t i = 0; i < state_.size(); ++i) {
       if ((random_.next() & 1U) != 0) flip(i);
     }
@@ -70,7 +60,7 @@ class Chain {
   void sweep(double temperature) noexcept {
     for (std::size_t i = 0; i < state_.size(); ++i) {
       const double u = unit_interval(random_.next());
-      const bool one = u * (1 + std::exp(cost_[i] / temperature)) < 1;
+      const bool one = u * (1 + std::exp(real(cost_[i]) / temperature)) < 1;
       if (one != (state_[i] != 0)) flip(i);
     }
   }
@@ -80,24 +70,43 @@ class Chain {
  private:
   void flip(std::size_t i) noexcept {
     state_[i] ^= 1U;
-    const double sign = state_[i] != 0 ? 1 : -1;
-    for (std::int64_t k = couplings_.first[i]; k < couplings_.first[i + 1]; ++k) {
-      const Couplings::Term& term = couplings_.terms[static_cast<std::size_t>(k)];
-      cost_[static_cast<std::size_t>(term.other)] += sign * term.weight;
+    const bool set = state_[i] != 0;
+    for (const Landscape::Term& term : landscape_.row(static_cast<std::int32_t>(i))) {
+      cost_[static_cast<std::size_t>(term.other)].add(
+          {set ? term.mantissa : -term.mantissa, term.shift});
     }
   }
 
-  const Couplings& couplings_;
+  /// In the problem's units. No sum is beyond a double, so a word whose unit is, is 0.
+  [[nodiscard]] double real(Wide<N> sum) const noexcept {
+    if constexpr (N == 1)
+      return static_cast<double>(static_cast<std::int64_t>(sum.words[0])) * units_[0];
+    const bool negative = sum.negative();
+    if (negative) sum.negate();
+    double out = 0;
+    for (std::size_t k = N; k-- > 0;) {
+      if (sum.words[k] != 0) out += static_cast<double>(sum.words[k]) * units_[k];
+    }
+    return negative ? -out : out;
+  }
+
+  const Landscape& landscape_;
   SplitMix64 random_;
   std::vector<std::uint8_t> state_;
-  std::vector<double> cost_;
+  std::vector<Wide<N>> cost_;
+  std::array<double, N> units_;  ///< of the words
 };
 
 class Sampler {
  public:
-  Sampler(const ProblemFile& file, const Couplings& couplings, const BoltzmannRequest& request,
+  Sampler(const ProblemFile& file, const Landscape& landscape, const BoltzmannRequest& request,
           std::span<std::uint8_t> samples, std::span<double> values)
-      : file_(file), couplings_(couplings), request_(request), samples_(samples), values_(values) {}
+      : file_(file),
+        landscape_(landscape),
+        request_(request),
+        samples_(samples),
+        values_(values),
+        largest_(largest_row(landscape)) {}
 
   Status run() {
     const std::int64_t threads = std::min<std::int64_t>(request_.threads, kBoltzmannChains);
@@ -127,20 +136,26 @@ class Sampler {
   }
 
   void work() {
-    for (std::int64_t c = next_++; c < kBoltzmannChains && !stopped(); c = next_++) chain(c);
+    with_width(landscape_, [&](auto width) {
+      for (std::int64_t c = next_++; c < kBoltzmannChains && !stopped(); c = next_++)
+        chain<decltype(width)::value>(c);
+    });
   }
 
+  template <std::size_t N>
   void chain(std::int64_t number) {
-    const std::size_t size = couplings_.linear.size();
+    const auto size = static_cast<std::size_t>(landscape_.size());
     const auto count = static_cast<std::int64_t>(samples_.size() / size);
     if (number >= count) return;
-    Chain chain(couplings_, solve_seed(request_.seed, static_cast<std::uint64_t>(number), 0));
+    Chain<N> chain(landscape_, solve_seed(request_.seed, static_cast<std::uint64_t>(number), 0));
     const double temperature = request_.temperature;
-    const double hot = std::max(temperature, kHot * couplings_.largest);
+    const double hot =
+        std::max(temperature, std::min(kHot * largest_, std::numeric_limits<double>::max()));
     const std::int32_t cooling = request_.burn_in / 2;
     for (std::int32_t s = 0; s < request_.burn_in && !stopped(); ++s) {
       const double left = s < cooling ? 1 - static_cast<double>(s) / cooling : 0;
-      chain.sweep(temperature * std::pow(hot / temperature, left));
+      // Not a power of hot / temperature, which may be no double.
+      chain.sweep(std::pow(hot, left) * std::pow(temperature, 1 - left));
     }
     const ProblemShape shape = file_.shape();
     std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
@@ -160,10 +175,11 @@ class Sampler {
   }
 
   const ProblemFile& file_;
-  const Couplings& couplings_;
+  const Landscape& landscape_;
   const BoltzmannRequest& request_;
   std::span<std::uint8_t> samples_;
   std::span<double> values_;
+  const double largest_;
   std::atomic<std::int64_t> next_ = 0;
 };
 
@@ -201,8 +217,7 @@ Status sample_boltzmann(const ProblemFile& file, const BoltzmannRequest& request
   }
   QAMA_ASSIGN_OR_RETURN(const Landscape landscape, Landscape::of(file));
   try {
-    const Couplings couplings(landscape);
-    return Sampler(file, couplings, request, samples, values).run();
+    return Sampler(file, landscape, request, samples, values).run();
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::out_of_memory, "not enough memory for the chains of a sampler"};
   }

@@ -2,9 +2,9 @@
 // exp(-E(x) / T), for people who train Boltzmann machines or ask how likely an answer is. E is what
 // the problem minimises, in the file's own units; of a problem that maximises, the negative.
 //
-// Markov chains with the heat-bath rule, in doubles. A chain begins with random variables, cools
-// down to T, and gives a sample every few sweeps. Samples of one chain resemble each other the more
-// the lower T is: `between` is the remedy.
+// Markov chains with the heat-bath rule. What a flip costs is exact, as a landscape has it. A chain
+// begins with random variables, cools down to T, and gives a sample every few sweeps. Samples of
+// one chain resemble each other the more the lower T is: `between` is the remedy.
 #pragma once
 
 #include <atomic>

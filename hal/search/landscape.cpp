@@ -149,21 +149,6 @@ Result<Landscape> Landscape::of(const ProblemFile& file) {
 
 namespace {
 
-/// Calls visit(std::integral_constant) with the landscape's width.
-template <typename Visit>
-auto with_width(const Landscape& landscape, Visit&& visit) {
-  switch (landscape.words()) {
-    case 1:
-      return visit(std::integral_constant<std::size_t, 1>());
-    case 2:
-      return visit(std::integral_constant<std::size_t, 2>());
-    case 4:
-      return visit(std::integral_constant<std::size_t, 4>());
-    default:
-      return visit(std::integral_constant<std::size_t, 36>());
-  }
-}
-
 /// Gray code. When it flips variable a, those below it are 0 but for a - 1, which is 1. So a flip
 /// needs to tell the variables below it only, and those are few on average.
 template <std::size_t N>

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "hal/base/result.h"
@@ -73,6 +74,21 @@ class Landscape {
   std::vector<Term> linear_;
   std::size_t words_ = 1;
 };
+
+/// Calls visit(std::integral_constant<std::size_t, N>()) where N is landscape.words().
+template <typename Visit>
+auto with_width(const Landscape& landscape, Visit&& visit) {
+  switch (landscape.words()) {
+    case 1:
+      return visit(std::integral_constant<std::size_t, 1>());
+    case 2:
+      return visit(std::integral_constant<std::size_t, 2>());
+    case 4:
+      return visit(std::integral_constant<std::size_t, 4>());
+    default:
+      return visit(std::integral_constant<std::size_t, 36>());
+  }
+}
 
 /// The best of all states of at most 24 variables.
 struct Exhaustive {

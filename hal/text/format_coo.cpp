@@ -1,9 +1,11 @@
 // coo: lines "i j w" without a first line of sizes; variables from 0, i = j is linear, there are as
 // many variables as the largest number says. dimod writes such files with a comment
 // "# vartype=BINARY" (minimise sum w x_i x_j) or "# vartype=SPIN" (minimise sum h s + sum J s s);
-// without it x is 0 or 1. A line or a comment "offset W" is added to every value.
+// without it x is 0 or 1. These comments stand in front of the first pair. A line or a comment
+// "offset W" is added to every value.
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "hal/base/quote.h"
 #include "hal/text/formats.h"
@@ -12,21 +14,40 @@
 namespace qama::hal {
 namespace {
 
-/// The value of "# KEY=VALUE" or "# KEY VALUE" among the comments at the top; empty if there is
-/// none.
+/// What a line that begins with a comment's mark says; none of another line.
+std::optional<std::string_view> comment_of(std::string_view line) {
+  if (line.starts_with("//")) return line.substr(2);
+  if (line.front() == '#' || line.front() == '%') return line.substr(1);
+  if (line.starts_with("c ") || line.starts_with("c\t")) return line.substr(1);
+  return std::nullopt;
+}
+
+bool begins_with_key(std::string_view text, std::string_view key) {
+  return text.size() > key.size() &&
+         std::equal(key.begin(), key.end(), text.begin(), [](char a, char b) {
+           return a == std::tolower(static_cast<unsigned char>(b));
+         });
+}
+
+/// The value of "# KEY=VALUE" or "# KEY VALUE" among the comments in front of the first pair, in
+/// whatever letters the key is; empty if there is none.
 std::string_view comment_value(std::string_view bytes, std::string_view key) {
-  while (bytes.starts_with('#')) {
+  while (!bytes.empty()) {
     const std::size_t end = std::min(bytes.find('\n'), bytes.size());
-    std::string_view line = bytes.substr(1, end - 1);
+    std::string_view line = bytes.substr(0, end);
     bytes.remove_prefix(std::min(end + 1, bytes.size()));
     const auto skip = [&](std::string_view characters) {
       line.remove_prefix(std::min(line.find_first_not_of(characters), line.size()));
     };
+    skip(" \t\r");
+    if (line.empty()) continue;
+    const std::optional<std::string_view> comment = comment_of(line);
+    if (!comment) return {};
+    line = *comment;
     skip(" \t");
-    if (!line.starts_with(key)) continue;
+    if (!begins_with_key(line, key)) continue;
     line.remove_prefix(key.size());
-    if (line.empty() || std::string_view("=: \t").find(line.front()) == std::string_view::npos)
-      continue;
+    if (std::string_view("=: \t").find(line.front()) == std::string_view::npos) continue;
     skip("=: \t");
     return line.substr(0, line.find_first_of(" \t\r"));
   }

@@ -22,6 +22,8 @@ constexpr const ProblemFormat* kFormats[] = {
 /// What a packed file may hold: so many bytes, or so many times its own where that is more.
 constexpr std::size_t kMostUnpacked = std::size_t{1} << 28;
 constexpr std::size_t kMostRatio = 64;
+/// What some editors begin a file with.
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string small(std::string_view text) {
   std::string out(text);
@@ -117,6 +119,7 @@ Result<ProblemFile> parse_problem(std::string_view bytes, std::string_view name,
     const bool named = small(name).ends_with(".gz");
     return parse_problem(text, named ? name.substr(0, name.size() - 3) : name, options);
   }
+  if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
   const ProblemFormat* format = nullptr;
   std::string reason;
   if (!options.format.empty()) {

@@ -9,8 +9,6 @@
 namespace qama::hal {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
@@ -45,9 +43,7 @@ bool is_tiny(std::string_view digits) {
 }  // namespace
 
 Lines::Lines(std::string_view bytes, std::string_view name, char separator) noexcept
-    : bytes_(bytes), name_(name), separator_(separator) {
-  if (bytes_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
-}
+    : bytes_(bytes), name_(name), separator_(separator) {}
 
 bool Lines::next() {
   words_.clear();

@@ -5,6 +5,7 @@ Everything here mirrors `qama/qama.h`, where each function is described.
 import ctypes
 import ctypes.util
 import functools
+import operator
 import os
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8
 from ctypes import c_uint32, c_uint64, c_void_p
@@ -22,6 +23,14 @@ class QamaError(RuntimeError):
         self.code, self.sentence = code, message
 
 
+def _whole(value):
+    """A whole number of any type, as numpy's, as an int; anything else as it is."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
+
+
 class _Struct(ctypes.Structure):
     """A struct whose first field is its size."""
 
@@ -31,6 +40,7 @@ class _Struct(ctypes.Structure):
             self.struct_size = ctypes.sizeof(self)
 
     def __setattr__(self, name, value):
+        value = _whole(value)
         super().__setattr__(name, value)
         if isinstance(value, int) and getattr(self, name) != value:
             raise ValueError(f"{name} {value}, which the library's number cannot hold")
@@ -218,7 +228,7 @@ def call(name: str, *arguments, path: str | None = None) -> None:
     """Calls a function that gives a status; a status other than 0 becomes a QamaError."""
     library = load(path)
     function = getattr(library, name)
-    for argument, kind in zip(arguments, function.argtypes):
+    for argument, kind in zip(map(_whole, arguments), function.argtypes):
         # ctypes would take the lower bits of one that is too large.
         if isinstance(argument, int) and kind in (c_int32, c_int64, c_uint64, c_size_t) and (
                 kind(argument).value != argument):

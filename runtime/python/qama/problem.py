@@ -77,7 +77,7 @@ class Problem:
             if Q.shape[0] != Q.shape[1]:
                 raise ValueError(f"Q {list(Q.shape)}, expected a square matrix")
             return cls._terms(Q.shape[0], Q.row, Q.col, Q.data, offset)
-        matrix = np.ascontiguousarray(Q, np.float64)
+        matrix = _doubles(Q)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"Q {list(matrix.shape)}, expected a square matrix")
         return cls._make("qama_problem_from_matrix", len(matrix), matrix.ctypes.data, offset)
@@ -88,41 +88,37 @@ class Problem:
         add up: give each pair once, as dimod does. h: numbers, or a dictionary from names; J: a
         square array (its diagonal is refused), or a dictionary from pairs of names."""
         if not isinstance(J, dict):
-            matrix = np.asarray(J, np.float64)
+            matrix = _doubles(J)
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
                 raise ValueError(f"J {list(matrix.shape)}, expected a square matrix")
             J = {(int(i), int(j)): matrix[i, j] for i, j in zip(*np.nonzero(matrix))}
             if not isinstance(h, dict) and len(h) != len(matrix):
                 raise ValueError(f"{len(h)} fields, expected {len(matrix)}, as J has rows")
         if not isinstance(h, dict):
-            h = dict(enumerate(np.asarray(h, np.float64).tolist()))
+            h = dict(enumerate(_doubles(h).tolist()))
         names = {name: i for i, name in
                  enumerate(dict.fromkeys([*h, *(name for pair in J for name in pair)]))}
-        # s = 2 x - 1
-        linear = [0.0] * len(names)
-        rows, columns, weights, constant = [], [], [], [offset]
-        for name, field_ in h.items():
-            linear[names[name]] += 2 * field_
-            constant.append(-field_)
-        for (a, b), coupling in J.items():
+        # As a text, which keeps every weight: in a QUBO, sums of several would be rounded.
+        lines = [f"offset {_text_of(offset, 'offset')}"]
+        for name, weight in h.items():
+            if weight != 0:
+                spin = names[name] + 1
+                lines.append(f"{spin} {spin} {_text_of(weight, 'h', name)}")
+        for (a, b), weight in J.items():
             if a == b:
                 raise ValueError(f"J joins {a!r} with itself, expected two variables")
-            rows.append(names[a])
-            columns.append(names[b])
-            weights.append(4 * coupling)
-            linear[names[a]] -= 2 * coupling
-            linear[names[b]] -= 2 * coupling
-            constant.append(coupling)
-        return cls._terms(len(names), [*rows, *range(len(names))], [*columns, *range(len(names))],
-                          [*weights, *linear], math.fsum(constant), _as_numbered(names), (-1, 1))
+            lines.append(f"{names[a] + 1} {names[b] + 1} {_text_of(weight, 'J', (a, b))}")
+        text = "\n".join([f"{len(names)} {len(lines) - 1}", *lines]).encode()
+        return cls._make("qama_problem_from_text", text, len(text), b"ising",
+                         variables=_as_numbered(names), values=(-1, 1))
 
     @classmethod
-    def _terms(cls, size, rows, columns, weights, offset, variables=None, values=(0, 1)):
+    def _terms(cls, size, rows, columns, weights, offset, variables=None):
         rows, columns = _indices(rows), _indices(columns)
         weights = _numbers(weights, len(rows), "weights")
         return cls._make("qama_problem_from_terms", size, len(rows), rows.ctypes.data,
                          columns.ctypes.data, weights.ctypes.data, offset,
-                         variables=variables, values=values)
+                         variables=variables)
 
     @classmethod
     def _make(cls, function, *arguments, **names):
@@ -405,8 +401,25 @@ def _indices(values) -> np.ndarray:
     return np.ascontiguousarray(array, np.int32)
 
 
+def _text_of(number, what, name=None) -> str:
+    """A double in as many digits as it takes to read it back."""
+    value = float(number)
+    if not math.isfinite(value):
+        of = "" if name is None else f" of {name!r}"
+        raise library.QamaError("PROBLEM_BAD_VALUE", f"{what}{of} is {value}, expected a finite "
+                                "number")
+    return repr(value)
+
+
+def _doubles(values) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind == "c":  # numpy would drop a part
+        raise ValueError(f"numbers of {array.dtype}, expected real ones")
+    return np.ascontiguousarray(array, np.float64)
+
+
 def _numbers(values, count, what) -> np.ndarray:
-    array = np.ascontiguousarray(values, np.float64)
+    array = _doubles(values)
     if array.shape != (count,):
         raise ValueError(f"{what} {list(array.shape)}, expected [{count}]")
     return array

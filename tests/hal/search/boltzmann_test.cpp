@@ -121,6 +121,48 @@ TEST(Boltzmann, ASumThatIsMaximised) {
   expect_distribution(file, 1);
 }
 
+ProblemFile form_of(std::int32_t size, std::vector<Edge> edges) {
+  ProblemFile out;
+  out.kind = ProblemKind::qubo;
+  out.graph = {size, std::move(edges)};
+  return out;
+}
+
+/// A double forgets what stands beside a penalty, once that has come and gone.
+TEST(Boltzmann, SmallWeightsCountBesidePenalties) {
+  for (const double penalty : {1e10, 1e17, 1e40, 1e300}) {
+    SCOPED_TRACE(penalty);
+    expect_distribution(form_of(3, {{0, 0, -1}, {1, 1, -1}, {2, 2, -0.3}, {0, 1, penalty}}), 1);
+  }
+}
+
+TEST(Boltzmann, HugeAndTinyUnits) {
+  for (const double unit : {1e-300, 1e150}) {
+    SCOPED_TRACE(unit);
+    ProblemFile file = random_graph(ProblemKind::qubo, 6, 8);
+    for (Edge& edge : file.graph.edges) edge.weight *= unit;
+    expect_distribution(file, 1.5 * unit);
+  }
+}
+
+TEST(Boltzmann, ChainsCoolDownToWhatIsAlmostNothing) {
+  // A chain of 60 spins: a quench leaves many defects.
+  ProblemFile file;
+  file.kind = ProblemKind::ising;
+  file.graph.size = 60;
+  for (std::int32_t i = 0; i + 1 < 60; ++i) file.graph.edges.push_back({i, i + 1, -1e10});
+  const auto mean = [&](double temperature) {
+    std::vector<std::uint8_t> samples(60 * 32);
+    std::vector<double> values(32);
+    const BoltzmannRequest request{.temperature = temperature, .burn_in = 2000, .between = 1};
+    EXPECT_TRUE(sample_boltzmann(file, request, 32, samples, values).ok());
+    double sum = 0;
+    for (const double value : values) sum += value / 32;
+    return sum;
+  };
+  EXPECT_NEAR(mean(5e-324), mean(1e-280), 5e9);
+}
+
 TEST(Boltzmann, ColdChainsFindTheBestAnswer) {
   const ProblemFile file = random_graph(ProblemKind::qubo, 12, 5);
   double best = HUGE_VAL;

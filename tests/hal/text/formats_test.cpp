@@ -123,6 +123,36 @@ TEST(Formats, CommentsAndBlankLinesDoNotCount) {
   EXPECT_THAT(error_of("# one\n3 2\n\n1 2 x\n", "qubo"), HasSubstr("line 4: a weight is 'x'"));
 }
 
+/// A vartype that is overlooked makes another problem of the file.
+TEST(Formats, TheCommentsOfCooCountHoweverTheyAreWritten) {
+  const std::string_view pairs = "0 0 1\n1 1 -2\n0 1 3\n";
+  for (const std::string_view top :
+       {"# vartype=SPIN\n", "# vartype=SPIN\r\n", "\xEF\xBB\xBF# vartype=SPIN\n",
+        "\n# vartype=SPIN\n", "  # vartype=SPIN\n", "\t#vartype: spin\n", "# Vartype = Spin\n",
+        "% VARTYPE SPIN\n", "// vartype=SPIN\n", "c a model\nc vartype=SPIN\n"}) {
+    SCOPED_TRACE(top);
+    const std::string text = std::string(top) + std::string(pairs);
+    EXPECT_EQ(guessed(text, "x"), "coo");
+    ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(text, "x.coo"));
+    EXPECT_EQ(file.kind, ProblemKind::ising);
+  }
+  for (const std::string_view top : {"# vartypes=SPIN\n", "# the vartype=SPIN\n", "# vartype\n"}) {
+    SCOPED_TRACE(top);
+    const std::string text = std::string(top) + std::string(pairs);
+    ASSERT_OK_AND_ASSIGN(const ProblemFile file, parse_problem(text, "x.coo"));
+    EXPECT_EQ(file.kind, ProblemKind::qubo);
+  }
+}
+
+TEST(Formats, AByteOrderMarkHidesNoFirstLine) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(guessed(mark + std::string(kLayer), "x"), "qama");
+  EXPECT_EQ(guessed(mark + "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 2\n", "x"),
+            "mtx-maxcut");
+  EXPECT_EQ(guessed(mark + "1,1\r\n1,-2\r\n", "x.csv"), "csv-qubo");
+  EXPECT_EQ(guessed(mark + "3 1\n1 2 1\n", "x"), "maxcut");
+}
+
 TEST(Formats, EachDialectMeansWhatItsUsersMean) {
   const auto value = [](std::string_view text, std::string_view format, std::string_view bits,
                         bool symmetric = false) {

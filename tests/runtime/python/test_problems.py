@@ -1,5 +1,6 @@
 """Problem, solve and sample against brute force over all states."""
 import itertools
+import math
 import os
 import pathlib
 import signal
@@ -55,6 +56,21 @@ class Problems(unittest.TestCase):
         answer = qama.solve(Problem.ising(h, J))
         self.assertAlmostEqual(answer.value, least(lambda s: h @ s + s @ J @ s, (-1, 1), 7),
                                places=9)
+
+    def test_ising_keeps_every_weight(self):
+        # A field beside a chain, and decimals, whose sums are no doubles.
+        answer = qama.solve(Problem.ising({"a": -1}, {("a", "b"): -1e17}))
+        self.assertEqual(answer.sample, {"a": 1, "b": 1})
+        self.assertLess(qama.solve(Problem.ising([0, 0], {(0, 1): 1e307})).value, -9e306)
+        for _ in range(50):
+            h = (self.dice.integers(-9, 10, 6) / 10).tolist()
+            J = {pair: int(self.dice.integers(-9, 10)) / 10
+                 for pair in itertools.combinations(range(6), 2)}
+            problem = Problem.ising(h, J, 0.1)
+            for s in itertools.product((-1, 1), repeat=6):
+                self.assertEqual(problem.value(s), math.fsum(
+                    [0.1, *(w * x for w, x in zip(h, s)),
+                     *(w * s[i] * s[j] for (i, j), w in J.items())]))
 
     def test_max_cut(self):
         self.assertEqual(qama.solve(PETERSEN).value, 12)
@@ -160,6 +176,8 @@ class Problems(unittest.TestCase):
         with self.assertRaises(qama.QamaError) as caught:
             Problem.qubo([[np.nan]])
         self.assertEqual(caught.exception.code, "PROBLEM_BAD_VALUE")
+        with self.assertRaisesRegex(qama.QamaError, r"BAD_VALUE: J of \('a', 'b'\) is inf"):
+            Problem.ising({"a": 1}, {("a", "b"): np.inf})
         for wrong, sentence in (
                 (lambda: Problem.qubo(np.zeros((2, 3))), "square"),
                 (lambda: Problem.ising([0, 0], {(0, 0): 1}), "itself"),
@@ -169,7 +187,13 @@ class Problems(unittest.TestCase):
                 (lambda: Problem.graph([(0, 0.5)]), "expected integers"),
                 (lambda: Problem.qubo(np.eye(2)).value([0, 2]), r"values of \(0, 1\)"),
                 (lambda: qama.sample(np.eye(2), 0), "0 reads"),
+                (lambda: Problem.qubo(np.eye(2) * 1j), "numbers of complex128"),
+                (lambda: Problem.qubo({(0, 1): 1j}), "numbers of complex128"),
                 # Nothing is read as something else.
+                (lambda: qama.solve(np.eye(2), seed=np.int64(-1)), "seed -1"),
+                (lambda: qama.solve(np.eye(2), sweeps=np.int64(2 ** 32 + 3)), "sweeps 4294967299"),
+                (lambda: qama.boltzmann(np.eye(2), 5, 1, burn_in=np.int64(2 ** 32)), "burn_in"),
+                (lambda: Problem.graph([(0, 1)], vertices=np.int64(2 ** 32 + 2)), "4294967298 in"),
                 (lambda: qama.solve(np.eye(2), seed=-1), "seed -1"),
                 (lambda: qama.solve(np.eye(2), seed=2 ** 64), "seed 18446744073709551616"),
                 (lambda: qama.solve(np.eye(2), threads=2 ** 32 + 1), "threads 4294967297"),
