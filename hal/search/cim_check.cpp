@@ -19,6 +19,8 @@ constexpr double kMostCopies = 1e6;  // of a spin that are counted
 constexpr std::int64_t kMostPairs = std::int64_t{1} << 26;
 constexpr std::int64_t kRestarts = 64;
 constexpr std::int64_t kExactLimit = 24;
+/// Below it the scale, at most 127 ancillas over the largest weight, could be infinite.
+constexpr double kLeastWeight = 1e-298;
 
 /// E = C - sum W sigma sigma - sum F sigma, to be minimised.
 struct Signs {
@@ -120,6 +122,40 @@ double largest_of(const std::vector<double>& values) {
   double out = 0;
   for (const double value : values) out = std::max(out, std::fabs(value));
   return out;
+}
+
+std::string digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+/// PROBLEM_BAD_VALUE where a sum of weights, or the scale that makes steps of them, is infinite.
+Status check_range(const Signs& signs) {
+  double sum = 0;
+  for (const Edge& pair : signs.pairs) sum += std::fabs(pair.weight);
+  for (const double field : signs.fields) sum += std::fabs(field);
+  if (!std::isfinite(sum))
+    return Error{ErrorCode::problem_bad_value, "the weights of a problem sum up to infinity"};
+  const double largest = std::max(largest_of(signs.pairs), largest_of(signs.fields));
+  if (largest == 0 || largest >= kLeastWeight) return {};
+  return make_error(ErrorCode::problem_bad_value, "the largest weight of a problem is ",
+                    digits(largest), " in signs, expected 0 or at least ", digits(kLeastWeight));
+}
+
+/// - sum W sigma sigma - sum F sigma. All answers together have a mean of 0, so the least is below
+/// 0 unless all weights are 0.
+double energy_in_signs(const Signs& signs, const std::vector<std::uint64_t>& flat) {
+  const auto sign_of = [&](std::int32_t spin) {
+    const auto at = static_cast<std::size_t>(spin);
+    return ((flat[at / 64] >> (at % 64)) & 1U) != 0 ? 1.0 : -1.0;
+  };
+  double sum = 0;
+  for (const Edge& pair : signs.pairs)
+    sum -= pair.weight * sign_of(pair.first) * sign_of(pair.second);
+  for (std::int32_t i = 0; i < signs.size; ++i)
+    sum -= signs.fields[static_cast<std::size_t>(i)] * sign_of(i);
+  return sum;
 }
 
 /// A problem without fields may have its ancilla among its spins, as the vendor's CSV does: one
@@ -348,11 +384,6 @@ std::int64_t copies_for(const Signs& signs, const CimRounding& rounding) {
   return out;
 }
 
-std::string digits(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
 std::string counted(std::int64_t count, const char* one) {
   return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
 }
@@ -434,6 +465,7 @@ std::string_view name_of(CimVerdict verdict) noexcept {
 
 Result<CimCheck> cim_check(const ProblemFile& file, const CimCheckOptions& options) {
   QAMA_ASSIGN_OR_RETURN(Signs signs, signs_of(file));
+  QAMA_RETURN_IF_ERROR(check_range(signs));
   CimCheck out;
   const std::int32_t given = given_ancilla(signs);
   out.given_ancilla = given;
@@ -487,11 +519,13 @@ Result<CimCheck> cim_check(const ProblemFile& file, const CimCheckOptions& optio
     out.spins_of_optimum = text_of(*top, signs.size);
     out.one.spins = text_of(one.spins, signs.size);
     out.more.spins = text_of(more.spins, signs.size);
+    // An offset would make any loss look small.
+    double whole = std::fabs(out.optimum - file.offset);
+    if (whole == 0) whole = std::fabs(energy_in_signs(signs, *top));
     for (CimRounding* rounding : {&out.one, &out.more}) {
       const double lost = better * (out.optimum - rounding->value);
       rounding->lost = lost > 0 ? lost : 0;
-      if (lost > 0 && out.optimum != 0)
-        rounding->lost_percent = 100 * rounding->lost / std::fabs(out.optimum);
+      if (lost > 0) rounding->lost_percent = 100 * (rounding->lost / whole);
     }
   }
   judge(out, options.machine_spins);

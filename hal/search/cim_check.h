@@ -46,7 +46,8 @@ struct CimRounding {
   std::int64_t undecided = 0;            ///< spins that the fields do not decide
   std::vector<std::int64_t> steps = {};  ///< couplings of 0, 1, .. 127 steps, whatever the sign
   /// Of the best answer to the rounded problem, in the file's own numbers. Not where it does not
-  /// fit.
+  /// fit. Per cent of the optimum without the file's offset; where that is 0, of what the optimum
+  /// is below the mean over all answers.
   double value = 0, lost = 0, lost_percent = 0;
   std::string spins = {};  ///< that answer, as 0 and 1
 };
@@ -73,7 +74,8 @@ struct CimCheck {
   std::string sentence = {};  ///< the verdict, with its figures
 };
 
-/// PROBLEM_TOO_LARGE for a layer whose couplings cannot be built; the errors of solve().
+/// PROBLEM_TOO_LARGE for a layer whose couplings cannot be built; PROBLEM_BAD_VALUE for weights
+/// that sum up to infinity or are all below 1e-298; the errors of solve().
 [[nodiscard]] Result<CimCheck> cim_check(const ProblemFile& file, const CimCheckOptions& options);
 
 }  // namespace qama::hal

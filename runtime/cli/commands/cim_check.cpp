@@ -174,6 +174,8 @@ class CimCheckCommand final : public Command {
       Json out;
       out["name"] = problem.name;
       out["kind"] = hal::name_of(problem.file.kind);
+      if (!problem.file.format.empty()) out["format"] = problem.file.format;
+      if (!problem.file.guessed_from.empty()) out["guessed_from"] = problem.file.guessed_from;
       out["spins"] = c.spins;
       out["spins_needed"] = c.spins + c.one.ancillas;
       out["fits"] = c.fits;
@@ -219,6 +221,8 @@ class CimCheckCommand final : public Command {
   static void report_text(Console& console, const CheckedProblem& problem) {
     const hal::CimCheck& c = problem.check;
     console.line(problem.name);
+    if (!problem.file.format.empty())
+      console.line("  read as    " + hal::describe_format(problem.file));
     console.line("  verdict    " + c.sentence);
     std::string spins =
         format("%lld, and %d for the fields", static_cast<long long>(c.spins), c.one.ancillas);

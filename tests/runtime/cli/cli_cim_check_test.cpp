@@ -54,6 +54,51 @@ TEST_F(CliCimCheck, ACoupledProblemOfFewLevelsIsFine) {
   EXPECT_EQ(small["problems"][0]["verdict"], "too large");
 }
 
+TEST_F(CliCimCheck, ALossCountsWhateverTheOptimumAndTheOffsetAre) {
+  // The optimum is 0, all variables at 0; with one ancilla the best answer is 1.6.
+  const std::string text =
+      "5 11\n1 1 400\n2 2 9.3\n2 3 -3.4\n2 4 4.1\n2 5 -1.1\n3 3 0.8\n3 4 -2.2\n3 5 1.4\n4 4 3.6\n"
+      "4 5 -6.8\n5 5 4.8\n";
+  const auto of = [&](const char* name, const std::string& content) {
+    return run_qama({"cim-check", "--json", put(name, content)}).json()["problems"][0];
+  };
+  const auto problem = of("zero.qubo", text);
+  EXPECT_EQ(problem["optimum"], 0);
+  EXPECT_NEAR(problem["one"]["lost"].get<double>(), 1.6, 1e-12);
+  // The mean over all answers is 207.25: (400 + 9.3 + ..) / 2 + (-3.4 + 4.1 ..) / 4.
+  EXPECT_NEAR(problem["one"]["lost_percent"].get<double>(), 160 / 207.25, 1e-9);
+  EXPECT_EQ(problem["more"]["lost"], 0);
+  const auto beside = of("offset.qubo", text + "offset -1000000\n");
+  EXPECT_EQ(beside["optimum"], -1000000);
+  EXPECT_NEAR(beside["one"]["lost_percent"].get<double>(), 160 / 207.25, 1e-6);
+}
+
+TEST_F(CliCimCheck, TheLargestAndTheSmallestWeightsAreRefusedInOneSentence) {
+  const auto matrix = [&](const char* name, const std::string& w) {
+    return put(name, "0," + w + "," + w + "\n" + w + ",0," + w + "\n" + w + "," + w + ",0\n");
+  };
+  const Outcome huge = run_qama({"cim-check", "-q", matrix("huge.csv", "1e308")});
+  expect_error(huge, "PROBLEM_BAD_VALUE");
+  EXPECT_THAT(huge.err, HasSubstr("sum up to infinity"));
+  const Outcome tiny = run_qama({"cim-check", "-q", matrix("tiny.csv", "1e-310")});
+  expect_error(tiny, "PROBLEM_BAD_VALUE");
+  EXPECT_THAT(tiny.err, HasSubstr("the largest weight of a problem is 2e-310 in signs, expected 0 "
+                                  "or at least 1e-298"));
+  EXPECT_EQ(run_qama({"cim-check", "-q", matrix("large.csv", "1e300")}).status, 0);
+  EXPECT_EQ(run_qama({"cim-check", "-q", matrix("small.csv", "1e-290")}).status, 0);
+}
+
+TEST_F(CliCimCheck, ItSaysHowAFileWasRead) {
+  // With a diagonal it is a QUBO, without one an Ising matrix.
+  const std::string qubo = put("q.csv", "5,1\n1,0\n");
+  EXPECT_THAT(run_qama({"cim-check", qubo}).out,
+              HasSubstr("read as    csv-qubo (from the name .csv and a diagonal)"));
+  const auto json = run_qama({"cim-check", "--json", qubo, put("i.csv", "0,1\n1,0\n")}).json();
+  EXPECT_EQ(json["problems"][0]["format"], "csv-qubo");
+  EXPECT_EQ(json["problems"][1]["format"], "csv");
+  EXPECT_EQ(json["problems"][1]["guessed_from"], "the name .csv and a diagonal of 0");
+}
+
 TEST_F(CliCimCheck, EveryLayerOfAModelAndAPage) {
   const std::string model =
       put_model(directory_, "m.safetensors", small_vit(weights::AttentionKind::qama));

@@ -117,6 +117,48 @@ class Sweep(unittest.TestCase):
                 with self.assertRaisesRegex(ValueError, "all these rows have results"):
                     sweep.write_array(options)
 
+    def test_a_result_of_another_recipe_is_refused(self):
+        # Both recipes have rows of softmax with the same names.
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["run", "--rows", "IV-mnist-h1-softmax", "--data", "d", "--out", folder]
+            result = {"epochs": 14.0, "full": True, "eval": [{"accuracy": 0.97}]}
+            for recipe, other in (("", "published"), ("published", "")):
+                options = [sweep.parse([*words, *(["--recipe", one] if one else [])])
+                           for one in (recipe, other)]
+                row, foreign = (sweep.chosen(one.rows, one.recipe)[0] for one in options)
+                if recipe:
+                    result.update(best_epoch=41.0, last_eval=result["eval"])
+                path = sweep.result_file(row, options[0])
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(json.dumps(result))
+                self.assertEqual(sweep.run_row(row, options[0]), result)
+                self.assertEqual(sweep.read_results(folder, recipe), {row.name: result})
+                with self.assertRaisesRegex(ValueError, "recipe published.* another --out"):
+                    sweep.run_row(foreign, options[1])
+                with self.assertRaisesRegex(ValueError, "recipe published.* another --out"):
+                    sweep.read_results(folder, other)
+                self.assertEqual(sweep.read_failed(folder), set())
+
+    def test_a_training_with_other_options_is_no_full_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["run", "--rows", "IV-mnist-h1-softmax", "--data", "d", "--out", folder]
+            short = sweep.parse([*words, "--train-samples", "256"])
+            row = sweep.chosen(short.rows)[0]
+            started = {"event": "started",
+                       "options": vars(train.parse(sweep.train_arguments(row, short)))}
+            (Path(folder) / row.name).mkdir()
+            log = Path(folder) / row.name / "log.jsonl"
+            # A line that was cut off does not count.
+            log.write_text(json.dumps(started) + "\n" + '{"accuracy": 0.9, "ev')
+            with mock.patch.object(sweep, "train_and_evaluate", return_value={"row": row.name}):
+                with self.assertRaisesRegex(ValueError, "train_samples 256, expected 0"):
+                    sweep.run_row(row, sweep.parse(words))
+                self.assertEqual(sweep.read_failed(folder), set())
+                other = sweep.parse([*words, "--train-samples", "256", "--threads", "2", "--epochs",
+                                     "20", "--time-limit", "9"])
+                for options in (short, other):
+                    self.assertEqual(sweep.run_row(row, options), {"row": row.name})
+
     def test_a_row_belongs_to_one_process(self):
         with tempfile.TemporaryDirectory() as folder:
             options = sweep.parse(["run", "--rows", "IV", "--data", "d", "--out", folder])

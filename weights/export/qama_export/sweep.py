@@ -10,9 +10,10 @@ attention): trains, exports, evaluates, prints the table.
 A row is TABLE-DATASET-HEADS_OR_POOL-ATTENTION, e.g. IV-mnist-h4-qama or V-cifar10-p4x4-softmax;
 --rows takes beginnings of such names. A row is trained by qama_export.train and evaluated by `qama
 eval` (QAMA: seeds 1, 2, 3) on the official test set; what came out is in OUT/ROW/result.json, and
-rows that have one are not run again. A row that fails leaves OUT/ROW/failed.txt, and the next row
-begins; the same command tries it again. "full" in the table means: all training samples, at least
-FULL_EPOCHS epochs, schedule run to its end.
+rows that have one are not run again. A result of another recipe, or a training with other options,
+is refused: each recipe has an OUT of its own. A row that fails leaves OUT/ROW/failed.txt, and the
+next row begins; the same command tries it again. "full" in the table means: all training samples,
+at least FULL_EPOCHS epochs, schedule run to its end.
 
 slurm writes the same rows as a Slurm job array, a row a task, to OUT/array.sh, and prints its name;
 `sbatch OPTION... OUT/array.sh` submits it. All nodes see the folders OUT and DIR. Rows with a
@@ -47,6 +48,9 @@ SHAPES = {"mnist": dict(dim=64, depth=2, mlp=128), "fashion-mnist": dict(dim=64,
           "cifar10": dict(dim=128, depth=3, mlp=256)}
 # What `time` tries of a row.
 WARM_STEPS, TRIED_STEPS, TRIED_SAMPLES, TEST_SAMPLES = 8, 30, 1000, 10000
+# Of a training: what may differ between the process that began it and the one that goes on.
+FREE_OPTIONS = {"data", "out", "epochs", "threads", "device", "products", "library", "time_limit",
+                "limit_from", "resume", "restart", "checkpoint_every", "golden"}
 PUBLISHED_EPOCHS = train.RECIPES["published"]["epochs"]
 SIDES = {"mnist": 28, "fashion-mnist": 28, "cifar10": 32}
 # Best accuracies of the paper: {key: (softmax, QAMA)}. Table V calls CIFAR-10's pools by MNIST's
@@ -174,11 +178,46 @@ def result_file(row, options):
     return Path(options.out) / row.name / "result.json"
 
 
+def check_recipe(row, result):
+    """ValueError where the result is of a row of this name of another recipe: both have softmax."""
+    if ("best_epoch" in result) != bool(row.recipe):
+        raise ValueError(f"{row.name} has a result {'without' if row.recipe else 'of'} --recipe "
+                         "published, expected one "
+                         f"{'of' if row.recipe else 'without'} it: give another --out")
+
+
+def read_log(row, options):
+    """The lines of a training's log; one that a full disk cut off is passed over."""
+    log = Path(options.out) / row.name / "log.jsonl"
+    found = []
+    for line in log.read_text().splitlines() if log.exists() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def check_training(row, options):
+    """ValueError where the row's folder holds a training, finished or not, with other options that
+    count for what comes out."""
+    started = [line for line in read_log(row, options) if line.get("event") == "started"]
+    if not started:
+        return
+    trained = started[-1]["options"]
+    wanted = json.loads(json.dumps(vars(train.parse(train_arguments(row, options)))))
+    for name, value in wanted.items():
+        if name not in FREE_OPTIONS and name in trained and trained[name] != value:
+            raise ValueError(f"{row.name} holds a training with {name} {trained[name]}, expected "
+                             f"{value}: give the same options, or another --out")
+
+
 def run_row(row, options):
     """Trains and evaluates a row; writes and returns its result. None: there is none yet."""
     folder = Path(options.out) / row.name
     if result_file(row, options).exists():
-        return json.loads(result_file(row, options).read_text())
+        result = json.loads(result_file(row, options).read_text())
+        check_recipe(row, result)
+        return result
+    check_training(row, options)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a") as lock:
         try:
@@ -208,7 +247,7 @@ def train_and_evaluate(row, options):
             raise RuntimeError(f"qama_export.train ended with {done.returncode}")
     if options.train_only:
         return None
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    lines = read_log(row, options)
     last = [line for line in lines if "accuracy" in line][-1]
     planned = options.epochs or row.full_epochs
     whole = last["epoch"] >= planned - 1e-6 and not options.train_samples
@@ -324,9 +363,14 @@ def write_array(options):
     return script
 
 
-def read_results(out):
-    return {path.parent.name: json.loads(path.read_text())
-            for path in Path(out).glob("*/result.json")}
+def read_results(out, recipe=""):
+    """{row: result}; ValueError where one is of another recipe."""
+    found = {path.parent.name: json.loads(path.read_text())
+             for path in Path(out).glob("*/result.json")}
+    for row in rows(recipe):
+        if row.name in found:
+            check_recipe(row, found[row.name])
+    return found
 
 
 def read_failed(out):
@@ -471,7 +515,8 @@ def main():
     if options.command == "slurm":
         print(write_array(options))
         return
-    text = table(read_results(options.out), options.recipe, read_failed(options.out))
+    results = read_results(options.out, options.recipe)
+    text = table(results, options.recipe, read_failed(options.out))
     if options.into:
         update(options.into, text)
     if options.tsv:
