@@ -78,6 +78,12 @@ class PublishedTexts(unittest.TestCase):
                  f"'{layer}Wq.weight' has shape"),
                 ({layer + "E2V": torch.full((8, 1), float("nan"))}, "'.*E2V' is empty or holds"),
                 ({layer + "E2V": torch.zeros(0, 1)}, "'.*E2V' is empty or holds"),
+                # One vector a head is another operator, and no vector of one wide head.
+                ({layer + "E2V": torch.zeros(3, 8)}, "'.*E2V' has shape .3, 8., expected one vec"),
+                ({"cls_head.0.weight": torch.full((2, 24), 1e39, dtype=torch.double)},
+                 "'cls_head.0.weight' is empty or holds a number that is not finite"),
+                ({"cls_head.0.weight": torch.zeros(2, 24, dtype=torch.cfloat)},
+                 "'cls_head.0.weight' has complex numbers"),
                 ({"linear_head.weight": torch.zeros(2, 24)}, "'linear_head.weight', which the "
                  "authors' text model has not"),
                 ({"pos_embedding": torch.zeros(2, 24)}, "'pos_embedding', which")):
@@ -206,6 +212,8 @@ class Published(unittest.TestCase):
                 ({layer + "Wv.weight": None}, "Wq', 'Wk' and 'Wv': expected three square"),
                 ({layer + "Wv.weight": torch.zeros(24, 23)}, "expected three square"),
                 ({layer + "E2V": torch.zeros(7, 1)}, f"'{layer}E2V' has shape"),
+                ({layer.replace("1", "0") + "E2V": torch.zeros(7, 1)},
+                 "layers.0.0.E2V' has 7 numbers, as wide as a head, expected a divisor of 24"),
                 ({layer + "E3V": torch.zeros(8)}, "'transformer.layers.1.0.E3V', which"),
                 ({"linear_head.weight": None}, "'linear_head.weight' missing")):
             with self.assertRaisesRegex(ValueError, sentence):

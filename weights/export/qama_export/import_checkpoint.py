@@ -144,9 +144,12 @@ def renamed(state):
         ours = our_name(name, names)
         if ours is None:
             raise ValueError(f"tensor '{name}', which {source(state)} has not")
-        if not value.numel() or not value.isfinite().all():
-            raise ValueError(f"tensor '{name}' is empty or holds a number that is not finite")
+        if value.is_complex():
+            raise ValueError(f"tensor '{name}' has complex numbers, expected floats")
         found[ours] = value.float()
+        # In float32: doubles may be beyond it.
+        if not value.numel() or not found[ours].isfinite().all():
+            raise ValueError(f"tensor '{name}' is empty or holds a number that is not finite")
     for index in {name.split(".")[1] for name in found if ".attn.W" in name
                   or name.endswith(".attn.w_eps")}:
         ours, theirs = f"blocks.{index}.attn.", f"transformer.layers.{index}.0."
@@ -157,6 +160,10 @@ def renamed(state):
                              "matrices of one size beside E2V")
         if f"{ours}w_eps" not in found:
             raise ValueError(f"tensor '{theirs}E2V' missing beside Wq, Wk and Wv")
+        shape = list(found[f"{ours}w_eps"].shape)
+        if max(shape, default=1) != found[f"{ours}w_eps"].numel():
+            raise ValueError(f"tensor '{theirs}E2V' has shape {shape}, expected one vector for all "
+                             "heads")
         found[f"{ours}qkv.weight"] = torch.cat(parts)
         found[f"{ours}w_eps"] = found[f"{ours}w_eps"].reshape(1, -1)
     return found
@@ -232,6 +239,9 @@ def read_record(state, found, image_size=None, channels=None, dim_head=None, hea
     if "blocks.0.attn.w_eps" in found:
         attention = dict(PUBLISHED)
         width = found["blocks.0.attn.w_eps"].numel()
+        if dim % width:
+            raise ValueError(f"tensor '{their_name('blocks.0.attn.w_eps', names)}' has {width} "
+                             f"numbers, as wide as a head, expected a divisor of {dim}")
         if dim_head not in (None, width) or heads not in (None, dim // width):
             raise ValueError(f"E2V of {width} numbers, which says {dim // width} heads of {width}: "
                              "expected no other --heads or --dim-head")
