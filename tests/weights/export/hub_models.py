@@ -117,11 +117,14 @@ class HuggingVit(nn.Module):
 
 class TimmVit(nn.Module):
     """timm's VisionTransformer: `scale` layer scale, `distilled` DeiT's second token and head,
-    `hidden` the layer before the head, `class_position` whether the class token has a position."""
+    `hidden` the layer before the head, `class_position` whether the class token has a position,
+    `act` what timm calls act_layer."""
 
     def __init__(self, size, patch, dim, depth, heads, mlp, classes, scale=False, distilled=False,
-                 hidden=0, class_position=True, channels=3, name="vit_tiny_patch16_224"):
+                 hidden=0, class_position=True, channels=3, name="vit_tiny_patch16_224",
+                 act="gelu"):
         super().__init__()
+        self.act = {"gelu": "none", "gelu_tanh": "tanh"}[act]
         self.heads, self.distilled, self.class_position = heads, distilled, class_position
         count = size[0] // patch * (size[1] // patch)
         first = 1 + distilled
@@ -152,6 +155,8 @@ class TimmVit(nn.Module):
                                           "std": [0.3] * channels}}
         if dim != 64 * heads:
             self.config["model_args"] = {"num_heads": heads}
+        if act != "gelu":
+            self.config.setdefault("model_args", {})["act_layer"] = act
 
     def forward(self, image):
         x = self.patch_embed.proj(image).flatten(2).transpose(1, 2)
@@ -164,7 +169,8 @@ class TimmVit(nn.Module):
         for block in self.blocks:
             y = block.attn.proj(attend(*block.attn.qkv(block.norm1(x)).chunk(3, 2), self.heads))
             x = x + (block.ls1.gamma * y if hasattr(block, "ls1") else y)
-            y = block.mlp.fc2(functional.gelu(block.mlp.fc1(block.norm2(x))))
+            y = block.mlp.fc2(functional.gelu(block.mlp.fc1(block.norm2(x)),
+                                              approximate=self.act))
             x = x + (block.ls2.gamma * y if hasattr(block, "ls2") else y)
         x = self.norm(x)
         if self.distilled:

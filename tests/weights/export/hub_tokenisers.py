@@ -144,8 +144,9 @@ def charsmap(changes):
     return struct.pack(f"<{len(units) + 1}I", 4 * len(units), *units) + strings
 
 
-def sentencepiece(pieces, changes):
-    """A .model file: pieces are (text, score, type)."""
+def sentencepiece(pieces, changes, trainer=b"", normaliser=b""):
+    """A .model file: pieces are (text, score, type), the others more fields of its two records."""
     return (b"".join(field(1, field(1, text) + field(2, float(score)) + field(3, kind))
                      for text, score, kind in pieces)
-            + field(2, field(3, 1)) + field(3, field(1, "nmt_nfkc") + field(2, charsmap(changes))))
+            + field(2, field(3, 1) + trainer)
+            + field(3, field(1, "nmt_nfkc") + field(2, charsmap(changes)) + normaliser))

@@ -31,6 +31,7 @@ def images():
         "deit": (vit(**SMALL, deit=True, teacher=False), {}, []),
         "timm-vit": (timm(**SMALL), {}, []),
         "timm-hidden": (timm(**SMALL, hidden=16), {}, []),
+        "timm-tanh": (timm(**SMALL, act="gelu_tanh"), {}, []),
         "timm-deit": (timm(**SMALL, distilled=True), {}, []),
         "timm-deit3": (timm(**SMALL, scale=True, class_position=False), {}, [])}
 
@@ -103,6 +104,37 @@ class Images(unittest.TestCase):
             answer = found[0] if isinstance(found, list) else found
             self.assertEqual(answer["label"], f"thing {int(expected.argmax())}")
             self.assertAlmostEqual(answer["probability"], float(expected.max()), 5)
+
+    def test_timm_says_how_pictures_are_prepared(self):
+        """In pretrained_cfg, or in older files beside the architecture."""
+        model = hub_models.random(images()["timm-vit"][0])
+        told = {"input_size": [3, 12, 20], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
+                "crop_mode": "center", "labels": list("abcde")}
+        config = {key: value for key, value in model.config.items() if key != "pretrained_cfg"}
+        for text in ({**config, **told},
+                     {**config, "pretrained_cfg": told, "label_names": told["labels"]}):
+            with tempfile.TemporaryDirectory() as folder:
+                hub = hub_models.write(Path(folder) / "hub", model)
+                (hub / "config.json").write_text(json.dumps(text))
+                status, said = scripts.call(import_encoder, folder, ["hub", "--out",
+                                                                     "m.safetensors"])
+                self.assertFalse(status, said)
+                _, metadata = tensor_file.read(Path(folder) / "m.safetensors")
+                found = json.loads(metadata["preprocess"])
+                self.assertEqual((found["mean"], found["std"], found["fit"]),
+                                 (told["mean"], told["std"], "crop"))
+                self.assertEqual(json.loads(metadata["labels"]), told["labels"])
+
+    def test_one_file_counts_before_parts(self):
+        """Beside an index of a former model, as transformers has it."""
+        model = images()["vit"][0]
+        with tempfile.TemporaryDirectory() as folder:
+            hub = Path(folder) / "hub"
+            hub_models.write(hub, hub_models.random(model, 1), 2)
+            hub_models.write(hub, hub_models.random(model, 2))
+            self.assertTrue((hub / safetensors.INDEX).is_file())
+            np.testing.assert_array_equal(safetensors.read(hub)["classifier.weight"],
+                                          model.classifier.weight.detach().numpy())
 
     def test_positions_of_another_size_are_interpolated(self):
         for grid, new in (((3, 5), (6, 7)), ((14, 14), (12, 9)), ((4, 4), (4, 4))):
@@ -232,6 +264,18 @@ class Texts(unittest.TestCase):
                 self.assertEqual((found["n"], found["argmax_agreement"]), (5, 1))
                 self.assertLessEqual(found["relative"], 1e-5)
 
+    def test_an_albert_without_a_word_on_its_gelu(self):
+        model, files, *_ = self.models()["albert"]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            self.write(folder, hub_models.random(model), files)
+            config = {key: value for key, value in model.config.items() if key != "hidden_act"}
+            (folder / "hub" / "config.json").write_text(json.dumps(config))
+            status, text = scripts.call(import_encoder, folder, ["hub", "--out", "m.safetensors"])
+            self.assertFalse(status, text)
+            _, metadata = tensor_file.read(folder / "m.safetensors")
+            self.assertEqual(json.loads(metadata["architecture"])["gelu"], "tanh")
+
     def test_texts_become_the_same_pieces(self):
         if not os.environ.get("QAMA_PROGRAM"):
             self.skipTest("the program qama is not built")
@@ -299,6 +343,13 @@ class Refusals(unittest.TestCase):
                 ({"hidden_act": ["gelu"]}, "hidden_act is .'gelu'., expected one of gelu"),
                 ({"model_type": ["vit"]}, "model_type is .'vit'., expected a name"),
                 ({"layer_norm_eps": None}, "layer_norm_eps is None, expected a number between"),
+                ({"layer_norm_eps": 1e-46}, "layer_norm_eps is 1e-46, expected a number between"),
+                ({"num_labels": 7}, "num_labels is 7, expected 5, the classes of the checkpoint"),
+                ({"id2label": {str(i): "x" for i in range(6)}}, "id2label has 6 names, expected 5"),
+                ({"id2label": list("abcde")}, "id2label is .'a', .*, expected an object"),
+                ({"id2label": {str(i): " " for i in range(5)}}, "label '' of class 0, expected "
+                 "text"),
+                ({"id2label": {str(i): "a\x1b" for i in range(5)}}, "of class 0, expected text"),
                 ({"pretrained_cfg": 7}, "pretrained_cfg is 7, expected an object"),
                 ({"id2label": {"0": "cat"}}, "id2label has None for class 1 of 5, expected a name"),
                 ({"hidden_size": 0}, "hidden_size is 0, expected a number from 1"),
@@ -310,6 +361,66 @@ class Refusals(unittest.TestCase):
                 (Path(folder) / "hub" / "config.json").write_text(
                     json.dumps({**model.config, **change}))
                 self.assertRegex(self.refusal(folder), sentence)
+
+    def test_configs_of_timm(self):
+        model = hub_models.random(images()["timm-vit"][0])
+        for change, sentence in (
+                ({"global_pool": "avg"}, "global_pool is 'avg', expected 'token'"),
+                ({"model_args": {"num_heads": 3, "global_pool": "avg"}}, "global_pool is 'avg'"),
+                ({"model_args": {"num_heads": 3, "norm_layer": "layernorm2d"}}, "model_args has "
+                 "'norm_layer', which is not read"),
+                ({"model_args": {"num_heads": 3, "act_layer": "quick_gelu"}}, "act_layer is "
+                 "'quick_gelu', expected 'gelu' or 'gelu_tanh'"),
+                ({"num_classes": 9}, "num_classes is 9, expected 5"),
+                ({"label_names": "abcde"}, "label_names is 'abcde', expected a list of names"),
+                ({"label_names": [1, 2, 3, 4, 5]}, "label_names is .1, .*, expected a list of")):
+            with self.subTest(sentence), tempfile.TemporaryDirectory() as folder:
+                hub_models.write(Path(folder) / "hub", model)
+                (Path(folder) / "hub" / "config.json").write_text(
+                    json.dumps({**model.config, **change}))
+                self.assertRegex(self.refusal(folder), sentence)
+
+    def test_what_is_said_of_pictures(self):
+        model = hub_models.random(images()["vit"][0])
+        for told, sentence in (
+                ({"do_rescale": False}, "do_rescale is false, expected true"),
+                ({"image_std": [0, 1, 1]}, "std is .0, 1, 1., expected 3 numbers, .*, above 0"),
+                ({"image_mean": [float("nan"), 0, 0]}, "mean is .nan, 0, 0., expected 3 numbers"),
+                ({"image_mean": 0.5}, "mean is 0.5, expected 3 numbers")):
+            with self.subTest(sentence), tempfile.TemporaryDirectory() as folder:
+                hub_models.write(Path(folder) / "hub", model, preprocessor_config=told)
+                self.assertRegex(self.refusal(folder), sentence)
+
+    def test_options_that_the_checkpoint_contradicts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("vit", "timm-vit"):
+                hub_models.write(Path(folder) / "hub", hub_models.random(images()[name][0]))
+                for option, sentence in (
+                        (("--heads", 4), "--heads 4, expected 3, as the checkpoint says"),
+                        (("--channels", 1), "--channels 1, expected 3, as the checkpoint says"),
+                        (("--image-size", 4, 8, 12), "--image-size is .4, 8, 12., expected one"),
+                        (("--labels", *"abcd", ""), "label '' of class 4, expected text")):
+                    with self.subTest(sentence):
+                        self.assertRegex(self.refusal(folder, *option), sentence)
+
+    def test_a_decoder(self):
+        model, files, *_ = Texts.models()["bert"]
+        with tempfile.TemporaryDirectory() as folder:
+            Texts.write(Path(folder), hub_models.random(model), files)
+            (Path(folder) / "hub" / "config.json").write_text(
+                json.dumps({**model.config, "is_decoder": True}))
+            self.assertRegex(self.refusal(folder), "is_decoder is true, expected false")
+
+    def test_a_simple_vit_of_an_odd_width(self):
+        model = vit_package.SimpleViT(8, 8, patch=4, classes=5, dim=24, depth=1, heads=3,
+                                      hidden=40, dim_head=6)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "hub").mkdir()
+            tensors = model.state_dict()
+            tensors["to_patch_embedding.2.weight"] = torch.zeros(22, 48)
+            hub_models.write_safetensors(Path(folder) / "hub" / "model.safetensors", tensors)
+            self.assertRegex(self.refusal(folder, "--image-size", 8),
+                             "a SimpleViT 22 wide, expected a multiple of 4")
 
     def test_files(self):
         model = hub_models.random(images()["vit"][0])

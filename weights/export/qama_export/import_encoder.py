@@ -28,8 +28,16 @@ import numpy as np
 from . import command, pieces, safetensors, tensor_file
 
 PRODUCER = "qama_export 0.1"
+MAX_HEADS = 64  # of a model file
 ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_fast": "tanh", "gelu_pytorch_tanh": "tanh",
                "gelu_python": "erf"}
+# What a timm model may be made with: what its tensors tell, and what counts in training alone.
+TIMM_ARGUMENTS = {
+    "act_layer", "attn_drop_rate", "class_token", "depth", "drop_path_rate", "drop_rate",
+    "dynamic_img_pad", "dynamic_img_size", "embed_dim", "fc_norm", "global_pool", "img_size",
+    "in_chans", "init_values", "mlp_ratio", "no_embed_class", "num_classes", "num_heads",
+    "patch_drop_rate", "patch_size", "pos_drop_rate", "pre_norm", "pretrained", "proj_bias",
+    "proj_drop_rate", "qk_norm", "qkv_bias", "reg_tokens", "strict_img_size", "weight_init"}
 
 
 class Checkpoint:
@@ -123,9 +131,9 @@ def number(config, key, default=None):
 def epsilon(config):
     """What config.json says is added to the variance of a norm."""
     value = config.get("layer_norm_eps", 1e-12)
-    if type(value) not in (int, float) or not 0 < value < 1:
-        raise ValueError(f"config.json: layer_norm_eps is {value!r}, expected a number between 0 "
-                         "and 1")
+    if type(value) not in (int, float) or not 1e-18 <= value < 1:
+        raise ValueError(f"config.json: layer_norm_eps is {value!r}, expected a number between "
+                         "1e-18 and 1")
     return float(value)
 
 
@@ -137,8 +145,8 @@ def section(config, key):
     return value
 
 
-def gelu(config, key="hidden_act"):
-    name = config.get(key, "gelu")
+def gelu(config, key="hidden_act", default="gelu"):
+    name = config.get(key, default)
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"config.json: {key} is {name!r}, expected one of "
                          f"{', '.join(sorted(ACTIVATIONS))}")
@@ -163,8 +171,8 @@ def image_record(size, channels, patch, **rest):
 
 
 def heads_of(dim, heads):
-    if type(heads) is not int or heads < 1:
-        raise ValueError(f"{heads!r} heads, expected a number from 1")
+    if type(heads) is not int or not 1 <= heads <= MAX_HEADS:
+        raise ValueError(f"{heads!r} heads, expected a number from 1 to {MAX_HEADS}")
     if dim % heads:
         raise ValueError(f"{heads} heads of a model {dim} wide, expected a divisor")
     return {"heads": heads, "dim_head": dim // heads}
@@ -262,10 +270,17 @@ def hugging_vit(tensors, config, options):
 def timm_vit(tensors, config, options):
     """VisionTransformer of timm: ViT, and DeiT with or without a token to distil."""
     found = Checkpoint(tensors, "ViT or DeiT of timm")
-    pretrained = section(config, "pretrained_cfg")
-    pool = config.get("global_pool", "token")
-    if pool != "token":
-        raise ValueError(f"config.json: global_pool is {pool!r}, expected 'token'")
+    made = section(config, "model_args")
+    for pool in (config.get("global_pool", "token"), made.get("global_pool", "token")):
+        if pool != "token":
+            raise ValueError(f"config.json: global_pool is {pool!r}, expected 'token'")
+    for name, value in made.items():
+        if name not in TIMM_ARGUMENTS and value is not None:
+            raise ValueError(f"config.json: model_args has {name!r}, which is not read")
+    act = {None: "erf", "gelu": "erf", "gelu_tanh": "tanh"}.get(made.get("act_layer"))
+    if act is None:
+        raise ValueError(f"config.json: act_layer is {made['act_layer']!r}, expected 'gelu' or "
+                         "'gelu_tanh'")
     weight = found.take("patch_embed.proj.weight", (None, None, None, None))
     dim, channels, patch, other = weight.shape
     if patch != other:
@@ -275,7 +290,7 @@ def timm_vit(tensors, config, options):
     tokens = [found.take(name, (1, 1, dim)) for name in ("cls_token", "dist_token")
               if name == "cls_token" or found.has(name)]
     position = found.take("pos_embed", (1, None, dim))
-    told = section(config, "model_args").get("img_size") or pretrained.get("input_size")
+    told = made.get("img_size") or pretrained(config).get("input_size")
     trained = told[-2:] if isinstance(told, list) else told
     if trained is None:
         side = round((position.shape[1] - len(tokens)) ** 0.5)
@@ -325,16 +340,21 @@ def timm_vit(tensors, config, options):
     found.finish()
     heads = heads_of(dim, timm_heads(config, dim, options))
     return out, {**record, "dim": dim, "depth": depth, **heads, "mlp": mlp,
-                 "classes": classes, "gelu": "erf", "norm_eps": 1e-6, "pool": "class",
+                 "classes": classes, "gelu": act, "norm_eps": 1e-6, "pool": "class",
                  **({"qkv_bias": True} if biased else {}), "out_bias": True,
                  **({"head_hidden": hidden} if hidden else {}), "attention": {"kind": "softmax"}}
+
+
+def pretrained(config):
+    """What timm's config.json says of pictures; older ones have it beside the architecture."""
+    return section(config, "pretrained_cfg") if "pretrained_cfg" in config else config
 
 
 def timm_heads(config, dim, options):
     """timm's config.json has the heads only where they are not the architecture's own."""
     told = section(config, "model_args").get("num_heads")
-    if options.heads or told:
-        return options.heads or told
+    if told or options.heads:
+        return told or options.heads
     name = str(config.get("architecture", ""))
     if re.match(r"(vit|deit3?)_(tiny|small|base|large)_", name) and dim % 64 == 0:
         return dim // 64
@@ -351,6 +371,8 @@ def simple_vit(tensors, config, options):
                          "--image-size")
     weight = found.take("to_patch_embedding.2.weight", (None, None))
     dim, numbers = weight.shape
+    if dim % 4:
+        raise ValueError(f"a SimpleViT {dim} wide, expected a multiple of 4")
     channels = options.channels or 3
     patch = round((numbers / channels) ** 0.5)
     if patch * patch * channels != numbers:
@@ -384,7 +406,7 @@ def simple_vit(tensors, config, options):
     norm("norm", "transformer.norm", dim)
     out.put("head", *found.linear("linear_head", None, dim))
     found.finish()
-    heads = options.heads or config.get("heads")
+    heads = config.get("heads") or options.heads
     if not heads:
         raise ValueError(f"attention {inner} wide, which does not say how many heads: give "
                          "--heads")
@@ -442,10 +464,13 @@ def text_record(sequence, dim, depth, heads, mlp, eps, act, out, **rest):
             **rest, "attention": {"kind": "softmax"}}
 
 
-def absolute(config):
+def plain(config):
+    """ValueError where a token does not see all of the others, by its place alone."""
     kind = config.get("position_embedding_type", "absolute")
     if kind != "absolute":
         raise ValueError(f"config.json: position_embedding_type is {kind!r}, expected 'absolute'")
+    if config.get("is_decoder"):
+        raise ValueError("config.json: is_decoder is true, expected false")
 
 
 def bert(tensors, config, options):
@@ -456,7 +481,7 @@ def bert(tensors, config, options):
                value for name, value in tensors.items()}
     found, out = Checkpoint(tensors, "BERT that classifies (BertForSequenceClassification)"), \
         Tensors()
-    absolute(config)
+    plain(config)
     dim, depth, mlp = (number(config, key) for key in (
         "hidden_size", "num_hidden_layers", "intermediate_size"))
     sequence = put_words(out, found, "bert.embeddings.", dim, options)
@@ -499,7 +524,7 @@ def albert(tensors, config, options):
     """AlbertForSequenceClassification."""
     found = Checkpoint(tensors, "ALBERT that classifies (AlbertForSequenceClassification)")
     out = Tensors()
-    absolute(config)
+    plain(config)
     dim, depth, mlp, width = (number(config, key) for key in (
         "hidden_size", "num_hidden_layers", "intermediate_size", "embedding_size"))
     groups = number(config, "num_hidden_groups", 1)
@@ -519,7 +544,7 @@ def albert(tensors, config, options):
     found.finish()
     shared = {"layer_groups": groups} if groups < depth else {}
     return out, text_record(sequence, dim, depth, number(config, "num_attention_heads"), mlp,
-                            epsilon(config), gelu(config), out,
+                            epsilon(config), gelu(config, default="gelu_new"), out,
                             head_hidden={"width": dim, "activation": "tanh"}, **shared)
 
 
@@ -552,36 +577,55 @@ def pixels(record, config, folder, options):
     told = safetensors.read_json(file) if file.is_file() else {}
     if told.get("rescale_factor", 1 / 255) != 1 / 255:
         raise ValueError(f"{file}: rescale_factor is {told['rescale_factor']!r}, expected 1 / 255")
+    if told.get("do_rescale") is False:
+        raise ValueError(f"{file}: do_rescale is false, expected true")
     if told.get("do_normalize") is False:
         told = {**told, "image_mean": [0.0] * channels, "image_std": [1.0] * channels}
-    pretrained = section(config, "pretrained_cfg")
+    timm_told = pretrained(config)
     out = {"kind": "image"}
     for ours, theirs, timm in (("mean", "image_mean", "mean"), ("std", "image_std", "std")):
-        values = getattr(options, ours) or told.get(theirs) or pretrained.get(timm) or [
+        values = getattr(options, ours) or told.get(theirs) or timm_told.get(timm) or [
             0.5] * channels
         if not isinstance(values, list) or len(values) != channels or any(
-                type(value) not in (int, float) for value in values):
-            raise ValueError(f"{ours} is {values!r}, expected {channels} numbers, one a channel")
+                type(value) not in (int, float) or not abs(value) <= 1e6
+                or (ours == "std" and value < 1e-9) for value in values):
+            raise ValueError(f"{ours} is {values!r}, expected {channels} numbers, one a channel"
+                             + (", above 0" if ours == "std" else ""))
         out[ours] = [float(value) for value in values]
     out.update(scale=255, resize="bilinear", gray="luma")
-    if told.get("do_center_crop") or pretrained.get("crop_mode") == "center":
+    if told.get("do_center_crop") or timm_told.get("crop_mode") == "center":
         out["fit"] = "crop"
     return out
 
 
 def labels_of(config, classes, options):
     """One name a class: the options', config.json's, or numbers."""
-    names = options.labels
-    if not names and isinstance(config.get("id2label"), dict):
-        names = [config["id2label"].get(str(i)) for i in range(classes)]
+    for key in ("num_classes", "num_labels"):
+        if config.get(key, classes) != classes:
+            raise ValueError(f"config.json: {key} is {config[key]!r}, expected {classes}, the "
+                             "classes of the checkpoint")
+    names, ids = options.labels, section(config, "id2label")
+    if not names and ids:
+        if len(ids) > classes:
+            raise ValueError(f"config.json: id2label has {len(ids)} names, expected {classes}, the "
+                             "classes of the checkpoint")
+        names = [ids.get(str(i)) for i in range(classes)]
         for i, name in enumerate(names):
             if not isinstance(name, str) or not name:
                 raise ValueError(f"config.json: id2label has {name!r} for class {i} of {classes}, "
                                  "expected a name")
-    names = names or config.get("label_names") or [str(i) for i in range(classes)]
+    names = names or config.get("label_names") or config.get("labels") or [
+        str(i) for i in range(classes)]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"config.json: label_names is {names!r}, expected a list of names")
     if len(names) != classes:
         raise ValueError(f"{len(names)} labels, expected {classes}")
-    return [" ".join(name.split()) for name in names]
+    names = [" ".join(name.split()) for name in names]
+    for i, name in enumerate(names):
+        if not name or any(ord(c) < 32 or ord(c) == 127 for c in name):
+            raise ValueError(f"label {name!r} of class {i}, expected text without control "
+                             "characters")
+    return names
 
 
 def read_checkpoint(path, options):
@@ -610,6 +654,11 @@ def read_checkpoint(path, options):
     out, record = reader_of(tensors, config)(tensors, config, options)
     if record["classes"] < 2:
         raise ValueError("1 class, which is a regression: expected 2 or more")
+    for name, value, got in (("--heads", options.heads, record["heads"]),
+                             ("--channels", options.channels,
+                              record.get("image", {}).get("channels"))):
+        if value not in (None, got):
+            raise ValueError(f"{name} {value}, expected {got}, as the checkpoint says")
     if kind in TOKENISERS:
         preprocess = {"kind": "text", "tokeniser": options.pieces.kind,
                       "lowercase": options.pieces.lowercase, "truncate": "head"}
@@ -664,8 +713,8 @@ def main():
     add("--golden", help="golden file to write from --samples")
     options = parser.parse_args()
     if options.image_size is not None:
-        size = options.image_size * (3 - len(options.image_size))
-        options.image_size = sides(size, "--image-size")
+        size = options.image_size
+        options.image_size = sides(size * 2 if len(size) == 1 else size, "--image-size")
     options.pieces = None
     for name in ("heads", "channels", "tokens"):
         value = getattr(options, name)

@@ -9,7 +9,6 @@ unicodedata.unidata_version.
 import base64
 import json
 import struct
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -21,12 +20,14 @@ SPECIAL = ("<pad>", "<unk>", "[CLS]", "[SEP]")  # ids 0 to 3 of a model file
 NEVER = np.float32(-1e30)  # the score of a piece that no text has
 BLANK = "\u2581"
 MAX_VALUE = 96  # bytes of what a character becomes
+QUOTES = {"``": '"', "''": '"'}  # ALBERT's
 
 
 def characters():
-    """Every character that Unicode has assigned, without surrogates and private use."""
-    return (chr(code) for code in range(sys.maxunicode + 1)
-            if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co"))
+    """Every character that Unicode has assigned, without surrogates and the planes of private
+    use."""
+    return (chr(code) for code in range(0xF0000)
+            if unicodedata.category(chr(code)) not in ("Cn", "Cs"))
 
 
 def is_ideograph(character):
@@ -113,16 +114,26 @@ def wordpiece(folder):
     if (folder / "tokenizer_config.json").is_file():
         told = read_json(folder / "tokenizer_config.json")
     full = read_json(folder / "tokenizer.json") if (folder / "tokenizer.json").is_file() else {}
-    normal = full.get("normalizer") or {}
+    normal = part(full, "normalizer")
     if (folder / "vocab.txt").is_file():
         words = (folder / "vocab.txt").read_bytes().decode().removesuffix("\n").split("\n")
         words = [word.removesuffix("\r") for word in words]
+        if full and listed(full, "WordPiece") != words:
+            raise ValueError("vocab.txt and tokenizer.json have other words, expected the same")
     elif full:
         words = listed(full, "WordPiece")
-        if full["model"].get("continuing_subword_prefix", "##") != "##":
-            raise ValueError("tokenizer.json: continuing_subword_prefix, expected '##'")
     else:
         raise ValueError("neither vocab.txt nor tokenizer.json, which a WordPiece tokeniser needs")
+    only("tokenizer.json", {"normalizer.type": normal.get("type", "BertNormalizer"),
+                            "normalizer.clean_text": normal.get("clean_text", True),
+                            "pre_tokenizer.type": part(full, "pre_tokenizer").get(
+                                "type", "BertPreTokenizer"), **model_of(full)},
+         {"normalizer.type": "BertNormalizer", "normalizer.clean_text": True,
+          "pre_tokenizer.type": "BertPreTokenizer", "model.type": "WordPiece",
+          "model.unk_token": "[UNK]", "model.continuing_subword_prefix": "##",
+          "model.max_input_chars_per_word": 100})
+    only("tokenizer_config.json", told, {"do_basic_tokenize": True})
+    refuse_added(folder, full, words)
     lower = bool(told.get("do_lower_case", normal.get("lowercase", True)))
     strip = told.get("strip_accents", normal.get("strip_accents"))
     strip = lower if strip is None else bool(strip)
@@ -134,9 +145,46 @@ def wordpiece(folder):
                   table(lambda c: bert_character(c, lower, strip), known))
 
 
+def part(full, key):
+    """An object of tokenizer.json, empty where there is none."""
+    value = full.get(key) or {}
+    if not isinstance(value, dict):
+        raise ValueError(f"tokenizer.json: {key} is {value!r}, expected an object")
+    return value
+
+
+def model_of(full):
+    """What tokenizer.json says of its model besides the vocabulary, by `model.KEY`."""
+    return {f"model.{key}": value for key, value in part(full, "model").items() if key != "vocab"}
+
+
+def only(file, told, expected):
+    """ValueError where a file says something else than what this tokeniser does."""
+    for key, value in expected.items():
+        if told.get(key) not in (None, value):
+            raise ValueError(f"{file}: {key} is {told[key]!r}, expected {value!r}")
+
+
+def added_tokens(full):
+    """The words that tokenizer.json finds in a text before it is split: (text, special)."""
+    for token in full.get("added_tokens") or []:
+        if not isinstance(token, dict) or not isinstance(token.get("content"), str):
+            raise ValueError(f"tokenizer.json: added_tokens has {token!r}, expected a word")
+        yield token["content"], bool(token.get("special"))
+
+
+def refuse_added(folder, full, words):
+    """ValueError where words were added behind the vocabulary: they would be split here."""
+    file = folder / "added_tokens.json"
+    added = {text: "tokenizer.json" for text, _ in added_tokens(full)}
+    added.update(dict.fromkeys(read_json(file) if file.is_file() else (), file.name))
+    for text in sorted(added.keys() - set(words)):
+        raise ValueError(f"{added[text]}: added token {text!r}, expected one of the vocabulary")
+
+
 def listed(full, kind):
     """The words of tokenizer.json by id."""
-    model = full.get("model", {})
+    model = part(full, "model")
     if model.get("type", kind) != kind or not isinstance(model.get("vocab"), dict):
         raise ValueError(f"tokenizer.json: model {model.get('type')!r}, expected {kind}")
     ids = {number: word for word, number in model["vocab"].items()}
@@ -183,27 +231,34 @@ def fields(data):
 
 
 NORMAL, UNKNOWN, CONTROL, USER = 1, 2, 3, 4  # types of SentencePiece's pieces
+COMMA = 100  # what a piece costs that ends in a digit and a comma: ALBERT has none of them
 
 
 def sentencepiece(path):
     """(pieces [(text, score, type)], bytes of the table of characters) of a .model file."""
-    pieces, charsmap, model = [], b"", 1
+    pieces, trainer, normaliser = [], {}, {}
     try:
         for number, value in fields(path.read_bytes()):
             if number == 1:  # a piece
-                part = dict(fields(value))
-                pieces.append((part.get(1, b"").decode(),
-                               struct.unpack("<f", part.get(2, bytes(4)))[0],
-                               part.get(3, NORMAL)))
-            elif number == 2:  # trainer_spec: model_type, 1 is unigram
-                model = dict(fields(value)).get(3, 1)
-            elif number == 3:  # normalizer_spec: precompiled_charsmap
-                charsmap = dict(fields(value)).get(2, b"")
+                piece = dict(fields(value))
+                text, kind = piece.get(1, b"").decode(), piece.get(3, NORMAL)
+                score = struct.unpack("<f", piece.get(2, bytes(4)))[0]
+                if len(text) > 1 and text[-1] == "," and text[-2].isdigit():
+                    score -= COMMA
+                pieces.append((text, score, kind))
+            elif number == 2:
+                trainer = dict(fields(value))
+            elif number == 3:
+                normaliser = dict(fields(value))
     except (ValueError, AttributeError, TypeError, struct.error) as error:
         raise ValueError(f"{path}: no model of SentencePiece: {error}") from error
-    if model != 1:
-        raise ValueError(f"{path}: model_type {model}, expected 1, unigram")
-    return pieces, charsmap
+    if trainer.get(3, 1) != 1:
+        raise ValueError(f"{path}: model_type {trainer[3]}, expected 1, unigram")
+    if trainer.get(35, 0):
+        raise ValueError(f"{path}: byte_fallback is true, expected false")
+    if not normaliser.get(3, 1):
+        raise ValueError(f"{path}: add_dummy_prefix is false, expected true")
+    return pieces, normaliser.get(2, b"")
 
 
 class Charsmap:
@@ -254,9 +309,9 @@ class Charsmap:
 
 
 def albert_character(character, charsmap, lower, keep_accents):
-    """What ALBERT's tokeniser makes of a character: accents off, lower case, then SentencePiece's
-    table."""
-    if character in "\t\n\r" or character == BLANK:
+    """What ALBERT's tokeniser makes of a character: compatibility decomposition and accents off,
+    lower case, then SentencePiece's table."""
+    if character.isspace() or character == BLANK:
         return " "
     text = character
     if not keep_accents:
@@ -273,12 +328,18 @@ def unigram(folder):
     if (folder / "tokenizer_config.json").is_file():
         told = read_json(folder / "tokenizer_config.json")
     models = sorted(folder.glob("*.model"))
+    full = read_json(folder / "tokenizer.json") if (folder / "tokenizer.json").is_file() else {}
+    lower, keep = bool(told.get("do_lower_case", True)), bool(told.get("keep_accents", False))
+    quotes = True
     if len(models) == 1:
         pieces, charsmap = sentencepiece(models[0])
-    elif (folder / "tokenizer.json").is_file():
-        pieces, charsmap = from_json(read_json(folder / "tokenizer.json"))
+    elif full:
+        pieces = from_json(full)
+        lower, keep, quotes, charsmap = steps_of(full)
+        only("tokenizer_config.json", told, {"do_lower_case": lower, "keep_accents": keep})
     else:
         raise ValueError(f"{len(models)} files .model and no tokenizer.json, expected one of them")
+    refuse_added(folder, full, [text for text, _, _ in pieces])
     normal = [score for _, score, kind in pieces if kind == NORMAL]
     if not normal:
         raise ValueError("vocabulary: no pieces with scores")
@@ -295,27 +356,55 @@ def unigram(folder):
     if not np.isfinite(scores).all():
         raise ValueError("vocabulary: a score that is not finite")
     words, order = arranged([text for text, _, _ in pieces], "<unk>", "<pad>")
-    lower = bool(told.get("do_lower_case", True))
-    keep = bool(told.get("keep_accents", False))
     charsmap = Charsmap(charsmap)
     return Pieces("unigram", lower, words, order, scores[order],
                   table(lambda c: albert_character(c, charsmap, lower, keep), set("".join(words)),
-                        {"``": '"', "''": '"'}))
+                        QUOTES if quotes else ()))
 
 
 def from_json(full):
-    """What sentencepiece() gives, of tokenizer.json."""
-    model = full.get("model", {})
+    """The pieces that sentencepiece() gives, of tokenizer.json."""
+    model = part(full, "model")
     if model.get("type", "Unigram") != "Unigram" or not isinstance(model.get("vocab"), list):
         raise ValueError(f"tokenizer.json: model {model.get('type')!r}, expected Unigram")
-    added = {token["content"] for token in full.get("added_tokens", []) if token.get("special")}
-    pieces = [(text, float(score), CONTROL if text in added else NORMAL)
-              for text, score in model["vocab"]]
-    steps = full.get("normalizer") or {}
-    for step in steps.get("normalizers", [steps]):
-        if step.get("type") == "Precompiled":
-            return pieces, base64.b64decode(step["precompiled_charsmap"])
-    return pieces, b""
+    words = [text for text, _ in model["vocab"]]
+    only("tokenizer.json", model_of(full), {
+        "model.byte_fallback": False,
+        "model.unk_id": words.index("<unk>") if "<unk>" in words else None})
+    splitters = part(full, "pre_tokenizer")
+    for splitter in splitters.get("pretokenizers", [splitters]):
+        only("tokenizer.json", {f"pre_tokenizer.{key}": value for key, value in splitter.items()},
+             {"pre_tokenizer.replacement": BLANK, "pre_tokenizer.add_prefix_space": True})
+        for key, known in (("type", ("WhitespaceSplit", "Metaspace")),
+                           ("prepend_scheme", ("always", "first"))):
+            if splitter.get(key, known[0]) not in known:
+                raise ValueError(f"tokenizer.json: pre_tokenizer.{key} is {splitter[key]!r}, "
+                                 f"expected {' or '.join(map(repr, known))}")
+    added = dict(added_tokens(full))
+    kinds = {True: CONTROL, False: USER, None: NORMAL}
+    return [(text, float(score), kinds[added.get(text)]) for text, score in model["vocab"]]
+
+
+def steps_of(full):
+    """(lower case, accents kept, quotes replaced, bytes of the table of characters) of the steps
+    that tokenizer.json takes before the pieces; ValueError where ALBERT has other ones."""
+    normal = part(full, "normalizer")
+    steps, quotes, charsmap = [], {}, b""
+    for step in normal.get("normalizers", [normal] if normal else []):
+        kind, pattern = step.get("type"), part(step, "pattern")
+        if kind == "Precompiled":
+            charsmap = base64.b64decode(step["precompiled_charsmap"])
+        elif kind == "Replace" and step.get("content") == QUOTES.get(pattern.get("String"), 0):
+            quotes[pattern["String"]] = step["content"]
+        elif kind != "Replace" or pattern.get("Regex") != " {2,}" or step.get("content") != " ":
+            steps.append(kind)
+    known = [[*accents, *lower] for accents in (["NFKD", "StripAccents"], [])
+             for lower in (["Lowercase"], [])]
+    if steps not in known or quotes not in (QUOTES, {}):
+        found = ", ".join(map(str, steps)) or "quotes"
+        raise ValueError(f"tokenizer.json: normalizer has {found}, expected "
+                         "ALBERT's NFKD, StripAccents, Lowercase and Precompiled")
+    return "Lowercase" in steps, "NFKD" not in steps, bool(quotes), charsmap
 
 
 def read(folder, kind):

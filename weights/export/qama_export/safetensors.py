@@ -114,7 +114,7 @@ def read(path):
     """Name -> array of a file, of an index, or of a folder that has one of them."""
     path = Path(path)
     if path.is_dir():
-        for name in (INDEX, SINGLE):
+        for name in (SINGLE, INDEX):  # in the order of transformers
             if (path / name).is_file():
                 return read(path / name)
         raise ValueError(f"{path}: neither {SINGLE} nor {INDEX} in it")
