@@ -2,48 +2,44 @@
 
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "hal/base/quote.h"
 
 namespace qama {
 namespace {
 
-// A pass over the text that builds nothing: what a finished value no longer shows, and what it must
-// not grow to. nlohmann's parser keeps its own stack on the heap, so depth never is the call
-// stack's; a value's destructor recurses, as deep as the rules let it.
-class StructureCheck final : public nlohmann::json_sax<Json> {
+// Builds a value, and looks at what a finished one no longer shows and at what it must not grow to.
+// nlohmann's parser keeps its own stack on the heap, so depth never is the call stack's; a value's
+// destructor recurses, as deep as the rules let it.
+template <typename J>
+class StrictBuilder final : public nlohmann::json_sax<J> {
  public:
-  explicit StructureCheck(const JsonRules& rules) : rules_(rules) {}
+  explicit StrictBuilder(const JsonRules& rules) : rules_(rules) {}
 
   [[nodiscard]] Status take_status() { return std::move(status_); }
+  [[nodiscard]] J take_value() { return std::move(root_); }
 
-  bool null() override { return count(); }
-  bool boolean(bool /*value*/) override { return count(); }
-  bool number_integer(number_integer_t /*value*/) override { return count(); }
-  bool number_unsigned(number_unsigned_t /*value*/) override { return count(); }
-  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return count(); }
-  bool string(string_t& /*value*/) override { return count(); }
-  bool binary(binary_t& /*value*/) override { return count(); }
-
-  bool start_object(std::size_t /*elements*/) override {
-    keys_.emplace_back();
-    return enter();
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(typename J::number_integer_t value) override { return add(value); }
+  bool number_unsigned(typename J::number_unsigned_t value) override { return add(value); }
+  bool number_float(typename J::number_float_t value, const std::string& /*text*/) override {
+    return add(value);
   }
-  bool key(string_t& name) override {
-    if (keys_.back().insert(name).second) return true;
+  bool string(std::string& value) override { return add(std::move(value)); }
+  bool binary(typename J::binary_t& /*value*/) override { return false; }  // no text has one
+
+  bool start_object(std::size_t /*elements*/) override { return enter(J::object()); }
+  bool key(std::string& name) override {
+    J& object = *open_.back();
+    const std::size_t before = object.size();
+    member_ = &object[name];
+    if (object.size() != before) return true;
     return refuse(rules_.twice, "key " + quote(name) + " twice, expected once");
   }
-  bool end_object() override {
-    keys_.pop_back();
-    --depth_;
-    return true;
-  }
-  bool start_array(std::size_t /*elements*/) override { return enter(); }
-  bool end_array() override {
-    --depth_;
-    return true;
-  }
+  bool end_object() override { return leave(); }
+  bool start_array(std::size_t /*elements*/) override { return enter(J::array()); }
+  bool end_array() override { return leave(); }
 
   bool parse_error(std::size_t position, const std::string& last_token,
                    const nlohmann::json::exception& /*error*/) override {
@@ -52,15 +48,34 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
   }
 
  private:
-  bool enter() {
-    if (++depth_ <= rules_.max_depth) return count();
-    return refuse(rules_.code, "nested deeper than expected, at most " +
-                                   std::to_string(rules_.max_depth) + " levels");
+  bool add(J value) {
+    if (++values_ > rules_.max_values) {
+      return refuse(rules_.code,
+                    "expected at most " + std::to_string(rules_.max_values) + " values, got more");
+    }
+    if (open_.empty()) {
+      last_ = &root_;
+    } else if (open_.back()->is_array()) {
+      open_.back()->push_back(nullptr);
+      last_ = &open_.back()->back();
+    } else {
+      last_ = member_;
+    }
+    *last_ = std::move(value);
+    return true;
   }
-  bool count() {
-    if (++values_ <= rules_.max_values) return true;
-    return refuse(rules_.code,
-                  "expected at most " + std::to_string(rules_.max_values) + " values, got more");
+  bool enter(J container) {
+    if (open_.size() == rules_.max_depth) {
+      return refuse(rules_.code, "nested deeper than expected, at most " +
+                                     std::to_string(rules_.max_depth) + " levels");
+    }
+    if (!add(std::move(container))) return false;
+    open_.push_back(last_);
+    return true;
+  }
+  bool leave() {
+    open_.pop_back();
+    return true;
   }
   bool refuse(ErrorCode code, const std::string& sentence) {
     status_ = Error{code, std::string(rules_.what) + ": " + sentence};
@@ -69,9 +84,11 @@ class StructureCheck final : public nlohmann::json_sax<Json> {
 
   const JsonRules& rules_;
   Status status_;
-  std::size_t depth_ = 0;
+  J root_;
+  std::vector<J*> open_;  ///< objects and arrays, the innermost last; none moves while it is open
+  J* member_ = nullptr;   ///< the innermost object's, whose name came last
+  J* last_ = nullptr;     ///< what was added last
   std::size_t values_ = 0;
-  std::vector<std::set<std::string>> keys_;
 };
 
 }  // namespace
@@ -89,13 +106,10 @@ Result<J> parse_json(std::string_view text, const JsonRules& rules) {
     return Error{rules.code,
                  what + ": not JSON at byte " + std::to_string(zero + 1) + ", a zero byte"};
   }
-  StructureCheck check(rules);
-  const bool accepted = Json::sax_parse(text.begin(), text.end(), &check);
-  QAMA_RETURN_IF_ERROR(check.take_status());
-  if (accepted) {
-    J value = J::parse(text.begin(), text.end(), nullptr, false);
-    if (!value.is_discarded()) return value;
-  }
+  StrictBuilder<J> builder(rules);
+  const bool accepted = J::sax_parse(text.begin(), text.end(), &builder);
+  QAMA_RETURN_IF_ERROR(builder.take_status());
+  if (accepted) return builder.take_value();
   return Error{rules.code, what + ": not JSON"};
 }
 template Result<Json> parse_json(std::string_view text, const JsonRules& rules);

@@ -336,7 +336,7 @@ std::int64_t ExchangeSearch::run(std::uint64_t seed, const Halt& halt,
   }
   const std::int64_t step = std::clamp<std::int64_t>(length / kTemperatures, 1, kMostTriesAStep);
   const double falls =
-      std::pow(kCold / hot, static_cast<double>(step) / static_cast<double>(length));
+      std::exp(static_cast<double>(step) / static_cast<double>(length) * std::log(kCold / hot));
   double temperature = hot * mean;
   std::int64_t tried = 0;
   for (; tried < length; ++tried) {

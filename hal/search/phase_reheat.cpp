@@ -19,7 +19,7 @@ class Reheat final : public Phase {
     schedule.sweeps = static_cast<std::int32_t>(std::clamp(turn.sweeps_left, 1.0, sweeps_));
     // From the geometric mean of both temperatures to the first.
     const double unit = unit_interval(counter_random(turn.seed, 0));
-    schedule.t_start *= std::pow(schedule.t_end / schedule.t_start, unit / 2);
+    schedule.t_start *= std::exp(unit / 2 * std::log(schedule.t_end / schedule.t_start));
   }
   [[nodiscard]] PartKind kind() const noexcept override { return PartKind::copies; }
   bool learn(const Outcome& outcome) override {

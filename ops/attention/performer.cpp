@@ -37,7 +37,7 @@ Result<std::unique_ptr<MixingAttention>> PerformerAttention::create(const Mixing
     return bad_mixing_size("performer", "features", features.size(), size);
   std::unique_ptr<PerformerAttention> out(new PerformerAttention(shape, count, kernels));
   out->features_.resize(size);
-  const double scale = std::pow(static_cast<double>(shape.dim_head), -0.25);
+  const double scale = 1 / std::sqrt(std::sqrt(static_cast<double>(shape.dim_head)));
   for (std::int64_t m = 0; m < count; ++m) {
     for (std::int64_t d = 0; d < shape.dim_head; ++d) {
       out->features_.data()[d * count + m] = static_cast<float>(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <string>
 #include <utility>
 
@@ -10,7 +11,7 @@ namespace {
 
 /// p log2 p, 0 for p = 0; a NaN comes through, so that it is found.
 double plogp(double p) noexcept {
-  return p == 0 ? 0.0 : p * std::log2(p);
+  return p == 0 ? 0.0 : p * std::log(p) * std::numbers::log2e;
 }
 
 double at(std::span<const float> values, std::int64_t t) noexcept {

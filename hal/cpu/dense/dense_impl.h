@@ -26,6 +26,13 @@
 namespace qama::hal::cpu {
 namespace {
 
+// A module of WebAssembly is small before all else, and a call is lost in a pass.
+#ifdef __wasm__
+#define QAMA_PASS __attribute__((noinline))
+#else
+#define QAMA_PASS QAMA_ALWAYS_INLINE
+#endif
+
 /// What a restart adds that has nothing to flip.
 alignas(64) inline constexpr std::array<std::int16_t, 64> kNoRow{};
 
@@ -250,8 +257,8 @@ class FastAnnealer {
 
   // One pass of all restarts over word w, each in its own head; `bound` holds the thresholds.
   // Returns a bit for each restart that flipped something.
-  QAMA_ALWAYS_INLINE std::uint32_t pass(const Heads& heads, std::int32_t w,
-                                        std::array<Batch64, kChains>& bound) {
+  QAMA_PASS std::uint32_t pass(const Heads& heads, std::int32_t w,
+                               std::array<Batch64, kChains>& bound) {
     const Batch penalty(penalty_);
     const Batch ones(static_cast<std::int16_t>(-1));
     const Batch one(std::int16_t{1});
@@ -539,11 +546,12 @@ void anneal_group(const AnnealJob& job, Chain* chains) {
 }
 
 /// Restarts in lock-step. With vectors of eight lanes a head's fields are eight registers: two
-/// restarts of them stay there, four do not. What is in memory anyway gains nothing.
+/// restarts of them stay there, four do not. What is in memory anyway gains nothing, and neither
+/// does WebAssembly, whose engines have sixteen registers on x86-64.
 template <class Arch>
-constexpr std::size_t kLockStep = kInMemory<Arch>          ? 1
-                                  : Lanes<Arch>::size == 8 ? 2
-                                                           : 4;
+constexpr std::size_t kLockStep = kInMemory<Arch> || std::is_same_v<Arch, xsimd::wasm> ? 1
+                                  : Lanes<Arch>::size == 8                             ? 2
+                                                                                       : 4;
 
 template <class Arch>
 void anneal_fast(const AnnealJob& job, std::span<Chain> chains) {
