@@ -3,6 +3,7 @@
 #include "hal/base/quote.h"
 #include "hal/platform/file.h"
 #include "hal/reopen.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/cli/report.h"
 #include "weights/architecture.h"
 
@@ -57,7 +58,7 @@ void declare_threads(CLI::App& app, std::int32_t& threads) {
 void declare_seed(CLI::App& app, std::optional<std::uint64_t>& seed, const char* default_text) {
   app.add_option("--seed", seed, "Seed the annealer: the same seed gives the same answer.")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more())
       ->default_str(default_text);
 }
 

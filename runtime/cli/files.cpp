@@ -62,6 +62,18 @@ CLI::Option* declare_output(CLI::App& app, const char* name, std::string& path, 
   return option;
 }
 
+Status check_no_input(const std::string& name, const std::string& path,
+                      const std::vector<std::string>& words) {
+  std::vector<std::string> files;
+  for (const std::string& word : words) add_files(word, files);
+  for (const std::string& file : files) {
+    if (!file.empty() && platform::same_file(path, file)) {
+      return refused(name, path, "is an input, too; it is not overwritten");
+    }
+  }
+  return {};
+}
+
 Status check_output(const std::string& name, const std::string& path,
                     const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs) {

@@ -31,4 +31,9 @@ Status check_outputs(const CommandApp& command);
 Status check_output(const std::string& name, const std::string& path,
                     const std::vector<std::string>& inputs);
 
+/// USAGE where `path` is a file that one of `words` names, as check_outputs() reads the words of
+/// the command line. For files whose names are known only while the command works.
+Status check_no_input(const std::string& name, const std::string& path,
+                      const std::vector<std::string>& words);
+
 }  // namespace qama::cli

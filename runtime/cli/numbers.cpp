@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -55,7 +56,27 @@ std::string read_real(std::string& text) {
   return {};
 }
 
+/// CLI11's checks of these names give the largest double as the end of the range.
+std::string read_positive(std::string& text) {
+  if (std::strtod(text.c_str(), nullptr) > 0) return {};
+  return quote(text) + " is out of range, expected a number above 0";
+}
+
+std::string read_seed(std::string& text) {
+  if (!text.starts_with('-')) return {};
+  return quote(text) + " is out of range, expected a whole number from 0 to " +
+         std::to_string(std::numeric_limits<std::uint64_t>::max());
+}
+
 }  // namespace
+
+CLI::Validator above_zero() {
+  return {read_positive, "POSITIVE"};
+}
+
+CLI::Validator zero_or_more() {
+  return {read_seed, "NONNEGATIVE"};
+}
 
 void read_decimal_numbers(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
@@ -63,7 +84,10 @@ void read_decimal_numbers(CLI::App& app) {
     const std::string type = option->get_type_name();
     const std::string value = type.substr(0, type.find(':'));
     const bool whole = value == "N";
-    if (!whole && value != "MS" && value != "T" && value != "E" && value != "PERCENT") continue;
+    if (!whole && value != "MS" && value != "T" && value != "E" && value != "X" &&
+        value != "PERCENT") {
+      continue;
+    }
     // First of all checks, and without a word in the help.
     option->transform(CLI::Validator(whole ? read_whole : read_real, std::string()));
   }

@@ -71,6 +71,50 @@ int report_unknown(std::string_view word) {
   return kUsage;
 }
 
+/// An empty value is a variable of the shell that is not set, not a wish for the default: with an
+/// empty --token-file a server would ask nobody for a token. Only a text may be empty.
+void refuse_empty_values(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_min() == 0 || !option->nonpositional()) continue;
+    const std::string type = option->get_type_name();
+    const std::string value = type.substr(0, type.find(':'));
+    if (value == "TEXT") continue;
+    option->transform(CLI::Validator(
+        [value](std::string& text) {
+          return text.empty() ? "its value is empty, expected " + value : std::string();
+        },
+        std::string()));
+  }
+}
+
+/// Whether `command` has an option --NAME that takes a value.
+bool takes_value(const CLI::App& command, std::string_view name) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::vector<std::string>& names = option->get_lnames();
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    return option->get_items_expected_min() > 0;
+  }
+  return false;
+}
+
+/// The words of the command line, the last one first, as CLI11 reads them. CLI11 takes the next
+/// word for the value of `--html=`, which may be a file to read; here it is an empty value.
+std::vector<std::string> words_backwards(int argc, char** argv, const CLI::App* command) {
+  std::vector<std::string> words;
+  bool options = command != nullptr;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    words.emplace_back(word);
+    options = options && word != "--";
+    if (!options || !word.starts_with("--") || word.find('=') != word.size() - 1) continue;
+    if (!takes_value(*command, word.substr(2, word.size() - 3))) continue;
+    words.back().pop_back();
+    words.emplace_back();
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
 /// CLI11's message, as one sentence of ours. Several of its messages have more than one line.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string message = error.what();
@@ -104,6 +148,7 @@ Program::Program() : app_(kText, "qama") {
       sub->add_flag("-q,--quiet", console_.quiet, "Print no logs and no progress.");
     }
     read_decimal_numbers(*sub);
+    refuse_empty_values(*sub);
     entries_.push_back({sub.get(), std::move(command)});
   }
 }
@@ -118,8 +163,12 @@ int Program::run(int argc, char** argv) {
   if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
     return report_unknown(first);
   }
+  const auto named = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.app->get_name() == first;
+  });
+  const CLI::App* command = named == entries_.end() ? nullptr : named->app;
   try {
-    app_.parse(argc, argv);
+    app_.parse(words_backwards(argc, argv, command));
   } catch (const CLI::Success& request) {
     return print(request);
   } catch (const CLI::ParseError& error) {

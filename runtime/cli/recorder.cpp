@@ -8,8 +8,8 @@
 
 #include "hal/base/quote.h"
 #include "hal/lower/lower.h"
-#include "hal/platform/output_file.h"
 #include "hal/text/formats.h"
+#include "runtime/cli/files.h"
 
 namespace qama::cli {
 
@@ -50,8 +50,12 @@ hal::QamaLayer to_factors(const runtime::LayerProblem& layer, std::string name) 
   return out;
 }
 
-ProblemRecorder::ProblemRecorder(std::string directory, std::string stem, std::int64_t most)
-    : directory_(std::move(directory)), stem_(std::move(stem)), most_(most) {
+ProblemRecorder::ProblemRecorder(std::string directory, std::string stem, std::int64_t most,
+                                 std::vector<std::string> inputs)
+    : directory_(std::move(directory)),
+      stem_(std::move(stem)),
+      most_(most),
+      inputs_(std::move(inputs)) {
   for (char& c : stem_) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '_' || c == '.';
@@ -79,7 +83,8 @@ void ProblemRecorder::problem(const runtime::LayerProblem& layer) {
   const std::string text =
       hal::to_text(factors ? hal::ProblemFile{.layer = to_factors(layer, name), .graph = {}}
                            : hal::to_qubo(*layer.problem));
-  status_ = platform::write_file(path, text);
+  status_ = check_no_input("--record", path, inputs_);
+  if (status_.ok()) status_ = write_file(path, text);
   if (status_.ok()) ++written_;
 }
 

@@ -22,8 +22,10 @@ namespace qama::cli {
 class ProblemRecorder final : public runtime::ProblemSink {
  public:
   /// Writes at most `most` layers as DIRECTORY/STEM_SAMPLE_BLOCK.txt (.qubo without factors);
-  /// STEM's odd characters become '-'.
-  ProblemRecorder(std::string directory, std::string stem, std::int64_t most);
+  /// STEM's odd characters become '-'. `inputs` are words that name files which are not written
+  /// over.
+  ProblemRecorder(std::string directory, std::string stem, std::int64_t most,
+                  std::vector<std::string> inputs = {});
 
   /// Makes the directory. IO_ERROR.
   Status prepare() const;
@@ -31,13 +33,14 @@ class ProblemRecorder final : public runtime::ProblemSink {
 
   [[nodiscard]] bool full() const noexcept { return written_ >= most_ || !status_.ok(); }
   [[nodiscard]] std::int64_t written() const noexcept { return written_; }
-  /// IO_ERROR of the first file that could not be written.
+  /// IO_ERROR of the first file that could not be written, USAGE of one that is an input.
   [[nodiscard]] const Status& status() const noexcept { return status_; }
 
  private:
   std::string directory_;
   std::string stem_;
   std::int64_t most_;
+  std::vector<std::string> inputs_;
   std::int64_t written_ = 0;
   Status status_;
 };

@@ -114,8 +114,9 @@ class Eval final : public Command {
     for (const std::string& path : set->info().left_out) {
       console.log(quote(path) + " is left out: it is no file of a class");
     }
-    ProblemRecorder recorder(record_.empty() ? "" : record_[0],
-                             std::filesystem::path(model_path_).stem().string(), record_count);
+    ProblemRecorder recorder(
+        record_.empty() ? "" : record_[0], std::filesystem::path(model_path_).stem().string(),
+        record_count, {model_path_, model_options_.trust.value_or(""), data_.path, run_.device});
     if (record_count > 0) {
       if (session->plan().qama_layers() == 0) {
         return Error{ErrorCode::model_wrong_kind,
@@ -188,6 +189,9 @@ class Eval final : public Command {
         const std::int64_t index = report.shard.index + taken * report.shard.count;
         QAMA_RETURN_IF_ERROR(set.skip(index - set.position()));
         Status status = set.next(sample);
+        if (!answers_.empty() && !sample.name.empty()) {
+          QAMA_RETURN_IF_ERROR(check_no_input("--answers", answers_, {sample.name}));
+        }
         std::optional<Error> doubt;
         if (status.ok()) status = batch.add(sample, &doubt);
         if (strict_ && doubt) return *doubt;

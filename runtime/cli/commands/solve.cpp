@@ -15,6 +15,7 @@
 #include "runtime/cli/command.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/interrupt.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/cli/receipt.h"
 #include "runtime/cli/solve_record.h"
 
@@ -90,11 +91,11 @@ class Solve final : public Command {
     app.add_option("--t-start", t_start_,
                    "Begin at this temperature, in units of the mean row norm of the couplings.")
         ->type_name("T")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->default_str("1.2; maxcut, qubo: 0.3");
     app.add_option("--t-end", t_end_, "End at this temperature, in the same units.")
         ->type_name("T")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->default_str("0.1; maxcut, qubo: 0.03, with --time-limit: colder where that is better");
     app.add_option(
            "--start", start_kind_,
@@ -114,7 +115,7 @@ class Solve final : public Command {
         ->capture_default_str();
     app.add_option("--t-round", schedule_.t_round, "Begin a round at this temperature.")
         ->type_name("T")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str();
     std::vector<std::string> forms;
     for (const auto& [name, form] : hal::kFormNames) forms.emplace_back(name);

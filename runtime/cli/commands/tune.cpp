@@ -138,6 +138,9 @@ class Tune final : public Command {
     for (std::int64_t i = 0; i < total && Interrupt::signal() == 0; ++i) {
       batch.clear();
       Status status = set->next(sample);
+      if (!out_.empty() && !sample.name.empty()) {
+        QAMA_RETURN_IF_ERROR(check_no_input("--out", out_, {sample.name}));
+      }
       if (status.ok()) status = batch.add(sample);
       if (!status.ok() && set->info().own) {
         console.report(status.error());

@@ -8,6 +8,7 @@
 #include "hal/base/quote.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/cli/report.h"
 #include "runtime/engine/hooks.h"
 #include "weights/golden_file.h"
@@ -143,7 +144,7 @@ class Verify final : public Command {
                        format("%g, %g with products in half precision, and %g in int8.",
                               kFloats.logits, kHalf.logits, kInt8.logits))
         ->type_name("X")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     app.add_option(
            "--nmse", most_nmse_,
            "Allow a tensor a normalised mean square error of X, with the golden file's spins. "
@@ -151,7 +152,7 @@ class Verify final : public Command {
                format("%g, %g with products in half precision, and %g in int8.", kFloats.nmse,
                       kHalf.nmse, kInt8.nmse))
         ->type_name("X")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     run_.declare(app);
   }
 

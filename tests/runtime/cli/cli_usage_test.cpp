@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/cli/program.h"
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
 
@@ -105,6 +106,62 @@ TEST(CliUsage, NumbersAreDecimal) {
     EXPECT_EQ(outcome.status, 2) << option << " " << value << ": " << outcome.out;
     EXPECT_THAT(outcome.err, StartsWith("qama: error: USAGE: ")) << option << " " << value;
   }
+}
+
+TEST(CliUsage, RangesAreNamed) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"solve", "f", "--seed", "-1"},
+       "--seed: '-1' is out of range, expected a whole number from 0 to 18446744073709551615"},
+      {{"solve", "f", "--t-start", "0"},
+       "--t-start: '0' is out of range, expected a number above 0"},
+      {{"verify", "m", "g", "--nmse", "-1"},
+       "--nmse: '-1' is out of range, expected a number above 0"},
+      {{"verify", "m", "g", "--nmse", "nan"}, "--nmse: 'nan' is no finite decimal number"},
+      {{"verify", "m", "g", "--tolerance", "0x1p-3"},
+       "--tolerance: '0x1p-3' is no finite decimal number"}};
+  for (const auto& [line, sentence] : cases) {
+    const Outcome outcome = run_qama(line);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_THAT(outcome.err, StartsWith(std::string("qama: error: USAGE: ") + sentence + " ("));
+  }
+}
+
+// A variable of the shell that is not set: an option does not stand for its absence then.
+TEST(CliUsage, EmptyValuesAreRefused) {
+  int tried = 0;
+  const cli::Program program;
+  for (const CLI::App* command : program.app().get_subcommands({})) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_lnames().empty() || option->get_items_expected_min() == 0) continue;
+      if (option->get_type_name().starts_with("TEXT")) continue;
+      const std::string name = "--" + option->get_lnames()[0];
+      // Two words where the option takes two.
+      const std::vector<std::string> rest(
+          static_cast<std::size_t>(option->get_items_expected()) - 1, "1");
+      std::vector<std::string> line = {command->get_name(), name + "="};
+      line.insert(line.end(), rest.begin(), rest.end());
+      const Outcome outcome = run_qama(line);
+      EXPECT_EQ(outcome.status, 2) << line[0] << " " << line[1];
+      EXPECT_THAT(outcome.err, HasSubstr(name + ": its value is empty, expected "));
+      ++tried;
+    }
+  }
+  EXPECT_GT(tried, 100);
+  EXPECT_THAT(run_qama({"serve", "-m", "m", "--token-file", ""}).err,
+              HasSubstr("--token-file: its value is empty, expected FILE"));
+  EXPECT_THAT(run_qama({"solve", "--out", ""}).err, HasSubstr("--out: its value is empty"));
+}
+
+TEST(CliUsage, NoWordIsTheValueOfAnOptionThatEndsInAnEqualsSign) {
+  const TempDir directory;
+  const std::string first = directory.file("1.mc"), second = directory.file("2.mc");
+  put_file(first, "2 1\n1 2 1\n");
+  put_file(second, "2 1\n1 2 1\n");
+  EXPECT_EQ(run_qama({"cim-check", "--html=", first, second}).status, 2);
+  EXPECT_EQ(run_qama({"solve", "-q", first}).status, 0);
+  EXPECT_EQ(run_qama({"cim-check", "--html=" + directory.file("a="), first}).status, 0);
+  EXPECT_EQ(run_qama({"cim-check", "--", "--html="}).status, 1);  // a file of that name
+  EXPECT_EQ(run_qama({"solve", "--json=", first}).status, 0);     // a flag
 }
 
 TEST(CliUsage, LibrariesDoNotPrintIntoTheResult) {
