@@ -5,7 +5,6 @@
 #include <charconv>
 
 namespace qama::network {
-namespace {
 
 bool same_word(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
@@ -13,15 +12,12 @@ bool same_word(std::string_view a, std::string_view b) {
   });
 }
 
-}  // namespace
-
 std::optional<HttpHead> read_head(std::string_view in) {
   const std::size_t end = in.substr(0, kMaxHeadBytes).find("\r\n\r\n");
   if (end == std::string_view::npos) return std::nullopt;
   HttpHead out;
   out.bytes = end + 4;
   std::string_view lines = in.substr(0, end + 2);
-  bool sized = false;
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find("\r\n"));
     lines.remove_prefix(line.size() + 2);
@@ -39,8 +35,8 @@ std::optional<HttpHead> read_head(std::string_view in) {
     while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
     if (same_word(name, "content-length")) {
       const auto read = std::from_chars(value.data(), value.data() + value.size(), out.body);
-      out.bad = out.bad || sized || read.ec != std::errc{} || read.ptr != value.end();
-      sized = true;
+      out.bad = out.bad || out.sized || read.ec != std::errc{} || read.ptr != value.end();
+      out.sized = true;
     } else if (same_word(name, "transfer-encoding")) {
       out.bad = true;
     } else if (same_word(name, "content-encoding")) {

@@ -11,11 +11,15 @@ namespace qama::network {
 
 inline constexpr std::size_t kMaxHeadBytes = 8192;  ///< request line and headers
 
+/// Letters of ASCII without their case: names of fields, and words such as "Bearer".
+[[nodiscard]] bool same_word(std::string_view a, std::string_view b);
+
 /// A request whose head is whole. The texts lie in the request.
 struct HttpHead {
   std::size_t bytes = 0;           ///< up to the body
   std::size_t body = 0;            ///< bytes
   std::string_view authorization;  ///< the header's value; empty without it
+  bool sized = false;              ///< it has a Content-Length
   bool expects = false;            ///< the client waits for "100 Continue"
   bool bad = false;      ///< its length is no number, twice or elsewhere, or a line is no field
   bool encoded = false;  ///< the body is packed

@@ -5,6 +5,10 @@
 namespace qama::network {
 namespace {
 
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
 /// The library hands over each request before it looks for a handler or reads a body.
 class Router final : public httplib::Server {
  public:
@@ -14,7 +18,9 @@ class Router final : public httplib::Server {
       out.method = request.method;
       out.path = request.path;
       out.content_type = request.get_header_value("Content-Type");
-      out.content_type.resize(std::min(out.content_type.find(';'), out.content_type.size()));
+      out.content_type.resize(
+          std::min(out.content_type.find_first_of("; \t"), out.content_type.size()));
+      for (char& c : out.content_type) c = lower(c);
       out.inference_header = request.get_header_value("Inference-Header-Content-Length");
       out.sample_index = request.get_param_value("sample_index");
       out.timeout = request.get_param_value("timeout");

@@ -13,7 +13,7 @@ namespace qama::network {
 
 struct HttpRequest {
   std::string method, path;           ///< the path without its query, decoded
-  std::string content_type;           ///< without parameters
+  std::string content_type;           ///< in lower case, without parameters
   std::string inference_header;       ///< Inference-Header-Content-Length; empty without it
   std::string sample_index, timeout;  ///< of the query; empty without it
   std::string body;

@@ -60,6 +60,7 @@ struct Reply {
   std::string body;
   std::size_t header_length = 0;
   std::string_view type = kJson;
+  std::string_view allow = {};  ///< of a wrong method: the right ones
 };
 
 Reply error_reply(int status, const Error& error) {
@@ -68,6 +69,22 @@ Reply error_reply(int status, const Error& error) {
 
 Reply not_found(std::string_view what) {
   return error_reply(404, make_error(ErrorCode::not_found, quote(what), " is not served here"));
+}
+
+Reply wrong_method(std::string_view method, std::string_view allow) {
+  Reply out = error_reply(405, make_error(ErrorCode::request_bad_method, "method ", quote(method),
+                                          ": expected ", allow));
+  out.allow = allow;
+  return out;
+}
+
+constexpr std::string_view kReads = "GET, HEAD";
+
+/// What tells something; a request to change it is refused.
+template <typename Make>
+Reply read_by(std::string_view method, const Make& make) {
+  if (method == "GET" || method == "HEAD") return make();
+  return wrong_method(method, kReads);
 }
 
 /// The parts of a path that begins with '/'.
@@ -190,7 +207,8 @@ struct Server::Impl final : network::PeerHandler {
         return refuse(
             from, 411,
             {ErrorCode::invalid_argument,
-             "expected header fields NAME: VALUE, and one Content-Length, a number of bytes"});
+             "expected header fields NAME: VALUE, and one Content-Length, a number of bytes; "
+             "Transfer-Encoding is not read"});
       }
       if (head->encoded) {
         return refuse(from, 415, {ErrorCode::unsupported, "a packed body is not read"});
@@ -217,17 +235,24 @@ struct Server::Impl final : network::PeerHandler {
         return refuse(from, 400, {ErrorCode::invalid_argument, "not a request of HTTP 1.0 or 1.1"});
       }
       if (!admitted && !request->path.starts_with("/v2/health/")) return refuse_stranger(from);
+      if (request->method == "POST" && !head->sized) {
+        return refuse(from, 411, {ErrorCode::invalid_argument, "expected a Content-Length"});
+      }
       from.kind = Connection::Kind::data;
-      const bool closes = request->closes;
-      if (const auto answered = answer(from, std::move(*request))) send(from, *answered, closes);
+      const bool closes = request->closes, wants_body = request->method != "HEAD";
+      if (const auto answered = answer(from, std::move(*request))) {
+        send(from, *answered, closes, wants_body);
+      }
     }
   }
 
   [[nodiscard]] bool admits(std::string_view authorization) const {
     if (options.token.empty()) return true;
     constexpr std::string_view kBearer = "Bearer ";
-    if (!authorization.starts_with(kBearer)) return false;
+    if (!network::same_word(authorization.substr(0, kBearer.size()), kBearer)) return false;
     authorization.remove_prefix(kBearer.size());
+    authorization.remove_prefix(
+        std::min(authorization.find_first_not_of(' '), authorization.size()));
     const std::string_view token = options.token.view();
     return authorization.size() == token.size() &&
            CRYPTO_memcmp(authorization.data(), token.data(), token.size()) == 0;
@@ -237,15 +262,23 @@ struct Server::Impl final : network::PeerHandler {
   std::optional<Reply> answer(Connection& from, HttpRequest request) {
     const std::string path = request.path;
     const auto parts = parts_of(path);
-    const bool gets = request.method == "GET";
+    const std::string method = request.method;
     const auto is = [&](auto... words) {
       const std::string_view expected[] = {words...};
       return std::equal(parts.begin(), parts.end(), std::begin(expected), std::end(expected));
     };
-    if (is("v2", "health", "live") && gets) return Reply{200, "{\"live\":true}"};
-    if (is("v2", "health", "ready") && gets) return ready();
-    if (is("v2") && gets) return Reply{200, server_metadata(options.version)};
-    if (is("metrics") && gets) return Reply{200, metrics(), 0, "text/plain; version=0.0.4"};
+    if (is("v2", "health", "live")) {
+      return read_by(method, [] { return Reply{200, "{\"live\":true}"}; });
+    }
+    if (is("v2", "health", "ready")) return read_by(method, [this] { return ready(); });
+    if (is("v2")) {
+      return read_by(method, [this] { return Reply{200, server_metadata(options.version)}; });
+    }
+    if (is("metrics")) {
+      return read_by(method, [this] {
+        return Reply{200, metrics(), 0, "text/plain; version=0.0.4"};
+      });
+    }
     if (parts.size() < 3 || parts[0] != "v2" || parts[1] != "models") return not_found(path);
     Served* served = find_model(parts[2]);
     if (served == nullptr) return not_found(path);
@@ -254,15 +287,15 @@ struct Server::Impl final : network::PeerHandler {
       if (rest[1] != "1") return not_found(path);
       rest = rest.subspan(2);
     }
-    if (rest.empty() && gets)
-      return Reply{200, model_metadata(served->model->model(), served->source.name)};
-    if (rest.size() != 1) return not_found(path);
-    if (rest[0] == "ready" && gets) return ready();
-    if (rest[0] != "infer") return not_found(path);
-    if (request.method != "POST") {
-      return error_reply(405, make_error(ErrorCode::request_bad_method, "method ",
-                                         quote(request.method), ": expected POST"));
+    if (rest.empty()) {
+      return read_by(method, [&] {
+        return Reply{200, model_metadata(served->model->model(), served->source.name)};
+      });
     }
+    if (rest.size() != 1) return not_found(path);
+    if (rest[0] == "ready") return read_by(method, [this] { return ready(); });
+    if (rest[0] != "infer") return not_found(path);
+    if (method != "POST") return wrong_method(method, "POST");
     return infer(from, *served, std::move(request));
   }
 
@@ -299,7 +332,8 @@ struct Server::Impl final : network::PeerHandler {
     port->send(to, network::View(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
   }
 
-  void send(Connection& to, const Reply& reply, bool closes) {
+  /// The answer to HEAD has no body: the client would take it for the next answer.
+  void send(Connection& to, const Reply& reply, bool closes, bool with_body = true) {
     ++replies[std::clamp(reply.status / 100, 0, 5)];
     std::string head = sentence(
         "HTTP/1.1 ", reply.status, " ", reason_of(reply.status),
@@ -309,9 +343,12 @@ struct Server::Impl final : network::PeerHandler {
       head += sentence("Inference-Header-Content-Length: ", reply.header_length, "\r\n");
     if (reply.status == 429) head += "Retry-After: 1\r\n";
     if (reply.status == 401) head += "WWW-Authenticate: Bearer\r\n";
+    if (!reply.allow.empty()) head += sentence("Allow: ", reply.allow, "\r\n");
     const bool last = closes || draining;
     if (last) head += "Connection: close\r\n";
-    say(to, head + "\r\n" + reply.body);
+    head += "\r\n";
+    if (with_body) head += reply.body;
+    say(to, head);
     if (last) port->end(to);
   }
 

@@ -207,9 +207,38 @@ class Protocol(Case):
                 ("GET", "/v2/models/imdb-qama/versions/2", 404, "NOT_FOUND"),
                 ("POST", "/v2/models/imdb-qama/train", 404, "NOT_FOUND"),
                 ("GET", "/v2/models/imdb-qama/infer", 405, "REQUEST_BAD_METHOD"),
+                ("POST", "/v2/health/live", 405, "REQUEST_BAD_METHOD"),
+                ("DELETE", "/v2/models/imdb-qama", 405, "REQUEST_BAD_METHOD"),
+                ("PUT", "/metrics", 405, "REQUEST_BAD_METHOD"),
                 ("GET", "/v2/models/" + "a" * 9000, 431, "INVALID_ARGUMENT")):
             got, _, body = self.server.ask(method, path)
             self.refused((got, json.loads(body)["error"]), status, name)
+
+    def test_a_wrong_method_hears_the_right_one(self):
+        for path, allow in (("/v2", "GET, HEAD"), ("/metrics", "GET, HEAD"),
+                            ("/v2/models/imdb-qama/ready", "GET, HEAD"),
+                            ("/v2/models/imdb-qama/infer", "POST")):
+            status, headers, _ = self.server.ask("PATCH", path)
+            self.assertEqual((status, headers["Allow"]), (405, allow))
+
+    def test_an_answer_to_head_has_no_body(self):
+        """It would be read as the beginning of the next answer."""
+        connection = self.server.connect()
+        for path in ("/v2", "/v2/health/live", "/v2/models/imdb-qama/infer", "/none"):
+            connection.request("HEAD", path)
+            answer = connection.getresponse()
+            self.assertGreater(int(answer.headers["Content-Length"]), 0)
+            answer.read()
+            self.assertEqual(json.loads(self.server.ask("GET", "/v2", None, None, connection)[2])
+                             ["name"], "qama")
+        connection.close()
+        both = b"HEAD /v2 HTTP/1.1\r\n\r\nGET /v2 HTTP/1.1\r\nConnection: close\r\n\r\n"
+        self.assertEqual(self.raw(both).count(b"\r\n\r\nHTTP/1.1 200 OK"), 1)
+
+    def test_the_type_of_a_body_has_no_case(self):
+        for kind in ("Image/PNG", "IMAGE/png ; a=b"):
+            status, reply = self.server.infer(SHOE, {"Content-Type": kind})
+            self.assertEqual((status, answers_of(reply)), (200, self.shoe))
 
     def test_bad_requests(self):
         def tensor(**keys):
@@ -282,6 +311,7 @@ class Protocol(Case):
                 (line + b"Content-Length: 99999999999999999999\r\n\r\n", b"411"),
                 (line + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"411"),
                 (line + b"Transfer-Encoding: chunked\r\n\r\n", b"411"),
+                (line + b"\r\n", b"411"),
                 (line + b"Content-Length : 1\r\n\r\na", b"411"),
                 (line + b"Content-Length: 1\r\n X: folded\r\n\r\na", b"411"),
                 (line + b"X: a\nContent-Length: 1\r\n\r\na", b"411"),
@@ -539,7 +569,10 @@ class Door(Case):
             connection = connect()
             for _ in range(3):
                 self.assertEqual(server.infer(big, shown, connection)[0], 200)
-            for wrong in ("Bearer open", "Bearer open sesame!", "Basic open sesame", ""):
+            low = {**PNG, "Authorization": "bearer  open sesame"}
+            self.assertEqual(answers_of(server.infer(SHOE, low, connect())[1]), self.shoe)
+            for wrong in ("Bearer open", "Beare", "Bearer", "Bearer open sesame!",
+                          "Basic open sesame", ""):
                 self.refused(server.infer(b"", {"Authorization": wrong}, connect()), 401,
                              "REQUEST_UNAUTHORIZED")
             status, headers, _ = server.ask("GET", "/metrics", connection=connect())
