@@ -40,6 +40,11 @@ std::optional<std::size_t> TableReader::find(std::string_view name) const noexce
 }
 
 Result<std::size_t> TableReader::column(std::string_view name) const {
+  if (const auto count = std::count(columns_.begin(), columns_.end(), name); count > 1) {
+    return Error{ErrorCode::dataset_bad_format,
+                 "file " + quote(path()) + ", line 1: " + std::to_string(count) +
+                     " columns have the name " + quote(name) + ", expected one"};
+  }
   if (const auto found = find(name)) return *found;
   std::string names;
   for (const std::string& column : columns_) names += (names.empty() ? "" : ", ") + quote(column);

@@ -113,6 +113,12 @@ TEST_F(TableTest, ColumnsByName) {
   EXPECT_THAT(none.error().message,
               HasSubstr("no column has the name 'text'; there are 'file', 'label'"));
   EXPECT_FALSE(table.find("text"));
+  ASSERT_OK_AND_ASSIGN(const auto twice, open("file,label,label\n"));
+  EXPECT_EQ(*twice.column("file"), 0U);
+  const auto which = twice.column("label");
+  EXPECT_ERROR(dataset_bad_format, which);
+  EXPECT_THAT(which.error().message,
+              HasSubstr("line 1: 2 columns have the name 'label', expected one"));
 }
 
 TEST(TableName, CsvAndTsvPerhapsPacked) {

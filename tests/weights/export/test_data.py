@@ -204,6 +204,8 @@ class Own(unittest.TestCase):
         for text, expected in (("text\nx\n", "line 1: no column has the name 'label'; there are "
                                 "'text'"),
                                ("text,label\nx\n", "line 2: 1 fields, expected 2"),
+                               ("text,label,label\nx,a,b\n", "line 1: 2 columns have the name "
+                                "'label', expected one"),
                                ("text,label\n", "has no rows"),
                                ('text,label\n"x,y\n', "line 2: ")):
             self.put("t.csv", text)

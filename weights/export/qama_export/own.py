@@ -83,6 +83,9 @@ def read_table(path, text):
                 if column not in names:
                     raise ValueError(f"{path}, line 1: no column has the name '{column}'; there "
                                      f"are {', '.join(map(repr, names))}")
+                if names.count(column) > 1:
+                    raise ValueError(f"{path}, line 1: {names.count(column)} columns have the "
+                                     f"name '{column}', expected one")
             for row in rows:
                 if not row:
                     continue
