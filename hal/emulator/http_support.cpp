@@ -33,11 +33,14 @@ const Json& member(const Json& object, const char* name) {
   return at == object.end() ? kNull : *at;
 }
 
+std::string envelope(const std::string& code, const std::string& text, Json data) {
+  if (data.is_object()) data["is_emulated"] = true;
+  return Json{{"code", code}, {"msg", text}, {"data", std::move(data)}}.dump();
+}
+
 void answer(httplib::Response& response, const std::string& code, const std::string& text,
             Json data) {
-  if (data.is_object()) data["is_emulated"] = true;
-  response.set_content(Json{{"code", code}, {"msg", text}, {"data", std::move(data)}}.dump(),
-                       "application/json");
+  response.set_content(envelope(code, text, std::move(data)), "application/json");
 }
 
 std::string md5(std::string_view text) {

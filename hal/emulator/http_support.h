@@ -25,6 +25,8 @@ inline constexpr int kSamples = 10;           // of a task
 /// An object's member, or null.
 [[nodiscard]] const Json& member(const Json& object, const char* name);
 /// The envelope; an object in it says that it is emulated.
+[[nodiscard]] std::string envelope(const std::string& code, const std::string& text, Json data);
+/// A reply of it.
 void answer(httplib::Response& response, const std::string& code, const std::string& text,
             Json data);
 /// What the terminal's login asks for; it protects nothing.

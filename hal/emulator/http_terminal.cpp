@@ -99,6 +99,9 @@ struct HttpTerminal::Impl final : PeerHandler {
       token.remove_prefix(token.starts_with("JWT ") ? 4 : token.size());
       const bool known = tokens.knows(token) || cloud.knows(token);
       if (head->bad) return refuse(from, "411 Length Required");
+      // A token that is over: its owner has to hear so, whatever the size, and logs in again.
+      if (!known && !token.empty() && head->body > kMaxJsonBytes && head->body <= max_upload())
+        return refuse(from, "200 OK", envelope("20001", "token expired", nullptr));
       if (head->body > (known ? max_upload() : kMaxJsonBytes))
         return refuse(from, "413 Payload Too Large");
       const std::size_t size = head->bytes + head->body;
@@ -136,8 +139,9 @@ struct HttpTerminal::Impl final : PeerHandler {
     network->send(to,
                   network::View(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
   }
-  void refuse(Connection& to, const std::string& why) {
-    say(to, "HTTP/1.1 " + why + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  void refuse(Connection& to, const std::string& why, const std::string& body = {}) {
+    say(to, "HTTP/1.1 " + why + "\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\nConnection: close\r\n\r\n" + body);
     network->end(to);
   }
 

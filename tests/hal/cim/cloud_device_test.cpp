@@ -130,6 +130,30 @@ TEST_F(CloudTest, AnExpiredTokenIsRenewedOnce) {
   }
 }
 
+TEST_F(CloudTest, ATokenThatIsOverIsRenewedForALargeMatrixToo) {
+  // The matrix of 8 x 49 spins is larger than what a stranger may send.
+  const auto layer = test::random_layer(8, 49, 1);
+  const auto expect_solved = [&](const std::string& address) {
+    EmulatorProcess emulator(arguments());
+    const std::string at = address + ":" + std::to_string(emulator.http_port());
+    ASSERT_OK_AND_ASSIGN(auto device,
+                         open_device(address.starts_with("qboson-cloud")
+                                         ? at + files()
+                                         : at + "?user=alice&password_file=" + dir_.file("code")));
+    ASSERT_OK_AND_ASSIGN(auto solver, device->compile({8, 49}));
+    std::vector<std::uint64_t> spins(8);
+    for (int time = 0; time < 2; ++time) {
+      ASSERT_OK(solver->solve(layer.problem(), {}, spins, result_));
+      EXPECT_EQ(result_.energy, energy_of(layer.problem(), spins));
+      // Another one in its place knows nobody.
+      if (time == 0) emulator.restart();
+    }
+    EXPECT_EQ(expect_one_submit_a_job(emulator, 1)["http_logins"], 1);
+  };
+  expect_solved("qboson-cloud+http://127.0.0.1");
+  expect_solved("qboson+http://127.0.0.1");
+}
+
 TEST_F(CloudTest, AFailedTaskHasAName) {
   EmulatorProcess emulator(with_fault("task-fails"));
   const Status failed = solve_once(uri(emulator));

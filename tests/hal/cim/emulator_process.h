@@ -68,7 +68,7 @@ class EmulatorProcess {
         << "the emulator ended with status " << status;
     return nlohmann::json::parse(text, nullptr, false);
   }
-  /// Starts it again on the same port.
+  /// Starts it again on the same ports.
   void restart() {
     kill_now();
     start();
@@ -84,6 +84,10 @@ class EmulatorProcess {
     if (port_ > 0) {
       words.push_back("--port");
       words.push_back(std::to_string(port_));
+    }
+    if (http_port_ > 0) {
+      words.push_back("--http-port");
+      words.push_back(std::to_string(http_port_));
     }
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
