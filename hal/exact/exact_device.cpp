@@ -107,7 +107,7 @@ class ExactDevice final : public Device {
     QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
     const std::int64_t spins = workload.shape.spins();
     if (spins > kMaxExactSpins) {
-      return Error{ErrorCode::problem_too_large, "a layer of " + std::to_string(spins) +
+      return Error{ErrorCode::problem_too_large, "a problem of " + std::to_string(spins) +
                                                      " spins, device 'exact:' takes at most " +
                                                      std::to_string(kMaxExactSpins)};
     }

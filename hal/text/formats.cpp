@@ -72,7 +72,7 @@ Error unclear(std::string_view bytes, std::string_view name) {
     for (const ProblemFormat* format : kFormats)
       names += (names.empty() ? "" : ", ") + std::string(format->name);
     return lines.error(ErrorCode::problem_bad_format,
-                       (lines.size() > 0 ? quote(lines.word(0)) + " begins" : "nothing in it is") +
+                       (lines.size() > 0 ? quote(lines.word(0)) + " begins" : "an empty text is") +
                            std::string(" no problem that is known; the formats are ") + names);
   }
   return Error{ErrorCode::problem_bad_format,

@@ -128,7 +128,8 @@ class FactorsSolver final : public CpuSolver {
     }
     return Error{
         ErrorCode::problem_bad_value,
-        "a low-rank problem has a factor, shift, field or penalty that is not a finite number"};
+        "a low-rank problem has a factor, shift, field or penalty that is not a finite number, or "
+        "couplings whose squares are too large for a float"};
   }
 
   static constexpr std::size_t kInitialSweeps = 1024;

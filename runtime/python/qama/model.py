@@ -3,6 +3,7 @@ import ctypes
 import os
 import weakref
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -63,18 +64,45 @@ def _answer(raw: library.Answer) -> Answer:
                   raw.unknown_words, bool(raw.truncated), bool(raw.blank), bool(raw.inverted))
 
 
-class Model:
-    """An open model file. Immutable; threads may share it.
+_Self = TypeVar("_Self", bound="_Owner")
+
+
+class _Owner:
+    """Owns a handle of the library, until it is closed or forgotten."""
+
+    def _own(self, opened: ctypes.c_void_p, close: str) -> None:
+        self._opened = opened
+        self._close = weakref.finalize(self, getattr(library.load(), close), opened)
+
+    @property
+    def _handle(self) -> ctypes.c_void_p:
+        """ValueError where it is closed: the library would read memory that is not its own."""
+        if not self._close.alive:
+            raise ValueError(f"the {type(self).__name__.lower()} is closed")
+        return self._opened
+
+    def close(self) -> None:
+        self._close()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class Model(_Owner):
+    """An open model file. Immutable; threads may share it. Once it is closed, its sessions go on,
+    and a new one is a ValueError.
 
     trust: a file with an Ed25519 public key in PEM; a model that this key did not sign is refused.
     """
 
     def __init__(self, path: str | os.PathLike, *, trust: str | os.PathLike | None = None):
         options = library.ModelOptions(trust=bytes_of(trust))
-        self._handle = ctypes.c_void_p()
-        call("qama_model_open_with", bytes_of(path), ctypes.byref(options),
-             ctypes.byref(self._handle))
-        self._close = weakref.finalize(self, library.load().qama_model_close, self._handle)
+        opened = ctypes.c_void_p()
+        call("qama_model_open_with", bytes_of(path), ctypes.byref(options), ctypes.byref(opened))
+        self._own(opened, "qama_model_close")
         self.path = os.fspath(path)
         loaded = library.load()
         self.labels: tuple[str, ...] = tuple(
@@ -95,24 +123,14 @@ class Model:
         """Session(self, **options)."""
         return Session(self, **options)
 
-    def close(self) -> None:
-        """Frees the model; sessions keep what they need."""
-        self._close()
-
-    def __enter__(self) -> "Model":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         shape = self.image_shape or self.feature_shape
         what = "x".join(map(str, shape)) if shape else "texts"
         return f"<qama.Model {self.path!r}: {what}, {len(self.labels)} classes>"
 
 
-class Session:
-    """Runs a model. One thread at a time may use it.
+class Session(_Owner):
+    """Runs a model. One thread at a time may use it; once it is closed, a call is a ValueError.
 
     max_batch: samples of a call of the library at most. threads: that share a batch.
     sample_threads: that work on one sample together, of each of those, for single samples of large
@@ -144,10 +162,9 @@ class Session:
         pictures = library.PictureOptions(fit=_place(FITS, "fit", fit),
                                           invert=_place(INVERTS, "invert", invert),
                                           strict=strict)
-        self._handle = ctypes.c_void_p()
-        call("qama_session_create", model._handle, ctypes.byref(options),
-             ctypes.byref(self._handle))
-        self._close = weakref.finalize(self, loaded.qama_session_destroy, self._handle)
+        opened = ctypes.c_void_p()
+        call("qama_session_create", model._handle, ctypes.byref(options), ctypes.byref(opened))
+        self._own(opened, "qama_session_destroy")
         call("qama_session_set_pictures", self._handle, ctypes.byref(pictures))
         self.model, self.max_batch = model, max_batch
 
@@ -231,15 +248,6 @@ class Session:
         if not seen:
             return None
         return np.ctypeslib.as_array(seen, self.model.image_shape).copy()
-
-    def close(self) -> None:
-        self._close()
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     def _images(self, arrays) -> list[Answer]:
         arrays = [_pixels(array) for array in arrays]  # kept until the call returns

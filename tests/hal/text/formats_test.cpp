@@ -108,6 +108,7 @@ TEST(Formats, WhatCouldBeTwoThingsIsRefused) {
   EXPECT_THAT(error_of("1 2 3\n2 3 4\n", ""), HasSubstr("could be a coo"));
   EXPECT_THAT(error_of("hello world\n", ""), HasSubstr("the formats are qama, mtx"));
   EXPECT_THAT(error_of("", ""), HasSubstr("PROBLEM_BAD_FORMAT"));
+  EXPECT_THAT(error_of("", ""), HasSubstr("line 1: an empty text is no problem that is known"));
   EXPECT_THAT(error_of("3 2\n1 2\n2 3 1\n", ""), HasSubstr("line 2: a weight is missing"));
 }
 

@@ -147,6 +147,18 @@ class Models(unittest.TestCase):
         session.close()
         session.close()
 
+    def test_what_is_closed_is_not_used(self):
+        with qama.Model(MODELS / "fashion-mnist-qama.safetensors") as model:
+            session = model.session()
+        self.assertEqual(session.classify(SHOE).label, "Sneaker")
+        with self.assertRaisesRegex(ValueError, "the model is closed"):
+            model.session()
+        session.close()
+        for use in (lambda: session.classify(SHOE), lambda: session.pixels(),
+                    lambda: session.logits(np.zeros((1, 28, 28), np.uint8))):
+            with self.assertRaisesRegex(ValueError, "the session is closed"):
+                use()
+
 
 if __name__ == "__main__":
     unittest.main()

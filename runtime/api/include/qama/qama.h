@@ -447,7 +447,7 @@ QAMA_API void qama_sample_options_init_size(qama_sample_options* options, size_t
 /* Samples answers at a temperature: each with a probability proportional to exp(-E / T), where E is
  * the value that the problem minimises, or the negative of one that it maximises. For training
  * Boltzmann machines, and to ask how likely an answer is; not for the best answer. 32 Markov chains
- * with the heat-bath rule, in doubles; sample k is of chain k % 32. `answers`: `count` x
+ * with the heat-bath rule; sample k is of chain k % 32. `answers`: `count` x
  * qama_problem_variables() bytes 0 or 1. `values`: `count` doubles, as qama_problem_value computes
  * them; may be NULL. `options` may be NULL (the defaults). PROBLEM_TOO_LARGE: more than 2^40 bytes
  * of answers, or a layer of more than 2^26 couplings. */
