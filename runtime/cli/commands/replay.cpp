@@ -1,11 +1,15 @@
 // `qama replay`: a receipt of `qama solve`, proven on this machine: the problem is the same, the
 // stored answer is worth what the receipt says, and the same search gives the same answer.
+#include <algorithm>
+#include <optional>
+
 #include "build_info.h"
 #include "hal/base/quote.h"
 #include "hal/device.h"
 #include "hal/lower/decode.h"
 #include "hal/platform/file.h"
 #include "hal/platform/sha256.h"
+#include "hal/text/formats.h"
 #include "runtime/cli/arguments.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/interrupt.h"
@@ -51,15 +55,7 @@ class Replay final : public Command {
                                                                 ErrorCode::report_bad_format));
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     QAMA_ASSIGN_OR_RETURN(const Receipt receipt, parse_receipt(text, receipt_path_));
-    QAMA_ASSIGN_OR_RETURN(
-        const hal::ProblemFile file,
-        read_problem(path_, {receipt.format, receipt.maximise, receipt.symmetric}));
-    const std::string sha256 = problem_sha256(file);
-    if (sha256 != receipt.problem_sha256) {
-      return Error{ErrorCode::invalid_argument,
-                   "problem " + quote(path_) + " has the hash " + sha256 + ", the receipt " +
-                       quote(receipt_path_) + " is of " + receipt.problem_sha256};
-    }
+    QAMA_ASSIGN_OR_RETURN(const hal::ProblemFile file, read_as(receipt));
     QAMA_RETURN_IF_ERROR(prove_answer(file, receipt));
     if (receipt.repeatable) QAMA_RETURN_IF_ERROR(repeat(console, file, receipt));
     report(console, file, receipt);
@@ -67,6 +63,51 @@ class Replay final : public Command {
   }
 
  private:
+  /// The receipt's problem, in the receipt's format or another one: a hash is of the numbers.
+  Result<hal::ProblemFile> read_as(const Receipt& receipt) const {
+    QAMA_ASSIGN_OR_RETURN(const auto bytes, platform::read_file(path_, hal::kMaxProblemBytes,
+                                                                ErrorCode::problem_too_large));
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    std::optional<Error> other_problem, no_problem;  // the first of each
+    const auto read = [&](const hal::ReadOptions& options) -> std::optional<hal::ProblemFile> {
+      Result<hal::ProblemFile> file = hal::parse_problem(text, path_, options);
+      if (!file.ok()) {
+        if (!no_problem) no_problem = file.error();
+        return std::nullopt;
+      }
+      const std::string sha256 = problem_sha256(*file);
+      if (sha256 == receipt.problem_sha256) return std::move(*file);
+      if (!other_problem) {
+        other_problem =
+            Error{ErrorCode::invalid_argument,
+                  "problem " + quote(path_) + " has the hash " + sha256 + ", the receipt " +
+                      quote(receipt_path_) + " is of " + receipt.problem_sha256};
+      }
+      return std::nullopt;
+    };
+    // A format that says itself what is symmetric takes no option for it.
+    const auto is_symmetric = [&](const hal::ProblemFormat& format) {
+      return format.takes_symmetric && receipt.symmetric;
+    };
+    const auto formats = hal::problem_formats();
+    const auto own = std::find_if(formats.begin(), formats.end(), [&](const auto* format) {
+      return format->name == receipt.format;
+    });
+    if (own == formats.end()) {
+      return Error{ErrorCode::report_bad_format, "receipt " + quote(receipt_path_) +
+                                                     " is of the format " + quote(receipt.format) +
+                                                     ", which is not known"};
+    }
+    if (auto file = read({receipt.format, receipt.maximise, is_symmetric(**own)}))
+      return std::move(*file);
+    for (const hal::ProblemFormat* format : formats) {
+      if (auto file = read({format->name, receipt.maximise, false})) return std::move(*file);
+      if (!format->takes_symmetric) continue;
+      if (auto file = read({format->name, receipt.maximise, true})) return std::move(*file);
+    }
+    return other_problem ? *other_problem : *no_problem;
+  }
+
   Status prove_answer(const hal::ProblemFile& file, const Receipt& receipt) const {
     const hal::ProblemShape shape = file.shape();
     const auto differs = [&](const std::string& what) {

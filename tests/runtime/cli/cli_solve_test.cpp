@@ -207,6 +207,27 @@ TEST_F(CliSolve, AReceiptIsProvenByReplay) {
   EXPECT_EQ(proof["answer_proven"], true);
   EXPECT_EQ(proof["search_repeated"], false);
   EXPECT_THAT(run_qama({"replay", receipt, file}).out, HasSubstr("search     not repeated"));
+  // Of every format, and in every other: a hash is of the numbers.
+  const std::string banner = "%%MatrixMarket matrix coordinate ";
+  const std::vector<std::string> same = {
+      put("a.qubo", "2 3\n1 1 -1\n1 2 2\n2 2 -3\n"),
+      put("a.csv", "-1,1\n1,-3\n"),
+      put("a.coo", "1 0 2\n0 0 -1\n1 1 -3\n"),
+      put("a.mtx", banner + "real symmetric\n2 2 3\n1 1 -1\n2 1 1\n2 2 -3\n"),
+      put("b.mtx", "%%MatrixMarket matrix array real general\n2 2\n-1\n2\n0\n-3\n"),
+      put("a.qbsolv", "p qubo 0 2 2 1\n0 0 -1\n1 1 -3\n0 1 2\n")};
+  for (const std::string& one : same) {
+    solve({one, "--receipt", receipt});
+    for (const std::string& other : same) {
+      const Outcome proven = run_qama({"replay", "-q", receipt, other});
+      EXPECT_EQ(proven.status, 0) << one << " " << other << " " << proven.err;
+    }
+  }
+  const std::string pattern = put("c.mtx", banner + "pattern symmetric\n3 3 2\n2 1\n3 2\n");
+  solve({pattern, "--receipt", receipt});
+  EXPECT_EQ(replay({receipt, pattern}).json()["cut"], 2);
+  EXPECT_EQ(replay({receipt, put("c.mc", "3 2\n1 2 1\n2 3 1\n")}).json()["cut"], 2);
+  refused(receipt, same[0], "INVALID_ARGUMENT: problem");
   // A small problem is proven to be optimal again; a maximised one is read as it was.
   const std::string qubo = put("p.qubo", "3 3\n1 1 -1\n2 2 2\n1 3 4\n");
   solve({qubo, "--maximise", "--receipt", receipt});
