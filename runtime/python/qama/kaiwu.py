@@ -11,7 +11,7 @@ Where the package `kaiwu` is installed, Optimizer is one of its Ising and QUBO s
 """
 import numpy as np
 
-from .problem import Problem, sample
+from .problem import Problem, doubles, sample
 
 try:
     from kaiwu.core import IsingSolver, QuboSolver
@@ -57,7 +57,7 @@ class Optimizer(_Base):
         self.reads, self.seed, self.options = reads, seed, options
 
     def _solve(self, ising_matrix=None):
-        matrix = np.asarray(ising_matrix, np.float64)
+        matrix = doubles(ising_matrix)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"an Ising matrix {list(matrix.shape)}, expected a square one")
         # M_ij and M_ji add up: - (M_ij + M_ji) s_i s_j for i < j.

@@ -77,7 +77,7 @@ class Problem:
             if Q.shape[0] != Q.shape[1]:
                 raise ValueError(f"Q {list(Q.shape)}, expected a square matrix")
             return cls._terms(Q.shape[0], Q.row, Q.col, Q.data, offset)
-        matrix = _doubles(Q)
+        matrix = doubles(Q)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"Q {list(matrix.shape)}, expected a square matrix")
         return cls._make("qama_problem_from_matrix", len(matrix), matrix.ctypes.data, offset)
@@ -88,16 +88,18 @@ class Problem:
         add up: give each pair once, as dimod does. h: numbers, or a dictionary from names; J: a
         square array (its diagonal is refused), or a dictionary from pairs of names."""
         if not isinstance(J, dict):
-            matrix = _doubles(J)
+            matrix = doubles(J)
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
                 raise ValueError(f"J {list(matrix.shape)}, expected a square matrix")
             J = {(int(i), int(j)): matrix[i, j] for i, j in zip(*np.nonzero(matrix))}
             if not isinstance(h, dict) and len(h) != len(matrix):
                 raise ValueError(f"{len(h)} fields, expected {len(matrix)}, as J has rows")
         if not isinstance(h, dict):
-            h = dict(enumerate(_doubles(h).tolist()))
+            h = dict(enumerate(doubles(h).tolist()))
         names = {name: i for i, name in
                  enumerate(dict.fromkeys([*h, *(name for pair in J for name in pair)]))}
+        if not names:
+            raise library.QamaError("INVALID_ARGUMENT", "0 variables, expected 1 or more")
         # As a text, which keeps every weight: in a QUBO, sums of several would be rounded.
         lines = [f"offset {_text_of(offset, 'offset')}"]
         for name, weight in h.items():
@@ -411,7 +413,8 @@ def _text_of(number, what, name=None) -> str:
     return repr(value)
 
 
-def _doubles(values) -> np.ndarray:
+def doubles(values) -> np.ndarray:
+    """Numbers as float64, in C order; ValueError for complex ones."""
     array = np.asarray(values)
     if array.dtype.kind == "c":  # numpy would drop a part
         raise ValueError(f"numbers of {array.dtype}, expected real ones")
@@ -419,7 +422,7 @@ def _doubles(values) -> np.ndarray:
 
 
 def _numbers(values, count, what) -> np.ndarray:
-    array = _doubles(values)
+    array = doubles(values)
     if array.shape != (count,):
         raise ValueError(f"{what} {list(array.shape)}, expected [{count}]")
     return array

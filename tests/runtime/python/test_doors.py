@@ -38,6 +38,8 @@ class Kaiwu(unittest.TestCase):
         np.testing.assert_array_equal(optimizer.solve(sort_solutions=True), rows)
         with self.assertRaisesRegex(ValueError, "square"):
             optimizer.solve(np.zeros((3, 2)))
+        with self.assertRaisesRegex(ValueError, "numbers of complex128"):
+            optimizer.solve(np.eye(2) * 1j)
 
 
 def stand_in():

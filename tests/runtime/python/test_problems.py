@@ -178,6 +178,9 @@ class Problems(unittest.TestCase):
         self.assertEqual(caught.exception.code, "PROBLEM_BAD_VALUE")
         with self.assertRaisesRegex(qama.QamaError, r"BAD_VALUE: J of \('a', 'b'\) is inf"):
             Problem.ising({"a": 1}, {("a", "b"): np.inf})
+        for empty in (lambda: Problem.ising({}, {}), lambda: Problem.qubo({})):
+            with self.assertRaisesRegex(qama.QamaError, "INVALID_ARGUMENT: 0 variables"):
+                empty()
         for wrong, sentence in (
                 (lambda: Problem.qubo(np.zeros((2, 3))), "square"),
                 (lambda: Problem.ising([0, 0], {(0, 0): 1}), "itself"),
