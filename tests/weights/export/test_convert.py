@@ -7,10 +7,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
 import reference
 import scripts
 import torch
-from qama_export import convert, export, train
+from qama_export import convert, export, tensor_file, train
 from qama_export.models import build
 from test_training import LIBRARY, write_task
 
@@ -139,11 +140,41 @@ class Conversion(unittest.TestCase):
                               cwd=self.root / out, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_own_pictures_are_prepared_as_the_models(self):
+        """The middle of a wide picture is what a model with fit `crop` sees; 7 x 7 patches."""
+        random = np.random.default_rng(5)
+        for part, count in (("train", 8), ("test", 1)):
+            for label in range(10):
+                folder = self.root / "own" / part / str(label)
+                folder.mkdir(parents=True)
+                for i in range(count):
+                    pixels = random.integers(0, 256, (28, 84)).astype(np.uint8)
+                    (folder / f"{i}.pgm").write_bytes(b"P5 84 28 255\n" + pixels.tobytes())
+        export.write_pictures(self.root / "softmax/model.safetensors",
+                              self.root / "crop.safetensors", fit="crop", background=None,
+                              margin=None, centre=None)
+        status, text = scripts.call(convert, self.root, (
+            "crop.safetensors", "--dataset", "own-images", "--data", self.root / "own", "--out",
+            "own-out", "--batch", "8", "--epochs", "1", "--no-augment", "--golden", "1"))
+        self.assertEqual(status, 0, text)
+        golden, _ = tensor_file.read(self.root / "own-out/golden.safetensors")
+        _, metadata = tensor_file.read(self.root / "own-out/model.safetensors")
+        told = json.loads(metadata["preprocess"])
+        self.assertEqual(told["fit"], "crop")
+        raw = (self.root / "own/test/0/0.pgm").read_bytes()[-84 * 28:]
+        middle = np.frombuffer(raw, np.uint8).reshape(28, 84)[:, 28:56] / 255
+        np.testing.assert_allclose(golden["input"][0, 0],
+                                   (middle - told["mean"][0]) / told["std"][0], atol=1e-5)
+
     def test_what_does_not_fit_is_one_sentence(self):
         for sentence, more in {
                 "--blocks 2: expected all, or numbers from 0 to 1": ("--blocks", "2"),
                 "a simple_vit, expected a model of what data set 'imdb' has": ("--dataset", "imdb"),
                 "--attention linformer: expected --to": ("--attention", "linformer"),
+                "--dim: expected none, the model says it": ("--dim", "8"),
+                "--fit: expected none, the model says it": ("--fit", "stretch"),
+                "--token-pool: expected none, the model says it": ("--token-po", "2x2"),
+                "--projection: expected none, the model says it": ("--no-projection",),
                 "labels of the data set": ("--dataset", "fashion-mnist")}.items():
             with self.subTest(sentence):
                 status, text = self.convert("refused", *more)

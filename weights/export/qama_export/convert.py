@@ -17,6 +17,10 @@ from qama.torch.attention import RULES
 
 from . import command, datasets, export, train
 
+# Options of train.py that say what the model says.
+TOLD = ("dim", "depth", "heads", "dim_head", "mlp", "patch", "token_pool", "pool", "gelu",
+        "projection", "pixels", "fit", "patch_norm_eps", "image", "max_tokens", "truncate",
+        "vocabulary", "vectors", "neighbours", "ngrams", "ngram_start")
 # What training begins with here; options on the command line count. A trained model needs smaller
 # steps than a fresh one, and few of them.
 DEFAULTS = ("--lr", "1e-3", "--epochs", "10", "--teacher-weight", "0.9", "--feature-weight", "1")
@@ -31,6 +35,11 @@ def parse(arguments=None):
                         "or numbers from 0 on, with commas")
     parser.add_argument("--to", choices=sorted(RULES), default="qama", help="what takes its place")
     mine, rest = parser.parse_known_args(arguments)
+    given, _ = train.make_parser().parse_known_args(
+        ["--attention", mine.to, *rest], argparse.Namespace(**dict.fromkeys(TOLD)))
+    for name in TOLD:
+        if getattr(given, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')}: expected none, the model says it")
     return mine, train.parse(["--attention", mine.to, "--start-from", mine.model, "--teacher",
                               mine.model, *DEFAULTS, *rest])
 

@@ -56,7 +56,8 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
 
     vectors: folder of word vectors (read_vectors); only for text read from official files.
     pictures: how own images are read: {"shape": (height, width, channels), "patch", "fit",
-    "library"}. truncate: what is kept of a long text (FORMAT.md).
+    "library", "preprocess": the record of a model that has one}. truncate: what is kept of a long
+    text (FORMAT.md).
     """
     if name not in LOADERS:
         raise ValueError(f"data set '{name}', expected one of {', '.join(NAMES)}")
@@ -210,12 +211,13 @@ def load_own_texts(root):
     return Dataset("own-texts", *own.load(root, True, own.text_of))
 
 
-def load_own_images(root, shape=(32, 32, 3), patch=4, fit="stretch", library=None):
+def load_own_images(root, shape=(32, 32, 3), patch=4, fit="stretch", library=None,
+                    preprocess=None):
     """Images of anybody's own, as a model of `shape` sees them. Their mean and deviation become
     those of the record."""
     IMAGE_STATISTICS["own-images"] = [0.5] * shape[2], [0.25] * shape[2]
     PICTURES["own-images"] = {} if fit == "stretch" else {"fit": fit}
-    fitter = own.Fitter(shape, patch, preprocess_record("own-images"), library)
+    fitter = own.Fitter(shape, patch, preprocess or preprocess_record("own-images"), library)
     train, train_labels, test, test_labels, names = own.load(root, False, fitter.read)
     fitter.close()
     train, test = np.stack(train), np.stack(test)

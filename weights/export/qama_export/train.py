@@ -54,7 +54,7 @@ MOST_VALUES = 2 ** 28  # of images that are kept as floats: 1 GiB
 LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
 
 
-def parse(arguments=None):
+def make_parser():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
@@ -183,6 +183,11 @@ def parse(arguments=None):
     add("--feature-weight", type=float, default=0.0,
         help="of what the blocks of --teacher put out, as a loss beside the others: the mean\n"
         "square of the difference, as a part of the teacher's")
+    return parser
+
+
+def parse(arguments=None):
+    parser = make_parser()
     recipe, _ = parser.parse_known_args(arguments)
     if recipe.recipe:
         parser.set_defaults(**RECIPES[recipe.recipe])
@@ -280,6 +285,14 @@ class Origin:
     preprocess: dict
     labels: list
     vocabulary: list | None
+
+    def pictures(self):
+        """How pictures of one's own are prepared: as for the model."""
+        if "image" not in self.record:
+            return {}
+        return {"shape": tuple(self.record["image"][key] for key in ("height", "width",
+                                                                     "channels")),
+                "patch": self.record["patch"], "preprocess": self.preprocess}
 
     def check(self, data):
         """ValueError unless `data` is of the model's task."""
@@ -619,7 +632,8 @@ class Run:
                                   vocabulary=origin.vocabulary if origin else None,
                                   vocabulary_size=options.vocabulary, vectors=options.vectors,
                                   pictures={"shape": options.image, "patch": options.patch,
-                                            "fit": options.fit, "library": options.library},
+                                            "fit": options.fit, "library": options.library,
+                                            **(origin.pictures() if origin else {})},
                                   truncate=options.truncate)
         for part, limit in (("train", options.train_samples), ("test", options.test_samples)):
             if limit:
