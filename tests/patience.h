@@ -1,17 +1,11 @@
-// How much longer things may take in a build with a sanitizer than in a release build.
+// How much longer things may take than in a release build on this machine: with a sanitizer, or
+// under an emulator.
 #pragma once
 
 namespace qama::test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef QAMA_SLOW_TESTS
 inline constexpr int kPatience = 10;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-inline constexpr int kPatience = 10;
-#else
-inline constexpr int kPatience = 1;
-#endif
 #else
 inline constexpr int kPatience = 1;
 #endif

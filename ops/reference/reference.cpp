@@ -404,8 +404,9 @@ void f16_row(std::span<const float> x, std::span<const std::uint16_t> weights,
     const float scale = most == 0 ? 1.0F : std::ldexp(1.0F, std::ilogb(most) + 1);
     float sum = 0;
     for (std::size_t k = 0; counts && k < x.size(); k += kHalfBlock) {
+      const std::size_t end = std::min<std::size_t>(k + kHalfBlock, x.size());
       double block = 0;
-      for (std::size_t i = k; i < std::min(k + kHalfBlock, x.size()); ++i) {
+      for (std::size_t i = k; i < end; ++i) {
         const double w = rounded_to_f16(static_cast<double>(float_from_f16(row[i])) / scale);
         block = rounded_to_f16(inputs[i] * w + block);
       }

@@ -290,7 +290,7 @@ TEST_P(Kernels, QamaFactorsFront) {
 TEST_P(Kernels, QamaFactorsFrontOfDependentKeys) {
   for (const std::int64_t dim_head : {16, 33, 64}) {
     for (const std::int64_t rank : {1, 5, 15, 30}) {
-      for (const std::int64_t tokens : {rank, 64L, 300L}) {
+      for (const std::int64_t tokens : {rank, std::int64_t{64}, std::int64_t{300}}) {
         for (const bool repeated : {false, true}) {
           if (rank >= dim_head) continue;
           SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(dim_head) + ", rank " +

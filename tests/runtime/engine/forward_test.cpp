@@ -65,7 +65,9 @@ void expect_near(const std::string& name, const std::vector<double>& got,
 
 void expect_all_near(const Keeper& keeper, std::int32_t sample, const Intermediates& expected,
                      std::size_t count, std::size_t tokens, std::size_t heads) {
-  const double bound = 2e-5;
+  // A layer norm multiplies the rounding of a row whose numbers are nearly alike. One row of the
+  // features is such: 3e-5 on kernels without a fused a * b + c.
+  const double bound = 5e-5;
   for (const auto& [name, values] : expected) {
     const auto found = keeper.kept.find({name, sample});
     ASSERT_NE(found, keeper.kept.end()) << name << " was not recorded";
