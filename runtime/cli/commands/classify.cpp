@@ -80,6 +80,9 @@ class Classify final : public Command {
     const auto answer = [&](const std::string& name, const Result<runtime::Sample>& sample) {
       const Status status = classify(console, *session, name, sample);
       if (!status.ok()) console.report(status.error());
+      // Who stops the program, or waits behind a pipe, has whole lines of all that was answered.
+      // The error of a reader that left is kept, and told at the end.
+      (void)console.finish().ok();
     };
     const auto take = [&](const std::string& name, const Result<std::string>& text) {
       answer(name, text.ok() ? reader.text(*text, name) : Result<runtime::Sample>(text.error()));

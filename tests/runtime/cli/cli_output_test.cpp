@@ -198,6 +198,16 @@ TEST_F(CliOutput, AStoppedEvalPrintsItsSums) {
   }
 }
 
+TEST_F(CliOutput, AStoppedClassifyHasPrintedWholeLines) {
+  RunSetup setup;
+  setup.signal = SIGINT;
+  std::vector<std::string> line = {"classify", "-m", model, "--sweeps", "1000", "--json"};
+  line.insert(line.end(), 3000, picture);
+  const Outcome outcome = run_qama(line, setup);
+  EXPECT_EQ(outcome.status, 130) << outcome.err;
+  EXPECT_THAT(outcome.out, testing::EndsWith("}\n"));
+}
+
 TEST_F(CliOutput, AStoppedSolvePrintsItsBestAnswer) {
   put_file(directory.file("p.mc"), "5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n1 5 1\n");
   RunSetup setup;
