@@ -25,8 +25,9 @@ constexpr double kProbabilityUnit = 0x1p-32;
 constexpr double kTenths = 10;  // a microsecond
 
 /// Keys on which all shards of a run agree.
-constexpr const char* kRunKeys[] = {"version", "model_sha256", "dataset",   "split", "classes",
-                                    "fit",     "invert",       "schedules", "seed"};
+constexpr const char* kRunKeys[] = {"version",     "model_sha256", "dataset", "split",
+                                    "data_sha256", "classes",      "fit",     "invert",
+                                    "schedules",   "seed"};
 
 /// Nearest rank, as percentile() of report.h; microseconds.
 double latency_percentile(const EvalReport& report, double p) {
@@ -332,6 +333,7 @@ Json EvalReport::json() const {
   out["model_sha256"] = model_sha256;
   out["dataset"] = dataset;
   out["split"] = split;
+  if (!data_sha256.empty()) out["data_sha256"] = data_sha256;
   out["n"] = count();
   out["correct"] = correct(*this);
   if (own) out["unread"] = unread(*this);
@@ -412,6 +414,7 @@ Result<EvalReport> parse_eval_report(std::string_view text, std::string_view nam
   reader.read("model_sha256", out.model_sha256);
   reader.read("dataset", out.dataset);
   reader.read("split", out.split);
+  if (json.contains("data_sha256")) reader.read("data_sha256", out.data_sha256);
   reader.read("seed", out.seed);
   reader.read("threads", out.threads);
   reader.read("seconds", out.seconds);

@@ -39,6 +39,7 @@ struct EvalReport {
   std::string version;       ///< of the program
   std::string model_sha256;  ///< weights::ModelFile::sha256
   std::string dataset, split;
+  std::string data_sha256;           ///< of one's own data: io::DatasetInfo::sha256
   std::vector<std::string> classes;  ///< the model's labels
   std::string fit, invert;           ///< PictureArguments
   std::uint64_t seed = 0;

@@ -29,6 +29,9 @@ struct DatasetInfo {
   /// that cannot be read is an error of its own, behind which next() goes on.
   bool own = false;
   std::vector<std::string> left_out;  ///< of a folder: paths that belong to no sample
+  /// Of one's own data: changes with the samples' names (of a table of texts: the texts), labels
+  /// and order, not with the place where they lie.
+  std::string sha256;
 };
 
 /// One sample; its memory is used again for the next one.

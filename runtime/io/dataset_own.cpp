@@ -9,6 +9,7 @@
 
 #include "hal/base/quote.h"
 #include "hal/platform/file.h"
+#include "hal/platform/sha256.h"
 #include "runtime/io/dataset.h"
 #include "runtime/io/table_reader.h"
 #include "runtime/io/text.h"
@@ -66,6 +67,11 @@ DatasetInfo own_info(const DatasetFormat& format, std::string_view split, const 
   return info;
 }
 
+/// One more sample in the checksum of a set.
+void add_to_sum(DatasetInfo& info, std::int32_t label, const std::string& name) {
+  info.sha256 = platform::sha256_hex(info.sha256 + std::to_string(label) + "\t" + name);
+}
+
 /// The end of a sample's file in a folder; empty: any.
 std::string_view end_of(SampleKind kind) {
   if (kind == SampleKind::image) return "";
@@ -99,6 +105,8 @@ class Folders final : public Dataset {
   Folders(DatasetInfo info, std::vector<File> files) : files_(std::move(files)) {
     info_ = std::move(info);
     info_.samples = static_cast<std::int64_t>(files_.size());
+    for (const File& file : files_)
+      add_to_sum(info_, file.label, fs::path(file.path).filename().string());
   }
 
  protected:
@@ -163,7 +171,8 @@ class Table final : public Dataset {
     while (true) {
       QAMA_ASSIGN_OR_RETURN(const bool any, rows_.next(row_));
       if (!any) break;
-      QAMA_RETURN_IF_ERROR(label_of_row());
+      QAMA_ASSIGN_OR_RETURN(const std::int32_t label, label_of_row());
+      add_to_sum(info_, label, row_[sample_]);
       ++info_.samples;
     }
     if (info_.samples == 0) {

@@ -152,6 +152,7 @@ class Eval final : public Command {
     out.model_sha256 = model_->file().sha256();
     out.dataset = info.name;
     out.split = info.split;
+    out.data_sha256 = info.sha256;
     out.classes = model_->file().labels();
     out.fit = pictures_.fit;
     out.invert = pictures_.invert;

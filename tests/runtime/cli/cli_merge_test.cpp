@@ -168,6 +168,38 @@ TEST_F(CliMerge, SamplesThatCannotBeReadKeepTheirPlace) {
   EXPECT_TRUE(outcome.json()["shard"]["answers"][4].is_null());
 }
 
+TEST_F(CliMerge, ShardsOfAnotherFolderOrTableAreForeign) {
+  const auto run = [&](const std::string& data, const std::string& part) {
+    const Outcome outcome = run_qama(
+        {"eval", "-q", "--json", "-m", qama_, "--data", directory_.file(data), "--shard", part});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return put("own", outcome.out);
+  };
+  // The same files elsewhere are the same data. Another name, label or order is not.
+  for (const auto& [folder, files] :
+       std::map<std::string, std::vector<const char*>>{{"a", {"1/x", "2/y"}},
+                                                       {"moved", {"1/x", "2/y"}},
+                                                       {"b", {"1/x", "2/z"}},
+                                                       {"c", {"1/x", "3/y"}}}) {
+    std::string table = "file,label\n";
+    for (const std::string file : files) {
+      std::filesystem::create_directories(directory_.file(folder + "/" + file.substr(0, 1)));
+      put_file(directory_.file(folder + "/" + file), png_file(28, 28, 1, sample_pixels(28, 28, 1)));
+      table += file + "," + file.substr(0, 1) + "\n";
+    }
+    put_file(directory_.file(folder + "/table.csv"), table);
+  }
+  for (const std::string end : {"", "/table.csv"}) {
+    const std::string first = run("a" + end, "0/2");
+    EXPECT_EQ(merge({first, run("moved" + end, "1/2")}).status, 0);
+    for (const char* other : {"b", "c"}) {
+      const Outcome outcome = merge({first, run(other + end, "1/2")});
+      expect_error(outcome, "SHARD_FOREIGN");
+      EXPECT_THAT(outcome.err, HasSubstr("data_sha256"));
+    }
+  }
+}
+
 TEST_F(CliMerge, ShardsOfAnotherRunAreForeign) {
   const std::string first = shard("0/2");
   const std::string second = shard("1/2");
