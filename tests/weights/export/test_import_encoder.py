@@ -422,6 +422,31 @@ class Refusals(unittest.TestCase):
             self.assertRegex(self.refusal(folder, "--image-size", 8),
                              "a SimpleViT 22 wide, expected a multiple of 4")
 
+    def test_samples(self):
+        record = {"classes": 3, "sequence": {"max_tokens": 40}}
+        good = {"tokens": np.full((2, 40), 9), "lengths": np.array([40, 3]),
+                "logits": np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])}
+
+        def write(folder, **change):
+            np.savez(Path(folder) / "s.npz", **{**good, **change})
+            import_encoder.write_golden(Path(folder) / "g", Path(folder) / "s.npz", record,
+                                        "0" * 64, range(50))
+
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder)
+            for change, sentence in (
+                    ({"tokens": good["tokens"] + 1000}, "array 'tokens' has 1009, expected ids"),
+                    ({"tokens": good["tokens"] - 10}, "array 'tokens' has -1, expected ids of"),
+                    ({"tokens": good["tokens"] + 0.5}, "'tokens' is of float64, expected whole"),
+                    ({"tokens": good["tokens"][:1]}, "'tokens' has 1 samples, expected 2"),
+                    ({"lengths": np.array([0, 3])}, "array 'lengths', expected 1 to 40"),
+                    ({"lengths": np.array([41, 3])}, "array 'lengths', expected 1 to 40"),
+                    ({"logits": good["logits"] * np.nan}, "'logits' is of float64, expected fin"),
+                    ({name: value[:0] for name, value in good.items()}, "has 0 samples, expected "
+                     "1 or more")):
+                with self.subTest(sentence), self.assertRaisesRegex(ValueError, sentence):
+                    write(folder, **change)
+
     def test_files(self):
         model = hub_models.random(images()["vit"][0])
         with tempfile.TemporaryDirectory() as folder:

@@ -667,6 +667,20 @@ def read_checkpoint(path, options):
     return out, record, preprocess, labels_of(config, record["classes"], options)
 
 
+def check_samples(samples, name, values, count):
+    """ValueError unless an array has `count` samples, whole numbers of texts, finite ones else."""
+    if len(values) != count or not count:
+        raise ValueError(f"{samples}: array '{name}' has {len(values)} samples, expected "
+                         f"{count or '1 or more'}")
+    if name in ("tokens", "lengths"):
+        fits, expected = np.issubdtype(values.dtype, np.integer), "whole numbers"
+    else:
+        fits = np.issubdtype(values.dtype, np.floating) and np.isfinite(values).all()
+        expected = "finite floats"
+    if not fits:
+        raise ValueError(f"{samples}: array '{name}' is of {values.dtype}, expected {expected}")
+
+
 def write_golden(path, samples, record, digest, order):
     """The samples of another program as a golden file of the model with this seal; order: the old
     ids of a text model's pieces."""
@@ -683,10 +697,17 @@ def write_golden(path, samples, record, digest, order):
             got = list(found[name].shape) if name in found else "missing"
             raise ValueError(f"{samples}: array '{name}' is {got}, expected [n, "
                              f"{', '.join(map(str, shape))}]")
+        check_samples(samples, name, found[name], len(found["logits"]))
     tensors = {name: found[name].astype(np.int32 if name in ("tokens", "lengths") else np.float32)
                for name in shapes}
     if "tokens" in tensors:
+        longest = tensors["tokens"].shape[1]
+        if not ((tensors["lengths"] > 0) & (tensors["lengths"] <= longest)).all():
+            raise ValueError(f"{samples}: array 'lengths', expected 1 to {longest}")
         ours = {old: new for new, old in enumerate(order)}
+        for old in np.setdiff1d(found["tokens"], order)[:1]:
+            raise ValueError(f"{samples}: array 'tokens' has {old}, expected ids of the "
+                             f"tokeniser's {len(order)} pieces")
         tensors["tokens"] = np.vectorize(ours.__getitem__, otypes=[np.int32])(tensors["tokens"])
         tensors["tokens"] *= np.arange(tensors["tokens"].shape[1]) < tensors["lengths"][:, None]
     tensors["labels"] = found["logits"].argmax(1).astype(np.int32)
