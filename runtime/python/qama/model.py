@@ -180,7 +180,8 @@ class Session(_Owner):
     def classify_all(self, samples) -> list[Answer]:
         """The answers for many samples. Arrays and texts go to the library max_batch at a time.
         Sample i has the index i, with which the seed decides the solver's random numbers: an answer
-        does not depend on how samples are put into batches."""
+        does not depend on how samples are put into batches. `qama classify` gives the index 0 to
+        every file and line, as classify() does: a QAMA layer may draw other numbers there."""
         samples = list(samples)
         out: list[Answer] = []
         for begin in range(0, len(samples), self.max_batch):
