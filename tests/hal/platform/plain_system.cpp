@@ -16,21 +16,32 @@ namespace {
 std::atomic<bool> plain{false};
 std::atomic<std::uint64_t> number{0};
 
-}  // namespace
-
-extern "C" int open(const char* path, int flags, ...) {
-  mode_t mode = 0;
-  if ((flags & (O_CREAT | __O_TMPFILE)) != 0) {
-    std::va_list arguments;
-    va_start(arguments, flags);
-    mode = va_arg(arguments, mode_t);
-    va_end(arguments);
-  }
+int open_at(const char* path, int flags, std::va_list arguments) {
+  const bool makes = (flags & (O_CREAT | __O_TMPFILE)) != 0;
+  const mode_t mode = makes ? va_arg(arguments, mode_t) : 0;
   if (plain && (flags & __O_TMPFILE) != 0) {
     errno = EOPNOTSUPP;
     return -1;
   }
-  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags | O_LARGEFILE, mode));
+}
+
+}  // namespace
+
+// One of them is what open() is: where files of 2 GiB are not the system's own, the second.
+extern "C" int open(const char* path, int flags, ...) {
+  std::va_list arguments;
+  va_start(arguments, flags);
+  const int descriptor = open_at(path, flags, arguments);
+  va_end(arguments);
+  return descriptor;
+}
+extern "C" int open64(const char* path, int flags, ...) {
+  std::va_list arguments;
+  va_start(arguments, flags);
+  const int descriptor = open_at(path, flags, arguments);
+  va_end(arguments);
+  return descriptor;
 }
 
 extern "C" ssize_t getrandom(void* buffer, size_t size, unsigned int flags) {
