@@ -184,7 +184,15 @@ Result<Image> decode_png(Bytes bytes, std::string_view name) {
     if (reader.no_memory) return no_memory(name);
     return bad_format(name, std::string("its PNG data is damaged (") + reader.problem + ")");
   };
-  if (!read_header(reader)) return damaged();
+  if (!read_header(reader)) {
+    // Where addresses have 32 bits, libpng refuses a width itself, behind the header's checksum.
+    if (std::strstr(reader.problem, "too large for this architecture") != nullptr) {
+      QAMA_RETURN_IF_ERROR(
+          check_source_size(name, static_cast<std::int32_t>(png_get_uint_32(&bytes[16])),
+                            static_cast<std::int32_t>(png_get_uint_32(&bytes[20]))));
+    }
+    return damaged();
+  }
   QAMA_RETURN_IF_ERROR(check_source_size(name, reader.width, reader.height));
   const std::size_t row_bytes = static_cast<std::size_t>(reader.width) * reader.channels;
   std::vector<std::uint8_t> samples;

@@ -224,7 +224,7 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   EXPECT_EQ(qama_session_answer_images(images.session, &good, 1, &answer), 1);
   EXPECT_EQ(std::string(qama_last_error()),
             "struct_size is 0, expected sizeof(qama_answer), at least " +
-                std::to_string(offsetof(qama_answer, words)));
+                std::to_string(offsetof(qama_answer, solves) + sizeof answer.solves));
   answer = new_answer();
   EXPECT_EQ(qama_session_answer_images(nullptr, &good, 1, &answer), 1);
   EXPECT_EQ(qama_session_answer_images(images.session, nullptr, 1, &answer), 1);

@@ -147,9 +147,8 @@ TEST(CliUsage, EmptyValuesAreRefused) {
     }
   }
   EXPECT_GT(tried, 100);
-  EXPECT_THAT(run_qama({"serve", "-m", "m", "--token-file", ""}).err,
-              HasSubstr("--token-file: its value is empty, expected FILE"));
-  EXPECT_THAT(run_qama({"solve", "--out", ""}).err, HasSubstr("--out: its value is empty"));
+  EXPECT_THAT(run_qama({"solve", "--out", ""}).err,
+              HasSubstr("--out: its value is empty, expected FILE"));
 }
 
 TEST(CliUsage, NoWordIsTheValueOfAnOptionThatEndsInAnEqualsSign) {
