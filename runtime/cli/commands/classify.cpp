@@ -80,7 +80,7 @@ class Classify final : public Command {
     const auto answer = [&](const std::string& name, const Result<runtime::Sample>& sample) {
       const Status status = classify(console, *session, name, sample);
       if (!status.ok()) console.report(status.error());
-      // Who stops the program, or waits behind a pipe, has whole lines of all that was answered.
+      // A program that is stopped has printed whole lines. A reader behind a pipe does not wait.
       // The error of a reader that left is kept, and told at the end.
       (void)console.finish().ok();
     };
