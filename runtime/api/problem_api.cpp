@@ -124,9 +124,33 @@ class Pairs {
   std::int64_t seen_ = 0;
 };
 
-Status from_text(std::string_view bytes, const char* name, const char* format, qama_problem** out) {
-  QAMA_ASSIGN_OR_RETURN(auto file,
-                        hal::parse_problem(bytes, name, format == nullptr ? "" : format));
+Result<hal::ReadOptions> read_options(const qama_problem_options* given) {
+  hal::ReadOptions out;
+  if (given == nullptr) return out;
+  constexpr std::size_t kFirst =
+      offsetof(qama_problem_options, symmetric) + sizeof given->symmetric;
+  if (given->struct_size < kFirst || given->struct_size > qama::runtime::kMostStructBytes) {
+    return Error{ErrorCode::invalid_argument, "struct_size is " +
+                                                  std::to_string(given->struct_size) +
+                                                  ", expected sizeof(qama_problem_options)"};
+  }
+  if (given->format != nullptr) out.format = given->format;
+  out.maximise = given->maximise != 0;
+  out.symmetric = given->symmetric != 0;
+  return out;
+}
+
+/// The format, and nothing else.
+qama_problem_options options_of(const char* format) {
+  qama_problem_options out{};
+  out.struct_size = sizeof out;
+  out.format = format;
+  return out;
+}
+
+Status from_text(std::string_view bytes, const char* name, const hal::ReadOptions& options,
+                 qama_problem** out) {
+  QAMA_ASSIGN_OR_RETURN(auto file, hal::parse_problem(bytes, name, options));
   publish(std::move(file), out);
   return {};
 }
@@ -451,26 +475,39 @@ qama_status make(qama_problem** out, Body&& body) noexcept {
 extern "C" {
 
 qama_status qama_problem_open(const char* path, const char* format, qama_problem** out) {
+  const qama_problem_options options = options_of(format);
+  return qama_problem_open_with(path, &options, out);
+}
+
+qama_status qama_problem_open_with(const char* path, const qama_problem_options* options,
+                                   qama_problem** out) {
   return make(out, [&]() -> Status {
     if (path == nullptr) return null_argument("path");
+    QAMA_ASSIGN_OR_RETURN(const auto read, read_options(options));
     QAMA_ASSIGN_OR_RETURN(
         const auto bytes,
         qama::platform::read_file(path, hal::kMaxProblemBytes, ErrorCode::problem_too_large));
-    return from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, format,
-                     out);
+    return from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, read, out);
   });
 }
 
 qama_status qama_problem_from_text(const void* text, size_t bytes, const char* format,
                                    qama_problem** out) {
+  const qama_problem_options options = options_of(format);
+  return qama_problem_from_text_with(text, bytes, &options, out);
+}
+
+qama_status qama_problem_from_text_with(const void* text, size_t bytes,
+                                        const qama_problem_options* options, qama_problem** out) {
   return make(out, [&]() -> Status {
     if (text == nullptr) return null_argument("text");
+    QAMA_ASSIGN_OR_RETURN(const auto read, read_options(options));
     if (bytes > hal::kMaxProblemBytes) {
       return Error{ErrorCode::problem_too_large, "a text of " + std::to_string(bytes) +
                                                      " bytes, expected at most " +
                                                      std::to_string(hal::kMaxProblemBytes)};
     }
-    return from_text({static_cast<const char*>(text), bytes}, "in memory", format, out);
+    return from_text({static_cast<const char*>(text), bytes}, "in memory", read, out);
   });
 }
 

@@ -417,7 +417,9 @@ class Calls {
         break;
       default: {
         const std::string problem = text();
-        status = qama_problem_from_text(problem.data(), problem.size(), nullptr, &out);
+        const std::uint8_t flags = in_.byte();
+        const qama_problem_options options{sizeof options, flags & 1, nullptr, flags & 2};
+        status = qama_problem_from_text_with(problem.data(), problem.size(), &options, &out);
       }
     }
     keep(status, out);

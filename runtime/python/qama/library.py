@@ -96,6 +96,11 @@ class Progress(ctypes.Structure):
 ProgressCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Progress))
 
 
+class ProblemOptions(_Struct):
+    _fields_ = [("struct_size", c_uint32), ("maximise", c_int32), ("format", c_char_p),
+                ("symmetric", c_int32)]
+
+
 class SolveOptions(_Struct):
     _fields_ = [("struct_size", c_uint32), ("threads", c_int32), ("seed", c_uint64),
                 ("sweeps", c_int32), ("restarts", c_int32), ("time_limit_ms", c_double),
@@ -139,8 +144,8 @@ _STATUS = {
     "qama_session_answer_texts": [c_void_p, POINTER(c_char_p), c_int32, POINTER(Answer)],
     "qama_session_answer_encoded": [c_void_p, c_char_p, c_size_t, POINTER(Answer)],
     "qama_session_answer_file": [c_void_p, c_char_p, POINTER(Answer)],
-    "qama_problem_open": [c_char_p, c_char_p, _HANDLE],
-    "qama_problem_from_text": [c_char_p, c_size_t, c_char_p, _HANDLE],
+    "qama_problem_open_with": [c_char_p, POINTER(ProblemOptions), _HANDLE],
+    "qama_problem_from_text_with": [c_char_p, c_size_t, POINTER(ProblemOptions), _HANDLE],
     "qama_problem_from_graph": [c_int32, c_int64, c_void_p, c_void_p, c_void_p, _HANDLE],
     "qama_problem_from_terms": [c_int32, c_int64, c_void_p, c_void_p, c_void_p, c_double, _HANDLE],
     "qama_problem_from_matrix": [c_int32, c_void_p, c_double, _HANDLE],

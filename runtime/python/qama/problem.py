@@ -35,15 +35,22 @@ class Problem:
         self.maximises = library.load().qama_problem_maximises(handle) == 1
 
     @classmethod
-    def file(cls, path: str | os.PathLike, format: str | None = None) -> "Problem":
-        """Reads a file, also a packed one; `format` as `qama solve --format` takes it."""
-        return cls._make("qama_problem_open", bytes_of(path), bytes_of(format))
+    def file(cls, path: str | os.PathLike, format: str | None = None, *, maximise: bool = False,
+             symmetric: bool = False) -> "Problem":
+        """Reads a file, also a packed one; `format`, `maximise` and `symmetric` as `qama solve`
+        has them."""
+        options = library.ProblemOptions(format=bytes_of(format), maximise=bool(maximise),
+                                         symmetric=bool(symmetric))
+        return cls._make("qama_problem_open_with", bytes_of(path), ctypes.byref(options))
 
     @classmethod
-    def text(cls, text: str | bytes, format: str | None = None) -> "Problem":
-        """Reads what a file holds."""
+    def text(cls, text: str | bytes, format: str | None = None, *, maximise: bool = False,
+             symmetric: bool = False) -> "Problem":
+        """Reads what a file holds, as `file` does."""
         data = text.encode() if isinstance(text, str) else bytes(text)
-        return cls._make("qama_problem_from_text", data, len(data), bytes_of(format))
+        options = library.ProblemOptions(format=bytes_of(format), maximise=bool(maximise),
+                                         symmetric=bool(symmetric))
+        return cls._make("qama_problem_from_text_with", data, len(data), ctypes.byref(options))
 
     @classmethod
     def graph(cls, edges, weights=None, vertices: int | None = None) -> "Problem":
@@ -111,7 +118,8 @@ class Problem:
                 raise ValueError(f"J joins {a!r} with itself, expected two variables")
             lines.append(f"{names[a] + 1} {names[b] + 1} {_text_of(weight, 'J', (a, b))}")
         text = "\n".join([f"{len(names)} {len(lines) - 1}", *lines]).encode()
-        return cls._make("qama_problem_from_text", text, len(text), b"ising",
+        options = library.ProblemOptions(format=b"ising")
+        return cls._make("qama_problem_from_text_with", text, len(text), ctypes.byref(options),
                          variables=_as_numbered(names), values=(-1, 1))
 
     @classmethod

@@ -161,7 +161,7 @@ TEST(Problems, FactorsAreTheLayerOfTheirText) {
 class AsTheProgram : public testing::Test {
  protected:
   void compare(const std::string& path, const std::vector<std::string>& arguments,
-               const qama_solve_options& options) {
+               const qama_solve_options& options, const qama_problem_options* read = nullptr) {
     std::vector<std::string> line{"solve", path, "--json", "--quiet"};
     line.insert(line.end(), arguments.begin(), arguments.end());
     const Outcome outcome = run_qama(line);
@@ -169,7 +169,7 @@ class AsTheProgram : public testing::Test {
     const auto expected = outcome.json();
 
     qama_problem* problem = nullptr;
-    ASSERT_EQ(qama_problem_open(path.c_str(), nullptr, &problem), 0) << qama_last_error();
+    ASSERT_EQ(qama_problem_open_with(path.c_str(), read, &problem), 0) << qama_last_error();
     const Problem owner(problem);
     std::vector<std::uint8_t> answer(static_cast<std::size_t>(qama_problem_variables(problem)));
     qama_solution solution{};
@@ -235,6 +235,35 @@ TEST_F(AsTheProgram, AQuadraticForm) {
   qama_solve_options options = defaults();
   options.sweeps = 5;
   compare(write("form.qubo", 50, "1729"), {"--sweeps", "5"}, options);
+}
+
+TEST_F(AsTheProgram, AFormThatIsMaximisedAndSymmetric) {
+  qama_solve_options options = defaults();
+  options.sweeps = 5;
+  const qama_problem_options read{sizeof read, 1, "qubo", 1};
+  compare(write("form.txt", 50, "1729"),
+          {"--sweeps", "5", "--format", "qubo", "--maximise", "--symmetric"}, options, &read);
+}
+
+TEST(Problems, HowAFileIsReadIsAnOption) {
+  const std::string text = "2 3\n1 1 3\n1 2 -2\n2 1 -2\n";  // 3 x_1 - 2 x_1 x_2, once or twice
+  const auto read = [&](std::int32_t maximise, std::int32_t symmetric) {
+    const qama_problem_options options{sizeof options, maximise, "qubo", symmetric};
+    qama_problem* out = nullptr;
+    EXPECT_EQ(qama_problem_from_text_with(text.data(), text.size(), &options, &out), 0)
+        << qama_last_error();
+    return Problem(out);
+  };
+  EXPECT_THAT(values_of(read(0, 0).get()), ElementsAre(0, 3, 0, -1));
+  EXPECT_THAT(values_of(read(0, 1).get()), ElementsAre(0, 3, 0, -1));
+  EXPECT_EQ(qama_problem_maximises(read(0, 1).get()), 0);
+  EXPECT_EQ(qama_problem_maximises(read(1, 0).get()), 1);
+
+  const std::string once = "2 1\n1 2 -2\n";
+  qama_problem* out = nullptr;
+  qama_problem_options options{sizeof options, 0, "qubo", 1};
+  ASSERT_EQ(qama_problem_from_text_with(once.data(), once.size(), &options, &out), 0);
+  EXPECT_THAT(values_of(Problem(out).get()), ElementsAre(0, 0, 0, -4));
 }
 
 TEST_F(AsTheProgram, ALayerWithRounds) {
@@ -317,6 +346,19 @@ TEST(Problems, MisuseIsAnErrorWithASentence) {
   refused(qama_problem_from_text("1 1\n", 4, "maxcut", &out), "PROBLEM_BAD_FORMAT", "line");
   refused(qama_problem_from_text("1 0\n", 4, "sudoku", &out), "INVALID_ARGUMENT", "sudoku");
   refused(qama_problem_from_text(nullptr, 4, nullptr, &out), "INVALID_ARGUMENT", "NULL");
+  const std::string layer = "qama layer\n1 1 1 0.5 0.75\n1\n1\n1\n";
+  qama_problem_options reading{sizeof reading, 1, nullptr, 0};
+  refused(qama_problem_from_text_with(layer.data(), layer.size(), &reading, &out),
+          "INVALID_ARGUMENT", "minimised");
+  reading = {sizeof reading, 0, nullptr, 1};
+  refused(qama_problem_from_text_with(layer.data(), layer.size(), &reading, &out),
+          "INVALID_ARGUMENT", "symmetric");
+  reading.struct_size = 4;
+  refused(qama_problem_from_text_with("2 0\n", 4, &reading, &out), "INVALID_ARGUMENT",
+          "qama_problem_options");
+  reading.struct_size = 1U << 20;
+  refused(qama_problem_open_with("/nowhere", &reading, &out), "INVALID_ARGUMENT",
+          "qama_problem_options");
   EXPECT_EQ(qama_problem_from_graph(6, 8, a, b, w, nullptr), 1);
   qama_problem_close(nullptr);
   EXPECT_EQ(qama_problem_variables(nullptr), 0);

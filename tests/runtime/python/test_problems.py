@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 import signal
+import tempfile
 import threading
 import unittest
 
@@ -168,6 +169,19 @@ class Problems(unittest.TestCase):
         self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
         with self.assertRaises(qama.QamaError):
             qama.boltzmann(np.eye(2), 0, 1)
+
+    def test_how_a_file_is_read(self):
+        text = "2 2\n1 1 3\n1 2 -2\n"
+        self.assertEqual(Problem.text(text, "qubo").value([1, 1]), 1)
+        problem = Problem.text(text, "qubo", maximise=True, symmetric=True)
+        self.assertTrue(problem.maximises)
+        self.assertEqual(problem.value([1, 1]), -1)
+        self.assertEqual(qama.solve(problem).value, 3)
+        with tempfile.NamedTemporaryFile("w", suffix=".qubo") as file:
+            file.write(text)
+            file.flush()
+            self.assertTrue(Problem.file(file.name, maximise=True).maximises)
+            self.assertFalse(Problem.file(file.name).maximises)
 
     def test_errors(self):
         with self.assertRaises(qama.QamaError) as caught:

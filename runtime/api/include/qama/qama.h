@@ -297,6 +297,23 @@ QAMA_API qama_status qama_problem_open(const char* path, const char* format, qam
 QAMA_API qama_status qama_problem_from_text(const void* text, size_t bytes, const char* format,
                                             qama_problem** out);
 
+/* How a problem is read, where the file does not say it itself. */
+typedef struct qama_problem_options {
+  uint32_t struct_size; /* sizeof(qama_problem_options), for later versions */
+  int32_t maximise; /* not 0: look for the largest value of a qubo or an ising, not the smallest */
+  const char* format; /* as qama_problem_open takes it */
+  int32_t symmetric;  /* not 0: i j and j i are one entry of a symmetric matrix, given once or
+                         twice: of a qubo x^T Q x it counts twice, of a graph or an ising once */
+} qama_problem_options;
+
+/* The same with options, as `qama solve` has them; NULL, or all 0 behind struct_size: as without.
+ * INVALID_ARGUMENT: `maximise` of a layer, `symmetric` of a format that says itself what is. */
+QAMA_API qama_status qama_problem_open_with(const char* path, const qama_problem_options* options,
+                                            qama_problem** out);
+QAMA_API qama_status qama_problem_from_text_with(const void* text, size_t bytes,
+                                                 const qama_problem_options* options,
+                                                 qama_problem** out);
+
 /* Max-cut: choose a side for every vertex; maximise the weight of the edges between the sides. Edge
  * k joins first[k] and second[k]; an edge that occurs again adds to the first one. `weights`:
  * NULL: all 1. */

@@ -354,6 +354,19 @@ class Problem {
     return make(
         [&](auto** out) { return qama_problem_from_text(text.data(), text.size(), format, out); });
   }
+  /// What `options` does not set is 0: struct_size is filled in here.
+  [[nodiscard]] static Expected<Problem> open(const std::string& path,
+                                              qama_problem_options options) {
+    options.struct_size = sizeof options;
+    return make([&](auto** out) { return qama_problem_open_with(path.c_str(), &options, out); });
+  }
+  [[nodiscard]] static Expected<Problem> from_text(std::string_view text,
+                                                   qama_problem_options options) {
+    options.struct_size = sizeof options;
+    return make([&](auto** out) {
+      return qama_problem_from_text_with(text.data(), text.size(), &options, out);
+    });
+  }
   /// Empty weights: all 1. Preconditions here and below: arrays of one size have one size.
   [[nodiscard]] static Expected<Problem> from_graph(std::int32_t vertices,
                                                     std::span<const std::int32_t> first,
