@@ -3,6 +3,7 @@
 // linkage and calls nothing that another file could emit too.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -16,8 +17,10 @@ template <class Arch>
 struct Kernels {
   using F = xsimd::batch<float, Arch>;
   using D = xsimd::batch<double, WholeFloats<Arch>>;
-  static constexpr std::int64_t kF = static_cast<std::int64_t>(F::size);
-  static constexpr std::int64_t kD = static_cast<std::int64_t>(D::size);
+  /// Of an address: where that has 32 bits, the other half of 64 is work for nothing.
+  using Index = std::ptrdiff_t;
+  static constexpr Index kF = static_cast<Index>(F::size);
+  static constexpr Index kD = static_cast<Index>(D::size);
 
   static F load(const float* p) { return F::load_unaligned(p); }
   static D load(const double* p) { return D::load_unaligned(p); }
@@ -108,11 +111,11 @@ struct Kernels {
   /// A key's sum has the same order for any K. Fewer than eight do not keep two units of
   /// multiplication busy, since a sum waits four cycles for itself.
   template <int K>
-  static void score_keys(const float* queries, std::int64_t d_count, const float* k,
-                         std::int64_t stride, float* weights, F& largest) {
+  static void score_keys(const float* queries, Index d_count, const float* k, Index stride,
+                         float* weights, F& largest) {
     F s[K];
     for (F& sum : s) sum = F(0.0F);
-    for (std::int64_t d = 0; d < d_count; ++d) {
+    for (Index d = 0; d < d_count; ++d) {
       const F q = load(queries + d * kF);
       for (int c = 0; c < K; ++c) s[c] = xsimd::fma(q, F(k[c * stride + d]), s[c]);
     }
@@ -124,24 +127,26 @@ struct Kernels {
 
   /// A vector holds kF queries, so nothing is ever added across lanes.
   static void softmax_head(const SoftmaxHeadArgs& a) {
-    const std::int64_t n = a.tokens;
-    const std::int64_t d_count = a.dim_head;
+    const auto n = static_cast<Index>(a.tokens);
+    const auto d_count = static_cast<Index>(a.dim_head);
+    const auto stride = static_cast<Index>(a.stride);
+    const auto out_stride = static_cast<Index>(a.out_stride);
     float* queries = a.scratch;                 // [dim_head][kF]
     float* weights = a.scratch + 16 * d_count;  // [tokens][kF]
-    for (std::int64_t i0 = 0; i0 < n; i0 += kF) {
-      const std::int64_t lanes = n - i0 < kF ? n - i0 : kF;
-      for (std::int64_t l = 0; l < kF; ++l) {
+    for (Index i0 = 0; i0 < n; i0 += kF) {
+      const Index lanes = n - i0 < kF ? n - i0 : kF;
+      for (Index l = 0; l < kF; ++l) {
         // Lanes behind the last query repeat it; their results are not stored.
-        const float* row = a.q + (i0 + (l < lanes ? l : lanes - 1)) * a.stride;
-        for (std::int64_t d = 0; d < d_count; ++d) queries[d * kF + l] = row[d] * a.scale;
+        const float* row = a.q + (i0 + (l < lanes ? l : lanes - 1)) * stride;
+        for (Index d = 0; d < d_count; ++d) queries[d * kF + l] = row[d] * a.scale;
       }
       F largest(-3.0e38F);
-      std::int64_t j = 0;
+      Index j = 0;
       for (; j + 8 <= n; j += 8) {
-        score_keys<8>(queries, d_count, a.k + j * a.stride, a.stride, weights + j * kF, largest);
+        score_keys<8>(queries, d_count, a.k + j * stride, stride, weights + j * kF, largest);
       }
       for (; j < n; ++j) {
-        score_keys<1>(queries, d_count, a.k + j * a.stride, a.stride, weights + j * kF, largest);
+        score_keys<1>(queries, d_count, a.k + j * stride, stride, weights + j * kF, largest);
       }
       F total(0.0F);
       for (j = 0; j < n; ++j) {
@@ -151,29 +156,29 @@ struct Kernels {
       }
       const F inverse = F(1.0F) / total;
       alignas(64) float out[8 * kF];
-      for (std::int64_t d0 = 0; d0 < d_count; d0 += 8) {
-        const std::int64_t columns = d_count - d0 < 8 ? d_count - d0 : 8;
+      for (Index d0 = 0; d0 < d_count; d0 += 8) {
+        const Index columns = d_count - d0 < 8 ? d_count - d0 : 8;
         if (columns == 8) {
           F o[8];
           for (F& v : o) v = F(0.0F);
           for (j = 0; j < n; ++j) {
             const F p = load(weights + j * kF);
-            const float* v = a.v + j * a.stride + d0;
+            const float* v = a.v + j * stride + d0;
             for (int c = 0; c < 8; ++c) o[c] = xsimd::fma(p, F(v[c]), o[c]);
           }
           for (int c = 0; c < 8; ++c) (o[c] * inverse).store_aligned(out + c * kF);
         } else {
-          for (std::int64_t c = 0; c < columns; ++c) {
+          for (Index c = 0; c < columns; ++c) {
             F o(0.0F);
             for (j = 0; j < n; ++j) {
-              o = xsimd::fma(load(weights + j * kF), F(a.v[j * a.stride + d0 + c]), o);
+              o = xsimd::fma(load(weights + j * kF), F(a.v[j * stride + d0 + c]), o);
             }
             (o * inverse).store_aligned(out + c * kF);
           }
         }
-        for (std::int64_t l = 0; l < lanes; ++l) {
-          float* row = a.out + (i0 + l) * a.out_stride + d0;
-          for (std::int64_t c = 0; c < columns; ++c) row[c] = out[c * kF + l];
+        for (Index l = 0; l < lanes; ++l) {
+          float* row = a.out + (i0 + l) * out_stride + d0;
+          for (Index c = 0; c < columns; ++c) row[c] = out[c * kF + l];
         }
       }
     }
@@ -463,7 +468,8 @@ struct Kernels {
 
   /// As softmax_head: a vector holds kF queries. A range is first cut to what its queries can see.
   static void attend(const AttendArgs& a) {
-    const std::int64_t d_count = a.dim_head;
+    const auto d_count = static_cast<Index>(a.dim_head);
+    const auto k_stride = static_cast<Index>(a.k_stride);
     float* queries = a.scratch;                 // [dim_head][kF]
     float* weights = a.scratch + 16 * d_count;  // [keys seen][kF]
     alignas(64) float numbers[kF];
@@ -485,9 +491,9 @@ struct Kernels {
         const KeyRange range = cut(a.ranges[r], first, last, a.keys);
         std::int64_t j = range.begin;
         while (j < range.end) {
-          const float* k = a.k + j * a.k_stride;
+          const float* k = a.k + j * k_stride;
           if (j + 8 <= range.end && sees_all(range, first, last, j, j + 7)) {
-            score_keys<8>(queries, d_count, k, a.k_stride, weight, largest);
+            score_keys<8>(queries, d_count, k, k_stride, weight, largest);
             weight += 8 * kF;
             j += 8;
             continue;

@@ -8,7 +8,10 @@
 // its own flags.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "hal/base/vectors.h"
 #include "ops/simd/packed_linear.h"
@@ -120,10 +123,20 @@ struct PackedLinear {
       high[r] = load(bias + kF);
       rows[r] = x + r * a.in;
     }
+#if defined(__wasm__)
+    // Pointers that move: an access has room for one register and a number.
+#pragma clang loop unroll(disable)
+    for (auto left = static_cast<std::uint32_t>(a.in); left != 0; --left) {
+      one_input<R>(rows, 0, weights, low, high);
+      for (int r = 0; r < R; ++r) ++rows[r];
+      weights += kWidth;
+    }
+#else
     std::int64_t k = 0;
     for (; k + 4 <= a.in; k += 4, weights += 4 * kWidth)
       four_inputs<R>(rows, k, weights, low, high);
     for (; k < a.in; ++k, weights += kWidth) one_input<R>(rows, k, weights, low, high);
+#endif
     if (a.activation != Activation::none) {
       for (int r = 0; r < R; ++r) {
         low[r] = activate(low[r], a.activation);
@@ -143,17 +156,17 @@ struct PackedLinear {
     }
   }
 
-  template <int R>
-  static void block_of(std::int64_t height, const PackedLinearArgs& a, const float* x,
-                       const float* weights, const float* bias, float* y, std::int64_t columns) {
-    if (height == R) {
-      block<R>(a, x, weights, bias, y, columns);
-    } else if constexpr (R > 1) {
-      block_of<R - 1>(height, a, x, weights, bias, y, columns);
-    }
+  using Block = void (*)(const PackedLinearArgs& a, const float* x, const float* weights,
+                         const float* bias, float* y, std::int64_t columns);
+  /// Of heights 1 to kMaxRows.
+  template <int... kBelow>
+  static constexpr std::array<Block, kMaxRows> blocks(std::integer_sequence<int, kBelow...>) {
+    return {block<kBelow + 1>...};
   }
 
   static void run(const PackedLinearArgs& a) {
+    // Called through pointers: in one function, the blocks would share registers.
+    static constexpr auto kBlocks = blocks(std::make_integer_sequence<int, kMaxRows>());
     const std::int64_t blocks = (a.rows + kMaxRows - 1) / kMaxRows;
     const float* weights = a.weights;
     const float* bias = a.bias;
@@ -162,8 +175,8 @@ struct PackedLinear {
       const std::int64_t columns = a.out - o < kWidth ? a.out - o : kWidth;
       for (std::int64_t b = 0, row = 0; b < blocks; ++b) {
         const std::int64_t height = (a.rows - row + blocks - b - 1) / (blocks - b);
-        block_of<kMaxRows>(height, a, a.x + row * a.in, weights, bias, a.y + row * a.out + o,
-                           columns);
+        kBlocks[static_cast<std::size_t>(height - 1)](a, a.x + row * a.in, weights, bias,
+                                                      a.y + row * a.out + o, columns);
         row += height;
       }
     }
