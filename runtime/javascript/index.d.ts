@@ -95,6 +95,11 @@ export interface Answer {
   blank?: true;
   /** Dark and light changed places. */
   inverted?: true;
+  /** Of a text: it is empty, or the model knows none of the words that it read. The answer says
+   * nothing of it. */
+  unknown?: true;
+  /** Of a text: it is longer than the model's tokens, and a part of it was not read. */
+  truncated?: true;
 }
 
 /** An image of any size with 1 to 4 bytes a pixel (gray, gray and alpha, RGB, RGBA), rows from the

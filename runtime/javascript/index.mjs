@@ -55,6 +55,13 @@ function real(what, value, least = -Number.MAX_VALUE) {
   throw bad(`${what} is ${shown(value)}, expected a number${least === 0 ? " of 0 or more" : ""}`);
 }
 
+/** Options that a caller may leave out. */
+function options_of(value) {
+  if (value === undefined) return {};
+  if (typeof value === "object" && value !== null) return value;
+  throw bad(`the options are ${shown(value)}, expected an object`);
+}
+
 const is_bytes = (value) => value instanceof Uint8Array || value instanceof Uint8ClampedArray;
 const MOST = 2 ** 31 - 1;
 
@@ -119,12 +126,25 @@ async function fetched(url) {
   return response.arrayBuffer();
 }
 
-async function instantiate({ simd = WebAssembly.validate(SIMD_PROBE), module } = {}) {
+/** What `work` gives; what it throws becomes a QamaError. */
+async function tried(code, what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof QamaError ? error : new QamaError(code, `${what}: ${error.message}`);
+  }
+}
+
+async function instantiate(options) {
+  let { simd = WebAssembly.validate(SIMD_PROBE), module } = options_of(options);
   if (!(module instanceof WebAssembly.Module)) {
     // Written out, so that bundlers find both files.
-    module ??= await fetched(simd ? new URL("./qama.wasm", import.meta.url)
-                                  : new URL("./qama-plain.wasm", import.meta.url));
-    if (!(module instanceof WebAssembly.Module)) module = await WebAssembly.compile(module);
+    const url = simd ? new URL("./qama.wasm", import.meta.url) : new URL("./qama-plain.wasm", import.meta.url);
+    module ??= await tried("IO_ERROR", url, () => fetched(url));
+    if (!(module instanceof WebAssembly.Module)) {
+      const given = module;
+      module = await tried("INVALID_ARGUMENT", `${shown(given)} is no module`, () => WebAssembly.compile(given));
+    }
   }
   const given = { qama: own };
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
@@ -178,6 +198,16 @@ const floats = (address, count) =>
 
 // ---- models -------------------------------------------------------------------------------------
 
+/** The bytes of a buffer or of a view. */
+function viewed(what, data) {
+  try {
+    return data instanceof ArrayBuffer ? new Uint8Array(data)
+      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  } catch {
+    throw bad(`${what} are gone: their buffer is detached`);
+  }
+}
+
 /** The record of a file that the module has checked. */
 function info_of(file, model, name) {
   const size = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
@@ -214,16 +244,16 @@ function info_of(file, model, name) {
 
 export class Model {
   #memory;
-  #handle;
+  #handle = 0;
   #sessions = 0;
+  #closed = false;
   #exports = exports;
 
   static async from(data, name) {
     if (!(data instanceof ArrayBuffer) && !ArrayBuffer.isView(data))
       throw bad(`a model is ${shown(data)}, expected an ArrayBuffer or a Uint8Array`);
     await load();
-    const file = data instanceof ArrayBuffer ? new Uint8Array(data)
-      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const file = viewed("the model's bytes", data);
     const out = new Model();
     out.#memory = exports.malloc(Math.max(file.length, 1));
     if (out.#memory === 0) throw new QamaError("OUT_OF_MEMORY", "no memory left for the model");
@@ -241,26 +271,33 @@ export class Model {
     return out;
   }
 
-  /** @package For Session: runs `body` on the handle, which is there until release(). */
+  /** @package For Session: the model stays until release(), also where it is closed meanwhile. */
   _take() {
-    if (this.#handle === 0) throw bad("the model is closed");
+    if (this.#closed || this.#handle === 0) throw bad("the model is closed");
     if (this.#exports !== exports) throw new QamaError("UNSUPPORTED", "the module has ended");
     ++this.#sessions;
-    return this.#handle;
   }
   _release() {
-    if (--this.#sessions === 0 && this.#handle === 0) this.#free();
+    --this.#sessions;
+    this.#free();
+  }
+  /** @package Between take and release. */
+  get _handle() {
+    return this.#handle;
   }
   #free() {
-    if (this.#exports === exports) exports.free(this.#memory);
+    if (!this.#closed || this.#sessions > 0 || this.#handle === 0) return;
+    if (this.#exports === exports) {
+      exports.qama_model_close(this.#handle);
+      exports.free(this.#memory);
+    }
+    this.#handle = 0;
   }
 
   /** Sessions keep what they need. */
   close() {
-    if (this.#handle === 0) return;
-    if (this.#exports === exports) exports.qama_model_close(this.#handle);
-    this.#handle = 0;
-    if (this.#sessions === 0) this.#free();
+    this.#closed = true;
+    this.#free();
   }
 }
 
@@ -274,25 +311,25 @@ export class Session {
   #options;
   #exports = exports;
 
-  static async create(model, options = {}) {
+  static async create(model, options) {
     if (!(model instanceof Model)) throw bad(`the model is ${shown(model)}, expected a Model`);
-    const device = options.device ?? "cpu:";
-    if (typeof device !== "string") throw bad(`device is ${shown(device)}, expected a string`);
-    await load();
+    const given = options_of(options);
+    const device = given.device ?? "cpu:";
+    if (typeof device !== "string" || device.includes("\0"))
+      throw bad(`device is ${shown(device)}, expected a string without zeros`);
     const out = new Session();
     out.#model = model;
-    out.#options = { device, seed: word("seed", options.seed ?? 0) };
+    out.#options = { device, seed: word("seed", given.seed ?? 0) };
+    await load();
     model._take();
     try {
       out.#handle(0);
       out.arenaBytes = out.#with_device((device, at) => {
-        const handle = model._take();
-        model._release();
-        check(inside(() => exports.session_arena_bytes(handle, device, at)));
+        check(inside(() => exports.session_arena_bytes(model._handle, device, at)));
         return view().getUint32(at, true);
       });
     } catch (error) {
-      model._release();
+      out.close();
       throw error;
     }
     return out;
@@ -311,9 +348,7 @@ export class Session {
     if (this.#handles === null) throw bad("the session is closed");
     if (this.#exports !== exports) throw new QamaError("UNSUPPORTED", "the module has ended");
     this.#handles[explain] ??= this.#with_device((device, at) => {
-      const model = this.#model._take();
-      this.#model._release();
-      check(inside(() => exports.session_create(model, device, this.#options.seed, explain, at)));
+      check(inside(() => exports.session_create(this.#model._handle, device, this.#options.seed, explain, at)));
       return view().getUint32(at, true);
     });
     return this.#handles[explain];
@@ -327,11 +362,15 @@ export class Session {
     return with_memory([input.byteLength, 8 * KEPT, 4 * classes], (data, out, probabilities) => {
       bytes().set(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), data);
       check(inside(() => run(session, data, out, probabilities)));
-      const [label, microseconds, layers, words, blank, inverted] = doubles(out, 6);
+      const [label, microseconds, layers, words, blank, inverted, unknown, truncated] = doubles(out, 8);
       const answer = { label, name: labels?.[label] ?? null,
                        probabilities: floats(probabilities, classes), microseconds };
       if (blank === 1) answer.blank = true;
       if (inverted === 1) answer.inverted = true;
+      if (this.#model.info.input === "text") {
+        if (words === 0 || unknown === Math.min(words, this.#model.info.tokens)) answer.unknown = true;
+        if (truncated === 1) answer.truncated = true;
+      }
       if (explain === 1) {
         answer.layers = [];
         for (let k = 0; k < layers; ++k) answer.layers.push(this.#layer(session, k));
@@ -390,8 +429,9 @@ export class Session {
                            probabilities));
   }
 
-  #image(explain, image, { fit = "model", invert = "model", index = 0 } = {}) {
+  #image(explain, image, options) {
     this.#needs("image");
+    const { fit = "model", invert = "model", index = 0 } = options_of(options);
     const { width, height, data } = image ?? {};
     whole("width", width, 1, MOST);
     whole("height", height, 1, MOST);
@@ -417,17 +457,19 @@ export class Session {
       (session, data, out, probabilities) => exports.answer_text(session, data, out, probabilities));
   }
 
-  classify(input, { index = 0 } = {}) {
+  classify(input, options) {
+    const { index = 0 } = options_of(options);
     return this.#numbers(0, input, index);
   }
-  classifyText(input, { index = 0 } = {}) {
+  classifyText(input, options) {
+    const { index = 0 } = options_of(options);
     return this.#text(0, input, index);
   }
   classifyImage(image, options) {
     return this.#image(0, image, options);
   }
-  explain(input, options = {}) {
-    const index = options.index ?? 0;
+  explain(input, options) {
+    const { index = 0 } = options_of(options);
     if (typeof input === "string") return this.#text(1, input, index);
     if (ArrayBuffer.isView(input)) return this.#numbers(1, input, index);
     return this.#image(1, input, options);
@@ -457,7 +499,8 @@ function open_problem(problem) {
   const first = new Int32Array(count);
   const second = new Int32Array(count);
   const weights = new Float64Array(count);
-  pairs.forEach((pair, k) => {
+  for (let k = 0; k < count; ++k) {
+    const pair = pairs[k];
     const words = pair?.length;
     if (words !== 3 && !(is_graph && words === 2))
       throw bad(`${what} ${k} is ${shown(pair)}, expected two numbers and a weight`);
@@ -467,7 +510,7 @@ function open_problem(problem) {
     if (typeof weight !== "number")
       throw bad(`the weight of ${what} ${k} is ${shown(weight)}, expected a number`);
     weights[k] = sign * weight;
-  });
+  }
   return with_memory([4 * count, 4 * count, 8 * count, 4], (i, j, w, at) => {
     const all = bytes();
     all.set(new Uint8Array(first.buffer), i);
@@ -482,7 +525,7 @@ function open_problem(problem) {
 
 /** Options of solve(), checked. */
 function search_of(options, variables) {
-  const { seconds = 0, seed = 1, sweeps = -1, target, initial = [], onProgress } = options;
+  const { seconds = 0, seed = 1, sweeps = -1, target, initial = [], onProgress } = options_of(options);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw bad(`onProgress is ${shown(onProgress)}, expected a function`);
   if (!Array.isArray(initial)) throw bad(`initial is ${shown(initial)}, expected an array`);
@@ -504,7 +547,7 @@ function search_of(options, variables) {
   };
 }
 
-export function solve(problem, options = {}) {
+export function solve(problem, options) {
   if (exports === null) throw new QamaError("UNSUPPORTED", "no module: wait for load() first");
   if (typeof problem !== "object" || problem === null)
     throw bad(`the problem is ${shown(problem)}, expected edges or terms`);

@@ -32,12 +32,14 @@ qama_session_options options_of(const char* device, std::uint64_t seed, std::int
   return options;
 }
 
-/// `out`: label, microseconds, layers, words, 1 if a picture is blank, 1 if it was inverted.
+/// `out`: label, microseconds, layers, words, 1 if a picture is blank, 1 if it was inverted,
+/// unknown words, 1 if a text was truncated.
 qama_status give(qama_status status, const qama_answer& answer, double* out, float* probabilities) {
   const double found[] = {
-      static_cast<double>(answer.class_index), answer.latency_us,
-      static_cast<double>(answer.layers),      static_cast<double>(answer.words),
-      static_cast<double>(answer.blank),       static_cast<double>(answer.inverted)};
+      static_cast<double>(answer.class_index),   answer.latency_us,
+      static_cast<double>(answer.layers),        static_cast<double>(answer.words),
+      static_cast<double>(answer.blank),         static_cast<double>(answer.inverted),
+      static_cast<double>(answer.unknown_words), static_cast<double>(answer.truncated)};
   std::copy(std::begin(found), std::end(found), out);
   for (std::int32_t k = 0; status == 0 && k < answer.classes; ++k)
     probabilities[answer.top[k].class_index] = static_cast<float>(answer.top[k].probability);

@@ -65,6 +65,10 @@ export class Cut {
 
   #choose() {
     this.stop();
+    // What that search still says is of the graph before.
+    this.running = null;
+    cancelAnimationFrame(this.frame);
+    this.#busy(false);
     const choice = $("graph").value;
     const { make, known, title, graph } = choice === "own" ? this.own : GRAPHS[choice];
     this.graph = graph ?? make();

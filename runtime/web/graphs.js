@@ -74,7 +74,8 @@ export function readGraph(text) {
   const rows = text.split("\n").map((line) => line.trim()).filter((line) => line && !/^[#c%]/.test(line))
     .map((line) => line.split(/\s+/).map(Number));
   const [vertices, count] = rows[0] ?? [];
-  if (rows.flat().some(Number.isNaN) || !Number.isInteger(vertices) || vertices < 1) {
+  if (rows.flat().some(Number.isNaN) || !Number.isInteger(vertices) || vertices < 1 || rows[0].length !== 2
+      || rows.slice(1).some(({ length }) => length < 2 || length > 3)) {
     throw new Error("expected a line VERTICES EDGES, then lines A B WEIGHT");
   }
   if (vertices > 20000 || count > 2e6) throw new Error("more than 20000 vertices or 2 million edges");

@@ -19,6 +19,15 @@ for (const type of ["pointerdown", "keydown", "drop", "change", "input"]) {
   document.addEventListener(type, () => ($("problem").hidden = true), { capture: true });
 }
 
+// A file beside its place would take the place of the page.
+for (const type of ["dragover", "drop"]) {
+  document.addEventListener(type, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    if (type === "drop") report(new Error("drop an image on the tab of a digit, a graph on that of a max-cut"));
+  });
+}
+
 /** Arrow keys go from tab to tab, the address remembers which one is open. */
 function tabs(left) {
   const all = [...document.querySelectorAll("[role=tab]")];

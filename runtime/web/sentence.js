@@ -15,7 +15,10 @@ export class Sentence {
   constructor(thinker, models, report) {
     this.names = Object.keys(models);
     this.info = models[this.names[0]];
-    this.think = latest(async (text, timed) => this.#show(text, await thinker.think(this.names, text, timed), timed), report);
+    this.think = latest(async (text, timed) => {
+      const answers = await thinker.think(this.names, text, timed);
+      if ($("text").value.trim()) this.#show(answers, timed);
+    }, report);
     const text = $("text");
     text.addEventListener("input", () => this.#typed());
     $("sentences").append(...EXAMPLES.map((words) => {
@@ -34,15 +37,26 @@ export class Sentence {
     clearTimeout(this.rest);
     const text = $("text").value;
     const empty = !text.trim();
-    $("sentence-thoughts").classList.toggle("empty", empty);
-    if (empty) return;
+    if (empty) return this.#showNothing("reads nothing");
     this.think(text, false);
     this.rest = setTimeout(() => this.think(text, true), REST_MS);
   }
 
-  #show(text, answers, timed) {
+  /** No answer where there is no word that the models know. */
+  #showNothing(why) {
+    $("sentence-thoughts").classList.add("empty");
+    if (!this.answers) return;
+    $("sentence").dataset.answers = "none";
+    const none = this.answers.map((answer) => ({ ...answer, name: "–", probabilities: answer.probabilities.map(() => 0) }));
+    showVerdicts($("sentence-verdicts"), none, why);
+    showBars($("sentence-bars"), none, this.info.labels);
+  }
+
+  #show(answers, timed) {
     if (!timed && this.answers) answers.forEach((answer, k) => (answer.microseconds = this.answers[k].microseconds));
     this.answers = answers;
+    if (answers[0].unknown) return this.#showNothing("knows none of these words");
+    $("sentence-thoughts").classList.remove("empty");
     $("sentence").dataset.answers = answers.map(({ name }) => name).join(" ");
     showVerdicts($("sentence-verdicts"), answers, "says");
     showBars($("sentence-bars"), answers, this.info.labels);

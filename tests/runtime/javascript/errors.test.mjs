@@ -1,7 +1,9 @@
 // What is refused: a QamaError with the name that the C API has for it.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
-import { model_bytes, qama } from "./support.mjs";
+import { pathToFileURL } from "node:url";
+import { folder, model_bytes, qama } from "./support.mjs";
 
 const { Model, QamaError, Session, solve } = qama;
 
@@ -40,9 +42,12 @@ test("input that a model does not take", async () => {
   model.close();
   await assert.rejects(Session.create(model), refused("INVALID_ARGUMENT"));
   assert.equal(session.classify(new Uint8Array(784)).probabilities.length, 10);
+  // Also where the session that explains is made of the closed model.
+  assert.equal(session.explain(new Uint8Array(784)).layers.length, 2);
   session.close();
   session.close();
-  assert.throws(() => session.classify(new Uint8Array(784)), refused("INVALID_ARGUMENT"));
+  for (const run of [() => session.classify(new Uint8Array(784)), () => session.explain(new Uint8Array(784))])
+    assert.throws(run, refused("INVALID_ARGUMENT"));
   const text = await Session.create(await Model.from(model_bytes("sst2-qama")));
   assert.throws(() => text.classify(new Uint8Array(784)), refused("MODEL_WRONG_KIND"));
   assert.throws(() => text.classifyImage({ width: 1, height: 1, data: new Uint8Array(1) }),
@@ -73,6 +78,31 @@ test("what is no number, no model and no picture", async () => {
     assert.throws(() => text.classifyText(input), refused("INVALID_ARGUMENT"));
 });
 
+test("options that are none, bytes that are gone, a module that is none", async () => {
+  const model = await Model.from(model_bytes("mnist-qama"));
+  for (const options of [null, 7, "seed"]) {
+    await assert.rejects(Session.create(model, options), refused("INVALID_ARGUMENT"));
+    assert.throws(() => solve({ vertices: 2, edges: [[0, 1]] }, options), refused("INVALID_ARGUMENT"));
+  }
+  const session = await Session.create(model);
+  const picture = { width: 1, height: 1, data: new Uint8Array(1) };
+  for (const run of [() => session.classify(new Uint8Array(784), null), () => session.explain(picture, null),
+                     () => session.classifyImage(picture, null), () => session.classifyText("a", null)])
+    assert.throws(run, refused("INVALID_ARGUMENT"));
+  await assert.rejects(Session.create(model, { device: "cpu:\0exact:" }), refused("INVALID_ARGUMENT"));
+  for (const gone of [new ArrayBuffer(8), new Uint8Array(8), new DataView(new ArrayBuffer(8))]) {
+    const buffer = gone.buffer ?? gone;
+    structuredClone(buffer, { transfer: [buffer] });
+    await assert.rejects(Model.from(gone), refused("INVALID_ARGUMENT"));
+  }
+  const fresh = await import(`${pathToFileURL(join(folder, "index.mjs"))}?fresh`);
+  for (const module of [Uint8Array.of(1, 2, 3), "x", 7]) {
+    await assert.rejects(fresh.load({ module }), (error) => error instanceof fresh.QamaError
+                                                            && error.code === "INVALID_ARGUMENT");
+  }
+  await assert.rejects(fresh.load(null), (error) => error instanceof fresh.QamaError);
+});
+
 test("problems that are none", () => {
   for (const pair of [[NaN, 1], [1.5, 2], ["a", 1], [null, 1], [0], [0, 1, "1"], [0, 1, {}], 7, null, "01"])
     assert.throws(() => solve({ vertices: 3, edges: [[0, 1], pair] }), refused("INVALID_ARGUMENT"), String(pair));
@@ -81,6 +111,9 @@ test("problems that are none", () => {
   for (const vertices of [2.5, "7", undefined, NaN, -1, 2 ** 31])
     assert.throws(() => solve({ vertices, edges: [[0, 1]] }), refused("INVALID_ARGUMENT"));
   assert.throws(() => solve({ variables: 3, terms: [[0, 1]] }), refused("INVALID_ARGUMENT"));
+  const hole = [[0, 1, 1], [1, 2, 1]];
+  hole[3] = [0, 2, 1];
+  assert.throws(() => solve({ variables: 3, terms: hole }), refused("INVALID_ARGUMENT"));
   for (const thing of [undefined, null, 7, "graph", {}, { vertices: 3, edges: "01" }])
     assert.throws(() => solve(thing), refused("INVALID_ARGUMENT"));
   const graph = { vertices: 3, edges: [[0, 1]] };

@@ -120,6 +120,19 @@ test("texts, and their words", async () => {
   session.close();
 });
 
+test("texts that say nothing, and long ones", async () => {
+  const { model, session } = await opened("sst2-qama");
+  const flags = ({ unknown, truncated }) => [unknown, truncated];
+  const long = (words) => new Array(model.info.tokens + 1).fill(words).join(" ");
+  for (const answer of [(text) => session.classifyText(text), (text) => session.explain(text)]) {
+    for (const text of ["", " \n", "zqxv", "zqxv vqxz"]) assert.deepEqual(flags(answer(text)), [true, undefined], text);
+    for (const text of ["good", "zqxv good"]) assert.deepEqual(flags(answer(text)), [undefined, undefined], text);
+    assert.deepEqual(flags(answer(long("good"))), [undefined, true]);
+    assert.deepEqual(flags(answer(long("zqxv"))), [true, true]);
+  }
+  session.close();
+});
+
 test("a seed and a device", async () => {
   const bytes = seven(28).data;
   const [one, two] = [await opened("mnist-qama", { seed: 7n }), await opened("mnist-qama", { seed: 7 })];

@@ -167,9 +167,26 @@ const checks = {
     const on = await page.$$eval("#words .on", (words) => words.length);
     assert.ok(on > 0 && on <= 8, `${on} words are selected`);
     await page.fill("#text", "");
-    await page.fill("#text", "zzzz");
+    await says(page, "sentence", "none");
+    await rested(page);
+    assert.match(await page.textContent("#sentence-verdicts"), /reads nothing–.*reads nothing–/, "no answer for no words");
     await page.fill("#text", "good");
     await says(page, "sentence", "positive positive");
+    await page.fill("#text", "zqxv");
+    await says(page, "sentence", "none");
+    assert.match(await page.textContent("#sentence-verdicts"), /knows none of these words–/);
+    await page.fill("#text", "good");
+    await says(page, "sentence", "positive positive");
+    // A file that is dropped where nothing takes it leaves the page alone.
+    for (const place of ["#text", "header"]) {
+      assert.equal(await page.evaluate((at) => {
+        const files = new DataTransfer();
+        files.items.add(new File(["a text"], "a.txt"));
+        return document.querySelector(at).dispatchEvent(
+          new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+      }, place), false, place);
+      await page.waitForSelector("#problem:not([hidden])");
+    }
     await closed(page, site);
   },
 
@@ -202,6 +219,20 @@ const checks = {
     await page.waitForSelector("#cut[data-state=done]", { timeout: 5000 });
     assert.ok(Date.now() - begin < 3000, "Stop stops");
     assert.ok(Number(await page.getAttribute("#cut", "data-best")) > 1200);
+    // Another graph while one is searched: what the search says is not of it.
+    await page.click("#solve");
+    await page.waitForTimeout(300);
+    await page.selectOption("#graph", "petersen");
+    await rested(page);
+    assert.equal(await page.getAttribute("#cut", "data-best"), null);
+    assert.equal(await page.textContent("#cut-verdict"), "");
+    assert.match(await page.textContent("#graph-caption"), /not cut yet/);
+    await solved(12);
+    for (const text of ["3\n", "3 1 2\n1 2\n", "3 1\n1 2 3 4\n", "3 1\n1\n"]) {
+      await page.setInputFiles("#graph-file", { name: "odd.mc", mimeType: "text/plain", buffer: Buffer.from(text) });
+      await page.waitForFunction(() => document.querySelector("#problem").textContent === "odd.mc: expected a line VERTICES EDGES, then lines A B WEIGHT");
+      await page.evaluate(() => (document.querySelector("#problem").textContent = ""));
+    }
     await page.setInputFiles("#graph-file", { name: "bad.mc", mimeType: "text/plain", buffer: Buffer.from("3 1\n1 9 1\n") });
     await page.waitForSelector("#problem:not([hidden])");
     assert.match(await page.textContent("#problem"), /bad\.mc: edge 1: 1 9/);
