@@ -1,5 +1,5 @@
-// Classifies the images that a test put into memory (tests/device/board.py): a line for each, then
-// what memory it took.
+// Classifies the images or features that a test put into memory (tests/device/board.py): a line for
+// each, then what memory it took.
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -9,7 +9,7 @@
 #include "runtime/bare/network.h"
 
 extern "C" {
-/// How many images, then their bytes.
+/// How many samples, then their bytes.
 extern const std::uint32_t samples_start[];
 extern std::byte data_start[], bss_end[];
 }
@@ -31,9 +31,12 @@ qama::Status classify_all() {
   std::vector<float> logits(network->labels().size());
   const std::size_t before = qama::bare::allocations();
   const auto* pixels = reinterpret_cast<const std::uint8_t*>(samples_start + 1);
-  const std::size_t size = network->input_pixels();
+  const auto* floats = reinterpret_cast<const float*>(samples_start + 1);
+  const bool of_pixels = network->input_pixels() > 0;
+  const std::size_t size = of_pixels ? network->input_pixels() : network->input_floats();
   for (std::uint32_t i = 0; i < samples_start[0]; ++i) {
-    QAMA_RETURN_IF_ERROR(network->classify({pixels + i * size, size}, i, logits));
+    QAMA_RETURN_IF_ERROR(of_pixels ? network->classify({pixels + i * size, size}, i, logits)
+                                   : network->classify({floats + i * size, size}, i, logits));
     write("label", static_cast<std::uint64_t>(std::max_element(logits.begin(), logits.end()) -
                                               logits.begin()));
   }

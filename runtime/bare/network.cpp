@@ -31,6 +31,7 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
     }
     labels_ = model->file().labels();
     input_pixels_ = model->input_pixels();
+    input_floats_ = model->input_floats();
     tokens_ = a.tokens();
   }
   if (!pipeline_.qama_blocks.empty()) {
@@ -50,17 +51,34 @@ Status Network::set_up(std::span<const std::byte> flash_form) {
 
 Status Network::classify(std::span<const std::uint8_t> pixels, std::uint64_t index,
                          std::span<float> logits) {
+  if (input_pixels_ == 0) {
+    return Error{ErrorCode::model_wrong_kind, "pixels for a model of features"};
+  }
   if (pixels.size() != input_pixels_ || logits.size() != labels_.size()) {
     return Error{ErrorCode::invalid_argument, "pixels or logits of another size than the model's"};
   }
   run_ = {};
+  run_.pixels = pixels.data();
+  return run(index, logits);
+}
+
+Status Network::classify(std::span<const float> input, std::uint64_t index,
+                         std::span<float> logits) {
+  if (input.size() != input_floats_ || logits.size() != labels_.size()) {
+    return Error{ErrorCode::invalid_argument, "input or logits of another size than the model's"};
+  }
+  run_ = {};
+  run_.floats = input.data();
+  return run(index, logits);
+}
+
+Status Network::run(std::uint64_t index, std::span<float> logits) {
   run_.lane = &lane_;
   run_.settings = &settings_;
   run_.hooks = &hooks_;
   run_.team = pool_.get();
   run_.solves = solves_.data();
   run_.index = index;
-  run_.pixels = pixels.data();
   run_.logits = logits.data();
   run_.count = tokens_;
   run_.rows = pipeline_.rows.back();

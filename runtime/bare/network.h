@@ -33,17 +33,24 @@ class Network {
   [[nodiscard]] std::size_t input_pixels() const noexcept { return input_pixels_; }
   [[nodiscard]] std::size_t arena_bytes() const noexcept { return arena_.size(); }
 
+  /// Numbers of a sample: of an image [channels][height][width], of features [tokens][numbers].
+  [[nodiscard]] std::size_t input_floats() const noexcept { return input_floats_; }
+
   /// `pixels`: input_pixels() bytes, rows from the top. `logits`: one a label. `index` of the
   /// sample and the model's seed decide the annealer's random numbers, as in Session.
-  /// INVALID_ARGUMENT for other sizes; PROBLEM_BAD_VALUE where a logit is no finite number.
+  /// MODEL_WRONG_KIND for a model of features; INVALID_ARGUMENT for other sizes; PROBLEM_BAD_VALUE
+  /// where a logit is no finite number.
   Status classify(std::span<const std::uint8_t> pixels, std::uint64_t index,
                   std::span<float> logits);
+  /// The same of features, or of an image's normalised values: input_floats() of them.
+  Status classify(std::span<const float> input, std::uint64_t index, std::span<float> logits);
   /// One a QAMA layer, of the last sample.
   [[nodiscard]] std::span<const runtime::LayerSolve> solves() const noexcept { return solves_; }
 
  private:
   Network() = default;
   Status set_up(std::span<const std::byte> flash_form);
+  Status run(std::uint64_t index, std::span<float> logits);
 
   runtime::Pipeline pipeline_;
   runtime::SolveSettings settings_;
@@ -56,6 +63,7 @@ class Network {
   std::vector<std::string> labels_;
   AlignedBuffer<std::byte> arena_;
   std::size_t input_pixels_ = 0;
+  std::size_t input_floats_ = 0;
   std::int64_t tokens_ = 0;
 };
 

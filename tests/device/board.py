@@ -14,8 +14,10 @@ import argparse
 import datetime
 import gzip
 import json
+import math
 import os
 import pathlib
+import random
 import shutil
 import struct
 import subprocess
@@ -76,6 +78,31 @@ class Board:
         process = subprocess.run(self.words("qama.elf", model, b"", 0), text=True,
                                  capture_output=True, stdin=subprocess.DEVNULL, timeout=600)
         return process.returncode == 1 and error in process.stdout + process.stderr
+
+    def reads_features(self, host, count=8):
+        """Whether the program and `host` give samples of features the same labels."""
+        model = ROOT / "tests" / "golden" / "small" / "published-text-qama.model.safetensors"
+        data = model.read_bytes()
+        header = json.loads(data[8:8 + struct.unpack_from("<Q", data)[0]])
+        sample = json.loads(header["__metadata__"]["architecture"])["features"]
+        shape = count, sample["tokens"], sample["width"]
+        numbers = random.Random(1)
+        floats = struct.pack(f"<{math.prod(shape)}f",
+                             *(numbers.gauss(0, 5) for _ in range(math.prod(shape))))
+        table = self.scratch / "features.npy"
+        head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+        table.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
+                          + floats)
+        flash = self.scratch / "features.bin"
+        subprocess.run([host, "flash", "-q", model, "-o", flash], check=True,
+                       stdout=subprocess.DEVNULL)
+        answers = subprocess.run([host, "classify", "-q", "--json", "-m", model]
+                                 + [f"{table}:{k}" for k in range(count)], check=True,
+                                 stdout=subprocess.PIPE).stdout
+        here = [json.loads(line)["class"] for line in answers.splitlines()]
+        there = [int(value) for word, value in self.run("qama.elf", flash, floats, count)
+                 if word == "label"]
+        return len(set(here)) > 1 and here == there
 
     def words(self, program, model=None, pixels=b"", count=0):
         """The command."""
@@ -222,6 +249,9 @@ def main():
                     if not board.refuses(flash, error):
                         print(f"a damaged model is not refused with {error}")
                         good = False
+                if not board.reads_features(options.host):
+                    print("labels of features are others than here")
+                    good = False
             failed += not good
         if (programs / "spins.elf").exists():
             spins = dict(board.run("spins.elf"))
