@@ -8,6 +8,8 @@ import torch
 from published import PublishedAttention
 from qama_export.models import QAMAttention
 
+from qama import library
+from qama.torch import Solver
 from qama.torch.attention import HeadNorm
 
 
@@ -296,6 +298,54 @@ class Gradient(unittest.TestCase):
                                                delta=1e-5 * max(1.0, abs(numeric)))
                         checked += 1
                 self.assertGreater(checked, 20)
+
+    def test_halves_and_autocast_are_computed(self):
+        x = torch.randn(2, 4, 6)
+        for kind in ({}, {"kind": "qama_bilinear", "normalisation": "none", "energy_norm": "none"}):
+            layer = make(**kind).float()
+            layer.solver = RecordingSolver(torch.ones(2, 2, 4, dtype=torch.uint8))
+            expected = layer(x)
+            with torch.autocast("cpu", torch.bfloat16):
+                # What comes before the layer is in bfloat16, the layer itself is not.
+                found = layer(x.bfloat16().float().requires_grad_())
+            self.assertEqual(found.dtype, torch.float32)
+            torch.testing.assert_close(found, layer(x.bfloat16().float()))
+            found.sum().backward()
+            half = layer.bfloat16()(x.bfloat16().requires_grad_())
+            self.assertEqual(half.dtype, torch.bfloat16)
+            torch.testing.assert_close(half.float(), expected, rtol=0.2, atol=0.2)
+            half.sum().backward()
+
+    @unittest.skipUnless(library.find(), "libqama.so is not built")
+    def test_an_empty_batch_is_none_and_leaves_the_statistics(self):
+        for kind in ({}, {"energy_norm": "layer"}, {"normalisation": "instance"},
+                     {"kind": "qama_bilinear", "normalisation": "none", "energy_norm": "none"}):
+            layer = make(**kind)
+            layer.solver = Solver()
+            before = {name: value.clone() for name, value in layer.state_dict().items()}
+            x = torch.randn(0, 4, 6).double().requires_grad_()
+            layer(x).sum().backward()
+            self.assertEqual(layer.eval()(x, torch.ones(0, 4), torch.ones(0)).shape, (0, 4, 6))
+            for name, value in layer.state_dict().items():
+                self.assertTrue(torch.equal(value, before[name]), name)
+
+    def test_a_mask_that_is_not_the_count_is_refused(self):
+        layer, x = make(), torch.randn(2, 4, 6).double()
+        mask, count = torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]]), torch.tensor([2, 4])
+        layer.solver = RecordingSolver(torch.ones(2, 2, 4, dtype=torch.uint8))
+        layer(x, mask, count)
+        for other in ((mask, None), (None, count), (mask.flip(1), count), (mask, count.flip(0)),
+                      (mask[:, :3], count)):
+            with self.assertRaisesRegex(ValueError, "mask"):
+                layer(x, *other)
+
+    def test_a_second_derivative_is_none_rather_than_a_wrong_one(self):
+        layer = make(kind="qama_bilinear", normalisation="none", energy_norm="none")
+        layer.solver = RecordingSolver(torch.ones(1, 2, 4, dtype=torch.uint8))
+        x = torch.randn(1, 4, 6).double().requires_grad_()
+        first, = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+        with self.assertRaisesRegex(RuntimeError, "once_differentiable"):
+            first.sum().backward()
 
     def test_nothing_flows_through_the_solver(self):
         layer = make()

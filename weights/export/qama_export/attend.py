@@ -4,6 +4,7 @@ What is N x N is worked on for some samples at a time, in the cache.
 """
 import numpy as np
 import torch
+from torch.autograd.function import once_differentiable
 
 # Numbers N x N that are worked on at a time: 1 MiB of floats.
 CHUNK = 2 ** 18
@@ -39,6 +40,7 @@ class Attend(torch.autograd.Function):
         return out.view(batch, tokens, -1)
 
     @staticmethod
+    @once_differentiable
     def backward(context, gradient):
         qkv, out, inverse, weights = context.saved_tensors
         batch, tokens, _, heads, dim_head = qkv.shape

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from . import onnx
@@ -58,6 +59,8 @@ class HeadNorm(nn.Module):
         if self.kind == "batch" and known and self.unfolding is None:
             return self.folded()
         total, squares = (m.double() for m in moments())
+        if len(total) == 0:
+            return self.folded()  # no sample, no statistics
         if self.kind == "batch":
             values = count * total.shape[0] if not torch.is_tensor(count) else count.double().sum()
             values = max(values, 1) if not torch.is_tensor(values) else values.clamp(min=1)
@@ -120,11 +123,13 @@ class GramCouplings:
     def moments(self):
         """Sums of J and J^2 over the off-diagonal entries, without J: 1^T J 1 and tr(M C M C), C =
         Q^T Q."""
-        q, m, diagonal, split = self.q, self.m, self.diagonal, (len(self.q), self.layer.heads, -1)
+        q, m, diagonal, width = self.q, self.m, self.diagonal, self.layer.dim_head
+        split = len(q), self.layer.heads, width
         ones = q.sum(1, keepdim=True)
         total = ((ones @ m) * ones).view(split).sum(-1) - diagonal.sum(1)
         mc = m @ (q.transpose(1, 2) @ q)
-        squares = (mc * mc.transpose(1, 2) * self.layer.block).view(split).sum(-1)
+        squares = (mc * mc.transpose(1, 2) * self.layer.block).view(
+            *split[:2], q.shape[2] * width).sum(-1)
         return total, squares - (diagonal * diagonal).sum(1)
 
     def inner(self, s):
@@ -210,6 +215,7 @@ class BilinearSums(torch.autograd.Function):
         return multiply(qk, picked.transpose(1, 2)).sub_(itself)
 
     @staticmethod
+    @once_differentiable
     def backward(context, gradient):
         """With a = dL/dsum: token i gets a_i times what the s_j pick, and s_i times what the a_j
         pick, each without itself."""
@@ -226,6 +232,24 @@ class BilinearSums(torch.autograd.Function):
 def swapped_sums(s, qk, columns):
     """sum_i s_ti k_i, then the same of q, in a head's own columns, [B,H,2 H D]."""
     return torch.cat([part * columns for part in multiply(s, qk).chunk(2, -1)[::-1]], -1)
+
+
+def autocasts(x):
+    """Whether torch.autocast is active on the device of x."""
+    return torch.is_autocast_enabled() if x.is_cuda else torch.is_autocast_cpu_enabled()
+
+
+def check_padding(x, mask, count):
+    """ValueError unless `mask` says of x [B,N,dim] what `count` says, which the solver is given."""
+    if mask is None and count is None:
+        return
+    if mask is None or count is None:
+        raise ValueError(f"a {'count' if mask is None else 'mask'} alone, expected mask and count, "
+                         "or none of both")
+    real = torch.arange(x.shape[1], device=mask.device)[None] < count.to(mask.device)[:, None]
+    if mask.shape != x.shape[:2] or not torch.equal(mask.to(torch.bool), real):
+        raise ValueError(f"mask {list(mask.shape)} of x {list(x.shape)}: expected 1 for the first "
+                         "`count` tokens of each sample and 0 behind them")
 
 
 @dataclass(frozen=True)
@@ -252,9 +276,14 @@ class QAMAttention(nn.Module):
     normalisation: of J and h, as the model file has it: "batch" learns statistics, "instance" takes
     each sample's, "none"; energy_norm likewise: "batch", "layer", "none". rho0, gamma0: of Eq. 10.
     `solver`: anything with solve() and solve_factors() of Solver; None: Solver() with its defaults,
-    opened at the first forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text;
-    padded positions are no spins and their output is 0, and the penalty is that of the sample's own
+    opened at the first forward. `mask` [B,N] of 0/1 floats and `count` [B] describe padded text,
+    both or none: a sample's first `count` tokens are real, of which there is at least one. Padded
+    positions are no spins and their output is 0, and the penalty is that of the sample's own
     tokens.
+
+    Under torch.autocast the layer computes in the type of its weights, since couplings decide which
+    spins are best. The solver draws anew at every call: torch.utils.checkpoint, which runs a
+    forward pass twice, would see two answers. There is no second derivative of `qama_bilinear`.
 
     torch.onnx.export makes one node of a layer (onnx.py). For it the network's forward may set
     `seed` and `index`, int64 tensors [1]: the solver's seed and the index of the batch's first
@@ -317,6 +346,10 @@ class QAMAttention(nn.Module):
             raise RuntimeError("a QAMA layer in torch.jit.trace, which would keep this sample's "
                                "spins for all others: expected torch.onnx.export or "
                                "qama_export.export")
+        if autocasts(x):
+            with torch.autocast(x.device.type, enabled=False):
+                return self.forward(x.to(self.qkv.weight.dtype), mask, count, trace, spins)
+        check_padding(x, mask, count)
         batch, tokens, _ = x.shape
         normed, qk, h = self.project(x, mask)
         if mask is None:
@@ -349,7 +382,8 @@ class QAMAttention(nn.Module):
             e_scale, e_shift = self.energy(lambda: (energies.sum(1), (energies * energies).sum(1)),
                                            length)
             energies = energies * e_scale[:, None] + e_shift[:, None]
-        heads = (energies.reshape(-1, self.heads) @ self.read()).view(batch, tokens, -1)
+        heads = (energies.reshape(-1, self.heads) @ self.read()).view(
+            batch, tokens, self.heads * self.dim_head)
         if self.energy_norm == "layer":
             heads = self.energy(heads)
         result = self.out(heads) if self.rule.projection else heads

@@ -10,6 +10,7 @@ gradients: the couplings that the solver gets, evaluation, export. A product tha
 (fewer than two dimensions, shapes that broadcast) is computed as ever.
 """
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -26,6 +27,7 @@ class Linear(torch.autograd.Function):
         return (y if bias is None else y.add_(bias)).view(*x.shape[:-1], -1)
 
     @staticmethod
+    @once_differentiable
     def backward(context, gradient):
         half_x, half_weight = context.saved_tensors
         rows = gradient.reshape(-1, gradient.shape[-1])
@@ -44,6 +46,7 @@ class Product(torch.autograd.Function):
         return (half_a @ half_b).float()
 
     @staticmethod
+    @once_differentiable
     def backward(context, gradient):
         half_a, half_b = context.saved_tensors
         half = gradient.bfloat16()

@@ -3,6 +3,7 @@ what is not contiguous; numpy does neither, and takes half the time for heads of
 """
 import numpy as np
 import torch
+from torch.autograd.function import once_differentiable
 
 from .half_products import half_products
 
@@ -16,6 +17,7 @@ class Product(torch.autograd.Function):
         return multiply(a, b)
 
     @staticmethod
+    @once_differentiable
     def backward(context, gradient):
         a, b = context.saved_tensors
         return (multiply(gradient, b.transpose(-2, -1)) if context.needs_input_grad[0] else None,
@@ -36,6 +38,7 @@ def product(a, b):
 
 
 def by_torch(a):
-    """Whether PyTorch is quicker, or has to see the product: a trace (torch.jit.trace) takes what
-    numpy computes for a constant."""
-    return a.is_cuda or torch.backends.mkl.is_available() or torch.jit.is_tracing()
+    """Whether PyTorch is quicker, or the only one: numpy has no bfloat16, and a trace
+    (torch.jit.trace) takes what numpy computes for a constant."""
+    return (a.is_cuda or a.dtype not in (torch.float32, torch.float64)
+            or torch.backends.mkl.is_available() or torch.jit.is_tracing())

@@ -62,6 +62,8 @@ class Solver:
 
     def _solve(self, couplings, signs, field, penalty, count):
         batch, heads, tokens = field.shape
+        if batch == 0:
+            return torch.empty(field.shape, dtype=torch.uint8, device=field.device)
         handle = self._handle(heads, tokens)
         device = field.device
         couplings = self._stage("couplings", couplings, torch.float32)
