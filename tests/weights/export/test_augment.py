@@ -43,6 +43,8 @@ class Augmentation(unittest.TestCase):
                 self.assertTrue(0 < same.logical_not().sum(), name)
                 self.assertTrue(same.any() or name in ("affine", "stroke", "jpeg"), name)
             torch.testing.assert_close(augment.apply(images, []), images)
+            odd = images[:8, :, :27, :9]
+            self.assertEqual(augment.apply(odd, list(augment.KINDS)).shape, odd.shape)
 
     def test_noise_is_whole_levels_of_mean_zero(self):
         torch.manual_seed(2)

@@ -199,6 +199,33 @@ class Own(unittest.TestCase):
         self.assertEqual([ids.tolist() for ids in data.train], [[2, 1, 4, 1, 4], [1]])
         self.assertEqual(data.train_labels.tolist(), [1, 0])
         self.assertEqual([ids.tolist() for ids in data.test], [[3, 1, 1]])
+        # Longer than what csv takes unasked.
+        self.put("train.csv", "text,label\n" + "good " * 40000 + ",up\n")
+        self.assertEqual(self.load(vocabulary=["<pad>", "<unk>", "good"])[0].train[0].size, 512)
+
+    def test_a_pack_has_the_labels_and_all_ids(self):
+        for label in range(300):
+            self.put(f"train/{label:03}/a.txt", "good film")
+            self.put(f"test/{label:03}/a.txt", "film")
+        data, _ = self.load()
+        data.train[0][:] = 70000
+        datasets.save_pack(data, self.root / "own-texts.npz")
+        packed, _ = self.load()
+        self.assertEqual((packed.labels, packed.train[0].tolist()), (data.labels, [70000] * 2))
+        self.assertEqual(packed.train_labels.tolist(), list(range(300)))
+
+    def test_a_pack_of_cut_texts_gives_no_ends_and_no_longer_ones(self):
+        self.put("train.csv", "text,label\none two three four five,a\n")
+        self.put("test.csv", "text,label\none two,a\n")
+        words = ["<pad>", "<unk>", "one", "two", "three", "four", "five"]
+        data, _ = self.load(vocabulary=words, max_tokens=4)
+        datasets.save_pack(data, self.root / "own-texts.npz", 4)
+        self.assertEqual(self.load(max_tokens=3)[0].train[0].tolist(), [2, 3, 4])
+        for more in ({"max_tokens": 5}, {"max_tokens": 2, "truncate": "ends"}):
+            with self.assertRaisesRegex(ValueError, "its texts are the first 4 tokens"):
+                self.load(**more)
+        datasets.save_pack(data, self.root / "own-texts.npz", 5)
+        self.assertEqual(self.load(max_tokens=2, truncate="ends")[0].train[0].tolist(), [2, 5])
 
     def test_faults_name_their_place(self):
         for text, expected in (("text\nx\n", "line 1: no column has the name 'label'; there are "
@@ -207,7 +234,12 @@ class Own(unittest.TestCase):
                                ("text,label,label\nx,a,b\n", "line 1: 2 columns have the name "
                                 "'label', expected one"),
                                ("text,label\n", "has no rows"),
-                               ('text,label\n"x,y\n', "line 2: ")):
+                               ('text,label\n"x,y\n', "line 2: "),
+                               ("text,label\nx,a\ny,\n", "line 3: the label is empty"),
+                               (b"text,label\ncaf\xe9,a\n", "t.csv: byte 0xe9 is not UTF-8"),
+                               ("text,label\nx,a\n".encode("utf-16"), "t.csv: .*not UTF-8"),
+                               ("text,label\n" + 9 * "x,a\n" + 9 * "y,b\n",
+                                "no label has 10 samples")):
             self.put("t.csv", text)
             with self.assertRaisesRegex(ValueError, expected):
                 self.load("t.csv")

@@ -119,12 +119,14 @@ def jpeg(images):
         coded = rounded_blocks(images[:, 0] - 128, LUMA, scale)[:, None] + 128
     else:
         r, g, b = images.unbind(1)
+        rows, columns = r.shape[1:]
         luma = 0.299 * r + 0.587 * g + 0.114 * b
         blue, red = ((b - luma) * 0.564, (r - luma) * 0.713)
         luma = rounded_blocks(luma - 128, LUMA, scale) + 128
         blue, red = (functional.interpolate(
-            rounded_blocks(functional.avg_pool2d(half[:, None], 2)[:, 0], CHROMA, scale)[:, None],
-            scale_factor=2, mode="bilinear", align_corners=False)[:, 0] for half in (blue, red))
+            rounded_blocks(functional.avg_pool2d(half[:, None], 2, ceil_mode=True)[:, 0], CHROMA,
+                           scale)[:, None], scale_factor=2, mode="bilinear",
+            align_corners=False)[:, 0, :rows, :columns] for half in (blue, red))
         coded = torch.stack((luma + 1.402 * red, luma - 0.344 * blue - 0.714 * red,
                              luma + 1.772 * blue), 1)
     return some(images, coded, 0.4)

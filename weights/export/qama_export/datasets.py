@@ -22,6 +22,7 @@ from .command import replacing
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
            "Bag",
            "Ankle boot"]
+PACKED_TOKENS = 512  # of a text in a pack, at most, unless the pack says another number
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SENTIMENT = ["negative", "positive"]
 # SST-2 is written in the Penn Treebank's way ("does n't"), what a user types is not.
@@ -65,7 +66,7 @@ def load(name, root, vocabulary=None, max_tokens=None, vocabulary_size=20000, ve
     if not root.is_dir() and not (name.startswith("own-") and root.exists()):
         raise FileNotFoundError(f"folder {root} does not exist, expected one with {LAYOUTS[name]}")
     pack = root / f"{name}.npz"
-    if pack.exists():
+    if pack.exists() and name != "own-images":
         return load_pack(name, pack, vocabulary, max_tokens, truncate)
     try:
         data = LOADERS[name](root, **(pictures or {} if name == "own-images" else {}))
@@ -294,9 +295,15 @@ def fill_vectors(weight, data):
 # ---- packs
 # -------------------------------------------------------------------------------------------
 
+def smallest(numbers):
+    """Integers from 0 on, of the smallest type that holds them."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
+
+
 def pack_texts(texts):
-    """Lists of ids -> (all ids u16, lengths u16)."""
-    return np.concatenate(texts).astype(np.uint16), np.array([len(ids) for ids in texts], np.uint16)
+    """Lists of ids -> (all ids, lengths)."""
+    return (smallest(np.concatenate(texts)),
+            smallest(np.array([len(ids) for ids in texts], np.int64)))
 
 
 def unpack_texts(ids, lengths, max_tokens=None, truncate="head"):
@@ -314,10 +321,11 @@ def unpack_words(array):
     return array.tobytes().decode("utf-8", "surrogateescape").split("\n")
 
 
-def save_pack(data, path):
-    """One compressed .npz of a loaded data set."""
-    arrays = {"train_labels": data.train_labels.astype(np.uint8),
-              "test_labels": data.test_labels.astype(np.uint8)}
+def save_pack(data, path, max_tokens=PACKED_TOKENS):
+    """One compressed .npz of a loaded data set. max_tokens: at which texts were cut."""
+    arrays = {"train_labels": smallest(data.train_labels),
+              "test_labels": smallest(data.test_labels), "labels": pack_words(data.labels),
+              "max_tokens": np.array(max_tokens)}
     for part in ("train", "test"):
         value = getattr(data, part)
         if is_text(data.name):
@@ -340,11 +348,18 @@ def load_pack(name, path, vocabulary=None, max_tokens=None, truncate="head"):
         words = unpack_words(arrays["vocabulary"])
         if vocabulary is not None and vocabulary != words:
             raise ValueError(f"{path}: its vocabulary of {len(words)} words is not the model's")
+        most = int(arrays.get("max_tokens", PACKED_TOKENS))
+        longest = max(int(arrays[part + "_lengths"].max()) for part in ("train", "test"))
+        if longest >= most and ((max_tokens or 0) > most or truncate != "head"):
+            raise ValueError(f"{path}: its texts are the first {most} tokens, expected "
+                             f"--max-tokens {most} or less and --truncate head, or a pack with "
+                             "more of the texts")
         for part in ("train", "test"):
             arrays[part] = unpack_texts(arrays[part], arrays[part + "_lengths"], max_tokens,
                                         truncate)
     known = {"mnist": [str(digit) for digit in range(10)], "fashion-mnist": FASHION,
              "cifar10": CIFAR}
+    labels = (unpack_words(arrays["labels"]) if "labels" in arrays else
+              known.get(name, SENTIMENT))
     return Dataset(name, arrays["train"], arrays["train_labels"].astype(np.int64), arrays["test"],
-                   arrays["test_labels"].astype(np.int64), known.get(name, SENTIMENT), words,
-                   arrays.get("vectors"))
+                   arrays["test_labels"].astype(np.int64), labels, words, arrays.get("vectors"))

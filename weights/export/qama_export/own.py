@@ -8,10 +8,8 @@
 Images become the model's size through libqama's own function (qama_model_fit_encoded), so that
 training sees what the runtime sees. What cannot be read is listed on standard error and counted.
 """
-import ctypes
 import csv
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import torch
 from qama import library
 
 HELD_OUT = 10  # of a label's samples, one of so many tests, where there is no test set
+MOST_CHARACTERS = 2 ** 31 - 1  # of a table's field; csv takes no more than 131 072 unasked
 
 
 def labelled(root, text):
@@ -37,6 +36,9 @@ def labelled(root, text):
     for sample, label in samples:
         seen[label] = seen.get(label, 0) + 1
         parts[seen[label] % HELD_OUT == 0].append((sample, label))
+    if not parts[1]:
+        raise ValueError(f"{root}: no label has {HELD_OUT} samples, of which one would be held out "
+                         "to test: expected more, or a part train and a part test")
     return parts
 
 
@@ -74,6 +76,7 @@ def read_table(path, text):
     if path.suffix not in (".csv", ".tsv"):
         raise ValueError(f"{path}: expected a directory, a .csv or a .tsv file")
     found = []
+    csv.field_size_limit(MOST_CHARACTERS)
     with open(path, encoding="utf-8-sig", newline="") as source:
         rows = csv.reader(source, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
         try:
@@ -92,11 +95,16 @@ def read_table(path, text):
                 if len(row) != len(names):
                     raise ValueError(f"{path}, line {rows.line_num}: {len(row)} fields, expected "
                                      f"{len(names)}, one a column")
+                if not row[names.index("label")]:
+                    raise ValueError(f"{path}, line {rows.line_num}: the label is empty")
                 value = row[names.index(sample)]
                 found.append((value if sample == "text" else path.parent / value,
                               row[names.index("label")]))
         except csv.Error as error:
             raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: byte {error.object[error.start]:#x} is not UTF-8, expected "
+                             "UTF-8 text, as iconv -t UTF-8 makes it") from error
     if not found:
         raise ValueError(f"{path} has no rows")
     return found
@@ -114,20 +122,17 @@ class Fitter:
     def __init__(self, shape, patch, preprocess, path=None):
         height, width, channels = shape
         # Any model of that input does: the smallest one there is.
-        from .export import export_model
+        from .export import opened
         from .models import build
         record = {"kind": "simple_vit",
                   "image": {"height": height, "width": width, "channels": channels},
                   "patch": patch, "token_pool": [1, 1], "dim": 4, "depth": 1, "heads": 1,
                   "dim_head": 4, "mlp": 4, "classes": 2, "gelu": "erf", "norm_eps": 1e-5,
                   "pool": "mean", "attention": {"kind": "softmax"}}
-        self.path, self.model, self.shape = path, ctypes.c_void_p(), shape
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "shape.safetensors")
-            state = torch.random.get_rng_state()
-            export_model(build(record), path, preprocess, ["0", "1"])
-            torch.random.set_rng_state(state)
-            self._call("qama_model_open_with", path.encode(), None, ctypes.byref(self.model))
+        self.path, self.shape = path, shape
+        state = torch.random.get_rng_state()
+        self.model = opened(build(record), preprocess, ["0", "1"], path=path)
+        torch.random.set_rng_state(state)
 
     def _call(self, name, *arguments):
         try:

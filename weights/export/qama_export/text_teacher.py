@@ -141,7 +141,7 @@ def write(path, vocabulary, texts, labels, soft):
     classes]."""
     tokens, lengths = datasets.pack_texts(texts)
     with command.replacing(path) as out:
-        np.savez_compressed(out, tokens=tokens, lengths=lengths, labels=labels.astype(np.int8),
+        np.savez_compressed(out, tokens=tokens, lengths=lengths, labels=labels.astype(np.int32),
                             probabilities=soft.numpy().astype(np.float16),
                             vocabulary=datasets.pack_words(vocabulary))
 
