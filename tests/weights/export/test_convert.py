@@ -165,6 +165,13 @@ class Conversion(unittest.TestCase):
         middle = np.frombuffer(raw, np.uint8).reshape(28, 84)[:, 28:56] / 255
         np.testing.assert_allclose(golden["input"][0, 0],
                                    (middle - told["mean"][0]) / told["std"][0], atol=1e-5)
+        # A golden of the model file has the same picture.
+        status, text = scripts.call(export, self.root, (
+            "golden", "own-out/model.safetensors", "--dataset", "own-images", "--data",
+            self.root / "own", "--count", "1", "--out", "again.safetensors"))
+        self.assertEqual(status, 0, text)
+        again, _ = tensor_file.read(self.root / "again.safetensors")
+        np.testing.assert_array_equal(again["input"], golden["input"])
 
     def test_what_does_not_fit_is_one_sentence(self):
         for sentence, more in {

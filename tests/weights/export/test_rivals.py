@@ -1,12 +1,16 @@
 """The rival attention kinds against plain loops over tokens, written from their papers'
 definitions."""
 import math
+import tempfile
 import unittest
+from pathlib import Path
 
 import reference
 import torch
-from qama_export import export, rivals
+from qama_export import datasets, export, rivals
 from qama_export.models import build
+
+from qama import library
 
 OPTIONS = {"longformer": {"window": 2, "global_tokens": 1},
            "bigbird": {"block": 3, "window_blocks": 1, "global_blocks": 1, "random_blocks": 1},
@@ -165,6 +169,23 @@ class Training(unittest.TestCase):
         for kind, name in names.items():
             model = build(reference.vit_record(attention={"kind": kind, **OPTIONS[kind]}))
             self.assertIn(f"blocks.1.attn.{name}", export.model_tensors(model))
+
+    @unittest.skipUnless(library.find(), "libqama.so is not built")
+    def test_bigbird_without_random_blocks_is_a_model_file(self):
+        attention = {"kind": "bigbird", **OPTIONS["bigbird"], "random_blocks": 0}
+        model = build(reference.vit_record(attention=attention))
+        preprocess = {**datasets.preprocess_record("mnist"), "fit": "stretch"}
+        del preprocess["margin"], preprocess["centre"]
+        labels = [str(n) for n in range(model.record["classes"])]
+        library.load().qama_model_close(export.opened(model, preprocess, labels))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "m.safetensors"
+            export.export_model(model, path, preprocess, labels)
+            images = torch.randn(2, *(model.record["image"][key]
+                                      for key in ("channels", "height", "width")))
+            with torch.no_grad():
+                torch.testing.assert_close(export.import_model(path)[0](images),
+                                           model.eval()(images))
 
 
 if __name__ == "__main__":

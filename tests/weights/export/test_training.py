@@ -243,6 +243,78 @@ class Training(unittest.TestCase):
         for one, other in zip(whole.model.parameters(), again.model.parameters()):
             torch.testing.assert_close(one, other)
 
+    @unittest.skipUnless(LIBRARY, "libqama.so is not built")
+    def test_a_training_stopped_before_an_evaluation_is_evaluated_there(self):
+        """Killed between the last step of an epoch, which left a checkpoint, and its evaluation;
+        and a teacher that anneals goes on where it was."""
+        self.run_and_finish("teacher", "--attention", "qama", "--epochs", "1", "--t-start", "9",
+                            "--t-end", "9")
+        found = {}
+        for name in ("whole", "part"):
+            extra = ("--attention", "softmax", "--epochs", "3", "--keep-best", "--checkpoint-every",
+                     "0", "--teacher", str(self.root / "teacher" / "model.safetensors"))
+            run = self.run_training(name, *extra)
+            if name == "part":
+                original = run.evaluate
+                run.evaluate = lambda run=run, was=original: (self.stop_at(run, 2), was())[1]
+                with self.assertRaises(KeyboardInterrupt):
+                    run.train()
+                run = self.run_training(name, *extra, "--resume")
+                self.assertEqual(run.step, 2 * run.epoch_steps)
+            run.train()
+            run.finish()
+            log = (self.root / name / "log.jsonl").read_text().splitlines()
+            accuracies = [line["accuracy"] for line in map(json.loads, log) if "accuracy" in line]
+            found[name] = accuracies, run.model.state_dict()
+        self.assertEqual(found["part"][0], found["whole"][0])
+        self.assertEqual(len(found["whole"][0]), 3)
+        for one, other in zip(found["part"][1].values(), found["whole"][1].values()):
+            self.assertTrue(torch.equal(one, other))
+
+    def test_a_best_epoch_that_was_the_last_counts_when_a_run_goes_on(self):
+        extra = ("--attention", "softmax", "--keep-best", "--eval-every", "1")
+        run = self.run_and_finish("more", *extra, "--epochs", "2")
+        again = self.run_training("more", *extra, "--epochs", "3", "--resume")
+        again.train()
+        self.assertGreaterEqual(again.best["accuracy"], run.best["accuracy"])
+
+    def run_and_finish(self, name, *extra):
+        run = self.run_training(name, *extra)
+        run.train()
+        run.finish()
+        return run
+
+    def test_a_teacher_of_another_task_is_refused(self):
+        self.run_and_finish("teacher", "--attention", "softmax", "--epochs", "1")
+        teacher = str(self.root / "teacher" / "model.safetensors")
+        model, metadata, _ = export.import_model(teacher)
+        for what, change in (("mean", {"mean": [0.5]}), ("labels", {}),
+                             ("images", {"pad": 1})):
+            other = str(self.root / f"{what}.safetensors")
+            record = {**model.record}
+            if what == "images":
+                record["image"] = {"height": 14, "width": 14, "channels": 1}
+            labels = metadata["labels"][::-1] if what == "labels" else metadata["labels"]
+            preprocess = {**metadata["preprocess"], **(change if what == "mean" else {})}
+            export.export_model(build(record), other, preprocess, labels)
+            with self.subTest(what), self.assertRaisesRegex(ValueError, f"a teacher with {what}"):
+                self.run_training(f"student-{what}", "--attention", "softmax", "--teacher", other)
+
+    @unittest.skipUnless(LIBRARY, "libqama.so is not built")
+    def test_what_the_runtime_refuses_is_not_trained(self):
+        for sentence, extra in {
+                "architecture.depth: 0, expected 1 to 256": ("--depth", "0"),
+                "architecture.attention.window": ("--attention", "longformer", "--window", "-1"),
+                "architecture.attention.rank": ("--attention", "linformer", "--rank", "0"),
+                "architecture.attention.bits": ("--attention", "qama_v1", "--bits", "0")}.items():
+            with self.subTest(sentence), self.assertRaisesRegex(ValueError, f"^{sentence}"):
+                self.run_training("refused", "--attention", "softmax", *extra)
+        for sentence, extra in {"patches of 5x5 in 28x28": ("--patch", "5"),
+                                "a token pool of 3x3 in 4x4": ("--token-pool", "3x3"),
+                                "dim 18, expected a multiple of 4": ("--dim", "18")}.items():
+            with self.subTest(sentence), self.assertRaisesRegex(ValueError, sentence):
+                self.run_training("refused", "--attention", "softmax", *extra)
+
     @staticmethod
     def stop_at(run, epoch):
         """A crash in the evaluation after `epoch` epochs; the last checkpoint is one epoch old."""

@@ -13,11 +13,15 @@ write_golden() records the inputs and every named intermediate of one forward pa
     python3 -m qama_export.export pictures MODEL.safetensors --dataset mnist --out NEW.safetensors
 """
 import argparse
+import ctypes
 import json
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
+from qama import library
 from qama.torch import STARTS, QAMAttention, Solver
 
 from . import command, datasets, tensor_file
@@ -46,7 +50,8 @@ def model_tensors(model, vocabulary=None):
     for name, value in model.state_dict().items():
         if not any(f".attn.{part}." in name for part in folded):
             value = value.detach().cpu()
-            found[name] = (value.float() if value.is_floating_point() else value).numpy()
+            if value.numel():  # bigbird's random blocks may be none
+                found[name] = (value.float() if value.is_floating_point() else value).numpy()
     for index, block in enumerate(model.blocks):
         attention = block.attn
         if not isinstance(attention, (QAMAttention, QamaV1Attention)):
@@ -78,6 +83,21 @@ def export_model(model, path, preprocess, labels, training=None, vocabulary=None
     if training is not None:
         metadata["training"] = json.dumps(training)
     return tensor_file.write(path, model_tensors(model, vocabulary), metadata)
+
+
+def opened(model, preprocess, labels, vocabulary=None, path=None):
+    """A handle of libqama (at `path`) for `model`, which is written to a file that does not stay;
+    ValueError where the runtime refuses it."""
+    handle = ctypes.c_void_p()
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "model.safetensors")
+        export_model(model, file, preprocess, labels, vocabulary=vocabulary)
+        try:
+            library.call("qama_model_open_with", file.encode(), None, ctypes.byref(handle),
+                         path=path)
+        except library.QamaError as error:
+            raise ValueError(error.sentence.replace(f"file '{file}': ", "")) from None
+    return handle
 
 
 def import_model(path):
@@ -136,10 +156,21 @@ def write_golden(model, path, model_sha256, inputs, labels, logits=None):
                                              "producer": PRODUCER})
 
 
+def pictures_of(record, preprocess):
+    """How pictures of one's own are prepared for a model with these records (datasets.load)."""
+    if "image" not in record:
+        return {}
+    return {"shape": tuple(record["image"][key] for key in ("height", "width", "channels")),
+            "patch": record["patch"], "preprocess": preprocess}
+
+
 def golden_inputs(model, preprocess, data, count, start=0):
     """The first `count` test samples from `start` on, as (inputs, labels); text is padded to
     max_tokens."""
     labels = data.test_labels[start:start + count]
+    if not len(labels):
+        raise ValueError(f"{count} test samples from {start} on, expected at least one of "
+                         f"{len(data.test_labels)}")
     if isinstance(model, SimpleViT):
         return (datasets.normalise(torch.from_numpy(data.test[start:start + count].copy()),
                                    preprocess),), labels
@@ -365,6 +396,7 @@ def main():
     model.set_solver(anneal_solver(model.record))
     data = datasets.load(arguments.dataset, arguments.data, vocabulary=vocabulary,
                          max_tokens=model.record.get("sequence", {}).get("max_tokens"),
+                         pictures=pictures_of(model.record, metadata["preprocess"]),
                          truncate=metadata["preprocess"].get("truncate", "head"))
     inputs, labels = golden_inputs(model, metadata["preprocess"], data, arguments.count,
                                    arguments.start)

@@ -17,7 +17,10 @@ from .qama_v1 import QamaV1Attention
 
 
 def sincos_2d(rows, columns, dim, temperature=10000.0):
-    """Position table [rows*columns, dim] of SimpleViT; dim must be a multiple of 4."""
+    """Position table [rows*columns, dim] of SimpleViT."""
+    if dim < 4 or dim % 4:
+        raise ValueError(f"dim {dim}, expected a multiple of 4, since positions are sines and "
+                         "cosines of rows and columns")
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     omega = torch.arange(dim // 4) / max(dim // 4 - 1, 1)
     omega = 1.0 / temperature ** omega
@@ -27,6 +30,9 @@ def sincos_2d(rows, columns, dim, temperature=10000.0):
 
 def sincos_1d(tokens, dim, temperature=10000.0):
     """Position table [tokens, dim] of the first transformer, for text."""
+    if dim < 2 or dim % 2:
+        raise ValueError(f"dim {dim}, expected a multiple of 2, since positions are sines and "
+                         "cosines")
     angle = torch.arange(tokens)[:, None] / temperature ** (torch.arange(0, dim, 2) / dim)
     return torch.stack((angle.sin(), angle.cos()), -1).reshape(tokens, dim).float()
 
@@ -51,7 +57,7 @@ class SoftmaxAttention(nn.Module):
         normed = self.norm(x)
         batch, tokens, _ = x.shape
         qkv = self.qkv(normed).view(batch, tokens, 3, self.heads, self.dim_head)
-        if mask is None and not by_torch(x):
+        if mask is None and not by_torch(qkv):
             heads = Attend.apply(qkv)
         else:
             q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -265,14 +271,23 @@ class Encoder(nn.Module):
         return x.mean(1) if mask is None else x.sum(1) / count[:, None].to(x.dtype)
 
 
+def parts(whole, size, what):
+    """(rows, columns) of parts of that size in something; ValueError where they do not fit."""
+    if min(size) < 1 or whole[0] % size[0] or whole[1] % size[1]:
+        raise ValueError(f"{what} of {size[0]}x{size[1]} in {whole[0]}x{whole[1]}, expected a size "
+                         "that divides them")
+    return whole[0] // size[0], whole[1] // size[1]
+
+
 class SimpleViT(Encoder):
     """images [B,C,H,W] (normalised), or their Patch.numbers() -> logits [B,classes]."""
 
     def __init__(self, record, dropout=0.0):
         super().__init__(record, dropout)
         image, patch = record["image"], record["patch"]
-        self.grid = (image["height"] // patch, image["width"] // patch)
+        self.grid = parts((image["height"], image["width"]), (patch, patch), "patches")
         self.pool = tuple(record["token_pool"])
+        parts(self.grid, self.pool, "a token pool")
         self.patch = Patch(record)
         position = sincos_2d(*self.grid, record["dim"])
         first = record.get("class_tokens", 0)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from qama import library
 from qama.torch import Solver
 from qama.torch.attention import RULES, HeadNorm
 from qama.torch.half_products import half_products
@@ -50,6 +51,10 @@ RECIPES = {"published": dict(dim=64, depth=1, heads=8, dim_head=8, mlp=64, patch
                              weight_decay=0.0, augment=False, pixels="half", projection=False,
                              seed=42, sweeps=5, eval_sweeps=5, t_start=0.3, t_end=0.03,
                              keep_best=True)}
+# Smallest values of options; what a model file may hold is the runtime's to say (check_runs).
+LEAST = {1: ("batch", "heads", "dim_head", "dim", "mlp", "golden", "threads", "max_tokens"),
+         0: ("epochs", "max_steps", "train_samples", "test_samples", "eval_every", "shift",
+             "recalibrate", "neighbours")}
 MOST_VALUES = 2 ** 28  # of images that are kept as floats: 1 GiB
 LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
 
@@ -212,6 +217,11 @@ def parse(arguments=None):
             raise ValueError
     except ValueError:
         parser.error(f"--image {options.image}, expected HEIGHTxWIDTHxCHANNELS")
+    for least, names in LEAST.items():
+        for name in names:
+            if (getattr(options, name) or 0) < least:
+                parser.error(f"--{name.replace('_', '-')} {getattr(options, name)}, expected at "
+                             f"least {least}")
     if options.resume and options.restart:
         parser.error("--resume and --restart exclude each other")
     if options.soft_labels and (options.teacher or not datasets.is_text(options.dataset)):
@@ -285,14 +295,6 @@ class Origin:
     preprocess: dict
     labels: list
     vocabulary: list | None
-
-    def pictures(self):
-        """How pictures of one's own are prepared: as for the model."""
-        if "image" not in self.record:
-            return {}
-        return {"shape": tuple(self.record["image"][key] for key in ("height", "width",
-                                                                     "channels")),
-                "patch": self.record["patch"], "preprocess": self.preprocess}
 
     def check(self, data):
         """ValueError unless `data` is of the model's task."""
@@ -501,23 +503,37 @@ class Teacher:
     """
 
     def __init__(self, options, device, probabilities=None):
-        self.model = None
-        self.feature_weight = options.feature_weight
+        self.model = self.solver = None
+        self.path, self.feature_weight = options.teacher, options.feature_weight
         if probabilities is None:
-            self.model, metadata, _ = export.import_model(options.teacher)
-            kept = metadata["preprocess"].get("truncate", "head")
-            if kept != options.truncate:
-                raise ValueError(f"{options.teacher}: it reads texts with --truncate {kept}, "
-                                 f"expected {options.truncate} as in training")
-            self.model.set_solver(export.anneal_solver(self.model.record, options.threads,
-                                                       options.library))
+            self.model, self.metadata, self.vocabulary = export.import_model(options.teacher)
+            self.solver = export.anneal_solver(self.model.record, options.threads, options.library)
+            self.model.set_solver(self.solver)
             self.model.to(device)
         else:
             self.logits = probabilities.clamp(min=1e-4).log().to(device)
         self.weight, self.temperature = options.teacher_weight, options.teacher_temperature
 
-    def check(self, record):
-        """ValueError unless a model with this record has the teacher's features."""
+    def check(self, record, preprocess, data):
+        """ValueError unless the inputs and labels of a model with these records, trained on `data`,
+        are the teacher's, and its features where they count."""
+        if self.model is None:
+            return
+        own, pairs = self.model.record, {"labels": (self.metadata["labels"], list(data.labels))}
+        pairs["inputs"] = own["kind"], record["kind"]
+        pairs["images"] = own.get("image"), record.get("image")
+        for key in ("mean", "std", "scale", "tokeniser", "truncate"):
+            pairs[key] = self.metadata["preprocess"].get(key), preprocess.get(key)
+        for what, (got, expected) in pairs.items():
+            if got != expected:
+                raise ValueError(f"{self.path}: a teacher with {what} {got}, expected {expected} "
+                                 "as in training")
+        if "sequence" in record:
+            most, needed = (one["sequence"]["max_tokens"] for one in (own, record))
+            if self.vocabulary != data.vocabulary or most < needed:
+                raise ValueError(f"{self.path}: a teacher with {len(self.vocabulary)} words and "
+                                 f"{most} tokens, expected the {len(data.vocabulary)} words of the "
+                                 f"training and {needed} tokens or more")
         for key in ("dim", "depth") if self.feature_weight else ():
             if record[key] != self.model.record[key]:
                 raise ValueError(f"--feature-weight: a teacher of {key} {self.model.record[key]}, "
@@ -633,7 +649,8 @@ class Run:
                                   vocabulary_size=options.vocabulary, vectors=options.vectors,
                                   pictures={"shape": options.image, "patch": options.patch,
                                             "fit": options.fit, "library": options.library,
-                                            **(origin.pictures() if origin else {})},
+                                            **(export.pictures_of(origin.record, origin.preprocess)
+                                               if origin else {})},
                                   truncate=options.truncate)
         for part, limit in (("train", options.train_samples), ("test", options.test_samples)):
             if limit:
@@ -660,6 +677,7 @@ class Run:
             datasets.fill_vectors(self.model.embed.weight, self.data)
         if scores is not None:
             self.model.embed.ngrams.copy_(torch.from_numpy(scores.table)[:, None])
+        self.check_runs()
         self.model.to(self.device)
         self.optimizer = make_optimizer(self.model, options)
         self.solvers = None
@@ -679,7 +697,7 @@ class Run:
         self.planned = options.max_steps or steps * options.epochs
         self.step, self.total, self.spent = 0, self.planned, 0.0
         self.progress, self.saved_at = None, None
-        self.best = None
+        self.best, self.evaluated = None, 0  # the step of the last evaluation
         self.log_file = open(self.out / "log.jsonl", "a", encoding="utf-8")
         self.average = None
         if options.start_from and options.start_from.endswith(".safetensors"):
@@ -695,13 +713,24 @@ class Run:
         self.teacher = None
         if options.teacher or options.soft_labels:
             self.teacher = Teacher(options, self.device, probabilities)
-            self.teacher.check(self.model.record)
+            self.teacher.check(self.model.record, self.preprocess, self.data)
         elif isinstance(self.model, SimpleViT) and "class_tokens" not in self.model.record:
             self.batches.prepare(self.model.patch)
         if options.average:
             self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         if options.resume and (self.out / "checkpoint.pt").exists():
             self.restore()
+
+    def check_runs(self):
+        """ValueError where the runtime refuses such a model: better now than behind the training.
+        Without libqama, which softmax does not need, nobody can tell."""
+        path = self.options.library or library.find()
+        try:
+            close = library.load(path).qama_model_close
+        except OSError:
+            return
+        close(export.opened(self.model, self.preprocess, self.data.labels, self.data.vocabulary,
+                            path))
 
     def elapsed(self):
         return time.monotonic() - self.began
@@ -721,7 +750,9 @@ class Run:
                  "step": self.step, "total": self.total, "spent": self.spent + self.elapsed(),
                  "random": torch.get_rng_state(), "calls": self.solvers["train"].calls
                  if self.solvers else 0,
-                 "average": self.average, "best": self.best}
+                 "average": self.average, "best": self.best, "evaluated": self.evaluated}
+        if self.teacher and self.teacher.solver:
+            state["teacher_calls"] = self.teacher.solver.calls
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         command.write_checkpoint(self.out / "checkpoint.pt", state)
@@ -747,11 +778,14 @@ class Run:
         if self.average is not None:
             self.average = state["average"]
         self.best = state.get("best")
+        self.evaluated = state.get("evaluated", self.step)
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"])
         if self.solvers:
             self.solvers["train"].calls = state["calls"]
+        if self.teacher and self.teacher.solver:
+            self.teacher.solver.calls = state.get("teacher_calls", 0)
         self.log(event="resumed")
 
     def follow_average(self):
@@ -828,6 +862,16 @@ class Run:
             self.model.set_solver(self.solvers["train"])
         return result
 
+    def evaluate_epoch(self, done):
+        """Evaluates the model behind `done` epochs, if that is asked for and was not done before
+        the training was stopped."""
+        every = self.options.eval_every
+        if done and every and done % every == 0 and self.evaluated != self.step:
+            accuracy, loss = self.evaluate()
+            self.evaluated = self.step
+            self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5))
+            self.checkpoint()
+
     def train(self):
         options = self.options
         # Time kept back for the last evaluation, the export and slower moments.
@@ -838,6 +882,8 @@ class Run:
         self.progress = Progress(self)
         while self.step < self.total:
             epoch, first = divmod(self.step, self.epoch_steps)
+            if first == 0:
+                self.evaluate_epoch(epoch)
             generator = torch.Generator().manual_seed(options.seed * 100003 + epoch)
             order = self.batches.epoch_order(generator, options.batch).to(self.device)
             for chosen in order[first:]:
@@ -886,11 +932,6 @@ class Run:
                     counted = 0
                 self.progress.update()
                 self.keep()
-            done = epoch + 1
-            if options.eval_every and done % options.eval_every == 0 and self.step < self.total:
-                accuracy, loss = self.evaluate()
-                self.log(accuracy=round(accuracy, 4), test_loss=round(loss, 5))
-                self.checkpoint()
         self.progress.clear()
         self.checkpoint()
 
