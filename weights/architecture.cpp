@@ -31,6 +31,13 @@ constexpr ErrorCode kBad = ErrorCode::model_bad_architecture;
 
 using Ordered = nlohmann::ordered_json;
 
+/// Of a key that is there: where it is left out, there is none.
+Status at_least_one(const std::string& name, std::int32_t value) {
+  if (value >= 1) return {};
+  return Error{kBad, "architecture." + name + ": " + std::to_string(value) +
+                         ", expected 1 or more where the key is given"};
+}
+
 void read_schedule(ObjectReader& reader, hal::Schedule& out) {
   reader.read("sweeps", out.sweeps);
   reader.read("restarts", out.restarts);
@@ -47,6 +54,9 @@ void read_schedule(ObjectReader& reader, hal::Schedule& out) {
 Status read_layers(const Json& value, const std::string& where, std::vector<hal::Schedule>& out) {
   if (!value.is_array()) {
     return Error{kBad, where + ": " + std::string(value.type_name()) + ", expected an array"};
+  }
+  if (value.empty()) {
+    return Error{kBad, where + ": 0 entries, expected one a block where the key is given"};
   }
   for (const Json& layer : value) {
     hal::Schedule& schedule = out.emplace_back();
@@ -139,6 +149,7 @@ Status read_sequence(const Json& value, Architecture& out) {
   if (scored || reader.optional("ngram_rows") != nullptr) {
     reader.read("ngrams", out.ngrams);
     reader.read("ngram_rows", out.ngram_rows);
+    reader.merge(at_least_one("sequence.ngrams", out.ngrams));
   }
   if (reader.optional("norm") != nullptr) reader.read("norm", out.embedding_norm);
   if (reader.optional("projection") != nullptr) {
@@ -166,13 +177,6 @@ Status read_token_pool(const Json& value, Architecture& out) {
   out.token_pool_rows = value[0].get<std::int32_t>();
   out.token_pool_cols = value[1].get<std::int32_t>();
   return {};
-}
-
-/// Of a key that is there: where it is left out, there is none.
-Status at_least_one(const std::string& name, std::int32_t value) {
-  if (value >= 1) return {};
-  return Error{kBad, "architecture." + name + ": " + std::to_string(value) +
-                         ", expected 1 or more where the key is given"};
 }
 
 Status read_head_hidden(const Json& value, Architecture& out) {
@@ -418,7 +422,10 @@ Result<Architecture> Architecture::parse(std::string_view json) {
     if (reader.optional("patch_norm_eps") != nullptr) {
       reader.read("patch_norm_eps", a.patch_norm_eps.emplace());
     }
-    if (reader.optional("class_tokens") != nullptr) reader.read("class_tokens", a.class_tokens);
+    if (reader.optional("class_tokens") != nullptr) {
+      reader.read("class_tokens", a.class_tokens);
+      reader.merge(at_least_one("class_tokens", a.class_tokens));
+    }
     if (reader.optional("patch_norms") != nullptr) reader.read("patch_norms", a.patch_norms);
   } else if (a.is_text()) {
     if (const Json* sequence = reader.raw("sequence")) reader.merge(read_sequence(*sequence, a));

@@ -17,8 +17,9 @@ int main(int argc, char** argv) {
   using bench::Json;
   using bench::must;
   constexpr std::int32_t kBatch = 64;
-  if (argc < 2) bench::fail("usage: cim_engine MODEL [SAMPLES]");
-  const int rounds = std::max((argc > 2 ? std::atoi(argv[2]) : 256) / kBatch, 1);
+  const char* usage = "cim_engine MODEL [SAMPLES]";
+  if (argc < 2) bench::fail(std::string("usage: ") + usage);
+  const int rounds = std::max(bench::number_at(argc, argv, 2, 256, usage) / kBatch, 1);
   const auto model = must(runtime::Model::open(argv[1]));
   const weights::Architecture& a = model->architecture();
   if (!a.is_qama() || !a.is_image()) bench::fail("expected an image model with QAMA attention");

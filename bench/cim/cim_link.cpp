@@ -34,9 +34,11 @@ Json percentiles(const std::vector<double>& values) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int jobs = argc > 1 ? std::max(std::atoi(argv[1]), 16) : 2000;
-  const hal::ProblemShape shape{argc > 3 ? std::atoi(argv[2]) : 8,
-                                argc > 3 ? std::atoi(argv[3]) : 49};
+  const char* usage = "cim_link [JOBS [HEADS TOKENS]]";
+  if (argc == 3) bench::fail(std::string("usage: ") + usage);
+  const int jobs = std::max(bench::number_at(argc, argv, 1, 2000, usage), 16);
+  const hal::ProblemShape shape{bench::number_at(argc, argv, 2, 8, usage),
+                                bench::number_at(argc, argv, 3, 49, usage)};
   must(hal::validate_shape(shape));
   auto buffer = must(hal::ProblemBuffer::create(shape));
   const auto n = static_cast<std::size_t>(shape.tokens);

@@ -91,8 +91,9 @@ Run measure(hal::Device& device, const std::vector<hal::ProblemBuffer>& layers, 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int jobs = argc > 1 ? std::max(std::atoi(argv[1]), 16) : 300;
-  const int most = argc > 2 ? std::clamp(std::atoi(argv[2]), 1, 8) : 2;
+  const char* usage = "cim_pool [JOBS [MACHINES]]";
+  const int jobs = std::max(bench::number_at(argc, argv, 1, 300, usage), 16);
+  const int most = std::min(bench::number_at(argc, argv, 2, 2, usage), 8);
   const auto layers = make_layers();
   std::vector<std::unique_ptr<bench::Emulator>> machines;
   Json out = {{"bench", "cim_pool"},

@@ -78,8 +78,9 @@ hal::ProblemBuffer as_selection(const hal::cim::QuantisedView& block) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) bench::fail("usage: eight_bits MODEL DATASET DATA [IMAGES]");
-  const int images = argc > 4 ? std::max(std::atoi(argv[4]), 1) : 100;
+  const char* usage = "eight_bits MODEL DATASET DATA [IMAGES]";
+  if (argc < 4) bench::fail(std::string("usage: ") + usage);
+  const int images = bench::number_at(argc, argv, 4, 100, usage);
   const auto model = must(runtime::Model::open(argv[1]));
   const weights::Architecture& a = model->architecture();
   if (!a.is_qama() || !a.is_image()) bench::fail("expected an image model with QAMA attention");

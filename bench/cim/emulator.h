@@ -32,6 +32,17 @@ inline void must(const Status& status) {
     fail(std::string(error_name(status.error().code)) + ": " + status.error().message);
 }
 
+/// Word `at` of the command line, a whole number of 1 to a million; `absent` if it has none.
+inline int number_at(int argc, char** argv, int at, int absent, const char* usage) {
+  if (argc <= at) return absent;
+  char* end = nullptr;
+  const long value = std::strtol(argv[at], &end, 10);
+  if (end == argv[at] || *end != '\0' || value < 1 || value > 1'000'000) {
+    fail(std::string("usage: ") + usage);
+  }
+  return static_cast<int>(value);
+}
+
 class Emulator {
  public:
   /// `configuration`: JSON of a machine, empty for the default one.

@@ -55,8 +55,9 @@ std::string secret_file(const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 3;
-  const auto flood = static_cast<std::size_t>(argc > 2 ? std::atoi(argv[2]) : 10000);
+  const char* usage = "lying_peers [SECONDS [CONNECTIONS]]";
+  const int seconds = bench::number_at(argc, argv, 1, 3, usage);
+  const auto flood = static_cast<std::size_t>(bench::number_at(argc, argv, 2, 10000, usage));
   const std::string psk = secret_file("edge-1:00112233445566778899aabbccddeeff\n");
   const std::string password = secret_file("letmein\n");
   bool all_good = true;
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
     double slowest = 0;
     const test::Attacker attacker({emulator.port(), emulator.http_port()}, attack.run);
     if (!attacker.ready()) bench::fail(std::string(attack.name) + ": the attacker is not ready");
-    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    const auto end = Clock::now() + std::chrono::seconds(seconds);
     while (Clock::now() < end) {
       const double took = serve(uri);
       ++asked;
@@ -85,7 +86,7 @@ int main(int argc, char** argv) {
       slowest = std::max(slowest, took);
     }
     const double memory = test::peak_megabytes(emulator.pid());
-    all_good = all_good && served == asked && slowest < 1000 && memory < 64;
+    all_good = all_good && served > 0 && served == asked && slowest < 1000 && memory < 64;
     std::printf("%s\t%d of %d\t%.0f\t%.1f\n", attack.name, served, asked, slowest, memory);
     std::fflush(stdout);
   }

@@ -121,6 +121,9 @@ TEST(Architecture, ScoresOfNgramsMayBeLeftOut) {
   EXPECT_EQ(again, a);
   a.ngrams = 0;  // rows that nothing looks up
   EXPECT_ERROR(model_bad_architecture, a.validate());
+  json["sequence"]["ngrams"] = 0;
+  json["sequence"]["ngram_rows"] = 0;
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));
 }
 
 TEST(Architecture, PatchesMayHaveAnEpsilonOfTheirOwn) {
@@ -188,7 +191,7 @@ TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
   ASSERT_OK_AND_ASSIGN(const Architecture again, Architecture::parse(a.to_json()));
   EXPECT_EQ(again, a);
   expect_changes(json, {{"/class_tokens", 17, "class_tokens: 17, expected 0 to 16"},
-                        {"/class_tokens", 0, "pool: class, expected class_tokens beside it"},
+                        {"/class_tokens", 0, "class_tokens: 0, expected 1 or more"},
                         {"/token_pool", {7, 2}, "token_pool: a window, expected [1,1] with class"},
                         {"/patch_norm_eps", 0.1, "patch_norm_eps: given, expected none without"},
                         {"/norm", "both", "architecture.norm"},
@@ -200,6 +203,9 @@ TEST(Architecture, ImageEncodersAsTheyAreOutThere) {
                         {"/head_hidden/activation", "sine", "head_hidden.activation"},
                         {"/head_hidden/more", 1, "unknown key 'more'"},
                         {"/attention", {{"kind", "softmax"}, {"projection", false}}, ""}});
+  Json none = json;
+  none.erase("class_tokens");
+  EXPECT_ERROR(model_bad_architecture, Architecture::parse(none.dump()));  // pool of no tokens
   json["dim"] = 128;
   json["attention"] = {{"kind", "softmax"}, {"projection", false}};
   EXPECT_ERROR(model_bad_architecture, Architecture::parse(json.dump()));  // out_bias of nothing
@@ -294,6 +300,7 @@ TEST(Architecture, SchedulesOfBlocksAndRounds) {
   refused("/attention/anneal/t_round", 0.01, "anneal.t_round: 0.01, expected 0.03");
   refused("/attention/anneal/start", "cold", "anneal.start");
   refused("/attention/anneal/layers", 3, "anneal.layers: number, expected an array");
+  refused("/attention/anneal/layers", Json::array(), "layers: 0 entries, expected one a block");
   refused("/attention/anneal/layers", Json::array({anneal["layers"][0]}),
           "layers: entries: 1, expected 2 to 2");
   refused("/attention/anneal/layers/1/sweeps", -1, "layers[1].sweeps");

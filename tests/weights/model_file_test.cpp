@@ -205,7 +205,8 @@ TEST(ModelFile, ShippedModelsAreGood) {
     if (!model.ok() && model.error().code == ErrorCode::model_wrong_kind) {
       EXPECT_OK(GoldenFile::open(entry.path().string()));
     } else {
-      EXPECT_OK(model);
+      ASSERT_OK(model);
+      EXPECT_TRUE((*model)->sealed());
     }
     ++count;
   }

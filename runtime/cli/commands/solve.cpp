@@ -41,7 +41,7 @@ class Solve final : public Command {
             "  dimacs      'p edge n m', then m lines 'e i j' or 'e i j w'; maximises the cut\n"
             "  mtx         MatrixMarket; minimises x^T A x. mtx-maxcut: the weights of a graph\n"
             "  csv         a matrix M, a row a line; minimises - s^T M s, as the vendor's machine\n"
-            "              does. csv-qubo: minimises x^T M x\n"
+            "              does. csv-qubo: minimises x^T M x; a .csv with a diagonal is one\n"
             "A line of the first word c, and what follows #, % or //, is a comment. A line 'offset "
             "W' is added to every value. Files may be packed by gzip.\n"
             "Without --format, the file's name or its first line decides; the answer says which. "

@@ -49,10 +49,10 @@ std::string range_of(const std::string& check) {
 ValueKind kind_of(const OptionRow& row) {
   if (row.value.empty()) return ValueKind::none;
   if (!row.words.empty()) return ValueKind::words;
-  if (row.value == "MODEL") return ValueKind::model;
+  if (row.value.ends_with("MODEL")) return ValueKind::model;  // or [NAME=]MODEL
   if (row.value == "URI") return ValueKind::device;
   if (row.value.starts_with("DIR")) return ValueKind::directory;
-  for (const char* file : {"FILE", "INPUT", "GOLDEN"}) {
+  for (const char* file : {"FILE", "INPUT", "GOLDEN", "PROBLEM", "RECEIPT"}) {
     if (row.value == file) return ValueKind::file;
   }
   return ValueKind::other;
@@ -69,6 +69,8 @@ OptionRow row_of(const CLI::Option& option) {
   out.repeated = option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll ||
                  (option.get_positional() && option.get_items_expected_max() > 1);
   out.kind = kind_of(out);
+  // A data set is a directory, or a table of one's own.
+  if (out.kind == ValueKind::directory && option.check_lname("data")) out.kind = ValueKind::file;
   const auto add = [&out](const std::string& fact) {
     if (!fact.empty()) out.facts += (out.facts.empty() ? "" : "; ") + fact;
   };

@@ -180,7 +180,12 @@ TEST(Completion, BashCompletes) {
   EXPECT_THAT(offers("qama eval --dataset mn"), ElementsAre("mnist"));
   EXPECT_THAT(offers("qama classify -m "), UnorderedElementsAre("a.safetensors", "data/"));
   EXPECT_THAT(offers("qama classify -m a.safetensors --json b"), ElementsAre("b.png"));
-  EXPECT_THAT(offers("qama eval --data "), ElementsAre("data"));
+  EXPECT_THAT(offers("qama eval --data "),
+              UnorderedElementsAre("a.safetensors", "b.png", "completion", "data/"));
+  EXPECT_THAT(offers("qama man --all "), ElementsAre("data"));
+  EXPECT_THAT(offers("qama serve -m "), UnorderedElementsAre("a.safetensors", "data/"));
+  EXPECT_THAT(offers("qama replay b"), ElementsAre("b.png"));
+  EXPECT_THAT(offers("qama replay b.png b"), ElementsAre("b.png"));
   EXPECT_THAT(offers("qama info "), UnorderedElementsAre("a.safetensors", "data/"));
   EXPECT_THAT(offers("qama help ver"), ElementsAre("verify", "verify-install"));
   EXPECT_THAT(offers("qama completion "), ElementsAre("bash", "zsh", "fish"));
