@@ -126,7 +126,8 @@ Result<std::vector<std::string>> read_labels(std::string_view json, std::int32_t
     }
     const auto& label = element.get_ref<const std::string&>();
     if (label.empty() || has_control_character(label)) {
-      return Error{kCode, where + quote(label) + ", expected text without control characters"};
+      return Error{kCode, where + quote(label) +
+                              ", expected one character or more, none of them a control character"};
     }
     labels.push_back(label);
   }

@@ -130,9 +130,9 @@ class Verify final : public Command {
         .summary = "Compare every intermediate value of a model with PyTorch's.",
         .notes =
             "The golden file's spins take the place of the solver's, as far as it has them. Then "
-            "logits and tensors must be within the bounds, and the answer of every sample must be "
-            "the golden file's; with products in half precision or int8, of 95 %. What the "
-            "solver's own spins give is printed beside it and has no bound.\n",
+            "logits and tensors must be within the bounds, and every answer must be the golden "
+            "file's; in int8 and with products in half precision, 95 % of them. What the solver's "
+            "own spins give is printed beside it and has no bound.\n",
         .examples =
             "qama verify weights/models/mnist-qama.safetensors mnist-qama.golden.safetensors\n"};
   }
