@@ -180,8 +180,8 @@ TEST(Completion, BashCompletes) {
   EXPECT_THAT(offers("qama eval --dataset mn"), ElementsAre("mnist"));
   EXPECT_THAT(offers("qama classify -m "), UnorderedElementsAre("a.safetensors", "data/"));
   EXPECT_THAT(offers("qama classify -m a.safetensors --json b"), ElementsAre("b.png"));
-  EXPECT_THAT(offers("qama eval --data "),
-              UnorderedElementsAre("a.safetensors", "b.png", "completion", "data/"));
+  EXPECT_THAT(offers("qama eval --data d"), ElementsAre("data/"));
+  EXPECT_THAT(offers("qama eval --data b"), ElementsAre("b.png"));  // or a table
   EXPECT_THAT(offers("qama man --all "), ElementsAre("data"));
   EXPECT_THAT(offers("qama serve -m "), UnorderedElementsAre("a.safetensors", "data/"));
   EXPECT_THAT(offers("qama replay b"), ElementsAre("b.png"));
