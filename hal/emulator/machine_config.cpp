@@ -1,10 +1,11 @@
 #include "hal/emulator/machine_config.h"
 
-#include <fstream>
-#include <sstream>
+#include <cmath>
+#include <type_traits>
 
 #include "hal/base/quote.h"
 #include "hal/base/strict_json.h"
+#include "hal/platform/file.h"
 
 namespace qama::emulator {
 namespace {
@@ -13,13 +14,15 @@ namespace {
 struct Bound {
   const char* key;
   double low, high;
+  bool whole;
   void (*set)(MachineConfig&, double);
 };
 #define QAMA_NUMBER(key, field, low, high)                                              \
   Bound {                                                                               \
-    key, low, high,                                                                     \
+    key, low, high, std::is_integral_v<decltype(MachineConfig::field)>,                 \
         [](MachineConfig& c, double v) { c.field = static_cast<decltype(c.field)>(v); } \
   }
+// One address has half of the connections, and a client needs two.
 constexpr Bound kBounds[] = {
     QAMA_NUMBER("max_spins", max_spins, 2, 2048),
     QAMA_NUMBER("max_reads", max_reads, 1, 65535),
@@ -42,7 +45,7 @@ constexpr Bound kBounds[] = {
     QAMA_NUMBER("credit_jobs", credit_jobs, 1, 4096),
     QAMA_NUMBER("credit_bytes", credit_bytes, 65536, 1 << 30),
     QAMA_NUMBER("max_sessions", max_sessions, 1, 4096),
-    QAMA_NUMBER("max_connections", max_connections, 1, 4096),
+    QAMA_NUMBER("max_connections", max_connections, 4, 4096),
     QAMA_NUMBER("heartbeat_ms", heartbeat_ms, 1, 60000),
     QAMA_NUMBER("lease_ms", lease_ms, 1, 600000),
     QAMA_NUMBER("remember_ms", remember_ms, 0, 600000),
@@ -50,6 +53,8 @@ constexpr Bound kBounds[] = {
     QAMA_NUMBER("idle_ms", idle_ms, 100, 3600000),
 };
 #undef QAMA_NUMBER
+
+constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20;
 
 /// Of the name in HELLO_ACK (hal/cim/PROTOCOL.md).
 constexpr std::size_t kMostNameBytes = 63;
@@ -111,7 +116,7 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
   QAMA_ASSIGN_OR_RETURN(const Json json, parse_json(text, {.what = "machine configuration",
                                                            .code = ErrorCode::invalid_argument,
                                                            .twice = ErrorCode::invalid_argument,
-                                                           .max_bytes = std::size_t{1} << 20,
+                                                           .max_bytes = kMaxConfigBytes,
                                                            .max_depth = 8,
                                                            .max_values = 1024}));
   if (!json.is_object()) return bad("expected a JSON object");
@@ -146,6 +151,8 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
       return bad(quote(key) + " is " + value.dump() + ", expected " + Json(known->low).dump() +
                  " to " + Json(known->high).dump());
     }
+    if (known->whole && number != std::floor(number))
+      return bad(quote(key) + " is " + value.dump() + ", expected a whole number");
     known->set(out, number);
   }
   if (out.lease_ms < out.heartbeat_ms) return bad("'lease_ms' is below 'heartbeat_ms'");
@@ -159,12 +166,9 @@ Result<MachineConfig> MachineConfig::parse(std::string_view text) {
 }
 
 Result<MachineConfig> MachineConfig::load(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream)
-    return Error{ErrorCode::io_error, "machine configuration " + quote(path) + " cannot be read"};
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return parse(text.str());
+  QAMA_ASSIGN_OR_RETURN(const auto bytes,
+                        platform::read_file(path, kMaxConfigBytes, ErrorCode::invalid_argument));
+  return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace qama::emulator

@@ -40,8 +40,9 @@ struct MachineConfig {
 
   /// "assumed" or "published"; INVALID_ARGUMENT for another name.
   [[nodiscard]] static Result<MachineConfig> of_preset(std::string_view preset);
-  /// IO_ERROR, or INVALID_ARGUMENT for bad JSON, an unknown key, a number out of range, or the name
-  /// of a built-in preset beside other times than its own.
+  /// INVALID_ARGUMENT for bad JSON, an unknown key, a number out of range or not whole where whole
+  /// ones count, or the name of a built-in preset beside other times than its own. load() has the
+  /// errors of a file, too.
   [[nodiscard]] static Result<MachineConfig> parse(std::string_view json);
   [[nodiscard]] static Result<MachineConfig> load(const std::string& path);
 };

@@ -51,8 +51,9 @@ void add_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--port", o.network.port, "port of the link; 0: any free one")
       ->capture_default_str();
-  app.add_flag("--http", o.serve_http,
-               "serve the HTTP paths of the vendor's terminal and cloud as well (loopback only)");
+  CLI::Option* const http = app.add_flag(
+      "--http", o.serve_http,
+      "serve the HTTP paths of the vendor's terminal and cloud as well (loopback only)");
   app.add_option("--http-port", o.http.port, "port of the HTTP paths; 0: any free one")
       ->capture_default_str();
   app.add_option("--http-user", o.http.user, "who may log in; the cloud's user id")
@@ -70,9 +71,11 @@ void add_options(CLI::App& app, Options& o) {
       },
       "refused: see --http-password-file");
   app.add_option("--http-token-requests", o.http.token_requests,
-                 "requests that a token is good for; 0: any");
+                 "requests that a token is good for; 0: any")
+      ->check(CLI::Range(0, 1'000'000'000));
   app.add_option("--http-machine-status", o.http.machine_status,
-                 "what the terminal says of its machine, 0 to 4");
+                 "what the terminal says of its machine, 0 to 4")
+      ->check(CLI::Range(0, 4));
   app.add_flag("--http-fail-tasks", o.http.fail_tasks, "every task fails");
   app.add_flag("--http-damage-answers", o.http.damage_answers, "every answer is damaged");
   CLI::Option* const preset =
@@ -85,9 +88,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--seed", o.seed, "seed of the faults' dice")->capture_default_str();
   app.add_flag("--pace", o.pace, "hold every answer back until device time is over");
   app.add_flag("--allow-faults", o.service.allow_faults, "obey FAULT messages");
-  app.add_option("--fault-percent", o.fault_percent,
-                 "inject faults with this probability a job and kind");
-  app.add_option("--faults", o.faults, "kinds to inject, with commas between; none: all");
+  CLI::Option* const percent = app.add_option("--fault-percent", o.fault_percent,
+                                              "inject faults with this probability a job and kind");
+  app.add_option("--faults", o.faults, "kinds to inject, with commas between; none: all")
+      ->needs(percent);
   app.add_option("--tls-cert", o.network.tls.certificate, "certificate chain (PEM)");
   app.add_option("--tls-key", o.network.tls.key, "its key (PEM)");
   app.add_option("--tls-ca", o.network.tls.authority,
@@ -96,6 +100,21 @@ void add_options(CLI::App& app, Options& o) {
   app.add_flag("--insecure-permissions", o.network.tls.others_may,
                "take key and password files that others than their owner may read");
   app.add_flag("--verbose", o.service.verbose, "a line an event on stderr");
+  for (CLI::Option* option : app.get_options()) {
+    // Alone they did nothing, and said nothing.
+    if (option->get_name().starts_with("--http-")) option->needs(http);
+  }
+}
+
+/// An empty value is a variable of the shell that is not set, not a wish for the default: an empty
+/// --http-password-file let in whoever knows the default password, an empty --tls-psk everybody.
+void refuse_empty_values(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_min() == 0) continue;
+    option->transform(CLI::Validator(
+        [](std::string& text) { return std::string(text.empty() ? "its value is empty" : ""); },
+        std::string()));
+  }
 }
 
 /// The faults of --fault-percent and --faults.
@@ -107,7 +126,7 @@ Result<FaultPlan> plan_of(const Options& options) {
   std::string_view rest = options.faults;
   for (std::size_t kind = 0; rest.empty() && kind < kFaultKinds; ++kind)
     out[static_cast<FaultKind>(kind)].parts_per_million = parts_per_million;
-  while (!rest.empty() && parts_per_million > 0) {
+  while (!rest.empty()) {
     const std::string_view name = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(name.size() + 1, rest.size()));
     const auto known = std::find(kFaultNames.begin(), kFaultNames.end(), name);
@@ -220,6 +239,7 @@ int run(int argc, char** argv) {
       "report says is_emulated.");
   Options options;
   add_options(app, options);
+  refuse_empty_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -194,6 +194,32 @@ TEST_F(TlsTest, PreSharedKey) {
   expect_solves(emulator.uri("?psk=" + dir_.file("good.psk"), "cims://"));
 }
 
+// An empty value is a variable that is not set: it meant the default password, or no TLS.
+TEST(Emulator, AnEmptyValueIsWrongUsage) {
+  for (const char* option :
+       {"--address", "--port", "--http-port", "--http-user", "--http-password-file",
+        "--http-tls-cert", "--http-tls-key", "--http-token-requests", "--http-machine-status",
+        "--preset", "--config", "--seed", "--fault-percent", "--faults", "--tls-cert", "--tls-key",
+        "--tls-ca", "--tls-psk"}) {
+    const int status =
+        std::system((std::string("timeout 10 ") + QAMA_EMULATOR + " --http " + option +
+                     " '' 2>&1 >/dev/null | grep -qF -e \"" + option + ": its value is empty\"")
+                        .c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 0) << option;
+  }
+}
+
+TEST(Emulator, WhatHasNoEffectIsRefused) {
+  for (const char* words :
+       {"--http-port 0", "--http-user a", "--http-password-file none", "--http-tls-cert none",
+        "--http-fail-tasks", "--http --http-machine-status 5", "--http --http-token-requests -1",
+        "--faults drop", "--faults nothing --fault-percent 0"}) {
+    const int status = std::system(
+        (std::string("timeout 10 ") + QAMA_EMULATOR + " " + words + " >/dev/null 2>&1").c_str());
+    EXPECT_TRUE(WEXITSTATUS(status) == 1 || WEXITSTATUS(status) == 2) << words;
+  }
+}
+
 TEST_F(TlsTest, BytesBehindAZeroByteAreNotPassedOver) {
   const std::string good = "edge-1:00112233445566778899aabbccddeeff";
   const std::string zero(1, '\0');

@@ -100,6 +100,24 @@ TEST(MachineConfig, ANameThatHelloAckCannotCarryIsRefused) {
       << long_name.error().message;
 }
 
+// 550.9 spins were 550, and a file of endless zeros was read to its end.
+TEST(MachineConfig, WhatIsCountedIsWhole) {
+  for (const std::string key :
+       {"max_spins", "max_reads", "round_trips", "adc_bits", "queue_limit", "credit_jobs",
+        "max_sessions", "max_connections", "heartbeat_ms", "lease_ms", "hello_ms"}) {
+    const auto config = MachineConfig::parse("{\"" + key + "\": 10.5}");
+    EXPECT_EQ(test::describe(config), "INVALID_ARGUMENT: machine configuration: '" + key +
+                                          "' is 10.5, expected a whole number");
+  }
+  EXPECT_OK(MachineConfig::parse(R"({"max_spins": 1e2, "max_reads": 10.0})"));
+  EXPECT_EQ(MachineConfig::parse(R"({"readout_ns": 0.5})")->readout_ns, 0.5);
+  // Fewer, and no client has its two.
+  EXPECT_ERROR(invalid_argument, MachineConfig::parse(R"({"max_connections": 3})"));
+  EXPECT_OK(MachineConfig::parse(R"({"max_connections": 4})"));
+  EXPECT_ERROR(io_error, MachineConfig::load("/dev/zero"));
+  EXPECT_ERROR(not_found, MachineConfig::load("/nowhere/config.json"));
+}
+
 TEST(MachineConfig, UnknownPresetsAreRefused) {
   const auto wrong = MachineConfig::of_preset("fast");
   ASSERT_FALSE(wrong.ok());
