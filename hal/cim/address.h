@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,22 @@ template <typename Number>
   return got.ec == std::errc{} && got.ptr == end && to >= low && to <= high;
 }
 
+/// Whether `text` is the number of a port.
+[[nodiscard]] inline bool is_port(std::string_view text) noexcept {
+  std::uint16_t port = 0;
+  return number_in<std::uint16_t>(text, 1, 65535, port);
+}
+
+/// Whether `host` can stand in a URL: an IPv6 address is in brackets there, and no user before an
+/// @.
+[[nodiscard]] inline bool is_url_host(std::string_view host) noexcept {
+  if (host.size() > 2 && host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string_view::npos)
+    return false;
+  return !host.empty() && host.find_first_of("[]/@#\\ ,") == std::string_view::npos;
+}
+
 /// Calls take(key, value) for every item of `query`; take() says whether it accepts the pair.
 /// Returns the first item that was not accepted, or nothing.
 template <typename Take>
@@ -66,9 +83,14 @@ template <typename Take>
   return twice;
 }
 
-/// DEVICE_UNKNOWN: the address and what is wrong with it.
+/// DEVICE_UNKNOWN: the address and what is wrong with it. What stands before an @ is left out: it
+/// may be a password.
 [[nodiscard]] inline Error bad_address(std::string_view rest, std::string_view what) {
-  return make_error(ErrorCode::device_unknown, "device address ", quote(rest), ": ", what);
+  const std::size_t at = rest.substr(0, rest.find('?')).rfind('@');
+  const bool user = at != std::string_view::npos;
+  return make_error(ErrorCode::device_unknown, "device address ",
+                    quote(user ? sentence("...", rest.substr(at)) : std::string(rest)), ": ", what,
+                    user ? " without a user" : "");
 }
 
 }  // namespace qama::hal::cim

@@ -60,19 +60,18 @@ Result<Secret> read_line(std::string_view path, std::string_view what, const Nam
                     line.empty() ? "empty" : "no UTF-8");
 }
 
-Result<HttpPeer> peer_of(std::string_view rest, std::string_view address, bool tls,
-                         std::string_view authority) {
+Result<HttpPeer> peer_of(std::string_view address, bool tls) {
   const std::size_t colon = std::min(address.rfind(':'), address.size());
   const bool bracketed = address.ends_with(']');
   const std::string_view host = bracketed ? address : address.substr(0, colon);
-  if (host.empty() || address.find_first_of("/@#\\ ,") != std::string_view::npos)
-    return bad_address(rest, "expected HOST or HOST:PORT");
+  if (!is_url_host(host)) return bad_address(address, "expected HOST or HOST:PORT");
+  if (host.size() < address.size() && !is_port(address.substr(colon + 1)))
+    return bad_address(address, "expected a port of 1 to 65535");
   if (!tls && host != "127.0.0.1" && host != "localhost" && host != "[::1]") {
     return make_error(ErrorCode::device_auth, "host ", quote(host),
                       " is not loopback: plain HTTP is refused there, expected qboson-cloud://");
   }
-  return HttpPeer{sentence(tls ? "https://" : "http://", address), std::string(authority),
-                  "the cloud"};
+  return HttpPeer{sentence(tls ? "https://" : "http://", address), {}, "the cloud"};
 }
 
 }  // namespace
@@ -82,8 +81,9 @@ Result<CloudOptions> parse_cloud_options(std::string_view rest, bool tls) {
   Named named;
   const std::string_view address = rest.substr(0, rest.find('?'));
   const std::string_view query = rest.substr(std::min(address.size() + 1, rest.size()));
+  QAMA_ASSIGN_OR_RETURN(out.tasks, peer_of(address, tls));
   if (const auto twice = repeated_option(query))
-    return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
+    return bad_address(address, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = refused_option(
       query, [&](auto key, auto value) { return take_option(out, named, key, value); });
   if (refused) {
@@ -92,10 +92,9 @@ Result<CloudOptions> parse_cloud_options(std::string_view rest, bool tls) {
     return make_error(ErrorCode::device_unknown, "device address of the cloud at ", quote(address),
                       ": option ", quote(key), " is unknown or out of range");
   }
-  QAMA_ASSIGN_OR_RETURN(out.tasks, peer_of(rest, address, tls, named.authority));
-  QAMA_ASSIGN_OR_RETURN(
-      out.login,
-      peer_of(rest, named.login_host.empty() ? address : named.login_host, tls, named.authority));
+  QAMA_ASSIGN_OR_RETURN(out.login,
+                        peer_of(named.login_host.empty() ? address : named.login_host, tls));
+  out.tasks.authority = out.login.authority = std::string(named.authority);
   QAMA_ASSIGN_OR_RETURN(out.user_id, read_line(named.user_id_file, "user id file", named));
   QAMA_ASSIGN_OR_RETURN(out.sdk_code, read_line(named.sdk_code_file, "SDK code file", named));
   return out;

@@ -40,7 +40,8 @@ Result<LinkOptions> parse_link_options(std::string_view rest, bool tls) {
   LinkOptions out;
   out.endpoint.tls = tls;
   AddressParts parts = split_address(rest);
-  if (parts.host.empty()) return bad_address(rest, "expected HOST:PORT");
+  if (parts.host.empty() || parts.host.find('@') != std::string_view::npos)
+    return bad_address(rest, "expected HOST:PORT");
   if (parts.host.size() > 2 && parts.host.front() == '[' && parts.host.back() == ']')
     parts.host = parts.host.substr(1, parts.host.size() - 2);
   out.endpoint.host = std::string(parts.host);

@@ -142,6 +142,7 @@ Error VendorHttp::transport_error(const HttpPeer& peer, CURLcode code) {
                          : code == CURLE_PEER_FAILED_VERIFICATION ? ErrorCode::device_auth
                          : code == CURLE_SSL_CACERT_BADFILE       ? ErrorCode::device_auth
                          : code == CURLE_COULDNT_RESOLVE_HOST     ? ErrorCode::device_unknown
+                         : code == CURLE_URL_MALFORMAT            ? ErrorCode::device_unknown
                                                                   : ErrorCode::device_unavailable;
   return make_error(kind, peer.name, " at ", quote(peer.base), ": ",
                     why_[0] != '\0' ? quote(why_.data()) : curl_.easy_strerror(code));

@@ -60,8 +60,8 @@ Status read_password(VendorOptions& out, const PasswordFile& file) {
 Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls) {
   const std::string_view address = rest.substr(0, rest.find('?'));
   const AddressParts parts = split_address(rest);
-  if (parts.host.empty() || address.find_first_of("/@#\\ ") != std::string_view::npos)
-    return bad_address(rest, "expected HOST:PORT");
+  if (!is_url_host(parts.host)) return bad_address(address, "expected HOST:PORT");
+  if (!is_port(parts.port)) return bad_address(address, "expected a port of 1 to 65535");
   if (!tls && parts.host != "127.0.0.1" && parts.host != "localhost" && parts.host != "[::1]") {
     return make_error(ErrorCode::device_auth, "host ", quote(parts.host),
                       " is not loopback: plain HTTP is refused there, expected qboson+https://");
@@ -70,14 +70,14 @@ Result<VendorOptions> parse_vendor_options(std::string_view rest, bool tls) {
   out.peer = {sentence(tls ? "https://" : "http://", address), {}, "the terminal"};
   PasswordFile password_file;
   if (const auto twice = repeated_option(parts.query))
-    return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
+    return bad_address(address, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = refused_option(parts.query, [&](auto key, auto value) {
     return take_option(out, password_file, key, value);
   });
   if (refused) {
     // Without the value, which may be a secret in the wrong place.
     const auto key = refused->substr(0, refused->find('='));
-    return bad_address(rest, sentence("option ", quote(key), " is unknown or out of range"));
+    return bad_address(address, sentence("option ", quote(key), " is unknown or out of range"));
   }
   QAMA_RETURN_IF_ERROR(read_password(out, password_file));
   return out;

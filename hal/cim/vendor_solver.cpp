@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr auto kFirstPoll = milliseconds(5);
 constexpr auto kLongestPoll = milliseconds(2000);
+constexpr auto kCancelTime = milliseconds(20);  // after which a cancelled job has ended
 
 }  // namespace
 
@@ -112,7 +113,12 @@ Status VendorSolver::await_task() {
   while (true) {
     QAMA_ASSIGN_OR_RETURN(const TaskStatus task, terminal_.poll(task_name_, deadline_));
     if (task.id > 0) task_id_ = task.id;
-    if (task.status == TaskStatus::done) return {};
+    if (task.status == TaskStatus::done) {
+      if (task_id_ > 0) return {};
+      // Another task's samples could fit by chance: nothing in them says whose they are.
+      return make_error(ErrorCode::device_protocol, "the terminal says that task ",
+                        quote(task_name_), " is done, but not its id, expected a number above 0");
+    }
     if (task.status == TaskStatus::failed) {
       return make_error(ErrorCode::device_task_failed, "the machine failed at task ",
                         quote(task_name_));
@@ -121,12 +127,18 @@ Status VendorSolver::await_task() {
       return make_error(ErrorCode::device_task_unknown, "the terminal does not know task ",
                         quote(task_name_), " (status ", task.status, ")");
     }
-    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
-    if (LinkClock::now() + pause >= deadline_) {
+    // A task that is done just in time counts: the last pauses are shorter.
+    const TimePoint now = LinkClock::now();
+    if (deadline_ - now < 2 * kFirstPoll) {
       return make_error(ErrorCode::deadline_exceeded, "task ", quote(task_name_),
                         " is not done in time");
     }
-    std::this_thread::sleep_for(pause);
+    const TimePoint next = now + std::min<LinkClock::duration>(pause, (deadline_ - now) / 2);
+    while (!terminal_.stopped() && LinkClock::now() < next) {
+      std::this_thread::sleep_for(
+          std::min<LinkClock::duration>(next - LinkClock::now(), kCancelTime));
+    }
+    if (terminal_.stopped()) return Error{ErrorCode::cancelled, "the job was cancelled"};
     pause = std::min(2 * pause, kLongestPoll);
   }
 }

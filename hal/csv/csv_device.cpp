@@ -43,6 +43,11 @@ Error bad(const std::string& what) {
   return {ErrorCode::invalid_argument, what};
 }
 
+/// DEVICE_UNKNOWN: the address and what is wrong with it.
+Error bad_address(std::string_view rest, std::string_view what) {
+  return make_error(ErrorCode::device_unknown, "device address ", quote(rest), ": ", what);
+}
+
 /// An 8-bit Ising matrix, symmetric with a diagonal of 0, and the energies of answers to it.
 struct Matrix {
   std::vector<std::int8_t> values;
@@ -243,17 +248,23 @@ class CsvSolver final : public Solver {
                       strays());
   }
 
-  /// Answers whose problem is not there: they have a wrong name, or are stale.
+  /// Answers that nobody reads: their problem is not there, as they have a wrong name or are stale,
+  /// or it is this one and their ending is another, as what a browser adds (".answer.csv.txt").
   [[nodiscard]] std::string strays() const {
+    const std::string own = fs::path(stem_).filename().string();
     std::error_code error;
     std::string out;
     for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
       const std::string name = entry.path().filename().string();
-      const std::size_t at = name.find(".answer.");
-      if (at == std::string::npos ||
-          exists((fs::path(options_.directory) / (name.substr(0, at) + ".csv")).string()))
-        continue;
-      out = "; " + quote(name) + " answers no problem that is there";
+      const std::size_t at = name.find(".answer");
+      if (at == std::string::npos) continue;
+      if (name.starts_with(own + ".")) {
+        out = "; " + quote(name) + " is not read, for its name ends otherwise";
+        break;
+      }
+      if (name.substr(at).starts_with(".answer.") &&
+          !exists((fs::path(options_.directory) / (name.substr(0, at) + ".csv")).string()))
+        out = "; " + quote(name) + " answers no problem that is there";
     }
     return out;
   }
@@ -386,18 +397,18 @@ Result<std::shared_ptr<Device>> open_csv_device(std::string_view rest) {
   CsvOptions options;
   const std::size_t question = std::min(rest.find('?'), rest.size());
   options.directory = rest.substr(0, question);
-  if (options.directory.empty()) return cim::bad_address(rest, "expected csv:DIR");
+  if (options.directory.empty()) return bad_address(rest, "expected csv:DIR");
   const std::string_view query = rest.substr(std::min(question + 1, rest.size()));
   if (const auto twice = cim::repeated_option(query))
-    return cim::bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
+    return bad_address(rest, sentence("option ", quote(*twice), " is given twice"));
   const auto refused = cim::refused_option(query, [&](auto key, auto value) {
     if (key == "ancillas") return cim::number_in(value, 0, cim::kMaxAncillas, options.ancillas);
     return key == "spins" && cim::number_in(value, 2, cim::kMaxMachineSpins, options.spins);
   });
   if (refused) {
-    return cim::bad_address(rest, sentence("option ", quote(*refused),
-                                           " is unknown or out of range, expected ancillas=K or "
-                                           "spins=N"));
+    return bad_address(rest, sentence("option ", quote(*refused),
+                                      " is unknown or out of range, expected ancillas=K or "
+                                      "spins=N"));
   }
   std::error_code error;
   fs::create_directories(options.directory, error);

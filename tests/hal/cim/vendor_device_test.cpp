@@ -1,5 +1,7 @@
 // The vendor driver against the emulator's HTTP paths, and against terminals that lie.
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "hal/device.h"
 #include "tests/hal/cim/emulator_process.h"
@@ -167,6 +169,58 @@ class LyingVendor : public ::testing::Test {
 TEST_F(LyingVendor, AnHonestOneIsUnderstood) {
   EXPECT_OK(solve_with_answer(text(R"({"code":"0","data":{"out_data":[[1,-1,1,1],[1,1,1,-1]]}})")));
   EXPECT_EQ(result_.restarts, 2);
+}
+
+// It was asked for the samples of task 0, which are somebody else's.
+TEST_F(LyingVendor, ATaskWithoutAnIdHasNoSamples) {
+  for (const std::string id : {R"("id":"x7",)", R"("id":0,)", R"("id":-4,)", R"("id":4.0,)",
+                               R"("id":18446744073709551615,)", ""}) {
+    Bodies bodies = honest();
+    bodies["/kdev/terminal/machine-task/"] =
+        text(R"({"code":"0","data":{)" + id + R"("status":5}})");
+    bodies["/kdev/terminal/task/"] = text(R"({"code":"0","data":{"out_data":[[1,-1,1,1]]}})");
+    const Status done = solve(bodies, "&ancillas=1");
+    EXPECT_ERROR(device_protocol, done);
+    if (!done.ok()) {
+      EXPECT_NE(done.error().message.find("but not its id"), std::string::npos)
+          << id << done.error().message;
+    }
+  }
+}
+
+// It gave up when the next pause would have ended too late: after 1.3 of 2 seconds here.
+TEST_F(LyingVendor, ATaskThatIsDoneJustInTimeCounts) {
+  Bodies bodies = honest();
+  bodies["/kdev/terminal/machine-task/"] = [](const Send& send) {
+    static const auto first = std::chrono::steady_clock::now();  // in the terminal's process
+    const bool done = std::chrono::steady_clock::now() - first > std::chrono::milliseconds(1400);
+    (void)send(done ? R"({"code":"0","data":{"id":4,"status":5}})"
+                    : R"({"code":"0","data":{"id":4,"status":1}})");
+  };
+  bodies["/kdev/terminal/task/"] = text(R"({"code":"0","data":{"out_data":[[1,-1,1,1]]}})");
+  EXPECT_OK(solve(bodies, "&ancillas=1&timeout_ms=2000", 3));
+}
+
+TEST_F(LyingVendor, ACancelledWaitEndsBetweenTwoPolls) {
+  Bodies bodies = honest();
+  bodies["/kdev/terminal/machine-task/"] = text(R"({"code":"0","data":{"id":4,"status":1}})");
+  const test::LyingTerminal terminal(bodies);
+  ASSERT_OK_AND_ASSIGN(auto device,
+                       open_device("qboson+http://127.0.0.1:" + std::to_string(terminal.port()) +
+                                   "?user=alice&password_file=" + dir_.file("password")));
+  ASSERT_OK_AND_ASSIGN(auto solver, device->compile({1, 3}));
+  const auto layer = test::random_layer(1, 3, 1);
+  std::vector<std::uint64_t> spins(1);
+  ASSERT_OK(solver->submit(0, layer.problem(), {}));
+  std::thread other([&] {
+    // The pause after it is more than a second long.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1400));
+    solver->cancel(0);
+  });
+  const test::PatientWatch watch;
+  EXPECT_ERROR(cancelled, solver->wait(0, spins, result_));
+  EXPECT_LT(watch.seconds(), 2.2 * test::kPatience);
+  other.join();
 }
 
 TEST_F(LyingVendor, NestedAnswersCostOneSentence) {

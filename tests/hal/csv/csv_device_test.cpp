@@ -40,6 +40,29 @@ class CsvDevice : public ::testing::Test {
   std::string folder_ = dir_.file("machine");
 };
 
+// "No answer yet, upload" was said to who had brought the answer, under the name that a browser or
+// Windows gives it.
+TEST_F(CsvDevice, AnAnswerWithAnotherEndingIsNamed) {
+  const ProblemShape shape{2, 5};
+  const auto layer = test::small_integers(2, 5, 12, 3);
+  const auto by_hand = solver(shape);
+  std::vector<std::uint64_t> spins(2);
+  SolveResult result;
+  const auto says = [&] {
+    return test::describe(by_hand->solve(layer.problem(), {}, spins, result));
+  };
+  EXPECT_EQ(says().find("is not read"), std::string::npos);
+  const std::string id = files(".csv")[0].stem().string();
+  for (const std::string ending : {".answer.csv.txt", ".answer.JSON", ".answer (1).json"}) {
+    const std::string path = folder_ + "/" + id + ending;
+    std::ofstream(path) << "1\n";
+    EXPECT_NE(says().find("; '" + id + ending + "' is not read, for its name ends otherwise"),
+              std::string::npos)
+        << says();
+    std::filesystem::remove(path);
+  }
+}
+
 TEST_F(CsvDevice, WritesTheMatrixAndGoesOnWithTheAnswer) {
   const ProblemShape shape{2, 5};
   const auto layer = test::small_integers(2, 5, 12, 3);
