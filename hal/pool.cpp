@@ -36,9 +36,13 @@ struct Shared {
   std::atomic<std::uint64_t> turns{0};
 };
 
-/// The machine is to blame, or the way to it.
-bool is_the_machines(ErrorCode code) noexcept {
+/// The machine is to blame, or the way to it. `answered`: it had taken the job; this end had found
+/// the job in order.
+bool is_the_machines(ErrorCode code, bool answered) noexcept {
   switch (code) {
+    case ErrorCode::problem_too_large:
+    case ErrorCode::problem_bad_value:
+      return answered;
     case ErrorCode::device_unknown:
     case ErrorCode::device_unavailable:
     case ErrorCode::device_bad_answer:
@@ -203,7 +207,7 @@ class PoolSolver final : public Solver {
         if (slot.cancelled) solvers_[best]->cancel(number);
         return Placed::yes;
       }
-      if (!note_failure(slot, machine, std::move(submitted).error())) return Placed::no;
+      if (!note_failure(slot, machine, std::move(submitted).error(), false)) return Placed::no;
     }
   }
 
@@ -228,10 +232,10 @@ class PoolSolver final : public Solver {
   }
 
   /// Keeps the first error. Whether another machine may be asked.
-  bool note_failure(Slot& slot, Machine& machine, Error error) {
+  bool note_failure(Slot& slot, Machine& machine, Error error, bool answered) {
     const ErrorCode code = error.code;
     if (slot.status.ok()) slot.status = std::move(error);
-    if (!is_the_machines(code)) return false;
+    if (!is_the_machines(code, answered)) return false;
     machine.breaker.failed(slot.submitted);
     ++machine.failed;
     if (code == ErrorCode::device_task_unknown) return false;
@@ -296,7 +300,7 @@ class PoolSolver final : public Solver {
           std::chrono::duration<double, std::micro>(Clock::now() - slot.start).count();
       slot.ended = true;
     } else {
-      slot.ended = !note_failure(slot, machine, std::move(done).error());
+      slot.ended = !note_failure(slot, machine, std::move(done).error(), true);
     }
     return true;
   }

@@ -105,7 +105,29 @@ Result<std::shared_ptr<Device>> open_pool(const Scheme& scheme, std::string_view
 }
 #endif
 
+Result<const Scheme*> scheme_of(std::string_view uri) {
+  // It ends up in reports, which are JSON.
+  if (!is_utf8(uri))
+    return make_error(ErrorCode::device_unknown, "device ", quote(uri), ": expected UTF-8");
+  std::string known;
+  for (const Scheme& scheme : kSchemes) {
+    if (uri.starts_with(scheme.prefix)) return &scheme;
+    if (!known.empty()) known += ", ";
+    known += scheme.example;
+  }
+  return make_error(ErrorCode::device_unknown, "device ", quote(uri.substr(0, 64)),
+                    ": expected one of ", known);
+}
+
 }  // namespace
+
+Status check_unused_device(std::string_view uri) {
+  QAMA_ASSIGN_OR_RETURN(const Scheme* scheme, scheme_of(uri));
+  // A machine is not asked for nothing, and csv: would make its directory.
+  if (scheme->prefix.ends_with("://") || scheme->prefix == "csv:") return {};
+  QAMA_ASSIGN_OR_RETURN(const auto opened, scheme->open(uri.substr(scheme->prefix.size())));
+  return {};
+}
 
 FormSet forms_of(std::string_view uri) noexcept {
   for (const Scheme& scheme : kSchemes) {
@@ -115,22 +137,11 @@ FormSet forms_of(std::string_view uri) noexcept {
 }
 
 Result<std::shared_ptr<Device>> open_device(std::string_view uri) {
-  // It ends up in reports, which are JSON.
-  if (!is_utf8(uri))
-    return make_error(ErrorCode::device_unknown, "device ", quote(uri), ": expected UTF-8");
-  std::string known;
-  for (const Scheme& scheme : kSchemes) {
-    if (uri.starts_with(scheme.prefix)) {
-      const std::string_view rest = uri.substr(scheme.prefix.size());
-      const bool many = scheme.prefix.ends_with("://") &&
-                        rest.substr(0, rest.find('?')).find(',') != std::string_view::npos;
-      return many ? open_pool(scheme, rest) : scheme.open(rest);
-    }
-    if (!known.empty()) known += ", ";
-    known += scheme.example;
-  }
-  return Error{ErrorCode::device_unknown,
-               "device '" + std::string(uri.substr(0, 64)) + "': expected one of " + known};
+  QAMA_ASSIGN_OR_RETURN(const Scheme* scheme, scheme_of(uri));
+  const std::string_view rest = uri.substr(scheme->prefix.size());
+  const bool many = scheme->prefix.ends_with("://") &&
+                    rest.substr(0, rest.find('?')).find(',') != std::string_view::npos;
+  return many ? open_pool(*scheme, rest) : scheme->open(rest);
 }
 
 #if QAMA_CORE_ONLY

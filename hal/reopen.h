@@ -19,6 +19,10 @@ namespace qama::hal {
 [[nodiscard]] Result<std::shared_ptr<Device>> open_device_or_retry(std::string_view uri,
                                                                    std::int32_t in_flight = 8);
 
+/// For a model that needs no device: DEVICE_UNKNOWN if no device has such a URI, as far as that
+/// shows without asking a machine.
+[[nodiscard]] Status check_unused_device(std::string_view uri);
+
 /// The last error of a stand-in, also inside with_fallback(), that has no device yet; else empty.
 [[nodiscard]] std::string why_not_reached(const Device& device);
 

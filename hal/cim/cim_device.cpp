@@ -49,10 +49,18 @@ class LinkDevice final : public Device {
     QAMA_RETURN_IF_ERROR(check_workload(info_, workload));
     const ProblemShape& shape = workload.shape;
     const std::int64_t needed = shape.spins() + std::max(options_.ancillas, 1);
-    if (needed <= info_.max_spins) return {};
+    if (needed > info_.max_spins) {
+      return make_error(ErrorCode::problem_too_large, "a layer of ", shape.heads, " x ",
+                        shape.tokens, " spins needs ", needed, " spins with its ancillas, device ",
+                        quote(info_.uri), " has ", info_.max_spins);
+    }
+    const std::size_t bytes =
+        submit_bytes(shape, std::max(options_.ancillas, 1), options_.encoding);
+    const std::size_t most = session_->capabilities().most_job_bytes();
+    if (bytes <= most) return {};
     return make_error(ErrorCode::problem_too_large, "a layer of ", shape.heads, " x ", shape.tokens,
-                      " spins needs ", needed, " spins with its ancillas, device ",
-                      quote(info_.uri), " has ", info_.max_spins);
+                      " spins is a job of ", bytes, " bytes, device ", quote(info_.uri),
+                      " takes at most ", most);
   }
 
   Result<std::unique_ptr<Solver>> compile(const Workload& workload) override {

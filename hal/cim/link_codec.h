@@ -6,6 +6,7 @@
 // encode() or decode(), the same in hal/emulator/wire.h, a vector in tests/hal/cim/link_vectors.py.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -179,6 +180,10 @@ struct HelloAck {
   std::size_t max_spins = 0;
   std::uint8_t coupling_bits = 0, encodings = 0;
   std::size_t max_reads = 0, credit_jobs = 0, max_programs = 0, credit_bytes = 0;
+  /// Bytes of a SUBMIT's payload that the machine can ever take.
+  [[nodiscard]] std::size_t most_job_bytes() const noexcept {
+    return std::min(max_frame, credit_bytes);
+  }
   std::uint32_t heartbeat_ms = 0, lease_ms = 0, round_trip_ns = 0, round_trips = 0, remember_ms = 0;
   std::uint8_t state = 0;
   std::string_view name;

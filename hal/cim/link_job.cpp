@@ -9,10 +9,11 @@ namespace qama::hal::cim {
 using std::chrono::microseconds;
 
 Status LinkJob::prepare(const ProblemShape& shape, const QuantiseOptions& options,
-                        std::size_t payload_bytes) {
+                        std::size_t payload_bytes, std::size_t most_bytes) {
   QAMA_ASSIGN_OR_RETURN(quantiser_, Quantiser::create(shape, options));
   frame_.resize(kFrameHeaderBytes + payload_bytes);
   packed_.resize(kMaxMachineSpins / 8);
+  most_bytes_ = most_bytes;
   return {};
 }
 
@@ -25,6 +26,11 @@ Status LinkJob::start(const DenseView& problem, const Submit& message, const Lin
   id_ = message.job;
   payload_bytes_ = message.encode(quantiser_.view(), options.encoding, matrix,
                                   std::span(frame_).subspan(kFrameHeaderBytes));
+  if (payload_bytes_ > most_bytes_) {
+    return make_error(ErrorCode::problem_too_large, "a job of ", payload_bytes_, " bytes with its ",
+                      quantiser_.view().ancillas, " ancillas, the machine takes at most ",
+                      most_bytes_);
+  }
   timing_ = {};
   timing_.quantise_us = us_between(start_, quantised);
   timing_.encode_us = us_between(quantised, LinkClock::now());

@@ -35,9 +35,10 @@ class LinkJob {
   LinkJob(const LinkJob&) = delete;
   LinkJob& operator=(const LinkJob&) = delete;
   ~LinkJob() { release(); }
-  /// Makes the memory. `payload_bytes` is the longest SUBMIT.
+  /// Makes the memory. `payload_bytes` is the longest SUBMIT, `most_bytes` the longest that the
+  /// machine takes.
   Status prepare(const ProblemShape& shape, const QuantiseOptions& options,
-                 std::size_t payload_bytes);
+                 std::size_t payload_bytes, std::size_t most_bytes);
 
   [[nodiscard]] State state() const noexcept { return state_; }
   /// No answer and no failure yet.
@@ -46,7 +47,8 @@ class LinkJob {
   }
 
   /// Quantises the problem and encodes `message` with it; `matrix` is scratch for dense_i8. The
-  /// problem's memory has to stay until finish().
+  /// problem's memory has to stay until finish(). PROBLEM_TOO_LARGE for more bytes than the machine
+  /// takes: no wait would give credit for them.
   Status start(const DenseView& problem, const Submit& message, const LinkOptions& options,
                std::int64_t deadline_us, std::span<std::int8_t> matrix);
   /// Takes the machine's credit for the job; false if there is none now.
@@ -100,6 +102,7 @@ class LinkJob {
   std::uint64_t request_ = 0;
   std::vector<std::uint8_t> frame_;
   std::size_t payload_bytes_ = 0;
+  std::size_t most_bytes_ = 0;  // of a payload that the machine takes
   bool charged_ = false;
   std::int32_t attempts_ = 0;
   TimePoint start_, deadline_, due_, sent_at_, answered_at_;

@@ -47,7 +47,8 @@ Status LinkSolver::prepare(std::size_t in_flight) {
   const std::size_t bytes = submit_bytes(shape_, most_ancillas, options_.encoding);
   while (jobs_.size() < in_flight) {
     QAMA_RETURN_IF_ERROR(
-        jobs_.emplace_back(session_->credit(), jitter_).prepare(shape_, quantise, bytes));
+        jobs_.emplace_back(session_->credit(), jitter_)
+            .prepare(shape_, quantise, bytes, session_->capabilities().most_job_bytes()));
   }
   if (options_.encoding == Encoding::dense_i8) matrix_.resize(machine_spins * machine_spins);
   return {};
@@ -259,6 +260,11 @@ void LinkSolver::take_error(LinkJob& job, const Frame& frame, TimePoint now) {
       job.again(now, std::move(error));
       data_.forget_session();
       return drop_connection(now, "the machine was restarted");
+    case LinkStatus::cancelled:
+      // Not by this end's caller: the machine's operator, or another client. A caller who never
+      // cancelled must not hear that; the fall-back takes it for his wish.
+      if (!job.cancelled) error.code = ErrorCode::device_task_failed;
+      return job.fail(std::move(error));
     default:
       return job.fail(std::move(error));
   }

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "hal/device.h"
+#include "hal/reopen.h"
 #include "tests/hal/cpu/hal_test_support.h"
 #include "tests/test_support.h"
 
@@ -320,6 +322,24 @@ TEST(OpenDevice, NamesWhatIsKnown) {
   EXPECT_THAT(error("cpu:abacus"), AllOf(StartsWith("DEVICE_UNKNOWN"), HasSubstr("scalar")));
   EXPECT_THAT(error("exact:yes"), StartsWith("DEVICE_UNKNOWN"));
   EXPECT_LT(error(std::string(100000, 'x')).size(), 400U);
+}
+
+// What a model without a device says of one: the same as a model that needs it, and no machine is
+// asked.
+TEST(OpenDevice, AnAddressThatIsNoneIsAnErrorAlsoWhereNobodyNeedsIt) {
+  for (const char* uri : {"gpu:", "", "cpu", "cpu:abacus", "exact:yes", "published:1", "\xff"})
+    EXPECT_EQ(qama::test::describe(check_unused_device(uri)),
+              qama::test::describe(open_device(uri)))
+        << uri;
+  qama::test::TempDir dir;
+  const std::string folder = dir.file("machine");
+  for (const std::string& uri : std::vector<std::string>{
+           "cpu:", "cpu:scalar", "exact:", "published:", "cim://127.0.0.1:1", "csv:" + folder})
+    EXPECT_OK(check_unused_device(uri));
+  EXPECT_FALSE(std::filesystem::exists(folder));
+  // A name cut in the middle of a letter is no UTF-8 any more.
+  EXPECT_THAT(qama::test::describe(open_device(std::string(63, 'x') + "\xC3\xA4:")),
+              HasSubstr("x\\xc3'"));
 }
 
 TEST(OpenDevice, ListsEveryKernelAndOneDefault) {

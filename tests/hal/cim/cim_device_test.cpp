@@ -9,9 +9,12 @@
 #include "hal/cim/cim_device.h"
 #include "hal/device.h"
 #include "hal/emulator/fault.h"
+#include "hal/fallback.h"
 #include "hal/reopen.h"
 #include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/lying_machine.h"
 #include "tests/hal/cim/problems.h"
+#include "tests/patience.h"
 
 namespace qama::hal::cim {
 namespace {
@@ -165,6 +168,53 @@ TEST(Link, RefusesWhatTheMachineCannotHold) {
   ASSERT_OK(solver);
   EXPECT_ERROR(invalid_argument, solver.value()->submit(0, random_layer(3, 20, 1).problem(), {}));
   EXPECT_ERROR(problem_too_large, solver.value()->submit(0, random_layer(2, 21, 1).problem(), {}));
+}
+
+// Its jobs waited for credit that never came, and then had no answer "within the job's time".
+TEST(Link, AJobOfMoreBytesThanTheMachineTakesIsRefusedAtOnce) {
+  const auto bytes = static_cast<std::uint32_t>(submit_bytes({2, 5}, 1, Encoding::block_i8));
+  for (const auto& [frame, credit] : {std::pair(bytes - 1, bytes), std::pair(bytes, bytes - 1)}) {
+    test::LyingMachine machine(LinkStatus::internal, frame, credit);
+    ASSERT_OK_AND_ASSIGN(auto device, open_device("cim://" + machine.host()));
+    EXPECT_EQ(test::describe(device->compile({2, 5})),
+              "PROBLEM_TOO_LARGE: a layer of 2 x 5 spins is a job of " + std::to_string(bytes) +
+                  " bytes, device 'cim://" + machine.host() + "' takes at most " +
+                  std::to_string(bytes - 1));
+    EXPECT_OK(device->compile({2, 4}));
+  }
+  // In the dense form ancillas count, and how many there are shows with the problem.
+  const auto one = static_cast<std::uint32_t>(submit_bytes({1, 40}, 1, Encoding::dense_i8));
+  test::LyingMachine machine(LinkStatus::internal, one, one);
+  ASSERT_OK_AND_ASSIGN(auto device, open_device("cim://" + machine.host() + "?encoding=dense"));
+  ASSERT_OK_AND_ASSIGN(auto solver, device->compile({1, 40}));
+  const ProblemBuffer layer = random_layer(1, 40, 1);
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  const auto start = std::chrono::steady_clock::now();
+  const Status done = solver->solve(layer.problem(), {}, spins, result);
+  EXPECT_ERROR(problem_too_large, done);
+  EXPECT_LT(milliseconds_since(start), 500 * test::kPatience);
+  EXPECT_EQ(machine.jobs(), 0);
+}
+
+// CANCELLED of a machine ended the whole run: the fall-back took it for the caller's wish.
+TEST(Link, AMachineThatCancelsByItselfFails) {
+  test::LyingMachine machine(LinkStatus::cancelled);
+  ASSERT_OK_AND_ASSIGN(auto device, open_device("cim://" + machine.host()));
+  const ProblemBuffer layer = random_layer(1, 20, 1);
+  std::vector<std::uint64_t> spins(1);
+  SolveResult result;
+  {
+    ASSERT_OK_AND_ASSIGN(auto solver, device->compile({1, 20}));
+    EXPECT_ERROR(device_task_failed, solver->solve(layer.problem(), {}, spins, result));
+    EXPECT_EQ(machine.jobs(), 1);
+  }
+  FallbackOptions policy;
+  policy.policy = FallbackPolicy::error;
+  ASSERT_OK_AND_ASSIGN(auto both, with_fallback(device, open_or_fail("cpu:"), policy));
+  ASSERT_OK_AND_ASSIGN(auto solver, both->compile({1, 20}));
+  ASSERT_OK(solver->solve(layer.problem(), {}, spins, result));
+  EXPECT_EQ(result.energy, energy_of(layer.problem(), spins));
 }
 
 TEST(Link, CancelEndsAWaitAtOnce) {
@@ -419,6 +469,37 @@ TEST(Uri, RefusalsAreOneSentence) {
   EXPECT_ERROR(device_auth, open_device("cim://192.0.2.1:7010"));
   EXPECT_ERROR(device_auth, open_device("cims://127.0.0.1:7010"));
   EXPECT_ERROR(device_unavailable, open_device("cim://127.0.0.1:1"));
+}
+
+// With the fall-back the CPU stood in for such an address for good.
+TEST(Uri, APortThatIsNoneIsAWrongAddress) {
+  for (const std::string port : {":99999", ":0", ":8a", ":", ":-1", ":80 "}) {
+    for (const std::string scheme :
+         {"cim://", "qboson+http://", "qboson+https://", "qboson-cloud://", "qboson-cloud+http://"})
+      EXPECT_ERROR(device_unknown,
+                   open_device(scheme + "127.0.0.1" + port + "?user=a&password_file=none"));
+  }
+  for (const std::string host : {"::1", "[::1", "[::1]x", "[::1]:", "[::1]:99999"})
+    EXPECT_ERROR(device_unknown, open_device("qboson-cloud://" + host));
+  EXPECT_ERROR(device_unknown, open_device("qboson-cloud://localhost?login_host=localhost:x"));
+}
+
+TEST(Uri, APasswordBeforeAnAtIsNotRepeated) {
+  for (const std::string scheme :
+       {"cim://", "cims://", "qboson+http://", "qboson+https://", "qboson-cloud://"}) {
+    const auto opened = open_device(scheme + "me:letmein@localhost:5?user=a");
+    EXPECT_ERROR(device_unknown, opened);
+    const std::string said = test::describe(opened);
+    EXPECT_EQ(said.find("letmein"), std::string::npos) << said;
+    EXPECT_NE(said.find("'...@localhost:5"), std::string::npos) << said;
+  }
+  // Nor a secret that stands in the wrong option.
+  for (const std::string scheme : {"qboson+https://", "qboson-cloud://"}) {
+    for (const std::string host : {"localhost:x", "localhost:5"}) {
+      const std::string said = test::describe(open_device(scheme + host + "?sdk_code=letmein"));
+      EXPECT_EQ(said.find("letmein"), std::string::npos) << said;
+    }
+  }
 }
 
 }  // namespace

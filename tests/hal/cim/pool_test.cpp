@@ -7,6 +7,7 @@
 
 #include "hal/fallback.h"
 #include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/lying_machine.h"
 #include "tests/hal/cim/problems.h"
 
 namespace qama::hal {
@@ -179,6 +180,20 @@ TEST(Pool, FaultsOfOneMachineCostNoAnswer) {
   Load load(*device);
   EXPECT_EQ(load.run(100), 100);
   EXPECT_GT(pool_shares(*device)[1].solved, 50);
+}
+
+// This end has found the job in order, so it is the machine that is not.
+TEST(Pool, AMachineThatRefusesCostsNoAnswer) {
+  using hal::cim::LinkStatus;
+  for (const LinkStatus status : {LinkStatus::too_large, LinkStatus::bad_value,
+                                  LinkStatus::cancelled, LinkStatus::internal, LinkStatus::auth}) {
+    EmulatorProcess good;
+    const test::LyingMachine bad(status);
+    ASSERT_OK_AND_ASSIGN(auto device, open_device("cim://" + bad.host() + "," + hosts({&good})));
+    Load load(*device);
+    EXPECT_EQ(load.run(30), 30) << static_cast<int>(status);
+    EXPECT_GT(bad.jobs(), 0);
+  }
 }
 
 TEST(Pool, CancelledJobsEnd) {
