@@ -1,7 +1,6 @@
 #include "runtime/api/watcher.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 
 namespace qama::runtime {
@@ -41,7 +40,8 @@ void Watcher::spins(std::string_view /*name*/, std::int32_t /*sample*/,
       selected[i] += spins[k];
     }
   }
-  for (const double count : selected) layer.energy += lambda_ * count * (count - 1) / 2;
+  double penalty = 0;
+  for (const double count : selected) penalty += lambda_ * count * (count - 1) / 2;
   // Flipping s changes the energy by (1 - 2 s) times the spin's field.
   layer.flip_cost.assign(spins.size(), 0);
   for (std::size_t t = 0; t < heads; ++t) {
@@ -52,11 +52,11 @@ void Watcher::spins(std::string_view /*name*/, std::int32_t /*sample*/,
       for (std::size_t j = 0; j < n; ++j) inner += spins[t * n + j] != 0 ? row[j] : 0;
       const double pull = fields_[k] + inner;
       const double own = spins[k];
-      layer.energy -= own * (fields_[k] + inner / 2);
-      if (bits == 1) layer.token_energy.push_back(own != 0 ? -pull : 0.0);
+      layer.pure_energy -= own * (fields_[k] + inner / 2);
       layer.flip_cost[k] = (1 - 2 * own) * (lambda_ * (selected[i] - own) - pull);
     }
   }
+  layer.energy = layer.pure_energy + penalty;
   for (const double delta : layer.flip_cost) layer.flip_energy.push_back(layer.energy + delta);
 }
 
@@ -65,12 +65,12 @@ void Watcher::energies(std::string_view /*name*/, std::int32_t /*sample*/,
   if (layers.empty()) return;
   WatchedLayer& layer = layers.back();
   const auto heads = static_cast<std::size_t>(layer.heads);
-  for (std::size_t t = 0; layer.bits > 1 && t < heads; ++t) {
+  for (std::size_t t = 0; t < heads; ++t) {
     const auto head =
         values.subspan(t * (values.size() / heads), static_cast<std::size_t>(layer.tokens));
-    layer.token_energy.insert(layer.token_energy.end(), head.begin(), head.end());
+    // A token that is not selected has -0.
+    for (const double energy : head) layer.token_energy.push_back(energy + 0.0);
   }
-  layer.pure_energy = std::accumulate(layer.token_energy.begin(), layer.token_energy.end(), 0.0);
 }
 
 void Watcher::tensor(std::string_view name, std::int32_t /*sample*/,

@@ -1,7 +1,7 @@
-// Looks over a run's shoulder: the problem of every layer, then its spins, energies and output. All
-// figures are computed again in double, from the layer's factors and from the spins that the device
-// gave. A layer of first-version QAMA has no factors: its integers are taken instead, and the token
-// energies are the engine's.
+// Looks over a run's shoulder: the problem of every layer, then its spins, energies and output.
+// E(s) and what flips cost are computed again in double, from the layer's factors and from the
+// spins that the device gave. A layer of first-version QAMA has no factors: its integers are taken
+// instead. The token energies are the engine's: each kind of attention has its own (FORMAT.md).
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,11 @@ struct WatchedLayer {
   std::int32_t block = 0, sample = 0, heads = 0, tokens = 0;
   std::int32_t bits = 1;             ///< spins of a token; more than one in first-version QAMA only
   double energy = 0;                 ///< E(s), Eq. 3, with the penalty
-  double pure_energy = 0;            ///< sum of the token energies, without it
+  double pure_energy = 0;            ///< the same without it
   std::vector<std::uint8_t> mask;    ///< 0 to top(): how much of a token a head selected
   std::vector<double> flip_energy;   ///< [heads][tokens bits], E after flipping that spin
   std::vector<double> flip_cost;     ///< [heads][tokens bits], the same without E
-  std::vector<double> token_energy;  ///< e_ti, Eq. 5
+  std::vector<double> token_energy;  ///< e_ti, Eq. 5; their sum counts each coupling twice
   std::vector<double> output;        ///< what the layer adds to the residual stream, [tokens][dim]
 
   [[nodiscard]] std::int32_t top() const noexcept { return (1 << bits) - 1; }
@@ -37,7 +37,6 @@ class Watcher final : public Recorder, public ProblemSink {
   /// last.
   void spins(std::string_view /*name*/, std::int32_t /*sample*/,
              std::span<const std::uint8_t> values) override;
-  /// Those of first-version QAMA, where a token's energy is not the sum of its spins'.
   void energies(std::string_view /*name*/, std::int32_t /*sample*/,
                 std::span<const double> values) override;
   void tensor(std::string_view name, std::int32_t /*sample*/,

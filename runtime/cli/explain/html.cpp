@@ -181,7 +181,7 @@ class ExplanationPage {
       average[k % n] += layer.token_energy[k] / layer.heads;
     const Moments m = moments(layer.output);
     page.text(
-        format("Energy without the penalty: %.2f in all. Output of the layer: mean %.3f, "
+        format("Energy of the layer without the penalty: %.2f. Output of the layer: mean %.3f, "
                "standard deviation %.3f.",
                layer.pure_energy, m.mean, m.deviation));
     const ColourScale scale(average);

@@ -407,16 +407,21 @@ TEST_F(Answers, OfASessionThatExplainsHaveLayers) {
       EXPECT_EQ(layer.bits, 1);
       const double energy = answers[at].solves[number].energy;
       EXPECT_NEAR(layer.energy, energy, 1e-3 * std::fabs(energy));
-      // Token energies count each coupling twice; the penalty is not in them.
       EXPECT_LE(layer.pure_energy, layer.energy);
-      double sum = 0;
+      // The penalty is all that is between the two, and lambda for each pair of heads at a token.
+      std::vector<double> heads(49);
+      for (std::int32_t k = 0; k < layer.heads * 49; ++k) heads[k % 49] += layer.selected[k];
+      double pairs = 0;
+      for (const double count : heads) pairs += count * (count - 1) / 2;
+      const double lambda = pairs > 0 ? (layer.energy - layer.pure_energy) / pairs : 0;
       for (std::int32_t k = 0; k < layer.heads * layer.tokens; ++k) {
         EXPECT_LE(layer.selected[k], 1);
         EXPECT_TRUE(layer.selected[k] == 1 || layer.energies[k] == 0) << k;
         EXPECT_GE(layer.flip_costs[k], -2e-3 * std::fabs(energy)) << k;
-        sum += layer.energies[k];
+        if (layer.selected[k] == 0) continue;
+        EXPECT_NEAR(layer.energies[k], -layer.flip_costs[k] - lambda * (heads[k % 49] - 1),
+                    1e-5 * std::fabs(energy));
       }
-      EXPECT_NEAR(sum, layer.pure_energy, 1e-9 * std::fabs(sum));
     }
   }
   // A run that fails has none, and the figures of the one before are gone.
