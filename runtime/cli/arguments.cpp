@@ -1,10 +1,12 @@
 #include "runtime/cli/arguments.h"
 
 #include "hal/base/quote.h"
+#include "hal/fallback.h"
 #include "hal/platform/file.h"
 #include "hal/reopen.h"
 #include "runtime/cli/numbers.h"
 #include "runtime/cli/report.h"
+#include "runtime/engine/pipeline.h"
 #include "weights/architecture.h"
 
 namespace qama::cli {
@@ -164,6 +166,13 @@ Result<std::unique_ptr<runtime::Session>> RunArguments::open(
     if (!down.empty()) {
       console.log("warning: device " + quote(device) + " cannot be reached: " + down +
                   "; the CPU solves until it can (--fallback never makes this an error)");
+    } else if (const hal::Device* first = hal::first_of(*session->device())) {
+      const Status fits = first->supports({session->plan().pipeline().dense_shape});
+      if (!fits.ok()) {
+        console.log("warning: device " + quote(device) +
+                    " does not take this model's layers: " + fits.error().message +
+                    "; the CPU solves them (--fallback never makes this an error)");
+      }
     }
   } else {
     sentence += ", " +

@@ -193,7 +193,11 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
     impl->solves.resize(batch * static_cast<std::size_t>(impl->plan->qama_layers()));
     impl->latency_us.resize(batch);
     impl->statuses.resize(batch);
-    if (impl->plan->qama_layers() > 0) QAMA_RETURN_IF_ERROR(impl->open_devices(options));
+    if (impl->plan->qama_layers() > 0) {
+      QAMA_RETURN_IF_ERROR(impl->open_devices(options));
+    } else {
+      QAMA_RETURN_IF_ERROR(hal::check_unused_device(options.device));
+    }
     std::span<std::byte> arena = options.arena;
     if (arena.empty()) {
       impl->own_arena.resize(needed);

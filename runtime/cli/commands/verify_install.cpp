@@ -68,7 +68,7 @@ class VerifyInstall final : public Command {
     for (const std::string& path : models_) {
       const auto entry = expected.models.find(fs::path(path).stem().string());
       if (entry == expected.models.end()) {
-        console.report({ErrorCode::not_found, "model " + quote(path) + " is not in the list"});
+        console.report(missing(path, expected));
         add("model", path, "", {}, false);
         continue;
       }
@@ -106,6 +106,16 @@ class VerifyInstall final : public Command {
       }
     }
     std::sort(models_.begin(), models_.end());
+  }
+
+  /// A file that is not there, or one that the list does not know by its name.
+  static Error missing(const std::string& path, const ReleaseList& expected) {
+    const auto bytes = platform::file_bytes(path);
+    if (!bytes.ok()) return bytes.error();
+    std::string names;
+    for (const auto& [name, entry] : expected.models) names += (names.empty() ? "" : ", ") + name;
+    return make_error(ErrorCode::not_found, "model ", quote(path),
+                      " is not in the list: expected a file named like one of ", names);
   }
 
   void add(const char* what, const std::string& name, const std::string& got, const Json& expected,

@@ -84,6 +84,35 @@ TEST_F(CliClassify, SizesAndColoursAreFitted) {
   EXPECT_EQ(lines[0]["solved_by"], "");  // softmax: nothing to solve
 }
 
+// A softmax model needs no device. One that does not exist is an error all the same.
+TEST_F(CliClassify, ADeviceThatNobodyNeedsMustBeOne) {
+  const std::string picture = put("a.png", png_file(28, 28, 1, pixels_));
+  for (const std::string device : {"nonsense", "cpu:abacus"}) {
+    const Outcome outcome = run_qama({"classify", "-m", softmax_, picture, "--device", device});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, testing::HasSubstr("DEVICE_UNKNOWN"));
+  }
+  EXPECT_EQ(run_qama({"classify", "-m", softmax_, picture, "--device", "cim://127.0.0.1:1"}).status,
+            0);
+}
+
+// The CPU solved what the device cannot hold, without a word.
+TEST_F(CliClassify, ADeviceThatIsTooSmallIsNamed) {
+  const std::string picture = put("a.png", png_file(28, 28, 1, pixels_));
+  const std::vector<std::string> words = {
+      "classify", "-m",       qama_,
+      picture,    "--device", "csv:" + directory_.file("machine") + "?spins=3"};
+  const Outcome outcome = run_qama(words);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::ContainsRegex("warning: device 'csv:.*spins=3' does not take "
+                                                  "this model's layers: .*the CPU solves them"));
+  std::vector<std::string> never = words;
+  never.insert(never.end(), {"--fallback", "never"});
+  const Outcome refused = run_qama(never);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, testing::HasSubstr("PROBLEM_TOO_LARGE"));
+}
+
 TEST_F(CliClassify, SeedDecidesAndIsRepeatable) {
   const std::string picture = put("a.png", png_file(28, 28, 1, pixels_));
   const auto top = [&](const std::string& seed) {

@@ -120,6 +120,14 @@ TEST_F(CliVerifyInstall, WholeModelsOfAnotherReleaseAreRefused) {
   const Outcome unknown = verify({directory_.file("mine.safetensors")});
   EXPECT_EQ(unknown.status, 1);
   EXPECT_THAT(unknown.err, HasSubstr("NOT_FOUND: model '"));
+  EXPECT_THAT(unknown.err, HasSubstr("expected a file named like one of cifar10-"));
+  // A file that is not there is not "not in the list".
+  for (const std::string name : {"none.safetensors", "mnist-qama-int8.safetensors"}) {
+    const Outcome missing = verify({directory_.file(name)});
+    EXPECT_EQ(missing.status, 1);
+    EXPECT_THAT(missing.err, HasSubstr("NOT_FOUND: "));
+    EXPECT_THAT(missing.err, testing::Not(HasSubstr("in the list")));
+  }
 }
 
 TEST_F(CliVerifyInstall, DamagedListsAreRefused) {
