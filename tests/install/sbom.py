@@ -55,9 +55,11 @@ def needed(path):
 
 
 def archives(path):
-    """Of a linker's map: those out of which something was taken that are not the build's own."""
+    """Of a linker's map: those out of which something was taken that are not the build's own. The
+    list has the file behind a link."""
     found = set(re.findall(r"^(\S+\.a)\(", Path(path).read_text(), re.MULTILINE))
-    return sorted({Path(name).name for name in found if not Path(name).name.startswith("libqama_")})
+    return sorted({Path(name).resolve().name for name in found
+                   if not Path(name).name.startswith("libqama_")})
 
 
 def main():

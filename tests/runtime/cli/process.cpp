@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/patience.h"
 #include "tests/runtime/io/sample_files.h"
 #include "tests/test_support.h"
 
@@ -37,7 +38,7 @@ void signal_later(pid_t child, int signal, const std::string& log) {
   for (int tries = 0; tries < 600 && slurp(log).empty(); ++tries) {
     std::this_thread::sleep_for(milliseconds(50));
   }
-  std::this_thread::sleep_for(milliseconds(300));
+  std::this_thread::sleep_for(milliseconds(300 * kPatience));
   kill(child, signal);
 }
 
