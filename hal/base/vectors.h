@@ -28,7 +28,56 @@
 #define QAMA_WITH_PLAIN_SET 0
 #endif
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
 #include <xsimd/xsimd.hpp>
+
+#if QAMA_WITH_PLAIN_SET
+namespace xsimd::kernel {
+namespace detail {
+
+template <typename T, std::size_t... kLane>
+XSIMD_INLINE std::array<T, sizeof...(kLane)> lanes_of(T const* mem,
+                                                      std::index_sequence<kLane...>) noexcept {
+  return {mem[kLane]...};
+}
+
+}  // namespace detail
+
+// Lane by lane: xsimd 13 copies 16 bytes of any alignment, which is a call on a machine that reads
+// aligned numbers only (RISC-V).
+#define QAMA_LOAD_LANES(load, T)                                              \
+  template <>                                                                 \
+  XSIMD_INLINE batch<T, emulated<128>> load<emulated<128>, T, 128>(           \
+      T const* mem, convert<T>, requires_arch<emulated<128>>) noexcept {      \
+    return detail::lanes_of(mem, std::make_index_sequence<16 / sizeof(T)>()); \
+  }
+#define QAMA_STORE_LANES(store, T)                                                             \
+  template <>                                                                                  \
+  XSIMD_INLINE void store<emulated<128>, T, 128>(T * mem, batch<T, emulated<128>> const& self, \
+                                                 requires_arch<emulated<128>>) noexcept {      \
+    for (std::size_t i = 0; i < 16 / sizeof(T); ++i) mem[i] = self.data[i];                    \
+  }
+#define QAMA_LANE_BY_LANE(T)         \
+  QAMA_LOAD_LANES(load_aligned, T)   \
+  QAMA_LOAD_LANES(load_unaligned, T) \
+  QAMA_STORE_LANES(store_aligned, T) \
+  QAMA_STORE_LANES(store_unaligned, T)
+QAMA_LANE_BY_LANE(float)
+QAMA_LANE_BY_LANE(double)
+QAMA_LANE_BY_LANE(std::int16_t)
+QAMA_LANE_BY_LANE(std::uint16_t)
+QAMA_LANE_BY_LANE(std::int32_t)
+QAMA_LANE_BY_LANE(std::uint32_t)
+#undef QAMA_LOAD_LANES
+#undef QAMA_STORE_LANES
+#undef QAMA_LANE_BY_LANE
+
+}  // namespace xsimd::kernel
+#endif
 
 namespace qama {
 
