@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hal/base/quote.h"
+#include "hal/base/sentence.h"
 
 namespace qama::hal {
 
@@ -291,8 +292,8 @@ Status validate_view(const FactorsView& problem) {
                  "factors with a factor, scale, shift, field or penalty that is not finite"};
   }
   if (problem.penalty < 0) {
-    return Error{ErrorCode::problem_bad_value,
-                 "penalty is " + std::to_string(problem.penalty) + ", expected 0 or more"};
+    return make_error(ErrorCode::problem_bad_value, "penalty is ", problem.penalty,
+                      ", expected 0 or more");
   }
   return {};
 }

@@ -1,6 +1,7 @@
 // Sentences for errors, put together from texts and numbers. Header only.
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -9,13 +10,17 @@
 
 namespace qama {
 
-/// The parts in a row: texts as they are, numbers in decimal. Text from outside goes through
-/// quote() first.
+/// The parts in a row: texts as they are, numbers in decimal, of which the smallest is not 0. Text
+/// from outside goes through quote() first.
 template <typename... Parts>
 [[nodiscard]] std::string sentence(const Parts&... parts) {
   std::string out;
   const auto append = [&out](const auto& part) {
-    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>) {
+    if constexpr (std::is_floating_point_v<std::decay_t<decltype(part)>>) {
+      char digits[32];
+      std::snprintf(digits, sizeof digits, "%.9g", static_cast<double>(part));
+      out += digits;
+    } else if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>) {
       out += std::to_string(part);
     } else {
       out += std::string_view(part);

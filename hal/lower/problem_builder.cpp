@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "hal/base/sentence.h"
+
 namespace qama::hal {
 
 namespace {
@@ -58,8 +60,8 @@ Status ProblemBuffer::build(const ProblemShape& shape, const float* couplings,
                      std::to_string(largest_.heads) + " x " + std::to_string(largest_.tokens)};
   }
   if (!(lambda >= 0.0F) || !std::isfinite(lambda)) {
-    return Error{ErrorCode::problem_bad_value,
-                 "penalty is " + std::to_string(lambda) + ", expected a finite number >= 0"};
+    return make_error(ErrorCode::problem_bad_value, "penalty is ", lambda,
+                      ", expected a finite number >= 0");
   }
   const std::int32_t heads = shape.heads;
   const std::int32_t tokens = shape.tokens;

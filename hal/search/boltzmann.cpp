@@ -10,6 +10,7 @@
 
 #include "hal/base/checked.h"
 #include "hal/base/random.h"
+#include "hal/base/sentence.h"
 #include "hal/lower/decode.h"
 #include "hal/platform/thread.h"
 #include "hal/schedule.h"
@@ -189,8 +190,8 @@ Status sample_boltzmann(const ProblemFile& file, const BoltzmannRequest& request
                         std::int64_t count, std::span<std::uint8_t> samples,
                         std::span<double> values) {
   if (!(request.temperature > 0) || !std::isfinite(request.temperature)) {
-    return Error{ErrorCode::invalid_argument, "temperature " + std::to_string(request.temperature) +
-                                                  ", expected a finite number above 0"};
+    return make_error(ErrorCode::invalid_argument, "temperature ", request.temperature,
+                      ", expected a finite number above 0");
   }
   if (request.burn_in < 0 || request.burn_in > kMaxSweeps || request.between < 1 ||
       request.between > kMaxSweeps || request.threads < 1 || request.threads > kMostThreads) {

@@ -12,6 +12,7 @@
 
 #include "hal/base/quote.h"
 #include "hal/base/random.h"
+#include "hal/base/sentence.h"
 #include "hal/form.h"
 #include "hal/lower/eliminate.h"
 #include "hal/lower/lower.h"
@@ -639,18 +640,30 @@ SolveRequest default_request(ProblemKind kind) {
   return out;
 }
 
+namespace {
+
+Status check_request(const SolveRequest& request) {
+  const auto bad = [](const auto&... parts) {
+    return make_error(ErrorCode::invalid_argument, parts...);
+  };
+  if (request.restarts < 0 || request.restarts > kMostRestarts)
+    return bad(request.restarts, " restarts, expected at most 2^30");
+  if (request.threads < 1) return bad(request.threads, " threads, expected 1 or more");
+  if (request.answers < 0 || request.answers > kMostAnswers)
+    return bad(request.answers, " answers, expected 0 to 2^20");
+  if (!(request.time_limit_ms >= 0 && request.time_limit_ms <= kMostTimeLimitMs))
+    return bad("a time limit of ", request.time_limit_ms, " ms, expected 0 to 10^12");
+  if (request.target && !std::isfinite(*request.target))
+    return bad("a target of ", *request.target, ", expected a finite number");
+  return {};
+}
+
+}  // namespace
+
 Result<BestAnswer> solve(const ProblemFile& file, Device& device, const SolveRequest& request,
                          const SolveHooks& hooks) {
   QAMA_RETURN_IF_ERROR(validate(request.schedule));
-  if (request.restarts < 0 || request.restarts > kMostRestarts || request.threads < 1 ||
-      request.answers < 0 || request.answers > kMostAnswers ||
-      !(request.time_limit_ms >= 0 && request.time_limit_ms <= kMostTimeLimitMs) ||
-      (request.target && !std::isfinite(*request.target))) {
-    return Error{
-        ErrorCode::invalid_argument,
-        "a request's restarts must be 0 to 2^30, its threads 1 or more, its answers 0 to 2^20, "
-        "its time limit 0 to 10^12 ms, its target finite"};
-  }
+  QAMA_RETURN_IF_ERROR(check_request(request));
   try {
     QAMA_RETURN_IF_ERROR(check_initial(file.shape(), request.initial));
     // Small problems have exact:, and a form or rounds are asked for of the file's own problem.

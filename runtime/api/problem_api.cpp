@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "hal/base/sentence.h"
 #include "hal/device.h"
 #include "hal/lower/decode.h"
 #include "hal/platform/clock.h"
@@ -57,9 +58,8 @@ Status check_finite(const char* what, const double* values, std::size_t count) {
   const double* end = values + count;
   const double* bad = std::find_if_not(values, end, [](double v) { return std::isfinite(v); });
   if (bad == end) return {};
-  return Error{ErrorCode::problem_bad_value,
-               std::string(what) + " " + std::to_string(bad - values) + " is " +
-                   std::to_string(*bad) + ", expected a finite number"};
+  return qama::make_error(ErrorCode::problem_bad_value, what, " ", bad - values, " is ", *bad,
+                          ", expected a finite number");
 }
 
 void publish(hal::ProblemFile file, qama_problem** out) {
@@ -169,8 +169,8 @@ Status from_factors(std::int32_t heads, std::int32_t tokens, std::int32_t rank,
   QAMA_RETURN_IF_ERROR(check_finite("field", fields, rows));
   QAMA_RETURN_IF_ERROR(check_finite("rho", &rho, 1));
   if (!(lambda >= 0) || !std::isfinite(lambda)) {
-    return Error{ErrorCode::problem_bad_value,
-                 "lambda is " + std::to_string(lambda) + ", expected a finite number of 0 or more"};
+    return qama::make_error(ErrorCode::problem_bad_value, "lambda is ", lambda,
+                            ", expected a finite number of 0 or more");
   }
   hal::ProblemFile file;
   file.kind = hal::ProblemKind::qama;
@@ -185,8 +185,8 @@ Status from_factors(std::int32_t heads, std::int32_t tokens, std::int32_t rank,
   if (signs != nullptr) layer.signs.assign(signs, signs + columns);
   for (const double sign : layer.signs) {
     if (sign == 1.0 || sign == -1.0) continue;
-    return Error{ErrorCode::problem_bad_value,
-                 "a column's sign is " + std::to_string(sign) + ", expected +1 or -1"};
+    return qama::make_error(ErrorCode::problem_bad_value, "a column's sign is ", sign,
+                            ", expected +1 or -1");
   }
   layer.fields.assign(fields, fields + rows);
   layer.factors.assign(factors, factors + numbers);
@@ -615,7 +615,12 @@ qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answe
     if (answer == nullptr) return null_argument("answer");
     if (value == nullptr) return null_argument("value");
     QAMA_ASSIGN_OR_RETURN(const auto spins, pack(problem->file.shape(), answer));
-    *value = hal::value_of(problem->file, spins);
+    const double worth = hal::value_of(problem->file, spins);
+    if (!std::isfinite(worth)) {
+      return Error{ErrorCode::problem_bad_value,
+                   "the weights of the problem sum up to more than a double holds"};
+    }
+    *value = worth;
     return {};
   });
 }

@@ -727,10 +727,11 @@ qama_status qama_session_latency_us(const qama_session* session, int32_t sample,
   return runtime::guarded([&]() -> Status {
     if (session == nullptr) return null_argument("session");
     if (microseconds == nullptr) return null_argument("microseconds");
-    if (sample < 0 || sample >= session->session->plan().options().max_batch) {
-      return Error{ErrorCode::index_out_of_range,
-                   "sample " + std::to_string(sample) + ", expected 0 to " +
-                       std::to_string(session->session->plan().options().max_batch - 1)};
+    const std::int32_t samples = session->session->samples();
+    if (sample < 0 || sample >= samples) {
+      return Error{ErrorCode::index_out_of_range, "sample " + std::to_string(sample) +
+                                                      " of the last run, which has " +
+                                                      std::to_string(samples)};
     }
     *microseconds = session->session->latency_us(sample);
     return {};

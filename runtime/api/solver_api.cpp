@@ -12,6 +12,7 @@
 
 #include "hal/base/aligned.h"
 #include "hal/base/random.h"
+#include "hal/base/sentence.h"
 #include "hal/device.h"
 #include "hal/form.h"
 #include "hal/lower/problem_builder.h"
@@ -105,10 +106,9 @@ Status check_symmetric(std::int32_t heads, std::int32_t tokens, std::int32_t use
     const float largest = *std::max_element(found.value.begin(), found.value.end());
     const float difference = *std::max_element(found.difference.begin(), found.difference.end());
     if (difference > 0.05F * largest) {
-      return Error{ErrorCode::invalid_argument,
-                   "J of head " + std::to_string(t) +
-                       " is not symmetric: J_ij and J_ji differ by " + std::to_string(difference) +
-                       " where the largest is " + std::to_string(largest)};
+      return qama::make_error(ErrorCode::invalid_argument, "J of head ", t,
+                              " is not symmetric: J_ij and J_ji differ by ", difference,
+                              " where the largest is ", largest);
     }
   }
   return {};
@@ -306,7 +306,12 @@ Status qama_solver::solve_sample(const Batch& batch, std::int32_t sample, Worker
 Status qama_solver::run(Batch batch, std::int32_t samples) {
   if (has_threads && made_in.is_other()) return made_in.error("the solver");
   if (samples < 0) {
-    return Error{ErrorCode::invalid_argument, "a batch of " + std::to_string(samples)};
+    return qama::make_error(ErrorCode::invalid_argument, "a batch of ", samples,
+                            ", expected 0 or more");
+  }
+  if (!(batch.lambda >= 0) || !std::isfinite(batch.lambda)) {
+    return qama::make_error(ErrorCode::problem_bad_value, "lambda is ", batch.lambda,
+                            ", expected a finite number of 0 or more");
   }
   batch.self = this;
   for (Worker& worker : workers) worker.status = Status{};
@@ -366,6 +371,10 @@ qama_status qama_solver_create(const char* uri, int32_t heads, int32_t tokens,
     if (chosen.threads < 0 || chosen.threads > 1024) {
       return Error{ErrorCode::invalid_argument,
                    std::to_string(chosen.threads) + " threads, expected 0 to 1024"};
+    }
+    if (chosen.start < 0 || chosen.start > static_cast<std::int32_t>(hal::StartKind::mixed)) {
+      return Error{ErrorCode::invalid_argument,
+                   "start " + std::to_string(chosen.start) + ", expected 0 to 2"};
     }
     auto solver = std::make_unique<qama_solver>();
     solver->heads = heads;

@@ -79,7 +79,8 @@ struct Session::Impl {
   bool has_threads = false;
   std::atomic<std::int32_t> next_sample{0};  // of a run with several in flight
 
-  // What the last run left; one entry a sample.
+  // What the last run left; one entry a sample, of which it had `samples`.
+  std::int32_t samples = 0;
   std::vector<LayerSolve> solves;
   std::vector<double> latency_us;
   std::vector<Status> statuses;
@@ -132,14 +133,18 @@ std::span<const hal::Schedule> Session::schedules() const noexcept {
   return impl_->settings.layers;
 }
 
+std::int32_t Session::samples() const noexcept {
+  return impl_->samples;
+}
+
 std::span<const LayerSolve> Session::solves(std::int32_t sample) const noexcept {
   const auto layers = static_cast<std::size_t>(impl_->plan->qama_layers());
-  if (sample < 0 || sample >= impl_->plan->options().max_batch) return {};
+  if (sample < 0 || sample >= impl_->samples) return {};
   return {impl_->solves.data() + static_cast<std::size_t>(sample) * layers, layers};
 }
 
 double Session::latency_us(std::int32_t sample) const noexcept {
-  if (sample < 0 || sample >= impl_->plan->options().max_batch) return 0;
+  if (sample < 0 || sample >= impl_->samples) return 0;
   return impl_->latency_us[static_cast<std::size_t>(sample)];
 }
 
@@ -319,6 +324,7 @@ Status Session::Impl::start(std::int32_t count, std::span<float> logits, const R
 
 Status Session::Impl::run(std::int32_t count) {
   const Hooks& hooks = batch.options->hooks;
+  samples = count;
   if (hooks.recorder != nullptr || hooks.problems != nullptr) {
     for (std::int32_t sample = 0; sample < count; ++sample) run_sample(sample, 0);
   } else if (in_flight > 1 && count > 1 && device != nullptr) {
@@ -398,6 +404,7 @@ void Session::Impl::begin(Flight& flight, std::int32_t sample, std::int32_t work
   run.hooks = &options.hooks;
   run.team = teams[static_cast<std::size_t>(worker)].get();
   run.solves = solves.data() + s * p.qama_blocks.size();
+  std::fill_n(run.solves, p.qama_blocks.size(), LayerSolve{});
   run.sample = sample;
   run.index = options.indices.empty() ? options.first_sample + s : options.indices[s];
   run.logits = batch.logits + s * static_cast<std::size_t>(a.classes);

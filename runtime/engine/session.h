@@ -98,9 +98,12 @@ class Session {
   Status run_tokens(std::span<const std::int32_t> tokens, std::span<const std::int32_t> lengths,
                     std::span<float> logits, const RunOptions& options = {});
 
-  /// Solves of the last run's sample (position in the batch), one a QAMA layer; empty for softmax.
+  /// Samples of the last run; 0 before the first one.
+  [[nodiscard]] std::int32_t samples() const noexcept;
+  /// Solves of the last run's sample (position in the batch), one a QAMA layer; empty for softmax,
+  /// and for a sample that the last run has not.
   [[nodiscard]] std::span<const LayerSolve> solves(std::int32_t sample) const noexcept;
-  /// Wall time of that sample's steps in the last run, microseconds.
+  /// Wall time of that sample's steps in the last run, microseconds; 0 if it has no such sample.
   [[nodiscard]] double latency_us(std::int32_t sample) const noexcept;
 
  private:

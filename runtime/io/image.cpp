@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <string>
 
 namespace qama::io {
@@ -97,10 +98,13 @@ Status check_image(const ImageView& image) {
                                                  std::to_string(kMaxImagePixels) + " pixels"};
   }
   const std::size_t row = static_cast<std::size_t>(image.width) * image.channels;
-  if (image.row_bytes != 0 && image.row_bytes < row) {
+  // More than memory has is a distance to the row above, of pictures that begin with their last
+  // row.
+  const auto most = static_cast<std::size_t>(PTRDIFF_MAX / image.height);
+  if (image.row_bytes != 0 && (image.row_bytes < row || image.row_bytes > most)) {
     return Error{ErrorCode::invalid_argument, "rows of " + std::to_string(image.row_bytes) +
-                                                  " bytes, expected at least " +
-                                                  std::to_string(row)};
+                                                  " bytes, expected " + std::to_string(row) +
+                                                  " to " + std::to_string(most)};
   }
   return {};
 }

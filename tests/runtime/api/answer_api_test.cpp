@@ -209,6 +209,9 @@ TEST_F(Answers, MisuseIsAnErrorAndNoAnswer) {
   image = good;
   image.row_bytes = 27;
   refused(image, "INVALID_ARGUMENT");
+  // As other libraries name a distance to the row above.
+  image.row_bytes = std::size_t{0} - 28;
+  refused(image, "INVALID_ARGUMENT");
   image = good;
   image.width = 1 << 30;
   refused(image, "IMAGE_TOO_LARGE");
@@ -361,7 +364,20 @@ TEST(CppAnswers, AreThoseOfTheCApi) {
   EXPECT_FALSE(session->answer_images({}).ok());
   EXPECT_STREQ(session->answer_text("words").status().name(), "MODEL_WRONG_KIND");
   EXPECT_STREQ(session->answer_file("/nowhere").status().name(), "NOT_FOUND");
+  // A zero byte ends no name and no text.
+  const std::string null_and_more("/dev/null\0more", 14);
+  EXPECT_STREQ(session->answer_file(null_and_more).status().name(), "NOT_FOUND");
+  EXPECT_STREQ(api::Model::open(null_and_more).status().name(), "NOT_FOUND");
+  EXPECT_STREQ(api::Problem::open(null_and_more).status().name(), "NOT_FOUND");
   EXPECT_FALSE(session->answer_f32(nullptr, 1).ok());
+  const MemoryModel texts = make_model(text_architecture(AttentionKind::qama));
+  auto of_texts = api::Model::from_memory(texts.bytes);
+  ASSERT_TRUE(of_texts.ok());
+  auto reader = of_texts->session();
+  ASSERT_TRUE(reader.ok());
+  const auto answer = reader->answer_text(std::string("some\0words", 10));
+  EXPECT_STREQ(answer.status().name(), "TEXT_BAD_ENCODING");
+  EXPECT_THAT(answer.status().sentence(), testing::HasSubstr("byte 4"));
 }
 
 // ---- explanations -------------------------------------------------------------------------------

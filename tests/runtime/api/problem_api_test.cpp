@@ -380,6 +380,15 @@ TEST(Problems, MisuseIsAnErrorWithASentence) {
     const auto status = qama_problem_solve(problem.get(), &options, answer.data(), &solution);
     EXPECT_STREQ(qama_status_name(status), name) << qama_last_error();
   };
+  // The sentence says which of them it is, and what it was.
+  const auto says = [&](const char* sentence, auto change) {
+    refuses("INVALID_ARGUMENT", change);
+    EXPECT_STREQ(qama_last_error(), sentence);
+  };
+  says("2147483647 restarts, expected at most 2^30", [](auto& o) { o.restarts = INT32_MAX; });
+  says("a time limit of -0.001 ms, expected 0 to 10^12", [](auto& o) { o.time_limit_ms = -0.001; });
+  says("a target of -inf, expected a finite number",
+       [](auto& o) { o.target = -std::numeric_limits<double>::infinity(); });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.struct_size = 0; });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.struct_size = UINT32_MAX; });
   refuses("INVALID_ARGUMENT", [](auto& o) { o.t_start = std::numeric_limits<float>::quiet_NaN(); });
@@ -536,6 +545,13 @@ TEST(Problems, AnAnswerIsZerosAndOnes) {
   qama_solve_options options;
   qama_solve_options_init(&options);
   options.device = "cpu:";
+  // No number is no value: these weights are finite, and their sum is not.
+  const std::array<std::int32_t, 2> first{0, 0}, second{1, 1};
+  const std::array<double, 2> huge{1e308, 1e308};
+  const auto beyond = qama::api::Problem::from_graph(2, first, second, huge);
+  ASSERT_TRUE(beyond.ok());
+  const std::array<std::uint8_t, 2> cut{0, 1};
+  EXPECT_STREQ(beyond->value(cut.data()).status().name(), "PROBLEM_BAD_VALUE");
   options.initial = answer.data();
   options.initial_count = 1;
   std::array<std::uint8_t, 6> best{};

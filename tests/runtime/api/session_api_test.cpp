@@ -1,5 +1,6 @@
 // The C API and its C++ face: life cycles, errors with sentences, options of older headers, log
 // hook.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <qama/qama.h>
 
@@ -7,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <qama/qama.hpp>
 #include <span>
 #include <string>
@@ -25,6 +27,7 @@ extern "C" int api_works_from_c(void);
 namespace qama::test {
 namespace {
 
+using testing::HasSubstr;
 using weights::AttentionKind;
 
 TEST(CApi, CompilesAsC) {
@@ -87,6 +90,35 @@ TEST_F(CApiModel, ClassifiesAsTheEngineDoes) {
   ASSERT_NE(qama_session_solved_by(session, 0, 1), nullptr);
   EXPECT_TRUE(std::string(qama_session_solved_by(session, 0, 1)).starts_with("cpu:"));
   EXPECT_EQ(qama_session_solved_by(session, 0, 2), nullptr);
+  qama_session_destroy(session);
+}
+
+TEST_F(CApiModel, WhatIsToldIsOfTheLastRun) {
+  qama_session_options options;
+  qama_session_options_init(&options);
+  options.max_batch = 3;
+  qama_session* session = nullptr;
+  ASSERT_EQ(qama_session_create(model, &options, &session), 0) << qama_last_error();
+  const auto told = [session](std::int32_t sample) {
+    double latency = -1;
+    const qama_status status = qama_session_latency_us(session, sample, &latency);
+    EXPECT_EQ(status == 0, latency >= 0) << sample;
+    EXPECT_EQ(status == 0, qama_session_solved_by(session, sample, 0) != nullptr) << sample;
+    return status == 0;
+  };
+  EXPECT_FALSE(told(0)) << "there is no run";
+  const auto pixels = random_pixels(3 * 784, 1);
+  std::vector<float> logits(30);
+  ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), 3, logits.data()), 0);
+  EXPECT_TRUE(told(0) && told(2));
+  ASSERT_EQ(qama_session_classify_u8(session, pixels.data(), 1, logits.data()), 0);
+  EXPECT_TRUE(told(0));
+  EXPECT_FALSE(told(1) || told(2)) << "they are of the run before";
+  EXPECT_THAT(qama_last_error(), HasSubstr("which has 1"));
+  // A sample that failed before its layers has nobody who solved them.
+  std::vector<float> input(784, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_NE(qama_session_run_f32(session, input.data(), 1, logits.data()), 0);
+  EXPECT_STREQ(qama_session_solved_by(session, 0, 0), "");
   qama_session_destroy(session);
 }
 

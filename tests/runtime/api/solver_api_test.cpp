@@ -395,6 +395,7 @@ TEST(CApiSolver, CreateRefusesBadArguments) {
     options.start = start;
     EXPECT_EQ(qama_solver_create(nullptr, 2, 8, &options, &solver),
               status(ErrorCode::invalid_argument));
+    EXPECT_THAT(qama_last_error(), HasSubstr("start " + std::to_string(start)));
   }
   const auto refuses = [&](const char* what, auto change) {
     qama_solver_options_init(&options);
@@ -432,7 +433,21 @@ TEST(CApiSolver, SolveRefusesBadArgumentsAndGoesOn) {
   EXPECT_EQ(call(couplings, nullptr, kLambda, nullptr, kBatch),
             status(ErrorCode::invalid_argument));
   EXPECT_EQ(call(couplings, fields, kLambda, nullptr, -1), status(ErrorCode::invalid_argument));
-  EXPECT_EQ(call(couplings, fields, -1.0F, nullptr, kBatch), status(ErrorCode::problem_bad_value));
+  EXPECT_EQ(call(couplings, fields, -0x1p-30F, nullptr, kBatch),
+            status(ErrorCode::problem_bad_value));
+  EXPECT_THAT(qama_last_error(), HasSubstr("lambda is -9.31322575e-10"));
+  // The same where heads are so long that they are solved on factors.
+  qama_solver* long_heads = nullptr;
+  ASSERT_EQ(qama_solver_create(nullptr, 1, 200, nullptr, &long_heads), 0) << qama_last_error();
+  const std::vector<float> ones(std::size_t{200} * 4, 1.0F);
+  std::vector<std::uint8_t> spins(200);
+  for (const float lambda : {-1.0F, std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_EQ(qama_solver_solve_factors_f32(long_heads, 1, 4, ones.data(), ones.data(), ones.data(),
+                                            lambda, nullptr, 1, spins.data(), nullptr),
+              status(ErrorCode::problem_bad_value));
+    EXPECT_THAT(qama_last_error(), HasSubstr("lambda is "));
+  }
+  qama_solver_destroy(long_heads);
   std::vector<std::int32_t> count(kBatch, kTokens);
   for (const std::int32_t bad : {0, -1, kTokens + 1}) {
     count[4] = bad;

@@ -96,9 +96,7 @@ typedef struct qama_session_options {
   int32_t max_batch;    /* samples a run at most; 0: 1 */
   int32_t threads;      /* 0: 1 */
   uint64_t seed;        /* of the annealer; 0: the default */
-  const char* device; /* device URI; NULL: "exact:" for at most 24 variables of another problem than
-                         a layer if no field of the annealer is set (sweeps, restarts, t_start,
-                         t_end, start, rounds, form), else "cpu:" */
+  const char* device;   /* device URI; NULL: "cpu:" */
   const char* fallback; /* "never", "error", "deadline", "hedge"; NULL: "error" */
   int64_t deadline_us;  /* per sample; 0: none */
   int32_t sweeps;       /* < 0: as the model file says */
@@ -152,8 +150,9 @@ QAMA_API qama_status qama_session_classify_text(qama_session* session, const cha
  * samples were put into batches. */
 QAMA_API void qama_session_set_first_sample(qama_session* session, uint64_t first);
 
-/* Of the last run: wall time of a sample, and who solved one of its QAMA layers ("cpu:avx512"; NULL
- * if there is no such layer). Static storage. */
+/* Of the last run: wall time of a sample (INDEX_OUT_OF_RANGE if that run has no such sample), and
+ * who solved one of its QAMA layers ("cpu:avx512"; "" where the sample failed before; NULL if there
+ * is no such sample or layer). Static storage. */
 QAMA_API qama_status qama_session_latency_us(const qama_session* session, int32_t sample,
                                              double* microseconds);
 QAMA_API const char* qama_session_solved_by(const qama_session* session, int32_t sample,
@@ -171,7 +170,7 @@ typedef struct qama_image {
   int32_t width;
   int32_t height;
   int32_t channels;      /* 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha */
-  size_t row_bytes;      /* from a row to the next; 0: width * channels */
+  size_t row_bytes;      /* from a row to the next one below; 0: width * channels */
   const uint8_t* pixels; /* rows from the top, channels interleaved */
 } qama_image;
 
@@ -260,7 +259,8 @@ typedef struct qama_layer {
 QAMA_API qama_status qama_session_layer(const qama_session* session, int32_t sample, int32_t layer,
                                         qama_layer* out);
 /* The word that the model read as token `token` of a text of the last run, folded as its vocabulary
- * is. It belongs to the session, until its next run. NULL: there is none, or no `explain`. */
+ * is but for the text's own capitals. It belongs to the session, until its next run. NULL: there is
+ * none, or no `explain`. */
 QAMA_API const char* qama_session_word(const qama_session* session, int32_t sample, int32_t token);
 
 /* Answers for `count` images (<= max_batch). Allocates only where an image needs another size. */
@@ -350,7 +350,8 @@ QAMA_API int64_t qama_problem_variables(const qama_problem* problem);
 /* 1: the larger value is the better one (a max-cut, a file that says so); else 0. */
 QAMA_API int32_t qama_problem_maximises(const qama_problem* problem);
 /* What an answer (bytes 0 or 1) is worth in the problem's own terms: the weight of a cut, the value
- * of a quadratic form with its offset, the energy of a layer. INVALID_ARGUMENT for other bytes. */
+ * of a quadratic form with its offset, the energy of a layer. INVALID_ARGUMENT for other bytes,
+ * PROBLEM_BAD_VALUE for a sum beyond a double. */
 QAMA_API qama_status qama_problem_value(const qama_problem* problem, const uint8_t* answer,
                                         double* value);
 
@@ -503,7 +504,7 @@ QAMA_API void qama_solver_destroy(qama_solver* solver);
  *   J     [batch][H][N][N] floats, diagonal ignored (the paper's J after normalisation); symmetric:
  *         J_ij and J_ji differ by at most 0.05 of the head's largest, else INVALID_ARGUMENT
  *   field [batch][H][N]    floats, rho * h
- *   lambda                 penalty between two heads that select the same token
+ *   lambda                 penalty between two heads that select the same token, 0 or more
  *   count [batch] tokens used of each sample (1..N), or NULL: all N. Spins beyond it are 0.
  *   seed                   of this call; combined with the options' seed
  * spins  [batch][H][N] bytes 0/1;  energy [batch] doubles or NULL: E(s) of the given real problem.

@@ -58,6 +58,16 @@ class [[nodiscard]] Expected {
   Status status_;
 };
 
+namespace detail {
+/// For C, a zero byte would end a text. As the bytes C0 80, which are no UTF-8, it is refused at
+/// its place, as in a file.
+[[nodiscard]] inline std::string without_zeros(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\0', at)) != std::string::npos; at += 2)
+    text.replace(at, 1, "\xC0\x80");
+  return text;
+}
+}  // namespace detail
+
 /// "0.1.0"
 [[nodiscard]] inline std::string_view version() {
   return qama_version();
@@ -156,7 +166,8 @@ class Session {
         [&](auto* out) { return qama_session_answer_images(handle_.get(), &image, 1, out); });
   }
   [[nodiscard]] Expected<Answer> answer_text(const std::string& text) {
-    const char* words = text.c_str();
+    const std::string whole = detail::without_zeros(text);
+    const char* words = whole.c_str();
     return answer(
         [&](auto* out) { return qama_session_answer_texts(handle_.get(), &words, 1, out); });
   }
@@ -167,8 +178,9 @@ class Session {
     });
   }
   [[nodiscard]] Expected<Answer> answer_file(const std::string& path) {
-    return answer(
-        [&](auto* out) { return qama_session_answer_file(handle_.get(), path.c_str(), out); });
+    return answer([&](auto* out) {
+      return qama_session_answer_file(handle_.get(), detail::without_zeros(path).c_str(), out);
+    });
   }
 
   /// See qama_session_set_pictures. `options.struct_size` is set here.
@@ -237,14 +249,17 @@ class Model {
  public:
   [[nodiscard]] static Expected<Model> open(const std::string& path) {
     qama_model* handle = nullptr;
-    if (const qama_status code = qama_model_open(path.c_str(), &handle)) return Status(code);
+    if (const qama_status code = qama_model_open(detail::without_zeros(path).c_str(), &handle)) {
+      return Status(code);
+    }
     return Model(handle);
   }
   /// What it does not set is 0: struct_size is filled in here.
   [[nodiscard]] static Expected<Model> open(const std::string& path, qama_model_options options) {
     options.struct_size = sizeof options;
     qama_model* handle = nullptr;
-    if (const qama_status code = qama_model_open_with(path.c_str(), &options, &handle)) {
+    if (const qama_status code =
+            qama_model_open_with(detail::without_zeros(path).c_str(), &options, &handle)) {
       return Status(code);
     }
     return Model(handle);
@@ -347,7 +362,9 @@ class Problem {
 
   [[nodiscard]] static Expected<Problem> open(const std::string& path,
                                               const char* format = nullptr) {
-    return make([&](auto** out) { return qama_problem_open(path.c_str(), format, out); });
+    return make([&](auto** out) {
+      return qama_problem_open(detail::without_zeros(path).c_str(), format, out);
+    });
   }
   [[nodiscard]] static Expected<Problem> from_text(std::string_view text,
                                                    const char* format = nullptr) {
