@@ -38,6 +38,16 @@ class Records(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "--blocks .*expected all, or numbers from 0"):
                 convert.blocks_of(text, 3)
 
+    def test_the_model_stands_anywhere(self):
+        options = ["--dataset", "mnist", "--data", "d", "--out", "o", "--batch", "7"]
+        for arguments in (["m", *options], [*options, "m"], [*options[:4], "m", *options[4:]]):
+            mine, found = convert.parse([*arguments, "--blocks", "1", "--to", "qama_bilinear"])
+            self.assertEqual((mine.model, mine.blocks, mine.to), ("m", "1", "qama_bilinear"))
+            self.assertEqual((found.attention, found.teacher, found.start_from, found.batch,
+                              found.lr, found.feature_weight),
+                             ("qama_bilinear", "m", "m", 7, 1e-3, 1.0))
+            self.assertNotIn("blocks", vars(found))
+
     def test_what_cannot_be_converted_is_refused(self):
         record = self.record(depth=4)
         bilinear = {**QAMA, "kind": "qama_bilinear"}
@@ -180,6 +190,7 @@ class Conversion(unittest.TestCase):
                 "--attention linformer: expected --to": ("--attention", "linformer"),
                 "--dim: expected none, the model says it": ("--dim", "8"),
                 "--fit: expected none, the model says it": ("--fit", "stretch"),
+                "--block: expected none, it belongs to another kind": ("--block", "1"),
                 "--token-pool: expected none, the model says it": ("--token-po", "2x2"),
                 "--projection: expected none, the model says it": ("--no-projection",),
                 "labels of the data set": ("--dataset", "fashion-mnist")}.items():

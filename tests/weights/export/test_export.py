@@ -104,6 +104,25 @@ class Container(Folder):
         with self.assertRaisesRegex(ValueError, "format_version '3', expected '2' or '1'"):
             tensor_file.read(path)
 
+    def test_a_file_that_is_no_model_is_named(self):
+        path = self.folder / "x.safetensors"
+
+        def header(text):
+            return struct.pack("<Q", len(text)) + text
+        golden = self.folder / "golden.safetensors"
+        tensor_file.write(golden, {"input": np.zeros((1, 2), np.float32)},
+                          {"format": "qama-golden"})
+        for raw, sentence in (
+                (bytes(100), "a header that is no JSON"), (header(b"[]"), "no JSON object"),
+                (header(b"{}"), "without '__metadata__'"),
+                (golden.read_bytes(), "format 'qama-golden', expected 'qama'")):
+            path.write_bytes(raw)
+            for use in (export.import_model,
+                        lambda p: export.write_half(p, self.folder / "y", "f16"),
+                        lambda p: export.write_int8(p, self.folder / "y")):
+                with self.assertRaisesRegex(ValueError, f"x.safetensors: .*{sentence}"):
+                    use(path)
+
     def test_an_unknown_type_is_refused(self):
         with self.assertRaisesRegex(ValueError, "float64"):
             tensor_file.write(self.folder / "x", {"one": np.zeros(3)}, {})

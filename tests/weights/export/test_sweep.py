@@ -139,6 +139,23 @@ class Sweep(unittest.TestCase):
                     sweep.read_results(folder, other)
                 self.assertEqual(sweep.read_failed(folder), set())
 
+    def test_a_damaged_result_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = sweep.parse(["run", "--rows", "IV-mnist-h1-softmax", "--data", "d", "--out",
+                                   folder])
+            row = sweep.chosen(options.rows)[0]
+            path = sweep.result_file(row, options)
+            path.parent.mkdir()
+            for text in ("", '{"epochs": 1, "ev', "[]"):
+                path.write_text(text)
+                for use in (lambda: sweep.read_results(folder),
+                            lambda: sweep.run_row(row, options)):
+                    with self.assertRaisesRegex(ValueError, str(path)):
+                        use()
+            for result in ({"row": row.name}, {"epochs": 1.0, "full": True, "eval": []}):
+                with self.assertRaisesRegex(ValueError, f"the result of {row.name} has no"):
+                    sweep.table({row.name: result})
+
     def test_a_training_with_other_options_is_no_full_run(self):
         with tempfile.TemporaryDirectory() as folder:
             words = ["run", "--rows", "IV-mnist-h1-softmax", "--data", "d", "--out", folder]
@@ -195,6 +212,10 @@ class Sweep(unittest.TestCase):
             self.assertEqual(sweep.parse(lines[2:]), expected)
         self.assertIn(f"#SBATCH --array=0-{len(rows) - 1}\n", script)
         self.assertIn("#SBATCH --cpus-per-task=3\n", script)
+        # Slurm's own place holders begin with a per cent sign.
+        options.out = "/all 50%a"
+        self.assertIn("#SBATCH --output='/all 50%%a/task-%a.txt'\n",
+                      sweep.array_script(rows, options))
         alone = subprocess.run(["bash"], input=script, check=False, text=True, capture_output=True,
                                env={})
         self.assertNotEqual(alone.returncode, 0)

@@ -12,15 +12,18 @@ fewer blocks replaced, takes the original's place as the beginning. Into --out g
 train.py writes.
 """
 import argparse
+import sys
 
 from qama.torch.attention import RULES
 
-from . import command, datasets, export, train
+from . import command, datasets, export, rivals, train
 
 # Options of train.py that say what the model says.
 TOLD = ("dim", "depth", "heads", "dim_head", "mlp", "patch", "token_pool", "pool", "gelu",
         "projection", "pixels", "fit", "patch_norm_eps", "image", "max_tokens", "truncate",
         "vocabulary", "vectors", "neighbours", "ngrams", "ngram_start")
+# Options of kinds that are not made here; --block is no short form of --blocks.
+OTHERS = tuple(name for layer in rivals.KINDS.values() for name in layer.options)
 # What training begins with here; options on the command line count. A trained model needs smaller
 # steps than a fresh one, and few of them.
 DEFAULTS = ("--lr", "1e-3", "--epochs", "10", "--teacher-weight", "0.9", "--feature-weight", "1")
@@ -28,20 +31,29 @@ DEFAULTS = ("--lr", "1e-3", "--epochs", "10", "--teacher-weight", "0.9", "--feat
 
 def parse(arguments=None):
     """(options of this script, options of train.py)"""
+    # One parser for both, so that MODEL may stand before, between or behind the options.
     parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawTextHelpFormatter)
+                                     formatter_class=argparse.RawTextHelpFormatter,
+                                     parents=[train.make_parser(add_help=False)])
     parser.add_argument("model", metavar="MODEL", help="model file with softmax attention")
     parser.add_argument("--blocks", default="all", help="those whose attention is replaced: all, "
                         "or numbers from 0 on, with commas")
     parser.add_argument("--to", choices=sorted(RULES), default="qama", help="what takes its place")
-    mine, rest = parser.parse_known_args(arguments)
-    given, _ = train.make_parser().parse_known_args(
-        ["--attention", mine.to, *rest], argparse.Namespace(**dict.fromkeys(TOLD)))
-    for name in TOLD:
-        if getattr(given, name) is not None:
-            raise ValueError(f"--{name.replace('_', '-')}: expected none, the model says it")
-    return mine, train.parse(["--attention", mine.to, "--start-from", mine.model, "--teacher",
-                              mine.model, *DEFAULTS, *rest])
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    absent = argparse.Namespace(**dict.fromkeys([*TOLD, *OTHERS]))
+    given = parser.parse_args(["--attention", "qama", *arguments], absent)
+    for names, reason in ((TOLD, "the model says it"),
+                          (OTHERS, "it belongs to another kind of attention")):
+        for name in names:
+            if getattr(given, name) is not None:
+                raise ValueError(f"--{name.replace('_', '-')}: expected none, {reason}")
+    options = train.parse(["--attention", given.to, "--start-from", given.model, "--teacher",
+                           given.model, *DEFAULTS, *arguments], parser)
+    mine = argparse.Namespace()
+    for name in ("model", "blocks", "to"):
+        setattr(mine, name, getattr(options, name))
+        delattr(options, name)
+    return mine, options
 
 
 def blocks_of(text, depth):

@@ -107,7 +107,7 @@ def import_model(path):
     Folded statistics come back as an affine part on top of mean 0, variance 1 - eps, which is exact
     enough to evaluate, but is no state to go on training from: that is what checkpoints are for.
     """
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read_model(path)
     for key in ("architecture", "preprocess", "labels", "training"):
         if key in metadata:
             metadata[key] = json.loads(metadata[key])
@@ -194,7 +194,7 @@ def write_schedule(path, out, layers=None, **schedule):
     schedule: what changes of `anneal` (FORMAT.md); None: the key goes. layers: one such schedule a
     block, complete but for the seed; None: every block has the one schedule.
     """
-    tensors, metadata = tensor_file.read(path, keep_int8=True)
+    tensors, metadata = tensor_file.read_model(path, keep_int8=True)
     record = json.loads(metadata["architecture"])
     if "anneal" not in record["attention"]:
         raise ValueError(f"{path}: attention is {record['attention']['kind']!r}, expected 'qama' "
@@ -218,7 +218,7 @@ def write_pictures(path, out, **keys):
 
     keys: `fit`, `background`, `margin` and `centre`; None: the key goes.
     """
-    tensors, metadata = tensor_file.read(path, keep_int8=True)
+    tensors, metadata = tensor_file.read_model(path, keep_int8=True)
     record = json.loads(metadata["preprocess"])
     if record["kind"] != "image":
         raise ValueError(f"{path}: it classifies {record['kind']}, expected an image model")
@@ -251,7 +251,7 @@ def write_half(path, out, dtype):
 
     dtype: "f16" or "bf16". Returns the new seal.
     """
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read_model(path)
     storage = {name: dtype.upper() for name, value in tensors.items()
                if value.dtype == np.float32 and value.ndim > 1}
     return tensor_file.write(out, tensors, metadata, storage)
@@ -263,7 +263,7 @@ def write_products(path, out, dtype):
 
     dtype: "f16" or "bf16". Returns the new seal.
     """
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read_model(path)
     record = {**json.loads(metadata["architecture"]), "half_products": True}
     metadata["architecture"] = json.dumps(record)
     storage = tensor_file.half_storage(path)
@@ -279,7 +279,7 @@ def write_products(path, out, dtype):
 def write_int8(path, out):
     """Copies a model file with its linear layers and tables of tokens in int8, a scale a row; the
     other tensors stay as they are. Returns the new seal."""
-    tensors, metadata = tensor_file.read(path)
+    tensors, metadata = tensor_file.read_model(path)
     small = {}
     for name, value in tensors.items():
         if NARROW.fullmatch(name) and value.shape[1] > 1:

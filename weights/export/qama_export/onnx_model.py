@@ -29,7 +29,7 @@ class OnnxModel:
     """The graph of a model file; write() writes it."""
 
     def __init__(self, path):
-        self.tensors, self.metadata = tensor_file.read(path)
+        self.tensors, self.metadata = tensor_file.read_model(path)
         self.record = json.loads(self.metadata["architecture"])
         kinds = [self.record[key]["kind"] for key in ("attention", "other_attention")
                  if key in self.record]

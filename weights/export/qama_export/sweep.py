@@ -178,6 +178,18 @@ def result_file(row, options):
     return Path(options.out) / row.name / "result.json"
 
 
+def read_result(path):
+    """A row's result; ValueError where it is damaged."""
+    try:
+        result = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): without it the row is evaluated "
+                         "again") from error
+    if not isinstance(result, dict):
+        raise ValueError(f"{path}: expected a JSON object")
+    return result
+
+
 def check_recipe(row, result):
     """ValueError where the result is of a row of this name of another recipe: both have softmax."""
     if ("best_epoch" in result) != bool(row.recipe):
@@ -214,7 +226,7 @@ def run_row(row, options):
     """Trains and evaluates a row; writes and returns its result. None: there is none yet."""
     folder = Path(options.out) / row.name
     if result_file(row, options).exists():
-        result = json.loads(result_file(row, options).read_text())
+        result = read_result(result_file(row, options))
         check_recipe(row, result)
         return result
     check_training(row, options)
@@ -339,7 +351,7 @@ def array_script(chosen_rows, options):
 #SBATCH --job-name=qama-sweep
 #SBATCH --array=0-{len(chosen_rows) - 1}
 #SBATCH --cpus-per-task={options.threads}
-#SBATCH --output={quote(str(Path(options.out).resolve() / 'task-%a.txt'))}
+#SBATCH --output={quote(str(Path(options.out).resolve()).replace('%', '%%') + '/task-%a.txt')}
 rows=(
 {names}
 )
@@ -365,8 +377,7 @@ def write_array(options):
 
 def read_results(out, recipe=""):
     """{row: result}; ValueError where one is of another recipe."""
-    found = {path.parent.name: json.loads(path.read_text())
-             for path in Path(out).glob("*/result.json")}
+    found = {path.parent.name: read_result(path) for path in Path(out).glob("*/result.json")}
     for row in rows(recipe):
         if row.name in found:
             check_recipe(row, found[row.name])
@@ -386,6 +397,11 @@ def how_run(row, results, failed):
 
 def table(results, recipe="", failed=()):
     """The tables as Markdown, rows without a result marked so; `failed`: names of such rows."""
+    for name in (row.name for row in rows(recipe) if row.name in results):
+        for key in ("epochs", "full", "eval"):
+            if key not in results[name] or results[name][key] == []:
+                raise ValueError(f"the result of {name} has no '{key}': without it the row is "
+                                 "evaluated again")
     lines = ["| table | data set | heads | tokens | spins | paper: softmax / QAMA | softmax | "
              "QAMA, seeds 1-3 | "
              "difference | epochs | run |", "|---|---|---|---|---|---|---|---|---|---|---|"]

@@ -133,7 +133,10 @@ def read(path, keep_int8=False):
     widened, and so is int8 unless it is to be kept: then its scales are tensors, too."""
     raw = Path(path).read_bytes()
     header, data = take_apart(path, raw)
-    metadata = header.pop("__metadata__")
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path}: a header without '__metadata__', expected a file of this "
+                         "project")
     try:
         digest = checksum(raw, metadata)
     except ValueError as error:
@@ -147,6 +150,9 @@ def read(path, keep_int8=False):
             continue
         if entry["dtype"] in HALVES:
             tensors[name] = widened(data[begin:end], entry["dtype"]).reshape(entry["shape"])
+        elif entry["dtype"] not in DTYPES:
+            raise ValueError(f"{path}: tensor '{name}' of {entry['dtype']}, expected one of "
+                             f"{', '.join([*DTYPES, *HALVES])}")
         else:
             dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
             tensors[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"]).copy()
@@ -154,6 +160,15 @@ def read(path, keep_int8=False):
         for name in [name for name, value in tensors.items() if value.dtype == np.int8]:
             scales = tensors.pop(scales_of(name))
             tensors[name] = tensors[name].astype(np.float32) * scales[:, None]
+    return tensors, metadata
+
+
+def read_model(path, keep_int8=False):
+    """The same of a model file; ValueError where it is another one."""
+    tensors, metadata = read(path, keep_int8)
+    if metadata.get("format") != "qama" or "architecture" not in metadata:
+        raise ValueError(f"{path}: format {metadata.get('format')!r}, expected 'qama', that of "
+                         "model files")
     return tensors, metadata
 
 
@@ -174,4 +189,10 @@ def take_apart(path, raw):
     if len(raw) < 8 or struct.unpack("<Q", raw[:8])[0] > len(raw) - 8:
         raise ValueError(f"{path}: truncated: {len(raw)} bytes")
     length = struct.unpack("<Q", raw[:8])[0]
-    return json.loads(raw[8:8 + length]), raw[8 + length:]
+    try:
+        header = json.loads(raw[8:8 + length])
+    except ValueError as error:
+        raise ValueError(f"{path}: a header that is no JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"{path}: a header that is no JSON object")
+    return header, raw[8 + length:]

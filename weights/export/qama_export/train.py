@@ -59,9 +59,10 @@ MOST_VALUES = 2 ** 28  # of images that are kept as floats: 1 GiB
 LENGTH_STEP = 64  # text batches are padded to a multiple of this: few shapes for the solver
 
 
-def make_parser():
+def make_parser(**how):
+    """how: for argparse, where it is part of another parser."""
     parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawTextHelpFormatter)
+                                     formatter_class=argparse.RawTextHelpFormatter, **how)
     add = parser.add_argument
     add("--dataset", required=True, choices=datasets.NAMES)
     add("--data", required=True, help="folder of the official files or of NAME.npz packs; own "
@@ -191,8 +192,9 @@ def make_parser():
     return parser
 
 
-def parse(arguments=None):
-    parser = make_parser()
+def parse(arguments=None, parser=None):
+    """parser: one that has the options of make_parser(), too."""
+    parser = parser or make_parser()
     recipe, _ = parser.parse_known_args(arguments)
     if recipe.recipe:
         parser.set_defaults(**RECIPES[recipe.recipe])
