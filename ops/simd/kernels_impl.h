@@ -13,6 +13,13 @@
 namespace qama::ops {
 namespace {
 
+// Engines unroll loops by themselves, and a module of WebAssembly is small before all else.
+#if defined(__wasm__)
+#define QAMA_NOT_UNROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define QAMA_NOT_UNROLLED
+#endif
+
 template <class Arch>
 struct Kernels {
   using F = xsimd::batch<float, Arch>;
@@ -107,81 +114,111 @@ struct Kernels {
     }
   }
 
-  /// The scores of K keys, rows of `k`, with kF queries [dim_head][kF]; `largest` sees them, too.
-  /// A key's sum has the same order for any K. Fewer than eight do not keep two units of
-  /// multiplication busy, since a sum waits four cycles for itself.
-  template <int K>
+  /// The scores of K keys, rows of `k`, with kF S queries [dim_head][S][kF]; `largest` sees them,
+  /// too. A key's sum has the same order for any K and S. Fewer than eight sums do not keep two
+  /// units of multiplication busy, since a sum waits four cycles for itself.
+  template <int K, int S>
   static void score_keys(const float* queries, Index d_count, const float* k, Index stride,
-                         float* weights, F& largest) {
-    F s[K];
-    for (F& sum : s) sum = F(0.0F);
+                         float* weights, F (&largest)[S]) {
+    F sums[K * S];
+    for (F& sum : sums) sum = F(0.0F);
+    QAMA_NOT_UNROLLED
     for (Index d = 0; d < d_count; ++d) {
-      const F q = load(queries + d * kF);
-      for (int c = 0; c < K; ++c) s[c] = xsimd::fma(q, F(k[c * stride + d]), s[c]);
+      F q[S];
+      for (int s = 0; s < S; ++s) q[s] = load(queries + (d * S + s) * kF);
+      // One loop: of two, one in the other, g++ 12 makes one that costs more to enter than it
+      // saves.
+      for (int c = 0; c < K * S; ++c) {
+        sums[c] = xsimd::fma(q[c % S], F(k[c / S * stride + d]), sums[c]);
+      }
     }
-    for (int c = 0; c < K; ++c) {
-      s[c].store_unaligned(weights + c * kF);
-      largest = xsimd::max(largest, s[c]);
+    for (int c = 0; c < K * S; ++c) {
+      sums[c].store_unaligned(weights + c * kF);
+      largest[c % S] = xsimd::max(largest[c % S], sums[c]);
     }
   }
 
-  /// A vector holds kF queries, so nothing is ever added across lanes.
-  static void softmax_head(const SoftmaxHeadArgs& a) {
+  /// Queries first to last - 1, kF S of them at a time. A vector holds kF queries, so nothing is
+  /// ever added across lanes.
+  template <int S>
+  static void softmax_queries(const SoftmaxHeadArgs& a, Index first, Index last) {
+    constexpr int kAtOnce = 8 / S;
     const auto n = static_cast<Index>(a.tokens);
     const auto d_count = static_cast<Index>(a.dim_head);
     const auto stride = static_cast<Index>(a.stride);
     const auto out_stride = static_cast<Index>(a.out_stride);
-    float* queries = a.scratch;                 // [dim_head][kF]
-    float* weights = a.scratch + 16 * d_count;  // [tokens][kF]
-    for (Index i0 = 0; i0 < n; i0 += kF) {
-      const Index lanes = n - i0 < kF ? n - i0 : kF;
-      for (Index l = 0; l < kF; ++l) {
+    float* queries = a.scratch;                 // [dim_head][S][kF]
+    float* weights = a.scratch + 16 * d_count;  // [tokens][S][kF]
+    for (Index i0 = first; i0 < last; i0 += S * kF) {
+      const Index lanes = last - i0 < S * kF ? last - i0 : S * kF;
+      for (Index l = 0; l < S * kF; ++l) {
         // Lanes behind the last query repeat it; their results are not stored.
         const float* row = a.q + (i0 + (l < lanes ? l : lanes - 1)) * stride;
-        for (Index d = 0; d < d_count; ++d) queries[d * kF + l] = row[d] * a.scale;
+        for (Index d = 0; d < d_count; ++d) queries[d * S * kF + l] = row[d] * a.scale;
       }
-      F largest(-3.0e38F);
+      F largest[S];
+      for (F& one : largest) one = F(-3.0e38F);
       Index j = 0;
-      for (; j + 8 <= n; j += 8) {
-        score_keys<8>(queries, d_count, a.k + j * stride, stride, weights + j * kF, largest);
+      for (; j + kAtOnce <= n; j += kAtOnce) {
+        score_keys<kAtOnce, S>(queries, d_count, a.k + j * stride, stride, weights + j * S * kF,
+                               largest);
       }
       for (; j < n; ++j) {
-        score_keys<1>(queries, d_count, a.k + j * stride, stride, weights + j * kF, largest);
+        score_keys<1, S>(queries, d_count, a.k + j * stride, stride, weights + j * S * kF, largest);
       }
-      F total(0.0F);
-      for (j = 0; j < n; ++j) {
-        const F p = xsimd::exp(load(weights + j * kF) - largest);
-        p.store_unaligned(weights + j * kF);
-        total += p;
+      F inverse[S];
+      QAMA_NOT_UNROLLED
+      for (int s = 0; s < S; ++s) {
+        F total(0.0F);
+        for (float* weight = weights + s * kF; weight < weights + n * S * kF; weight += S * kF) {
+          const F p = xsimd::exp(load(weight) - largest[s]);
+          p.store_unaligned(weight);
+          total += p;
+        }
+        inverse[s] = F(1.0F) / total;
       }
-      const F inverse = F(1.0F) / total;
       alignas(64) float out[8 * kF];
-      for (Index d0 = 0; d0 < d_count; d0 += 8) {
-        const Index columns = d_count - d0 < 8 ? d_count - d0 : 8;
-        if (columns == 8) {
+      for (Index d0 = 0; d0 < d_count; d0 += kAtOnce) {
+        const Index columns = d_count - d0 < kAtOnce ? d_count - d0 : kAtOnce;
+        if (columns == kAtOnce) {
           F o[8];
-          for (F& v : o) v = F(0.0F);
+          for (F& sum : o) sum = F(0.0F);
+          QAMA_NOT_UNROLLED
           for (j = 0; j < n; ++j) {
-            const F p = load(weights + j * kF);
+            F p[S];
+            for (int s = 0; s < S; ++s) p[s] = load(weights + (j * S + s) * kF);
             const float* v = a.v + j * stride + d0;
-            for (int c = 0; c < 8; ++c) o[c] = xsimd::fma(p, F(v[c]), o[c]);
+            for (int c = 0; c < 8; ++c) o[c] = xsimd::fma(p[c % S], F(v[c / S]), o[c]);
           }
-          for (int c = 0; c < 8; ++c) (o[c] * inverse).store_aligned(out + c * kF);
+          for (int c = 0; c < 8; ++c) (o[c] * inverse[c % S]).store_aligned(out + c * kF);
         } else {
-          for (Index c = 0; c < columns; ++c) {
+          for (Index c = 0; c < columns * S; ++c) {
             F o(0.0F);
+            QAMA_NOT_UNROLLED
             for (j = 0; j < n; ++j) {
-              o = xsimd::fma(load(weights + j * kF), F(a.v[j * stride + d0 + c]), o);
+              o = xsimd::fma(load(weights + (j * S + c % S) * kF), F(a.v[j * stride + d0 + c / S]),
+                             o);
             }
-            (o * inverse).store_aligned(out + c * kF);
+            (o * inverse[c % S]).store_aligned(out + c * kF);
           }
         }
         for (Index l = 0; l < lanes; ++l) {
           float* row = a.out + (i0 + l) * out_stride + d0;
-          for (Index c = 0; c < columns; ++c) row[c] = out[c * kF + l];
+          for (Index c = 0; c < columns; ++c) row[c] = out[c * S * kF + l];
         }
       }
     }
+  }
+
+  /// Two vectors of queries share the keys and values that are broadcast to their lanes. Where one
+  /// vector is a cache line, a broadcast is part of the product, and costs nothing.
+  static void softmax_head(const SoftmaxHeadArgs& a) {
+    constexpr int kSets = kF <= 8 ? 2 : 1;
+    const auto n = static_cast<Index>(a.tokens);
+    const Index left = n % (kSets * kF);
+    const Index single = kSets > 1 && left > 0 && left <= kF ? n - left : n;
+    softmax_queries<kSets>(a, 0, single);
+    if (single < n) softmax_queries<1>(a, single, n);
   }
 
   static void qama_factors(const QamaFactorArgs& a) {
@@ -485,7 +522,7 @@ struct Kernels {
         numbers[l] = static_cast<float>(i);
       }
       const F number = F::load_aligned(numbers);
-      F largest(-3.0e38F);
+      F largest[1] = {F(-3.0e38F)};
       float* weight = weights;
       for (std::int64_t r = 0; r < a.range_count; ++r) {
         const KeyRange range = cut(a.ranges[r], first, last, a.keys);
@@ -493,12 +530,13 @@ struct Kernels {
         while (j < range.end) {
           const float* k = a.k + j * k_stride;
           if (j + 8 <= range.end && sees_all(range, first, last, j, j + 7)) {
-            score_keys<8>(queries, d_count, k, k_stride, weight, largest);
+            score_keys<8, 1>(queries, d_count, k, k_stride, weight, largest);
             weight += 8 * kF;
             j += 8;
             continue;
           }
           F s(0.0F);
+          QAMA_NOT_UNROLLED
           for (std::int64_t d = 0; d < d_count; ++d) {
             s = xsimd::fma(load(queries + d * kF), F(k[d]), s);
           }
@@ -510,7 +548,7 @@ struct Kernels {
                     : xsimd::select(distance >= F(0.5F), s, hidden);
           }
           s.store_unaligned(weight);
-          largest = xsimd::max(largest, s);
+          largest[0] = xsimd::max(largest[0], s);
           weight += kF;
           ++j;
         }
@@ -518,12 +556,12 @@ struct Kernels {
       const std::int64_t seen = (weight - weights) / kF;
       F total(0.0F);
       for (std::int64_t j = 0; j < seen; ++j) {
-        const F p = xsimd::exp(load(weights + j * kF) - largest);
+        const F p = xsimd::exp(load(weights + j * kF) - largest[0]);
         p.store_unaligned(weights + j * kF);
         total += p;
       }
       if (a.log_sum != nullptr)
-        store_part_or_all(a.log_sum + i0, largest + xsimd::log(total), lanes);
+        store_part_or_all(a.log_sum + i0, largest[0] + xsimd::log(total), lanes);
       const F inverse = F(1.0F) / total;
       alignas(64) float out[8 * kF];
       for (std::int64_t d0 = 0; d0 < d_count; d0 += 8) {
@@ -533,6 +571,7 @@ struct Kernels {
         weight = weights;
         for (std::int64_t r = 0; r < a.range_count; ++r) {
           const KeyRange range = cut(a.ranges[r], first, last, a.keys);
+          QAMA_NOT_UNROLLED
           for (std::int64_t j = range.begin; j < range.end; ++j, weight += kF) {
             const F p = load(weight);
             const float* v = a.v + j * a.v_stride + d0;
