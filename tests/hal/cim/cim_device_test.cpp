@@ -12,6 +12,7 @@
 #include "hal/fallback.h"
 #include "hal/reopen.h"
 #include "tests/hal/cim/emulator_process.h"
+#include "tests/hal/cim/loopback.h"
 #include "tests/hal/cim/lying_machine.h"
 #include "tests/hal/cim/problems.h"
 #include "tests/patience.h"
@@ -430,14 +431,8 @@ TEST(Link, UsersTakeTurns) {
 // Something that is not a machine: whatever it says, opening it is an error and not a crash or a
 // hang.
 TEST(Link, APeerOfRubbish) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(listener, 16), 0);
-  socklen_t size = sizeof address;
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  int port = 0;
+  const int listener = test::listen_on_loopback(port);
   std::thread peer([&] {
     std::mt19937_64 random(1);
     for (int i = 0; i < 8; ++i) {
@@ -450,7 +445,7 @@ TEST(Link, APeerOfRubbish) {
     }
   });
   for (int i = 0; i < 8; ++i) {
-    EXPECT_FALSE(open_device("cim://127.0.0.1:" + std::to_string(ntohs(address.sin_port))).ok());
+    EXPECT_FALSE(open_device("cim://127.0.0.1:" + std::to_string(port)).ok());
   }
   peer.join();
   ::close(listener);

@@ -1,7 +1,6 @@
 // A machine of the link that answers a job with what a test wants. Its limits are the test's, too.
 #pragma once
 
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "hal/cim/link_codec.h"
+#include "tests/hal/cim/loopback.h"
 #include "tests/test_support.h"
 
 namespace qama::test {
@@ -22,15 +22,7 @@ class LyingMachine {
   explicit LyingMachine(hal::cim::LinkStatus status, std::uint32_t max_frame = 1U << 20,
                         std::uint32_t credit_bytes = 1U << 20)
       : status_(status), max_frame_(max_frame), credit_bytes_(credit_bytes) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 16), 0);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
+    listener_ = listen_on_loopback(port_);
     acceptor_ = std::thread([this] {
       for (int fd = 0; (fd = ::accept(listener_, nullptr, nullptr)) >= 0;) {
         fds_.push_back(fd);

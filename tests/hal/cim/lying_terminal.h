@@ -2,7 +2,6 @@
 // wants, in pieces of its own choice.
 #pragma once
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <map>
 #include <string>
 
+#include "tests/hal/cim/loopback.h"
 #include "tests/test_support.h"
 
 namespace qama::test {
@@ -25,15 +25,7 @@ class LyingTerminal {
   using Bodies = std::map<std::string, std::function<void(const Send& send)>>;
 
   explicit LyingTerminal(const Bodies& bodies) {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener, 16), 0);
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
+    const int listener = listen_on_loopback(port_);
     const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ == 0) {

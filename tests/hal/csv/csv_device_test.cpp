@@ -40,8 +40,8 @@ class CsvDevice : public ::testing::Test {
   std::string folder_ = dir_.file("machine");
 };
 
-// "No answer yet, upload" was said to who had brought the answer, under the name that a browser or
-// Windows gives it.
+// The message was "no answer yet", although the answer was there: browsers and Windows change the
+// ending of a file's name.
 TEST_F(CsvDevice, AnAnswerWithAnotherEndingIsNamed) {
   const ProblemShape shape{2, 5};
   const auto layer = test::small_integers(2, 5, 12, 3);
