@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "hal/lower/decode.h"
 #include "hal/platform/thread.h"
 #include "hal/schedule.h"
+#include "hal/search/all_states.h"
 #include "hal/search/landscape.h"
 #include "hal/search/tabu.h"
 
@@ -38,6 +40,32 @@ double largest_row(const Landscape& landscape) {
   return *std::max_element(rows.begin(), rows.end());
 }
 
+/// Sums of N words in the problem's units.
+template <std::size_t N>
+class Units {
+ public:
+  explicit Units(const Landscape& landscape) {
+    for (std::size_t k = 0; k < N; ++k)
+      units_[k] = std::ldexp(1.0, 64 * static_cast<int>(k) + landscape.exponent());
+  }
+
+  /// No sum is beyond a double, so a word whose unit is, is 0.
+  [[nodiscard]] double of(Wide<N> sum) const noexcept {
+    if constexpr (N == 1)
+      return static_cast<double>(static_cast<std::int64_t>(sum.words[0])) * units_[0];
+    const bool negative = sum.negative();
+    if (negative) sum.negate();
+    double out = 0;
+    for (std::size_t k = N; k-- > 0;) {
+      if (sum.words[k] != 0) out += static_cast<double>(sum.words[k]) * units_[k];
+    }
+    return negative ? -out : out;
+  }
+
+ private:
+  std::array<double, N> units_;  ///< of the words
+};
+
 /// What it costs to set a variable is kept in integers of N words. A double would lose a weight of
 /// 1 beside a penalty of 1e17 for good, as soon as the penalty has come and gone.
 template <std::size_t N>
@@ -47,9 +75,8 @@ class Chain {
       : landscape_(landscape),
         random_(seed),
         state_(static_cast<std::size_t>(landscape.size())),
-        cost_(state_.size()) {
-    for (std::size_t k = 0; k < N; ++k)
-      units_[k] = std::ldexp(1.0, 64 * static_cast<int>(k) + landscape.exponent());
+        cost_(state_.size()),
+        units_(landscape) {
     for (const Landscape::Term& term : landscape.linear())
       cost_[static_cast<std::size_t>(term.other)].add({term.mantissa, term.shift});
     for (std::size_t i = 0; i < state_.size(); ++i) {
@@ -61,7 +88,7 @@ class Chain {
   void sweep(double temperature) noexcept {
     for (std::size_t i = 0; i < state_.size(); ++i) {
       const double u = unit_interval(random_.next());
-      const bool one = u * (1 + std::exp(real(cost_[i]) / temperature)) < 1;
+      const bool one = u * (1 + std::exp(units_.of(cost_[i]) / temperature)) < 1;
       if (one != (state_[i] != 0)) flip(i);
     }
   }
@@ -78,24 +105,11 @@ class Chain {
     }
   }
 
-  /// In the problem's units. No sum is beyond a double, so a word whose unit is, is 0.
-  [[nodiscard]] double real(Wide<N> sum) const noexcept {
-    if constexpr (N == 1)
-      return static_cast<double>(static_cast<std::int64_t>(sum.words[0])) * units_[0];
-    const bool negative = sum.negative();
-    if (negative) sum.negate();
-    double out = 0;
-    for (std::size_t k = N; k-- > 0;) {
-      if (sum.words[k] != 0) out += static_cast<double>(sum.words[k]) * units_[k];
-    }
-    return negative ? -out : out;
-  }
-
   const Landscape& landscape_;
   SplitMix64 random_;
   std::vector<std::uint8_t> state_;
   std::vector<Wide<N>> cost_;
-  std::array<double, N> units_;  ///< of the words
+  Units<N> units_;
 };
 
 class Sampler {
@@ -110,6 +124,7 @@ class Sampler {
         largest_(largest_row(landscape)) {}
 
   Status run() {
+    if (trying_all_is_less_work()) try_all();
     const std::int64_t threads = std::min<std::int64_t>(request_.threads, kBoltzmannChains);
     std::vector<platform::Thread> helpers(static_cast<std::size_t>(threads - 1));
     Status ended;
@@ -138,16 +153,66 @@ class Sampler {
 
   void work() {
     with_width(landscape_, [&](auto width) {
-      for (std::int64_t c = next_++; c < kBoltzmannChains && !stopped(); c = next_++)
-        chain<decltype(width)::value>(c);
+      for (std::int64_t c = next_++; c < kBoltzmannChains && !stopped(); c = next_++) {
+        if (cumulative_.empty()) {
+          chain<decltype(width)::value>(c);
+        } else {
+          draw(c);
+        }
+      }
+    });
+  }
+
+  [[nodiscard]] std::int64_t count() const noexcept {
+    return static_cast<std::int64_t>(samples_.size()) / landscape_.size();
+  }
+
+  [[nodiscard]] bool trying_all_is_less_work() const noexcept {
+    if (landscape_.size() > request_.most_tried) return false;
+    const auto samples = static_cast<double>(count());
+    const double sweeps =
+        std::min<double>(samples, kBoltzmannChains) * request_.burn_in + samples * request_.between;
+    return std::ldexp(1.0, landscape_.size()) <= sweeps * landscape_.size();
+  }
+
+  /// Fills in `cumulative_`.
+  void try_all() {
+    with_width(landscape_, [&](auto width) {
+      constexpr std::size_t N = decltype(width)::value;
+      const Halt halt = {.stop = request_.stop};
+      const Units<N> units(landscape_);
+      Wide<N> lowest;
+      for_each_state<N>(landscape_, halt, [&](std::uint64_t, std::uint32_t, const Wide<N>& energy) {
+        if (energy < lowest) lowest = energy;
+      });
+      lowest.negate();
+      cumulative_.resize(std::size_t{1} << landscape_.size());
+      for_each_state<N>(
+          landscape_, halt, [&](std::uint64_t, std::uint32_t state, const Wide<N>& energy) {
+            cumulative_[state] = std::exp(-units.of(energy + lowest) / request_.temperature);
+          });
+    });
+    std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
+  }
+
+  /// The samples of one chain's number, each by itself from the exact probabilities.
+  void draw(std::int64_t number) {
+    SplitMix64 random(solve_seed(request_.seed, static_cast<std::uint64_t>(number), 0));
+    std::vector<std::uint8_t> bits(static_cast<std::size_t>(landscape_.size()));
+    // A product rounded up to the sum would belong to no state.
+    const double last = std::nextafter(cumulative_.back(), 0.0);
+    put_samples(number, [&] {
+      const double at = std::min(unit_interval(random.next()) * cumulative_.back(), last);
+      const auto state = static_cast<std::size_t>(
+          std::upper_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin());
+      for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = (state >> i) & 1U;
+      return std::span<const std::uint8_t>(bits);
     });
   }
 
   template <std::size_t N>
   void chain(std::int64_t number) {
-    const auto size = static_cast<std::size_t>(landscape_.size());
-    const auto count = static_cast<std::int64_t>(samples_.size() / size);
-    if (number >= count) return;
+    if (number >= count()) return;
     Chain<N> chain(landscape_, solve_seed(request_.seed, static_cast<std::uint64_t>(number), 0));
     const double temperature = request_.temperature;
     const double hot =
@@ -158,18 +223,28 @@ class Sampler {
       // Not a power of hot / temperature, which may be no double.
       chain.sweep(std::pow(hot, left) * std::pow(temperature, 1 - left));
     }
+    put_samples(number, [&] {
+      for (std::int32_t s = 0; s < request_.between; ++s) chain.sweep(temperature);
+      return chain.state();
+    });
+  }
+
+  /// Samples `number`, number + kBoltzmannChains and so on: next() gives each, a byte a variable.
+  template <typename Next>
+  void put_samples(std::int64_t number, Next&& next) {
+    const auto size = static_cast<std::size_t>(landscape_.size());
     const ProblemShape shape = file_.shape();
     std::vector<std::uint64_t> spins(static_cast<std::size_t>(shape.heads) *
                                      static_cast<std::size_t>(words_per_head(shape.tokens)));
-    for (std::int64_t k = number; k < count && !stopped(); k += kBoltzmannChains) {
-      for (std::int32_t s = 0; s < request_.between; ++s) chain.sweep(temperature);
+    for (std::int64_t k = number; k < count() && !stopped(); k += kBoltzmannChains) {
+      const std::span<const std::uint8_t> sample = next();
       const auto at = static_cast<std::size_t>(k);
-      std::copy(chain.state().begin(), chain.state().end(),
+      std::copy(sample.begin(), sample.end(),
                 samples_.begin() + static_cast<std::ptrdiff_t>(at * size));
       if (values_.empty()) continue;
       std::fill(spins.begin(), spins.end(), 0U);
       for_each_spin(shape, [&](std::size_t i, std::size_t word, std::uint64_t bit) {
-        if (chain.state()[i] != 0) spins[word] |= bit;
+        if (sample[i] != 0) spins[word] |= bit;
       });
       values_[at] = value_of(file_, spins);
     }
@@ -181,6 +256,8 @@ class Sampler {
   std::span<std::uint8_t> samples_;
   std::span<double> values_;
   const double largest_;
+  /// Of the answers up to each, the sum of exp(-E / T), times a constant; empty: there are chains.
+  std::vector<double> cumulative_;
   std::atomic<std::int64_t> next_ = 0;
 };
 
@@ -200,6 +277,10 @@ Status sample_boltzmann(const ProblemFile& file, const BoltzmannRequest& request
                      std::to_string(request.between) + ", threads " +
                      std::to_string(request.threads) +
                      ", expected 0 to 1000000, 1 to 1000000 and 1 to 1024"};
+  }
+  if (request.most_tried < 0 || request.most_tried > kMaxTried) {
+    return make_error(ErrorCode::invalid_argument, "most_tried ", request.most_tried,
+                      ", expected 0 to ", kMaxTried);
   }
   const auto variables = static_cast<std::size_t>(file.shape().spins());
   const auto needed =

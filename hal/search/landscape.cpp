@@ -10,14 +10,12 @@
 
 #include "hal/base/mantissa.h"
 #include "hal/base/random.h"
+#include "hal/search/all_states.h"
 
 namespace qama::hal {
 namespace {
 
 constexpr std::size_t kWidths[] = {1, 2, 4, 36};
-constexpr std::int32_t kMaxTried = 24;
-/// Steps between two looks at the clock.
-constexpr std::int64_t kPatience = 1 << 12;
 
 /// A weighted pair before it has a shift: the file's weight times a small factor, which is exact.
 struct Weighted {
@@ -149,27 +147,13 @@ Result<Landscape> Landscape::of(const ProblemFile& file) {
 
 namespace {
 
-/// Gray code. When it flips variable a, those below it are 0 but for a - 1, which is 1. So a flip
-/// needs to tell the variables below it only, and those are few on average.
 template <std::size_t N>
 Exhaustive try_all_of(const Landscape& landscape, const Halt& halt, std::size_t most) {
   Exhaustive out;
-  const auto size = static_cast<std::size_t>(landscape.size());
-  if (size > static_cast<std::size_t>(kMaxTried)) {
+  if (landscape.size() > kMaxTried) {
     out.lowest.push_back(0);
     return out;
   }
-  using Row = std::array<Wide<N>, kMaxTried>;
-  const auto gain = std::make_unique<Row>();  // of setting a variable, by those above it
-  const auto pairs = std::make_unique<std::array<Row, kMaxTried>>();
-  for (const Landscape::Term& term : landscape.linear())
-    (*gain)[static_cast<std::size_t>(term.other)].add({term.mantissa, term.shift});
-  for (std::size_t i = 0; i < size; ++i) {
-    for (const Landscape::Term& term : landscape.row(static_cast<std::int32_t>(i)))
-      (*pairs)[i][static_cast<std::size_t>(term.other)].add({term.mantissa, term.shift});
-  }
-  Wide<N> energy;
-  std::uint32_t state = 0;
   // The lowest states so far; the first of them is the one that leaves next.
   struct Kept {
     Wide<N> energy;
@@ -179,36 +163,21 @@ Exhaustive try_all_of(const Landscape& landscape, const Halt& halt, std::size_t 
       return energy < other.energy || (energy == other.energy && step < other.step);
     }
   };
-  std::vector<Kept> kept(1);
-  const std::uint64_t states = std::uint64_t{1} << size;
-  std::uint64_t step = 1;
-  for (; step < states; ++step) {
-    if (step % kPatience == 0 && halt.now()) break;
-    const auto a = static_cast<std::size_t>(std::countr_zero(step));
-    const bool sets = ((state >> a) & 1U) == 0;
-    Wide<N> change = (*gain)[a];
-    if (a > 0) change += (*pairs)[a][a - 1];
-    if (!sets) change.negate();
-    energy += change;
-    state ^= std::uint32_t{1} << a;
-    for (std::size_t b = 0; b < a; ++b) {
-      Wide<N> pair = (*pairs)[a][b];
-      if (!sets) pair.negate();
-      (*gain)[b] += pair;
-    }
-    const bool full = kept.size() == most;
-    if (full && !(energy < kept.front().energy)) continue;
-    if (full) {
-      std::pop_heap(kept.begin(), kept.end());
-      kept.pop_back();
-    }
-    kept.push_back({energy, step, state});
-    std::push_heap(kept.begin(), kept.end());
-  }
+  std::vector<Kept> kept;
+  const std::uint64_t tried = for_each_state<N>(
+      landscape, halt, [&](std::uint64_t step, std::uint32_t state, const Wide<N>& energy) {
+        if (kept.size() == most) {
+          if (!(energy < kept.front().energy)) return;
+          std::pop_heap(kept.begin(), kept.end());
+          kept.pop_back();
+        }
+        kept.push_back({energy, step, state});
+        std::push_heap(kept.begin(), kept.end());
+      });
   std::sort_heap(kept.begin(), kept.end());
   for (const Kept& one : kept) out.lowest.push_back(one.state);
-  out.states = static_cast<std::int64_t>(step);
-  out.complete = step == states;
+  out.states = static_cast<std::int64_t>(tried);
+  out.complete = tried == std::uint64_t{1} << landscape.size();
   return out;
 }
 

@@ -90,7 +90,7 @@ auto with_width(const Landscape& landscape, Visit&& visit) {
   }
 }
 
-/// The best of all states of at most 24 variables.
+/// The best of all states of at most kMaxTried variables (all_states.h).
 struct Exhaustive {
   /// The best first; bit i is variable i; of equals the first in Gray-code order.
   std::vector<std::uint32_t> lowest;

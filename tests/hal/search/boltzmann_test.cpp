@@ -62,12 +62,14 @@ struct Moments {
   }
 };
 
-void expect_distribution(const ProblemFile& file, double temperature) {
+/// `most_tried`: as BoltzmannRequest::most_tried.
+void expect_sampled(const ProblemFile& file, double temperature, std::int32_t most_tried) {
   const auto n = static_cast<std::size_t>(file.shape().spins());
   constexpr std::int64_t kSamples = 40'000;
   std::vector<std::uint8_t> samples(n * kSamples);
   std::vector<double> values(kSamples);
-  const BoltzmannRequest request{.temperature = temperature, .between = 20, .seed = 3};
+  const BoltzmannRequest request{
+      .temperature = temperature, .between = 20, .seed = 3, .most_tried = most_tried};
   ASSERT_TRUE(sample_boltzmann(file, request, kSamples, samples, values).ok());
 
   // Quantities: the value, each variable, each pair.
@@ -103,6 +105,14 @@ void expect_distribution(const ProblemFile& file, double temperature) {
   }
 }
 
+/// By chains and from all answers.
+void expect_distribution(const ProblemFile& file, double temperature) {
+  for (const std::int32_t most_tried : {0, 20}) {
+    SCOPED_TRACE(most_tried);
+    expect_sampled(file, temperature, most_tried);
+  }
+}
+
 TEST(Boltzmann, QuadraticForm) {
   expect_distribution(random_graph(ProblemKind::qubo, 10, 1), 1.5);
 }
@@ -134,6 +144,30 @@ TEST(Boltzmann, SmallWeightsCountBesidePenalties) {
     SCOPED_TRACE(penalty);
     expect_distribution(form_of(3, {{0, 0, -1}, {1, 1, -1}, {2, 2, -0.3}, {0, 1, penalty}}), 1);
   }
+}
+
+/// At temperatures at which a chain stays in its valley for good.
+TEST(Boltzmann, ColdSamplesOfFewVariablesAreExact) {
+  // Two valleys of nearly one depth: 000 and 111.
+  const ProblemFile valleys =
+      form_of(3, {{0, 0, 2}, {1, 1, 2}, {2, 2, 1.9}, {0, 1, -2}, {1, 2, -2}, {0, 2, -2}});
+  for (const double temperature : {0.1, 0.05}) {
+    SCOPED_TRACE(temperature);
+    expect_sampled(valleys, temperature, 20);
+  }
+  expect_sampled(random_graph(ProblemKind::ising, 16, 9), 0.3, 20);
+}
+
+TEST(Boltzmann, FewSamplesOfTwentyVariablesAreOfChains) {
+  const ProblemFile file = random_graph(ProblemKind::qubo, 20, 10);
+  const auto run = [&](std::int64_t count, std::int32_t most_tried) {
+    std::vector<std::uint8_t> samples(static_cast<std::size_t>(20 * count));
+    const BoltzmannRequest request{.temperature = 3, .most_tried = most_tried};
+    EXPECT_TRUE(sample_boltzmann(file, request, count, samples, {}).ok());
+    return samples;
+  };
+  EXPECT_EQ(run(100, 20), run(100, 0));
+  EXPECT_NE(run(10'000, 20), run(10'000, 0));
 }
 
 TEST(Boltzmann, HugeAndTinyUnits) {
@@ -200,6 +234,8 @@ TEST(Boltzmann, RefusesWhatIsOutOfBounds) {
   EXPECT_TRUE(refused({.burn_in = -1}));
   EXPECT_TRUE(refused({.between = 0}));
   EXPECT_TRUE(refused({.threads = 0}));
+  EXPECT_TRUE(refused({.most_tried = -1}));
+  EXPECT_TRUE(refused({.most_tried = 25}));
   EXPECT_TRUE(refused({}, 3));
   EXPECT_TRUE(refused({}, 0));
   EXPECT_TRUE(refused({}, INT64_MAX));
@@ -210,9 +246,12 @@ TEST(Boltzmann, CanBeStopped) {
   const ProblemFile file = random_graph(ProblemKind::qubo, 4, 1);
   std::vector<std::uint8_t> samples(8);
   const std::atomic<bool> stop = true;
-  const Status status = sample_boltzmann(file, {.stop = &stop}, 2, samples, {});
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().code, ErrorCode::cancelled);
+  for (const std::int32_t most_tried : {0, 20}) {
+    const BoltzmannRequest request{.stop = &stop, .most_tried = most_tried};
+    const Status status = sample_boltzmann(file, request, 2, samples, {});
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::cancelled);
+  }
 }
 
 }  // namespace

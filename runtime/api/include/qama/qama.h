@@ -464,11 +464,14 @@ QAMA_API void qama_sample_options_init_size(qama_sample_options* options, size_t
 
 /* Samples answers at a temperature: each with a probability proportional to exp(-E / T), where E is
  * the value that the problem minimises, or the negative of one that it maximises. For training
- * Boltzmann machines, and to ask how likely an answer is; not for the best answer. 32 Markov chains
- * with the heat-bath rule; sample k is of chain k % 32. `answers`: `count` x
- * qama_problem_variables() bytes 0 or 1. `values`: `count` doubles, as qama_problem_value computes
- * them; may be NULL. `options` may be NULL (the defaults). PROBLEM_TOO_LARGE: more than 2^40 bytes
- * of answers, or a layer of more than 2^26 couplings. */
+ * Boltzmann machines, and to ask how likely an answer is; not for the best answer. Where trying all
+ * answers of up to 20 variables is no more work than the sweeps of the options, each sample is
+ * drawn by itself from the exact probabilities. Else there are 32 Markov chains with the heat-bath
+ * rule; sample k is of chain k % 32. Samples of a chain resemble each other. At temperatures far
+ * below the couplings a chain stays in one valley, and the shares of the valleys are then wrong.
+ * `answers`: `count` x qama_problem_variables() bytes 0 or 1. `values`: `count` doubles, as
+ * qama_problem_value computes them; may be NULL. `options` may be NULL (the defaults).
+ * PROBLEM_TOO_LARGE: more than 2^40 bytes of answers, or a layer of more than 2^26 couplings. */
 QAMA_API qama_status qama_problem_sample(const qama_problem* problem,
                                          const qama_sample_options* options, int64_t count,
                                          uint8_t* answers, double* values);
