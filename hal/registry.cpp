@@ -30,6 +30,7 @@ struct Scheme {
   OpenFunction open;
   std::string_view example;
   FormSet forms = {Form::dense};  ///< what every device of the scheme says of itself
+  bool touches_nothing = false;   ///< opening a device asks no machine and makes no file
 };
 
 Status nothing_behind(std::string_view scheme, std::string_view rest) {
@@ -49,9 +50,9 @@ Result<std::shared_ptr<Device>> open_published(std::string_view rest) {
 }
 
 constexpr std::array kSchemes = {
-    Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms},
-    Scheme{"exact:", open_exact, "exact:"},
-    Scheme{"published:", open_published, "published:"},
+    Scheme{"cpu:", cpu::open_cpu_device, "cpu:[KERNEL]", cpu::kCpuForms, true},
+    Scheme{"exact:", open_exact, "exact:", {Form::dense}, true},
+    Scheme{"published:", open_published, "published:", {Form::dense}, true},
 #if !QAMA_CORE_ONLY  // neither files nor a network
     Scheme{"csv:", csv::open_csv_device, "csv:DIR"},
     Scheme{"cim://", cim::open_cim_device, "cim://HOST:PORT"},
@@ -123,8 +124,7 @@ Result<const Scheme*> scheme_of(std::string_view uri) {
 
 Status check_unused_device(std::string_view uri) {
   QAMA_ASSIGN_OR_RETURN(const Scheme* scheme, scheme_of(uri));
-  // A machine is not asked for nothing, and csv: would make its directory.
-  if (scheme->prefix.ends_with("://") || scheme->prefix == "csv:") return {};
+  if (!scheme->touches_nothing) return {};
   QAMA_ASSIGN_OR_RETURN(const auto opened, scheme->open(uri.substr(scheme->prefix.size())));
   return {};
 }

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -113,6 +116,25 @@ void refuse_empty_values(CLI::App& app) {
     if (option->get_items_expected_min() == 0) continue;
     option->transform(CLI::Validator(
         [](std::string& text) { return std::string(text.empty() ? "its value is empty" : ""); },
+        std::string()));
+  }
+}
+
+/// Decimal digits alone: CLI11 takes 010 for 8, and -1 for the largest number without a sign.
+void read_decimal_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    if (!type.starts_with("INT") && !type.starts_with("UINT")) continue;
+    option->transform(CLI::Validator(
+        [](std::string& text) -> std::string {
+          std::uint64_t number = 0;
+          const char* const end = text.data() + text.size();
+          const auto [stop, error] = std::from_chars(text.data(), end, number);
+          if (stop != end || error != std::errc())
+            return quote(text) + " is no whole number in decimal digits";
+          text = std::to_string(number);
+          return {};
+        },
         std::string()));
   }
 }
@@ -239,6 +261,7 @@ int run(int argc, char** argv) {
       "report says is_emulated.");
   Options options;
   add_options(app, options);
+  read_decimal_numbers(app);
   refuse_empty_values(app);
   try {
     app.parse(argc, argv);

@@ -209,6 +209,19 @@ TEST(Emulator, AnEmptyValueIsWrongUsage) {
   }
 }
 
+// 010 was 8, 08 no number, and -1 the largest seed.
+TEST(Emulator, NumbersAreDecimal) {
+  const auto status = [](const std::string& words) {
+    return WEXITSTATUS(std::system(("timeout 10 " QAMA_EMULATOR " " + words +
+                                    " --fault-percent 1 --faults none >/dev/null 2>&1")
+                                       .c_str()));
+  };
+  EXPECT_EQ(status("--seed 08"), 1);  // it is read: the next mistake is what ends the program
+  for (const char* words : {"--port 0x10", "--port 1e3", "--port 65536", "--port +1", "--seed -1",
+                            "--seed 0b1", "--http --http-port 0x0", "--seed 18446744073709551616"})
+    EXPECT_EQ(status(words), 2) << words;
+}
+
 TEST(Emulator, WhatHasNoEffectIsRefused) {
   for (const char* words :
        {"--http-port 0", "--http-user a", "--http-password-file none", "--http-tls-cert none",
