@@ -58,6 +58,12 @@ void add_files(const std::string& word, std::vector<std::string>& files) {
 
 CLI::Option* declare_output(CLI::App& app, const char* name, std::string& path, const char* help) {
   CLI::Option* option = app.add_option(name, path, help)->type_name("FILE");
+  // For reading it is standard input. A file of that name was written, and nothing was said.
+  option->check(CLI::Validator(
+      [](const std::string& text) {
+        return std::string(text == "-" ? "'-' is no file, expected FILE, ./- or /dev/stdout" : "");
+      },
+      std::string()));
   dynamic_cast<CommandApp&>(app).outputs.push_back(option);
   return option;
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/cli/command.h"
 #include "runtime/cli/program.h"
 #include "tests/runtime/cli/cli_files.h"
 #include "tests/runtime/cli/process.h"
@@ -149,6 +150,28 @@ TEST(CliUsage, EmptyValuesAreRefused) {
   EXPECT_GT(tried, 100);
   EXPECT_THAT(run_qama({"solve", "--out", ""}).err,
               HasSubstr("--out: its value is empty, expected FILE"));
+}
+
+// For reading, '-' is standard input; a file of that name was written.
+TEST(CliUsage, ADashIsNoFileToWrite) {
+  const TempDir directory;
+  const std::string graph = directory.file("g.mc");
+  put_file(graph, "2 1\n1 2 1\n");
+  int tried = 0;
+  const cli::Program program;
+  for (const CLI::App* command : program.app().get_subcommands({})) {
+    const auto* own = dynamic_cast<const cli::CommandApp*>(command);
+    if (own == nullptr) continue;
+    for (const CLI::Option* option : own->outputs) {
+      const std::string name = "--" + option->get_lnames()[0];
+      const Outcome outcome = run_qama({command->get_name(), name, "-"});
+      EXPECT_EQ(outcome.status, 2) << command->get_name() << " " << name;
+      EXPECT_THAT(outcome.err, HasSubstr("'-' is no file"));
+      ++tried;
+    }
+  }
+  EXPECT_GT(tried, 10);
+  EXPECT_EQ(run_qama({"solve", "-q", graph, "--out", directory.file("-")}).status, 0);
 }
 
 TEST(CliUsage, NoWordIsTheValueOfAnOptionThatEndsInAnEqualsSign) {
