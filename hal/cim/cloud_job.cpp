@@ -16,7 +16,6 @@ using std::chrono::milliseconds;
 constexpr const char* kTasks = "/api/system/business/task/";
 constexpr auto kFirstPoll = milliseconds(50);
 constexpr auto kLongestPoll = milliseconds(5000);
-constexpr int kMostFailures = 3;  // of polls in a row
 
 enum : std::int64_t { kChecking = 0, kComputing = 1, kCompleted = 2, kFailed = 3 };
 
@@ -124,13 +123,8 @@ Result<CloudAnswer> CloudCaller::solve(const CloudOrder& order,
     if (polled.ok()) {
       failures = 0;
     } else {
-      const ErrorCode code = polled.error().code;
-      const bool mends = code == ErrorCode::device_unavailable ||
-                         code == ErrorCode::device_protocol ||
-                         code == ErrorCode::device_bad_answer ||
-                         code == ErrorCode::device_unknown ||  // names resolve again
-                         code == ErrorCode::deadline_exceeded;
-      if (!mends || ++failures == kMostFailures || LinkClock::now() >= order.deadline)
+      if (!may_mend(polled.error().code) || ++failures == kMostFailedPolls ||
+          LinkClock::now() >= order.deadline)
         return std::move(polled).error();
     }
     pause = std::min<LinkClock::duration>(2 * pause, kLongestPoll);

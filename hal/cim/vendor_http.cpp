@@ -19,6 +19,13 @@ int watch(void* http, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 }  // namespace
 
+bool may_mend(ErrorCode code) noexcept {
+  return code == ErrorCode::device_unavailable || code == ErrorCode::device_protocol ||
+         code == ErrorCode::device_bad_answer ||
+         code == ErrorCode::device_unknown ||  // names resolve again
+         code == ErrorCode::deadline_exceeded;
+}
+
 VendorHttp::VendorHttp() : curl_(*curl_library()), handle_(curl_.easy_init()) {}
 
 VendorHttp::~VendorHttp() {

@@ -39,6 +39,12 @@ struct HttpRequest {
   bool once = false;
 };
 
+/// Errors of one poll in a row that end a job.
+inline constexpr int kMostFailedPolls = 3;
+/// Whether the next poll may succeed where one failed so: a lost connection, a damaged answer. The
+/// task itself goes on.
+[[nodiscard]] bool may_mend(ErrorCode code) noexcept;
+
 /// One thread at a time, except stop(). libcurl has to be there (curl_library.h).
 class VendorHttp {
  public:

@@ -107,25 +107,38 @@ Status VendorSolver::finish(std::span<std::uint64_t> spins, SolveResult& result)
   return {};
 }
 
+/// Whether the task is done.
+Result<bool> VendorSolver::read(const TaskStatus& task) {
+  if (task.id > 0) task_id_ = task.id;
+  if (task.status == TaskStatus::done) {
+    if (task_id_ > 0) return true;
+    // Another task's samples could fit by chance: nothing in them says whose they are.
+    return make_error(ErrorCode::device_protocol, "the terminal says that task ", quote(task_name_),
+                      " is done, but not its id, expected a number above 0");
+  }
+  if (task.status == TaskStatus::failed) {
+    return make_error(ErrorCode::device_task_failed, "the machine failed at task ",
+                      quote(task_name_));
+  }
+  if (task.status != TaskStatus::waiting && task.status != TaskStatus::running) {
+    return make_error(ErrorCode::device_task_unknown, "the terminal does not know task ",
+                      quote(task_name_), " (status ", task.status, ")");
+  }
+  return false;
+}
+
 /// Polls, ever more seldom, until the task is done.
 Status VendorSolver::await_task() {
   auto pause = kFirstPoll;
-  while (true) {
-    QAMA_ASSIGN_OR_RETURN(const TaskStatus task, terminal_.poll(task_name_, deadline_));
-    if (task.id > 0) task_id_ = task.id;
-    if (task.status == TaskStatus::done) {
-      if (task_id_ > 0) return {};
-      // Another task's samples could fit by chance: nothing in them says whose they are.
-      return make_error(ErrorCode::device_protocol, "the terminal says that task ",
-                        quote(task_name_), " is done, but not its id, expected a number above 0");
-    }
-    if (task.status == TaskStatus::failed) {
-      return make_error(ErrorCode::device_task_failed, "the machine failed at task ",
-                        quote(task_name_));
-    }
-    if (task.status != TaskStatus::waiting && task.status != TaskStatus::running) {
-      return make_error(ErrorCode::device_task_unknown, "the terminal does not know task ",
-                        quote(task_name_), " (status ", task.status, ")");
+  for (int failures = 0;;) {
+    const auto task = terminal_.poll(task_name_, deadline_);
+    if (task.ok()) {
+      failures = 0;
+      QAMA_ASSIGN_OR_RETURN(const bool done, read(*task));
+      if (done) return {};
+    } else if (!may_mend(task.error().code) || ++failures == kMostFailedPolls ||
+               LinkClock::now() >= deadline_) {
+      return task.error();
     }
     // A task that is done just in time counts: the last pauses are shorter.
     const TimePoint now = LinkClock::now();

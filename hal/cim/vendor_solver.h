@@ -25,6 +25,7 @@ class VendorSolver final : public Solver {
 
  private:
   Status await_task();
+  Result<bool> read(const TaskStatus& task);
   Status finish(std::span<std::uint64_t> spins, SolveResult& result);
 
   const VendorOptions options_;

@@ -201,6 +201,24 @@ TEST_F(LyingVendor, ATaskThatIsDoneJustInTimeCounts) {
   EXPECT_OK(solve(bodies, "&ancillas=1&timeout_ms=2000", 3));
 }
 
+// One poll without an answer ended a task that went on.
+TEST_F(LyingVendor, TwoPollsInARowMayFail) {
+  const auto fails = [](int polls) {
+    return [polls](const Send& send) {
+      static int polled = 0;  // in the terminal's process
+      if (++polled > 1 && polled <= 1 + polls) return;
+      (void)send(polled == 1 ? R"({"code":"0","data":{"id":4,"status":1}})"
+                             : R"({"code":"0","data":{"id":4,"status":5}})");
+    };
+  };
+  Bodies bodies = honest();
+  bodies["/kdev/terminal/task/"] = text(R"({"code":"0","data":{"out_data":[[1,-1,1,1]]}})");
+  bodies["/kdev/terminal/machine-task/"] = fails(2);
+  EXPECT_OK(solve(bodies, "&ancillas=1", 3));
+  bodies["/kdev/terminal/machine-task/"] = fails(3);
+  EXPECT_ERROR(device_protocol, solve(bodies, "&ancillas=1", 3));
+}
+
 TEST_F(LyingVendor, ACancelledWaitEndsBetweenTwoPolls) {
   Bodies bodies = honest();
   bodies["/kdev/terminal/machine-task/"] = text(R"({"code":"0","data":{"id":4,"status":1}})");
