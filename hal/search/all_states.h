@@ -1,4 +1,5 @@
-// All states of a small landscape, each with its exact energy.
+// All states of a small landscape, each with its exact energy; the best of them, which is proved
+// so.
 #pragma once
 
 #include <array>
@@ -6,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "hal/search/landscape.h"
 #include "hal/search/wide.h"
@@ -58,5 +60,16 @@ std::uint64_t for_each_state(const Landscape& landscape, const Halt& halt, Visit
   }
   return step;
 }
+
+/// The best of all states of at most kMaxTried variables.
+struct Exhaustive {
+  /// The best first; bit i is variable i; of equals the first in Gray-code order.
+  std::vector<std::uint32_t> lowest;
+  std::int64_t states = 0;  ///< that were tried
+  bool complete = false;    ///< all of them
+};
+/// `most`: states that are kept, at least one.
+[[nodiscard]] Exhaustive try_all(const Landscape& landscape, const Halt& halt,
+                                 std::size_t most = 1);
 
 }  // namespace qama::hal

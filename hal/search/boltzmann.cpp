@@ -124,7 +124,7 @@ class Sampler {
         largest_(largest_row(landscape)) {}
 
   Status run() {
-    if (trying_all_is_less_work()) try_all();
+    if (trying_all_is_less_work()) weigh_all();
     const std::int64_t threads = std::min<std::int64_t>(request_.threads, kBoltzmannChains);
     std::vector<platform::Thread> helpers(static_cast<std::size_t>(threads - 1));
     Status ended;
@@ -176,7 +176,7 @@ class Sampler {
   }
 
   /// Fills in `cumulative_`.
-  void try_all() {
+  void weigh_all() {
     with_width(landscape_, [&](auto width) {
       constexpr std::size_t N = decltype(width)::value;
       const Halt halt = {.stop = request_.stop};

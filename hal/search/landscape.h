@@ -1,6 +1,5 @@
-// A problem's energy in the file's own numbers, without rounding, and two searches on it: all
-// states of a small problem, which proves the best one, and the improvement of an answer that an
-// annealer found with weights rounded to 16 bits.
+// A problem's energy in the file's own numbers, without rounding, and the improvement of an answer
+// that an annealer found with weights rounded to 16 bits.
 //
 // Every weight of a file is a double, so a mantissa times a power of two. All sums are integers in
 // units of the smallest such power, of 1, 2, 4 or 36 words; 36 hold any sum of doubles. So an
@@ -89,17 +88,6 @@ auto with_width(const Landscape& landscape, Visit&& visit) {
       return visit(std::integral_constant<std::size_t, 36>());
   }
 }
-
-/// The best of all states of at most kMaxTried variables (all_states.h).
-struct Exhaustive {
-  /// The best first; bit i is variable i; of equals the first in Gray-code order.
-  std::vector<std::uint32_t> lowest;
-  std::int64_t states = 0;  ///< that were tried
-  bool complete = false;    ///< all of them
-};
-/// `most`: states that are kept, at least one.
-[[nodiscard]] Exhaustive try_all(const Landscape& landscape, const Halt& halt,
-                                 std::size_t most = 1);
 
 /// Improves answers. Holds its state: one thread at a time; the landscape must outlive it.
 class Improver {

@@ -17,6 +17,7 @@
 #include "hal/lower/eliminate.h"
 #include "hal/lower/lower.h"
 #include "hal/platform/thread.h"
+#include "hal/search/all_states.h"
 #include "hal/search/best_known.h"
 #include "hal/search/exchange.h"
 #include "hal/search/landscape.h"

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "hal/lower/decode.h"
+#include "hal/search/all_states.h"
 #include "hal/text/formats.h"
 #include "hal/text/pairs.h"
 #include "tests/test_support.h"
