@@ -195,7 +195,8 @@ class Sampler {
     std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
   }
 
-  /// The samples of one chain's number, each by itself from the exact probabilities.
+  /// Samples `number`, number + kBoltzmannChains and so on, each by itself from the exact
+  /// probabilities.
   void draw(std::int64_t number) {
     SplitMix64 random(solve_seed(request_.seed, static_cast<std::uint64_t>(number), 0));
     std::vector<std::uint8_t> bits(static_cast<std::size_t>(landscape_.size()));

@@ -65,6 +65,13 @@ class Sweep(unittest.TestCase):
                 self.assertEqual({line.count("\t") for line in found[1:]},
                                  {found[1].count("\t")})
                 self.assertTrue(found[-1].endswith(last), found[-1])
+            # Another OUT, without these results.
+            before = path.read_text(), path.with_name("some-kinds.tsv").read_text()
+            self.assertIn("longformer\t62.1 / 62.3\t59.00", before[1])
+            empty = sweep.table({}, "published")
+            sweep.write_tsv(path, empty, "published")
+            self.assertEqual((path.read_text(), path.with_name("some-kinds.tsv").read_text()),
+                             before)
 
     def test_rows_are_chosen_by_their_beginnings(self):
         self.assertEqual(len(sweep.chosen(["IV-mnist-h1"])), 2)

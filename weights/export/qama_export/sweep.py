@@ -464,14 +464,21 @@ def update(path, text):
 
 def write_tsv(path, text, recipe):
     """The tables of table() as bench/tables reads them: the first to `path`, NAME.tsv, Table VII to
-    NAME-kinds.tsv beside it."""
+    NAME-kinds.tsv beside it. A row that was not run is kept as the file has it: one OUT need not
+    have the results of all rows."""
     option = f" --recipe {recipe}" if recipe else ""
     head = f"# `python3 -m qama_export.sweep table{option}`, official test sets\n"
     path = Path(path)
-    for name, part in zip((path.name, f"{path.stem}-kinds.tsv"), text.split("\n\n")):
+    names = (path.name, f"{path.stem}-kinds.tsv")
+    for name, part, keys in zip(names, text.split("\n\n"), (5, 1)):
+        file = path.with_name(name)
+        old = file.read_text().splitlines() if file.exists() else []
+        kept = {tuple(line.split("\t")[:keys]): line for line in old}
         rows = [line.strip("| ").replace(" | ", "\t") for line in part.strip().splitlines()
                 if not line.startswith("|---")]
-        command.write_text(path.with_name(name), head + "\n".join(rows) + "\n")
+        rows = [kept.get(tuple(row.split("\t")[:keys]), row) if row.endswith("\tnot run") else row
+                for row in rows]
+        command.write_text(file, head + "\n".join(rows) + "\n")
 
 
 def parse(arguments=None):
@@ -507,7 +514,8 @@ def parse(arguments=None):
     show = commands.add_parser("table", help="print the table of the results there are")
     show.add_argument("--out", required=True)
     show.add_argument("--into", help="file whose part between the sweep marks is replaced")
-    show.add_argument("--tsv", help="file for bench/tables; Table VII goes to NAME-kinds.tsv")
+    show.add_argument("--tsv", help="file for bench/tables; Table VII goes to NAME-kinds.tsv; "
+                      "rows that were not run stay as they are there")
     for one in (listing, run, timing, array, show):
         one.add_argument("--recipe", default="", choices=["published"])
     return parser.parse_args(arguments)
