@@ -58,6 +58,11 @@ KINDS = {"model file": (save_model, is_model), "packed data": (save_pack, is_pac
 
 
 class Outputs(unittest.TestCase):
+    def test_a_dash_is_no_file(self):
+        with self.assertRaisesRegex(ValueError, "'-' is no file"):
+            command.write_text("-", "text")
+        self.assertFalse(Path("-").exists())
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)

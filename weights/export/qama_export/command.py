@@ -130,7 +130,9 @@ def replacing(path):
     followed; one that somebody else put into a folder where everybody may write is refused. What is
     no regular file, and a descriptor (/dev/stdout), is written directly. The new file has the old
     one's permissions, and its owner where the system allows it. Killed, it leaves at most a file
-    .qama-RANDOM beside the target."""
+    .qama-RANDOM beside the target. ValueError for `-`, which others take for a stream."""
+    if str(path) == "-":
+        raise ValueError("'-' is no file, expected FILE or /dev/stdout")
     target = _target_of(path)
     if target is None or (os.path.exists(target) and not os.path.isfile(target)):
         with open(path, "ab" if target is None else "wb") as out:
